@@ -1,0 +1,37 @@
+# `make demo` runs everything against the exchange simulator, `make up` against the live exchange. All they need is
+# Python 3.11 to 3.13: stack/run installs the hashed lock into $WAREHOUSE_HOME (default .warehouse) before it runs a command.
+.PHONY: help demo up down status test lint lock
+.DEFAULT_GOAL := help
+
+export FROM PYTHON WAREHOUSE_HOME
+RUN := sh stack/run runtime
+DEV := sh stack/run dev
+COMPILE := uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --upgrade
+
+help:
+	@echo 'make demo [FROM=YYYY-MM-DD]  everything on this machine, against the exchange simulator'
+	@echo 'make up   [FROM=YYYY-MM-DD]  the same against the live exchange, history from 2018-08'
+	@echo 'make status                  what runs, and where its pages are'
+	@echo 'make down                    stops everything'
+	@echo 'make test | lint | lock      every test; the static checks alone; the lock files anew'
+
+# FROM goes through the environment: whatever it holds, the shell never sees it.
+demo up:
+	@$(RUN) python -m stack $@
+
+down status:
+	@sh stack/run none python -m stack $@
+
+test: lint
+	@$(DEV) python -m pytest $(ARGS)
+
+lint:
+	@$(DEV) ruff check .
+	@$(DEV) lint-imports
+	@$(DEV) check-jsonschema --builtin-schema vendor.compose-spec docker-compose.yaml
+
+# Resolved for the oldest Python that is promised and for every platform at once, with the hash of every file.
+lock:
+	@$(RUN) $(COMPILE) stack/requirements-bootstrap.in -o stack/requirements-bootstrap.txt
+	@$(RUN) $(COMPILE) requirements.in -o requirements.txt
+	@$(RUN) $(COMPILE) requirements-dev.in -o requirements-dev.txt

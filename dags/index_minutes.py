@@ -1,0 +1,38 @@
+"""The true index, minute by minute, collected before the exchange forgets it.
+
+**Source.** `get_funding_chart_data` with `length=8h`, the only 1-minute series of the true index the exchange gives. It reaches back
+eight hours and can't be asked for later.
+
+**Grain.** One array of 1,440 minutes an index and UTC day, laid beside the hourly index and the proxy by the DAG `index_prices`.
+
+**Schedule.** Every four hours, so that one missed run costs nothing.
+
+**Late data.** A minute told again replaces what was known of it.
+
+**When it fails.** Minutes older than eight hours are gone for good and are shown by the proxy, labelled as such.
+"""
+
+from datetime import timedelta
+
+from airflow.sdk import CronDataIntervalTimetable, dag
+
+from deribit import pipeline, settings
+from deribit.datasets import INDEX_CHART
+
+
+@dag(
+    schedule=CronDataIntervalTimetable("0 */4 * * *", timezone="UTC"),
+    start_date=settings.history_from(),
+    catchup=False,
+    max_active_runs=1,
+    dagrun_timeout=timedelta(hours=2),
+    default_args=pipeline.DEFAULTS,
+    on_failure_callback=pipeline.tell_failure,
+    doc_md=__doc__,
+    tags=["deribit", "index", "collection"],
+)
+def index_minutes():
+    pipeline.collect_index_minutes.override(outlets=[pipeline.asset(INDEX_CHART)])()
+
+
+index_minutes()

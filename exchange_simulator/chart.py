@@ -1,0 +1,68 @@
+"""`get_tradingview_chart_data`, as the exchange answers it.
+
+[start, end] counts bucket starts; only the newest 5,001 rows come, silently; minutes after an expiry are filled with
+flat candles for ever. Coarser resolutions are made from minutes, a day from 08:00 UTC as on the exchange.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from .listings import MINUTE, Listing
+from .market import COLUMNS, OUTAGES, Market
+from .replay import Replay
+
+NEWEST_ROWS = 5001
+RESOLUTIONS = {name: int(name) for name in "1 3 5 10 15 30 60 120 180 360 720".split()} | {"1D": 1440}
+_OFFSET = {1440: 480}  # minutes after midnight that a bucket starts
+_AT_ONCE = 500_000  # minutes aggregated at a time, to bound the memory
+_LOST_MINUTES = sum(end - start for start, end in OUTAGES) // MINUTE
+
+
+def chart(source: Market | Replay, listing: Listing, start_ms: int, end_ms: int, minutes: int = 1) -> dict:
+    """The columns of one answer, without `status`; `minutes` is the resolution. Empty where there is nothing."""
+    width, offset = minutes * MINUTE, _OFFSET.get(minutes, 0) * MINUTE
+    first = max(-(-(start_ms - offset) // width), (listing.first_minute * MINUTE - offset) // width)
+    last = (min(end_ms, source.now_ms) - offset) // width
+    # A window over an outage has fewer rows than buckets, so look that much further back for the newest 5,001.
+    first = max(first, last - NEWEST_ROWS + 1 - -(-_LOST_MINUTES // minutes))
+    pieces = []
+    per_piece = max(_AT_ONCE // minutes, 1)
+    for begin in range(first, last + 1, per_piece):
+        until = min(begin + per_piece, last + 1)
+        columns = _minutes(source, listing, begin * width + offset, until * width + offset - MINUTE)
+        pieces.append(columns if minutes == 1 else _aggregated(columns, width, offset))
+    if not pieces:
+        pieces = [_minutes(source, listing, 0, -1)]
+    return {name: np.concatenate([piece[name] for piece in pieces])[-NEWEST_ROWS:] for name in COLUMNS}
+
+
+def _minutes(source: Market | Replay, listing: Listing, start_ms: int, end_ms: int) -> dict[str, np.ndarray]:
+    """Candles, and after the expiry the fill: flat at the last close, volume and cost 0."""
+    columns = source.candles(listing.name, start_ms, end_ms)
+    begin = max(start_ms, listing.expires)
+    end = min(end_ms, source.now_ms)
+    if begin > end:
+        return columns
+    close = source.candles(listing.name, listing.expires - MINUTE, listing.expires - MINUTE)["close"][-1]
+    ticks = np.arange(-(-begin // MINUTE), end // MINUTE + 1) * MINUTE
+    fill = {"ticks": ticks} | {name: np.zeros(ticks.size) for name in ("volume", "cost")}
+    fill |= {name: np.full(ticks.size, close) for name in ("open", "low", "high", "close")}
+    return {name: np.concatenate([columns[name], fill[name]]) for name in COLUMNS}
+
+
+def _aggregated(columns: dict[str, np.ndarray], width: int, offset: int) -> dict[str, np.ndarray]:
+    if not columns["ticks"].size:
+        return columns
+    bucket = (columns["ticks"] - offset) // width
+    starts = np.flatnonzero(np.diff(bucket, prepend=bucket[0] - 1))
+    ends = np.append(starts[1:], bucket.size) - 1
+    return {
+        "volume": np.rint(np.add.reduceat(columns["volume"], starts) * 1e8) / 1e8,
+        "ticks": bucket[starts] * width + offset,
+        "open": columns["open"][starts],
+        "low": np.minimum.reduceat(columns["low"], starts),
+        "high": np.maximum.reduceat(columns["high"], starts),
+        "cost": np.rint(np.add.reduceat(columns["cost"], starts) * 1e4) / 1e4,
+        "close": columns["close"][ends],
+    }

@@ -1,0 +1,192 @@
+"""Which contracts there ever were, when they were listed, and the row `get_instruments` shows for each.
+
+Dated futures expire at 08:00 UTC and are listed at 08:00 UTC some days ahead. A date belongs to its longest class:
+
+| class     | dates                                  | listed ahead                     | settlement_period |
+|-----------|----------------------------------------|----------------------------------|-------------------|
+| quarterly | last Friday of March, June, Sept., Dec.| 364 days                         | month             |
+| monthly   | last Friday of the other months        | 92 days                          | month             |
+| weekly    | the other Fridays                      | 22 days (15 until 2020)          | week              |
+| daily     | every other day since 2026-04-01       | 4 days                           | day               |
+
+Births of BTC-PERPETUAL and ETH-PERPETUAL are the real ones; everything else is a plausible invention.
+"""
+
+from __future__ import annotations
+
+import uuid
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, timedelta
+
+import numpy as np
+
+from .noise import seed_of, uniform
+
+MINUTE, HOUR, DAY = 60_000, 3_600_000, 86_400_000
+NEVER = 32_503_708_800_000  # what the exchange gives as a perpetual's expiration
+BIRTHS = {  # ms; the linear ones are invented
+    "BTC-PERPETUAL": 1_534_242_287_000,
+    "ETH-PERPETUAL": 1_552_568_454_000,
+    "BTC_USDC-PERPETUAL": 1_649_232_024_000,
+    "ETH_USDC-PERPETUAL": 1_649_232_031_000,
+}
+# Dated BTC futures are older than the perpetual, as on the exchange; ETH began with all of its contracts at once.
+FIRST_DATED = {"BTC": 1_514_764_800_000, "ETH": BIRTHS["ETH-PERPETUAL"]}
+FIRST_DAILY = date(2026, 4, 1)
+MONTHS = ("JAN", "FEB", "MAR", "APR", "MAY", "JUN", "JUL", "AUG", "SEP", "OCT", "NOV", "DEC")
+# Inverse contracts: tick of the perpetual, tick of a dated future, contract in USD. Linear: tick, contract in coin.
+_INVERSE = {"BTC": (0.5, 2.5, 10.0), "ETH": (0.05, 0.25, 1.0)}
+_LINEAR = {"BTC": (0.5, 0.0001), "ETH": (0.05, 0.001)}
+
+
+@dataclass(frozen=True, slots=True)
+class Listing:
+    """A perpetual or a dated future. Times are ms; prices move in whole `tick`s.
+
+    `contract` is USD for inverse contracts and coin for linear ones.
+    """
+
+    name: str
+    coin: str
+    linear: bool
+    period: str
+    listed: int
+    expires: int
+    tick: float
+    contract: float
+    number: int
+
+    @property
+    def perpetual(self) -> bool:
+        return self.expires == NEVER
+
+    @property
+    def currency(self) -> str:
+        """The currency it is listed under, which is the one it settles in."""
+        return "USDC" if self.linear else self.coin
+
+    @property
+    def index_name(self) -> str:
+        return f"{self.coin.lower()}_{'usdc' if self.linear else 'usd'}"
+
+    @property
+    def first_minute(self) -> int:
+        """The minute (since 1970) of its first candle: the one it was listed in."""
+        return self.listed // MINUTE
+
+    def row(self, now: int) -> dict:
+        """The `get_instruments` row, with the real rows' fields in their order."""
+        return instrument_row(self, now)
+
+
+def state_at(listed: int, expires: int, now: int) -> str:
+    if now < expires:
+        return "open"
+    return "delivered" if now < expires + DAY else "archivized"
+
+
+def _uuid(currency: str) -> str:
+    return str(uuid.uuid5(uuid.NAMESPACE_DNS, f"{currency.lower()}.exchange-simulator"))
+
+
+def instrument_row(listing: Listing, now: int) -> dict:
+    quote = "USDC" if listing.linear else "USD"
+    style = "linear" if listing.linear else "reversed"
+    block_minimum = {"BTC": 200_000, "ETH": 100_000}.get(listing.coin, 100_000)
+    return {
+        "tick_size_steps": [],
+        "block_trade_tick_size": 0.01,
+        "quote_currency": quote,
+        "price_index": listing.index_name,
+        "instrument_type": style,
+        "future_type": style,
+        "kind": "future",
+        "max_leverage": 50 if listing.perpetual else 25,
+        "underlying_type": "crypto",
+        "product_group": listing.coin,
+        "state": state_at(listing.listed, listing.expires, now),
+        "expiration_timestamp": listing.expires,
+        "contract_size": listing.contract,
+        "min_trade_amount": listing.contract,
+        "instrument_id": listing.number,
+        "creation_timestamp": listing.listed,
+        "base_currency_uuid": _uuid(listing.coin),
+        "is_active": now < listing.expires,
+        "lot_size": 1,
+        "taker_commission": 0.00035,
+        "tick_size": listing.tick,
+        "block_trade_commission": 0.00025,
+        "settlement_currency": listing.currency,
+        "instrument_name": listing.name,
+        "block_trade_min_trade_amount": block_minimum,
+        "max_liquidation_commission": 0.01,
+        "max_non_default_leverage": 5.0,
+        "index_id": 1_000_000 + 2 * sorted(_INVERSE).index(listing.coin) + listing.linear,
+        "counter_currency": quote,
+        "base_currency": listing.coin,
+        "maker_commission": 0.00015,
+        "settlement_period": listing.period,
+        "quote_currency_uuid": _uuid(quote),
+    }
+
+
+def expiry_name(day: date) -> str:
+    """27JUN25, 2JAN26: no leading zero."""
+    return f"{day.day}{MONTHS[day.month - 1]}{day:%y}"
+
+
+def expiry_of(name: str) -> int:
+    """ms of 08:00 UTC on the date in `BTC-27JUN25`. ValueError for a name without one."""
+    text = name.split("-")[1]
+    day = date(2000 + int(text[-2:]), MONTHS.index(text[-5:-2]) + 1, int(text[:-5]))
+    return _at_eight(day)
+
+
+def perpetual(coin: str, *, linear: bool = False, since: int = 0) -> Listing:
+    """The perpetual of a coin, born when the real one was, or at `since` (ms) if that is later."""
+    name = f"{coin}_USDC-PERPETUAL" if linear else f"{coin}-PERPETUAL"
+    tick, contract = _LINEAR[coin] if linear else (_INVERSE[coin][0], _INVERSE[coin][2])
+    number = 11 + 2 * sorted(_INVERSE).index(coin) + linear
+    return Listing(name, coin, linear, "perpetual", max(BIRTHS[name], since), NEVER, tick, contract, number)
+
+
+def dated_future(coin: str, day: date, period: str, listed: int) -> Listing:
+    """A dated inverse future that expires at 08:00 UTC of `day`."""
+    _, tick, contract = _INVERSE[coin]
+    number = 100_000 + (day - date(2018, 1, 1)).days * 4 + sorted(_INVERSE).index(coin)
+    return Listing(f"{coin}-{expiry_name(day)}", coin, False, period, listed, _at_eight(day), tick, contract, number)
+
+
+def futures_of(coin: str, *, since: int, until: int) -> list[Listing]:
+    """Every dated future of a coin listed before `until` and expiring after `since` (ms), by expiry.
+
+    One listed before `since` counts as listed at `since`: the exchange opened that day.
+    """
+    found = []
+    opened = max(since, FIRST_DATED[coin])
+    day = datetime.fromtimestamp(opened / 1000, UTC).date()
+    last = datetime.fromtimestamp(until / 1000, UTC).date() + timedelta(days=366)
+    while day <= last:
+        settles = _class_of(day)
+        if settles and _at_eight(day) > opened:
+            period, ahead = settles
+            # Real listings are some seconds after the hour.
+            delay = 10 + int(uniform(seed_of(f"listed {coin}"), np.array([day.toordinal()]))[0] * 30)
+            listed = max(_at_eight(day) - ahead * DAY + delay * 1000, opened)
+            if listed < until:
+                found.append(dated_future(coin, day, period, listed))
+        day += timedelta(days=1)
+    return found
+
+
+def _at_eight(day: date) -> int:
+    return int(datetime(day.year, day.month, day.day, 8, tzinfo=UTC).timestamp()) * 1000
+
+
+def _class_of(day: date) -> tuple[str, int] | None:
+    """(settlement_period, days listed ahead), or None where nothing expires."""
+    if day.weekday() != 4:
+        return ("day", 4) if day >= FIRST_DAILY else None
+    if (day + timedelta(days=7)).month == day.month:
+        return "week", 22 if day.year >= 2020 else 15
+    return "month", 364 if day.month % 3 == 0 else 92

@@ -1,0 +1,55 @@
+-- The fastest compression this server was built with: lz4 where there is one (the embedded server has none).
+DO $$ BEGIN
+    IF (SELECT 'lz4' = ANY (enumvals) FROM pg_settings WHERE name = 'default_toast_compression') THEN
+        EXECUTE format('ALTER DATABASE %I SET default_toast_compression = lz4', current_database());
+        SET default_toast_compression = lz4;
+    END IF;
+END $$;
+
+-- The catalogue: one row an instrument the exchange ever listed. Rows are never deleted: an instrument
+-- the exchange stops listing keeps its last known state and the time it was last seen.
+CREATE SCHEMA store;
+
+CREATE TABLE store.instrument (
+    instrument_id       integer GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    instrument          text        NOT NULL UNIQUE,
+    exchange_id         bigint,
+    kind                text        NOT NULL,
+    base_currency       text        NOT NULL,
+    quote_currency      text        NOT NULL,
+    settlement_currency text        NOT NULL,
+    settlement_period   text        NOT NULL,
+    instrument_type     text        NOT NULL,
+    price_index         text,
+    tick_size           float8,
+    contract_size       float8,
+    listed_at           timestamptz NOT NULL,
+    expires_at          timestamptz NOT NULL,          -- infinity for a perpetual
+    strike              float8,
+    option_type         text,
+    state               text,
+    is_active           boolean     NOT NULL,
+    host                text        NOT NULL,          -- the host that told it last
+    first_seen_at       timestamptz NOT NULL DEFAULT now(),
+    last_seen_at        timestamptz NOT NULL DEFAULT now()
+);
+-- "which instruments lived in this interval" is asked by every plan
+CREATE INDEX instrument_life ON store.instrument (kind, settlement_period, expires_at, listed_at);
+
+-- When the catalogue was last read in full, a row a currency and kind.
+CREATE TABLE store.catalogue_reading (
+    currency    text        NOT NULL,
+    kind        text        NOT NULL,
+    read_at     timestamptz NOT NULL DEFAULT now(),
+    instruments integer     NOT NULL,
+    run_id      text        NOT NULL,
+    PRIMARY KEY (currency, kind)
+);
+
+-- The one exchange this database holds data of. Simulated, recorded and live data never share a database.
+CREATE TABLE store.origin (
+    only_one boolean PRIMARY KEY DEFAULT true CHECK (only_one),
+    live_host    text NOT NULL,
+    history_host text NOT NULL,
+    since    timestamptz NOT NULL DEFAULT now()
+);

@@ -1,0 +1,45 @@
+-- Provenance: a row a transaction that changed something, one instrument and window each.
+CREATE TABLE store.load (
+    load_id   bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    dataset   text        NOT NULL,
+    subject   text        NOT NULL,                    -- the instrument or index that was loaded
+    host      text        NOT NULL,
+    run_id    text        NOT NULL,
+    loaded_at timestamptz NOT NULL DEFAULT now(),
+    added     integer     NOT NULL,                    -- days (funding: hours) not known before
+    grown     integer     NOT NULL,                    -- days that only gained minutes
+    corrected integer     NOT NULL                     -- days whose known values the exchange changed
+);
+
+-- One row an instrument, UTC day and version. A version is published when it carries the validation that
+-- passed it; at most one published version a day. A missing minute is NULL in every array, never a shorter
+-- array; a value the exchange sent as null is NaN.
+CREATE TABLE store.candle_day (
+    instrument_id integer  NOT NULL REFERENCES store.instrument,
+    day           date     NOT NULL,
+    load_id       bigint   NOT NULL REFERENCES store.load,
+    validation_id bigint,
+    first_minute  smallint NOT NULL,                   -- minute of the UTC day of the first array element
+    n             smallint NOT NULL,                   -- elements of each array
+    present       smallint NOT NULL,                   -- elements that are not missing
+    doubled       smallint NOT NULL,                   -- what was wrong with the pages they came in
+    misaligned    smallint NOT NULL,
+    disordered    smallint NOT NULL,
+    outside       smallint NOT NULL,
+    open   float8[] NOT NULL,
+    high   float8[] NOT NULL,
+    low    float8[] NOT NULL,
+    close  float8[] NOT NULL,
+    volume float8[] NOT NULL,
+    cost   float8[] NOT NULL,
+    PRIMARY KEY (instrument_id, day, load_id),
+    CHECK (first_minute >= 0 AND n > 0 AND first_minute + n <= 1440 AND present BETWEEN 0 AND n),
+    CHECK (cardinality(open) = n AND cardinality(high) = n AND cardinality(low) = n
+           AND cardinality(close) = n AND cardinality(volume) = n AND cardinality(cost) = n)
+);
+CREATE UNIQUE INDEX candle_day_published ON store.candle_day (day, instrument_id) WHERE validation_id IS NOT NULL;
+CREATE INDEX candle_day_day ON store.candle_day (day);
+-- ANALYZE has nothing to learn from the arrays, and reading them costs seconds
+ALTER TABLE store.candle_day
+    ALTER COLUMN open SET STATISTICS 0, ALTER COLUMN high SET STATISTICS 0, ALTER COLUMN low SET STATISTICS 0,
+    ALTER COLUMN close SET STATISTICS 0, ALTER COLUMN volume SET STATISTICS 0, ALTER COLUMN cost SET STATISTICS 0;

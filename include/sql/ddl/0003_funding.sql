@@ -1,0 +1,20 @@
+-- One row an instrument, hour end and version; published as candle_day is.
+CREATE TABLE store.funding_rate (
+    instrument_id    integer     NOT NULL REFERENCES store.instrument,
+    ts               timestamptz NOT NULL,             -- END of the hour
+    load_id          bigint      NOT NULL REFERENCES store.load,
+    validation_id    bigint,
+    interest_1h      float8,                           -- fraction of that hour; positive: longs pay
+    interest_8h      float8,                           -- fraction, trailing eight hours
+    index_price      float8,                           -- USD at ts
+    prev_index_price float8,                           -- USD at the previous row's ts
+    PRIMARY KEY (instrument_id, ts, load_id)
+);
+CREATE UNIQUE INDEX funding_rate_published ON store.funding_rate (ts, instrument_id) WHERE validation_id IS NOT NULL;
+
+-- The first hour the exchange has, found by asking it.
+CREATE TABLE store.funding_start (
+    instrument_id integer PRIMARY KEY REFERENCES store.instrument,
+    first_hour    timestamptz NOT NULL,
+    discovered_at timestamptz NOT NULL DEFAULT now()
+);

@@ -1,0 +1,50 @@
+-- One row a run of a suite; result is what Great Expectations said, whole.
+CREATE TABLE store.validation (
+    validation_id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    dataset       text        NOT NULL,
+    dag_id        text        NOT NULL,
+    run_id        text        NOT NULL,
+    interval_from timestamptz NOT NULL,
+    interval_to   timestamptz NOT NULL,
+    validated_at  timestamptz NOT NULL DEFAULT clock_timestamp(),
+    verdict       text        NOT NULL CHECK (verdict IN ('passed', 'warned', 'quarantined', 'blocked')),
+    suite         text        NOT NULL,
+    rows_checked  integer     NOT NULL,
+    minutes       bigint      NOT NULL DEFAULT 0,      -- expected and missing, as the profile saw them
+    missing       bigint      NOT NULL DEFAULT 0,
+    blocked_because text[]    NOT NULL DEFAULT '{}',
+    result        jsonb       NOT NULL
+);
+CREATE INDEX validation_dataset ON store.validation (dataset, validated_at DESC);
+CREATE INDEX validation_run ON store.validation (dag_id, run_id);
+
+-- One row a rule a key broke. Open until a later validation of the same key closes it.
+CREATE TABLE store.quarantine (
+    validation_id bigint NOT NULL REFERENCES store.validation,
+    dataset       text   NOT NULL,
+    subject       text   NOT NULL,                     -- instrument or index
+    day           date   NOT NULL,
+    ts            timestamptz,                         -- where the rule is about an hour
+    rule          text   NOT NULL,
+    severity      text   NOT NULL,
+    observed      text,
+    waived_reason text,
+    closed_by     bigint REFERENCES store.validation
+);
+CREATE INDEX quarantine_open ON store.quarantine (dataset, day, subject) WHERE closed_by IS NULL;
+CREATE INDEX quarantine_validation ON store.quarantine (validation_id);
+
+-- Mapped tasks that failed for good, as they said it themselves, so that one message a run can name them.
+CREATE TABLE store.run_failure (
+    dag_id    text NOT NULL,
+    run_id    text NOT NULL,
+    task_id   text NOT NULL,
+    map_index integer NOT NULL,
+    label     text NOT NULL,
+    error     text NOT NULL,
+    failed_at timestamptz NOT NULL DEFAULT now(),
+    PRIMARY KEY (dag_id, run_id, task_id, map_index)
+);
+
+ALTER TABLE store.candle_day   ADD FOREIGN KEY (validation_id) REFERENCES store.validation;
+ALTER TABLE store.funding_rate ADD FOREIGN KEY (validation_id) REFERENCES store.validation;

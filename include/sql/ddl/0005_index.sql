@@ -1,0 +1,33 @@
+-- What the funding chart said of the true index, minute by minute: element i is the price at day + i minutes.
+CREATE TABLE store.index_chart_day (
+    index_name text     NOT NULL,
+    day        date     NOT NULL,
+    load_id    bigint   NOT NULL REFERENCES store.load,
+    price      float8[] NOT NULL CHECK (cardinality(price) = 1440),
+    PRIMARY KEY (index_name, day)
+);
+
+-- One row an index and day: the true prices that are known, the version of the perpetual that stands in
+-- elsewhere, and how far it was off where both are known. judged_by is the validation that looked at it.
+CREATE TABLE store.index_day (
+    index_name       text     NOT NULL,
+    day              date     NOT NULL,
+    perpetual_id     integer  NOT NULL REFERENCES store.instrument,
+    perpetual_load_id bigint  NOT NULL,
+    funding_load_id  bigint,
+    chart_load_id    bigint,
+    hourly           float8[] NOT NULL CHECK (cardinality(hourly) = 24),  -- element k: price at day + k hours
+    minutes          float8[] CHECK (cardinality(minutes) = 1440),
+    compared_hours   smallint NOT NULL,
+    proxy_error_mean float8,                           -- fraction, perpetual / index - 1, signed
+    proxy_error_p95  float8,                           -- fraction, absolute
+    proxy_error_max  float8,                           -- fraction, absolute
+    judged_by        bigint   REFERENCES store.validation,
+    published        boolean  NOT NULL DEFAULT false,
+    PRIMARY KEY (index_name, day)
+);
+
+-- The perpetual that stands in for each index: the one that is quoted in it.
+CREATE VIEW store.index_proxy AS
+    SELECT price_index AS index_name, instrument_id AS perpetual_id, instrument AS perpetual, settlement_currency, listed_at
+    FROM store.instrument WHERE kind = 'future' AND settlement_period = 'perpetual' AND price_index IS NOT NULL;

@@ -1,0 +1,58 @@
+-- Elements of an array that starts at minute "first" of a day, laid beside an array that starts at minute
+-- "at" and has "n" elements; NULL where the first one has nothing.
+CREATE FUNCTION store.aligned(elements float8[], first smallint, at smallint, n smallint) RETURNS float8[]
+LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
+    SELECT CASE WHEN first IS NULL OR at IS NULL THEN NULL
+                WHEN at >= first THEN elements[at - first + 1 : at - first + n]
+                ELSE array_fill(NULL::float8, ARRAY[first - at]) || elements[1 : n - (first - at)] END
+$$;
+
+-- Every published minute of every kind of instrument. A missing minute is a row of NULLs.
+-- Say the day as well as the ts when you filter (or use candles() and candle_at()): only the day is indexed.
+CREATE VIEW candle AS
+    SELECT i.instrument,
+           c.day::timestamp AT TIME ZONE 'UTC' + (c.first_minute + m.i - 1) * interval '1 minute' AS ts,
+           m.open, m.high, m.low, m.close, m.volume, m.cost, m.volume > 0 AS traded,
+           c.day, i.kind, i.settlement_period, l.host, l.loaded_at, c.validation_id, v.validated_at
+    FROM store.candle_day c
+    JOIN store.instrument i USING (instrument_id)
+    JOIN store.load l USING (load_id)
+    JOIN store.validation v USING (validation_id)
+    CROSS JOIN LATERAL unnest(c.open, c.high, c.low, c.close, c.volume, c.cost)
+        WITH ORDINALITY AS m(open, high, low, close, volume, cost, i)
+    WHERE c.validation_id IS NOT NULL;
+
+CREATE VIEW perpetuals_ohlcv AS
+    SELECT instrument, ts, open, high, low, close, volume, cost, traded, day, host, loaded_at, validation_id, validated_at
+    FROM candle WHERE kind = 'future' AND settlement_period = 'perpetual';
+
+CREATE VIEW futures_ohlcv AS
+    SELECT instrument, ts, open, high, low, close, volume, cost, traded, day, host, loaded_at, validation_id, validated_at
+    FROM candle WHERE kind = 'future' AND settlement_period <> 'perpetual';
+
+-- The candles of one instrument with from <= ts < to.
+CREATE FUNCTION candles(instrument text, "from" timestamptz, "to" timestamptz)
+RETURNS TABLE (ts timestamptz, open float8, high float8, low float8, close float8, volume float8, cost float8, traded boolean)
+LANGUAGE sql STABLE PARALLEL SAFE AS $$
+    SELECT c.ts, c.open, c.high, c.low, c.close, c.volume, c.cost, c.traded
+    FROM candle c
+    WHERE c.instrument = candles.instrument
+      AND c.day >= (candles."from" AT TIME ZONE 'UTC')::date AND c.day <= (candles."to" AT TIME ZONE 'UTC')::date
+      AND c.ts >= candles."from" AND c.ts < candles."to"
+    ORDER BY c.ts
+$$;
+
+-- The candle of every instrument in the minute that "at" lies in.
+CREATE FUNCTION candle_at(at timestamptz)
+RETURNS TABLE (instrument text, ts timestamptz, open float8, high float8, low float8, close float8, volume float8, cost float8, traded boolean)
+LANGUAGE sql STABLE PARALLEL SAFE AS $$
+    SELECT i.instrument, date_trunc('minute', candle_at.at), c.open[m.i], c.high[m.i], c.low[m.i], c.close[m.i],
+           c.volume[m.i], c.cost[m.i], c.volume[m.i] > 0
+    FROM (SELECT (candle_at.at AT TIME ZONE 'UTC')::date AS day,
+                 (extract(epoch FROM candle_at.at)::bigint / 60 % 1440)::integer AS minute) AS moment
+    JOIN store.candle_day c ON c.day = moment.day AND c.validation_id IS NOT NULL
+    JOIN store.instrument i USING (instrument_id)
+    CROSS JOIN LATERAL (SELECT moment.minute - c.first_minute + 1 AS i) AS m
+    WHERE m.i BETWEEN 1 AND c.n
+    ORDER BY i.instrument
+$$;

@@ -1,0 +1,31 @@
+-- Hourly funding. ts is the END of the hour; rates are fractions of that hour and of the trailing eight
+-- hours; positive: longs pay. Sum interest_1h, never interest_8h.
+CREATE VIEW funding_rates AS
+    SELECT i.instrument, f.ts, f.interest_1h, f.interest_8h, f.index_price, f.prev_index_price,
+           l.host, l.loaded_at, f.validation_id, v.validated_at
+    FROM store.funding_rate f
+    JOIN store.instrument i USING (instrument_id)
+    JOIN store.load l USING (load_id)
+    JOIN store.validation v USING (validation_id)
+    WHERE f.validation_id IS NOT NULL;
+
+-- The index of every minute: ts is the bucket start, price the index at the bucket's END. source says whether
+-- it is the index itself or the close of the perpetual standing in for it.
+CREATE VIEW index_prices AS
+    SELECT x.index_name, x.day::timestamp AT TIME ZONE 'UTC' + (p.first_minute + m.i - 1) * interval '1 minute' AS ts,
+           coalesce(known.hourly, m.charted, m.proxy) AS price,
+           CASE WHEN known.hourly IS NOT NULL THEN 'funding_history'
+                WHEN m.charted IS NOT NULL THEN 'funding_chart'
+                WHEN m.proxy IS NOT NULL THEN 'perpetual_proxy' END AS source,
+           x.day, x.proxy_error_p95, x.judged_by AS validation_id
+    FROM store.index_day x
+    JOIN store.candle_day p ON p.instrument_id = x.perpetual_id AND p.day = x.day AND p.load_id = x.perpetual_load_id
+    CROSS JOIN LATERAL unnest(p.close, store.aligned(x.minutes, 0::smallint, p.first_minute, p.n))
+        WITH ORDINALITY AS m(proxy, charted, i)
+    CROSS JOIN LATERAL (SELECT CASE WHEN (p.first_minute + m.i) % 60 = 0 THEN x.hourly[(p.first_minute + m.i) / 60] END AS hourly) AS known
+    WHERE x.published AND p.validation_id IS NOT NULL;
+
+-- How far the perpetual is from the index it stands in for, measured where both are known: fractions.
+CREATE VIEW index_proxy_error AS
+    SELECT index_name, day, compared_hours, proxy_error_mean, proxy_error_p95, proxy_error_max, judged_by AS validation_id
+    FROM store.index_day WHERE published;

@@ -1,0 +1,31 @@
+-- Adds the minutes a funding chart told to the days they lie in; a minute once known stays unless the chart
+-- tells it again. Grain: index, day. May run twice: equal minutes write nothing.
+-- Parameters: index_name, days (date[]), elements (integer[], 1..1440), prices (float8[]), pairwise; dataset, host, run_id.
+WITH told AS (
+    SELECT k.day, array_agg(p.price ORDER BY e.i) AS price
+    FROM (SELECT DISTINCT day FROM unnest(%(days)s::date[]) AS d(day)) AS k
+    CROSS JOIN generate_series(1, 1440) AS e(i)
+    LEFT JOIN unnest(%(days)s::date[], %(elements)s::integer[], %(prices)s::float8[]) AS p(day, i, price)
+           ON p.day = k.day AND p.i = e.i
+    GROUP BY k.day
+), merged AS (
+    SELECT t.day, o.day IS NULL AS is_new, o.price AS known,
+           CASE WHEN o.day IS NULL THEN t.price
+                ELSE (SELECT array_agg(coalesce(u.told, u.known) ORDER BY u.i)
+                      FROM unnest(t.price, o.price) WITH ORDINALITY AS u(told, known, i)) END AS price
+    FROM told t LEFT JOIN store.index_chart_day o ON o.index_name = %(index_name)s AND o.day = t.day
+), changed AS (
+    SELECT * FROM merged WHERE is_new OR price IS DISTINCT FROM known
+), loaded AS (
+    INSERT INTO store.load (dataset, subject, host, run_id, added, grown, corrected)
+    SELECT %(dataset)s, %(index_name)s, %(host)s, %(run_id)s, count(*) FILTER (WHERE is_new), count(*) FILTER (WHERE NOT is_new), 0
+    FROM changed HAVING count(*) > 0
+    RETURNING load_id
+), written AS (
+    INSERT INTO store.index_chart_day AS t (index_name, day, load_id, price)
+    SELECT %(index_name)s, day, load_id, price FROM changed CROSS JOIN loaded ORDER BY day
+    ON CONFLICT (index_name, day) DO UPDATE SET load_id = excluded.load_id, price = excluded.price
+)
+SELECT count(*) FILTER (WHERE is_new) AS added, count(*) FILTER (WHERE NOT is_new) AS grown, 0 AS corrected, 0 AS kept,
+       (SELECT count(*) FROM merged) - count(*) AS unchanged
+FROM changed

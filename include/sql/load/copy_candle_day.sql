@@ -1,0 +1,1 @@
+COPY candle_day_stage FROM STDIN (FORMAT binary)

@@ -1,0 +1,1 @@
+COPY funding_stage FROM STDIN

@@ -1,0 +1,1 @@
+COPY instrument_stage FROM STDIN

@@ -1,0 +1,46 @@
+-- Adds the staged days that differ from the newest version stored, as versions of their own. Grain: an
+-- instrument-day. May run twice, or beside itself (the caller holds the instrument's lock): an equal day
+-- writes nothing, a day with fewer minutes never replaces a fuller one, and an unpublished version that is
+-- replaced goes. The published version stays until a newer one has passed the gate.
+WITH newest AS (
+    SELECT DISTINCT ON (t.instrument_id, t.day) t.*
+    FROM store.candle_day t JOIN candle_day_stage s USING (instrument_id, day)
+    ORDER BY t.instrument_id, t.day, t.load_id DESC
+), compared AS (
+    SELECT s.*,
+           CASE WHEN t.load_id IS NULL THEN 'added'
+                WHEN s.present < t.present THEN 'kept'
+                WHEN (s.first_minute, s.n, s.doubled, s.misaligned, s.disordered, s.outside, s.open, s.high, s.low, s.close, s.volume, s.cost)
+                     IS NOT DISTINCT FROM
+                     (t.first_minute, t.n, t.doubled, t.misaligned, t.disordered, t.outside, t.open, t.high, t.low, t.close, t.volume, t.cost)
+                     THEN 'unchanged'
+                WHEN s.present > t.present AND
+                     (store.aligned(s.open, s.first_minute, t.first_minute, t.n), store.aligned(s.high, s.first_minute, t.first_minute, t.n),
+                      store.aligned(s.low, s.first_minute, t.first_minute, t.n), store.aligned(s.close, s.first_minute, t.first_minute, t.n),
+                      store.aligned(s.volume, s.first_minute, t.first_minute, t.n), store.aligned(s.cost, s.first_minute, t.first_minute, t.n))
+                     IS NOT DISTINCT FROM (t.open, t.high, t.low, t.close, t.volume, t.cost) THEN 'grown'
+                ELSE 'corrected' END AS outcome
+    FROM candle_day_stage s LEFT JOIN newest t USING (instrument_id, day)
+), counted AS (
+    SELECT count(*) FILTER (WHERE outcome = 'added') AS added, count(*) FILTER (WHERE outcome = 'grown') AS grown,
+           count(*) FILTER (WHERE outcome = 'corrected') AS corrected, count(*) FILTER (WHERE outcome = 'kept') AS kept,
+           count(*) FILTER (WHERE outcome = 'unchanged') AS unchanged
+    FROM compared
+), loaded AS (
+    INSERT INTO store.load (dataset, subject, host, run_id, added, grown, corrected)
+    SELECT %(dataset)s, %(subject)s, %(host)s, %(run_id)s, added, grown, corrected
+    FROM counted WHERE added + grown + corrected > 0
+    RETURNING load_id
+), written AS (
+    INSERT INTO store.candle_day (instrument_id, day, load_id, first_minute, n, present, doubled, misaligned, disordered, outside,
+                                  open, high, low, close, volume, cost)
+    SELECT instrument_id, day, load_id, first_minute, n, present, doubled, misaligned, disordered, outside,
+           open, high, low, close, volume, cost
+    FROM compared CROSS JOIN loaded WHERE outcome IN ('added', 'grown', 'corrected')
+    ORDER BY instrument_id, day
+), replaced AS (
+    DELETE FROM store.candle_day t USING compared s
+    WHERE t.instrument_id = s.instrument_id AND t.day = s.day AND t.validation_id IS NULL
+      AND s.outcome IN ('grown', 'corrected')
+)
+SELECT added, grown, corrected, kept, unchanged FROM counted

@@ -1,0 +1,3 @@
+INSERT INTO store.validation (dataset, dag_id, run_id, interval_from, interval_to, verdict, suite, rows_checked, minutes, missing, blocked_because, result)
+VALUES (%(dataset)s, %(dag_id)s, %(run_id)s, %(from)s, %(to)s, %(verdict)s, %(suite)s, %(rows)s, %(minutes)s, %(missing)s, %(blocked_because)s, %(result)s)
+RETURNING validation_id

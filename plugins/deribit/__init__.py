@@ -1,0 +1,1 @@
+"""Deribit market data: exchange -> warehouse -> quality, joined by the pipeline."""

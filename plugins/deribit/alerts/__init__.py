@@ -1,0 +1,23 @@
+"""What went wrong in a run, told once, on every channel that has a connection.
+
+- a DAG: `on_failure_callback=tell_failure`
+- a mapped load: `on_failure_callback=partial(on_task_failure, record=...)`
+- a gate: `tell_quarantine(collect(context))`, after its transaction committed
+"""
+
+from deribit.alerts.callbacks import collect, on_task_failure, tell_failure, tell_quarantine
+from deribit.alerts.channels import send
+from deribit.alerts.report import Failure, Message, QuarantinedKey, RunReport, render
+
+__all__ = [
+    "Failure",
+    "Message",
+    "QuarantinedKey",
+    "RunReport",
+    "collect",
+    "on_task_failure",
+    "render",
+    "send",
+    "tell_failure",
+    "tell_quarantine",
+]

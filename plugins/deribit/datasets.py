@@ -1,0 +1,40 @@
+"""What each dataset is: where it lies, which suite judges it, who makes room for it. No behaviour."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+EXCHANGE_POOL = "exchange"
+GATE_POOL = "gate"
+POOLS = {EXCHANGE_POOL: 8, GATE_POOL: 2}
+"""Airflow pools and their slots: tasks that ask the exchange, and tasks that read a month of minutes at once."""
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """One published dataset.
+
+    name: id of its DAG, its suite in expectations/ and its view.
+    keys: the columns of the gate's profile that name what can be quarantined.
+    day: the column that says which day a key belongs to.
+    perpetual: whether a candle dataset is of perpetuals or of dated futures.
+    """
+
+    name: str
+    keys: tuple[str, ...]
+    day: str = "day"
+    perpetual: bool | None = None
+
+    @property
+    def uri(self) -> str:
+        """The Airflow asset that says the dataset was published."""
+        return f"deribit://{self.name}"
+
+
+PERPETUALS = Dataset("perpetuals_ohlcv", keys=("instrument", "day"), perpetual=True)
+FUTURES = Dataset("futures_ohlcv", keys=("instrument", "day"), perpetual=False)
+FUNDING = Dataset("funding_rates", keys=("instrument", "ts"), day="ts")
+INDEX = Dataset("index_prices", keys=("index_name", "day"))
+BASIS = Dataset("basis_spread", keys=("instrument", "day"))
+INSTRUMENTS = Dataset("instruments", keys=("instrument",), day="listed_at")
+INDEX_CHART = Dataset("index_minutes", keys=("index_name", "day"))

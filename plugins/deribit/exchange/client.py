@@ -1,0 +1,84 @@
+"""The exchange as the pipeline sees it: questions in the field's words, answers as arrays."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+
+from . import candles, funding, index, instruments
+from .candles import Candles
+from .funding import Funding
+from .index import IndexMinutes
+from .instruments import Instrument
+from .transport import Host
+
+
+class Exchange:
+    """Deribit's public HTTP API. Make one a task, in the process that uses it, and close it (or use `with`).
+
+    `pace` is called before every attempt with the exchange's meter, "public" or "instruments", and returns when a
+    request may go out. `timeout`: seconds to connect and between two bytes. `attempts`: tries a request before giving
+    up on a fault that should pass. All times are UTC milliseconds since 1970.
+
+    Every method raises Refused, InstrumentGone, Unavailable or BadResponse (see `errors`).
+    """
+
+    def __init__(
+        self,
+        live_url: str,
+        history_url: str,
+        pace: Callable[[str], None],
+        *,
+        timeout: tuple[float, float] = (5, 30),
+        attempts: int = 6,
+        sleep: Callable[[float], None] = time.sleep,
+    ):
+        self._live = Host("live", live_url, pace, timeout=timeout, attempts=attempts, sleep=sleep)
+        self._history = Host("history", history_url, pace, timeout=timeout, attempts=attempts, sleep=sleep)
+
+    def instruments(self, currency: str, kind: str, *, expired: bool) -> list[Instrument]:
+        """What is listed (expired=False) or has expired. The live host forgets an expired instrument after about a
+        day and the history host may learn of it later, so both are asked for those; the history host's word counts."""
+        hosts = (self._history, self._live) if expired else (self._live,)
+        params = {"currency": currency, "kind": kind, "expired": "true" if expired else "false"}
+        return instruments.merge(
+            *(host.ask("get_instruments", params, instruments.reader(host.name, kind)) for host in hosts)
+        )
+
+    def candles(self, instrument_name: str, start: int, end: int) -> Candles:
+        """1-minute candles that begin in [start, end), both on whole minutes (ValueError otherwise).
+
+        The exchange goes on sending flat candles after an expiry and may before a listing: clip the window to the
+        instrument's life. Nothing outside the window gets into the arrays.
+        """
+        return candles.collect(self._live.ask, instrument_name, start, end)
+
+    def funding(self, instrument_name: str, start: int, end: int) -> Funding:
+        """The funding of the hours that end in (start, end]."""
+        return funding.collect(self._live.ask, instrument_name, start, end)
+
+    def first_funding_hour(self, instrument_name: str, not_before: int, not_after: int) -> int | None:
+        """The end of the earliest funded hour in [not_before, not_after], or None; about ten requests for a decade."""
+        return funding.first_hour(self._live.ask, instrument_name, not_before, not_after)
+
+    def funding_chart(self, instrument_name: str) -> IndexMinutes:
+        """The true index of the last eight hours, a point a minute. It can't be asked for later."""
+        params = {"instrument_name": instrument_name, "length": "8h"}
+        return self._live.ask(
+            "get_funding_chart_data", params, lambda result: index.read_chart(result, instrument_name)
+        )
+
+    def index_price(self, index_name: str) -> float:
+        """The index now, USD."""
+        return self._live.ask("get_index_price", {"index_name": index_name}, index.read_price)
+
+    def close(self) -> None:
+        """Closes the connections of both hosts."""
+        self._live.close()
+        self._history.close()
+
+    def __enter__(self) -> Exchange:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()

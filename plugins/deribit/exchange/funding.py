@@ -1,0 +1,145 @@
+"""Hourly funding of one perpetual."""
+
+from __future__ import annotations
+
+from collections.abc import Container, Iterable
+from dataclasses import dataclass, field
+from operator import index
+from typing import Any
+
+import numpy as np
+
+from .columns import numbers, rows, timestamps
+from .coverage import cover, windows
+from .errors import iso
+from .transport import Ask
+
+HOUR = 3_600_000  # ms
+PAGE = 744 * HOUR  # one answer holds the newest 744 rows at or before end_timestamp, whatever start_timestamp says
+RATES = ("interest_1h", "interest_8h", "index_price", "prev_index_price")
+
+
+@dataclass(frozen=True, eq=False)
+class Funding:
+    """Funding of `instrument_name`, one row an hour the exchange sent.
+
+    timestamp: int64, ms, ascending: the END of the hour. interest_1h (that hour's rate) and interest_8h (the trailing
+    eight hours): fractions, positive where longs pay. index_price, prev_index_price: USD. All float64 of shape
+    (rows,), NaN where null was sent. doubled, outside: int64, ms, rows that came twice in an answer (the first is
+    kept) or outside the window asked (dropped). requests: how many were answered.
+    """
+
+    instrument_name: str
+    timestamp: np.ndarray
+    interest_1h: np.ndarray
+    interest_8h: np.ndarray
+    index_price: np.ndarray
+    prev_index_price: np.ndarray
+    doubled: np.ndarray
+    outside: np.ndarray
+    requests: int
+
+    def missing(self, start: int, end: int) -> np.ndarray:
+        """The whole hours in (start, end], ms, for which there is no row: int64 ms, ascending."""
+        return absent(set(self.timestamp.tolist()), start + 1, end + 1)
+
+
+def collect(ask: Ask, instrument_name: str, start: int, end: int) -> Funding:
+    """The rows of the hours that end in (start, end], ms. Each page starts at the last timestamp of the one before:
+    the exchange's own window is (start, end], so starting an hour later would lose a row at every page's edge."""
+    start, end = index(start), index(end)
+    if start > end:
+        raise ValueError(f"funding of {instrument_name}: ({iso(start)}, {iso(end)}] runs backward")
+    table = Table()
+
+    def page(left: int, right: int) -> int | None:
+        params = funding_params(instrument_name, left, right)
+        return table.place(*ask("get_funding_rate_history", params, read_page), left, right)
+
+    for left, right in windows(start + 1, end + 1, PAGE):
+        cover(page, lambda left=left, right=right: absent(table.seen, left, right), left, right, HOUR)
+    timestamp, values = table.sorted()
+    return Funding(instrument_name, timestamp, *values, ms(table.doubled), ms(table.outside), requests=table.answers)
+
+
+def first_hour(ask: Ask, instrument_name: str, not_before: int, not_after: int) -> int | None:
+    """The earliest funding timestamp in [not_before, not_after], ms, or None if there is none.
+
+    Found by halving the time that may still lie before it: an answer to a window that ends at T holds the newest
+    rows at or before T, so an empty one says that history begins later. About ten requests for a decade.
+    """
+
+    not_before, not_after = index(not_before), index(not_after)
+
+    def oldest(until: int) -> int | None:
+        params = funding_params(instrument_name, not_before, until + 1)
+        timestamp, _ = ask("get_funding_rate_history", params, read_page)
+        timestamp = timestamp[(timestamp >= not_before) & (timestamp <= until)]
+        return int(timestamp.min()) if len(timestamp) else None
+
+    earliest = oldest(not_after) or oldest(not_after)  # an empty answer may be a passing fault: asked twice
+    if earliest is None:
+        return None
+    nothing_to = not_before - 1
+    while True:
+        while earliest - nothing_to > PAGE:
+            middle = (nothing_to + earliest) // 2
+            found = oldest(middle)
+            nothing_to, earliest = (middle, earliest) if found is None else (nothing_to, found)
+        # The last word, over everything before: it also unmasks an empty answer that was only a passing fault.
+        found = oldest(earliest - 1)
+        if found is None:
+            return earliest
+        nothing_to = nothing_to if found > nothing_to else not_before - 1
+        earliest = found
+
+
+def funding_params(instrument_name: str, left: int, right: int) -> dict[str, Any]:
+    """Asks for the rows in [left, right) ms, which is the exchange's (left - 1, right - 1]."""
+    return {"instrument_name": instrument_name, "start_timestamp": left - 1, "end_timestamp": right - 1}
+
+
+def read_page(result: Any) -> tuple[np.ndarray, np.ndarray]:
+    """Timestamps, int64 ms of shape (rows,), and RATES, float64 of shape (4, rows). Raises Malformed."""
+    columns = rows(result, "funding", ("timestamp", *RATES))
+    values = np.stack([numbers(columns[name], f"funding {name}") for name in RATES])
+    return timestamps(columns["timestamp"], "funding timestamp"), values
+
+
+@dataclass
+class Table:
+    """Funding rows by timestamp while they are being collected."""
+
+    seen: dict[int, np.ndarray] = field(default_factory=dict)
+    doubled: set[int] = field(default_factory=set)
+    outside: set[int] = field(default_factory=set)
+    answers: int = 0
+
+    def place(self, timestamp: np.ndarray, values: np.ndarray, left: int, right: int) -> int | None:
+        """Keeps the rows of [left, right) that aren't there yet; returns the oldest one's time, None without any."""
+        self.answers += 1
+        here: set[int] = set()
+        for at, row in zip(timestamp.tolist(), values.T, strict=True):
+            if not left <= at < right:
+                self.outside.add(at)
+            elif at in here:
+                self.doubled.add(at)
+            else:
+                here.add(at)
+                self.seen.setdefault(at, row)
+        return min(here, default=None)
+
+    def sorted(self) -> tuple[np.ndarray, np.ndarray]:
+        """Timestamps ascending, shape (rows,), and RATES, shape (4, rows)."""
+        timestamp = ms(self.seen)
+        values = np.array([self.seen[at] for at in timestamp.tolist()], np.float64).reshape(-1, len(RATES))
+        return timestamp, values.T
+
+
+def ms(times: Iterable[int]) -> np.ndarray:
+    return np.array(sorted(times), np.int64)
+
+
+def absent(times: Container[int], left: int, right: int) -> np.ndarray:
+    """The whole hours of [left, right) that aren't among `times`: int64 ms, ascending."""
+    return ms(hour for hour in range(-(-left // HOUR) * HOUR, right, HOUR) if hour not in times)

@@ -1,0 +1,28 @@
+"""Joins the exchange, the warehouse and the quality gate into Airflow tasks. DAG files read from here."""
+
+from .catalogue import check_catalogue, discover_funding_starts, read_catalogue
+from .derived import due, judge
+from .gate import gate
+from .history import load, plan
+from .index_chart import collect_index_minutes
+from .schedule import DEFAULTS, DERIVED, HISTORY, MONTHLY, RANGE, asset, complete, tell_failure
+
+__all__ = [
+    "DEFAULTS",
+    "DERIVED",
+    "HISTORY",
+    "MONTHLY",
+    "RANGE",
+    "asset",
+    "check_catalogue",
+    "collect_index_minutes",
+    "complete",
+    "discover_funding_starts",
+    "due",
+    "gate",
+    "judge",
+    "load",
+    "plan",
+    "read_catalogue",
+    "tell_failure",
+]

@@ -1,0 +1,95 @@
+"""The catalogue of instruments: read from both hosts, never forgotten, checked."""
+
+from __future__ import annotations
+
+import logging
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from airflow.sdk import get_current_context, task
+from airflow.sdk.exceptions import AirflowException
+
+from deribit import settings
+from deribit.datasets import EXCHANGE_POOL, GATE_POOL, INSTRUMENTS
+
+from .connections import exchange, market
+from .gate import conclude, record_judgement
+from .history import milliseconds
+
+log = logging.getLogger(__name__)
+
+KINDS = ("future", "option")
+
+
+@task(pool=EXCHANGE_POOL, map_index_template="{{ label }}")
+def read_catalogue(currency: str, kind: str) -> dict[str, int]:
+    """Reads every instrument of a currency and kind, listed and expired, from both hosts.
+
+    Returns {instruments, added, changed}. Raises AirflowException when the exchange lists none at all, which is never true.
+    """
+    from deribit.warehouse import catalogue
+
+    context = get_current_context()
+    context["label"] = f"{currency} {kind}s"
+    with exchange() as deribit:
+        found = {i.instrument_name: i for expired in (True, False) for i in deribit.instruments(currency, kind, expired=expired)}
+    if not found:
+        raise AirflowException(f"the exchange lists no {kind} of {currency} at all, listed or expired: refusing to believe it")
+    with market() as connection, connection.transaction():
+        added, changed = catalogue.store_instruments(connection, map(catalogue_row, found.values()))
+        catalogue.record_reading(connection, currency, kind, len(found), context["dag_run"].run_id)
+    log.info("%s %ss: %d, of which %d are new and %d have changed", currency, kind, len(found), added, changed)
+    return {"instruments": len(found), "added": added, "changed": changed}
+
+
+@task(pool=EXCHANGE_POOL)
+def discover_funding_starts(read) -> dict[str, str]:
+    """Finds the first hour of funding the exchange has of each perpetual it was not yet found for: {instrument: ISO hour end}."""
+    from deribit.warehouse import funding
+
+    now = datetime.now(UTC)
+    discovered = {}
+    with exchange() as deribit, market() as connection:
+        with connection.transaction():
+            unknown = funding.perpetuals_without_start(connection, settings.currencies())
+        for perpetual in unknown:
+            # a day before the listing, in case the two disagree
+            first = deribit.first_funding_hour(
+                perpetual["instrument"], milliseconds(perpetual["listed_at"] - timedelta(days=1)), milliseconds(now)
+            )
+            if first is None:
+                log.warning("%s has no funding yet", perpetual["instrument"])
+                continue
+            hour = datetime.fromtimestamp(first / 1000, UTC)
+            with connection.transaction():
+                funding.record_start(connection, perpetual["instrument_id"], hour)
+            discovered[perpetual["instrument"]] = hour.isoformat()
+    return discovered
+
+
+@task(pool=GATE_POOL)
+def check_catalogue(read) -> dict[str, Any]:
+    """Judges the catalogue by its suite. Nothing is held back: an instrument that breaks a rule is named and told."""
+    from deribit.warehouse import profiles
+
+    context = get_current_context()
+    now = datetime.now(UTC)
+    with market() as connection, connection.transaction():
+        profile = profiles.instrument_profile(connection)
+        validation_id, decision = record_judgement(
+            connection, INSTRUMENTS, profile, context, now, now, expected=len(profile), missing=0
+        )
+    return conclude(INSTRUMENTS, validation_id, decision, context, rows=len(profile), published=0)
+
+
+def catalogue_row(i) -> tuple:
+    """An exchange.Instrument in the order of load/stage_instrument.sql."""
+    return (
+        i.instrument_name, i.exchange_id, i.kind, i.base_currency, i.quote_currency, i.settlement_currency, i.settlement_period,
+        i.instrument_type, i.price_index, i.tick_size, i.contract_size, instant(i.created),
+        "infinity" if i.expires is None else instant(i.expires), i.strike, i.option_type, i.state, bool(i.is_active), i.host,
+    )  # fmt: skip
+
+
+def instant(ms: int) -> datetime:
+    return datetime.fromtimestamp(ms / 1000, UTC)

@@ -1,0 +1,59 @@
+"""The two ends of the pipeline, opened from Airflow's connections for the length of a task."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from typing import TYPE_CHECKING
+
+from deribit import settings
+
+if TYPE_CHECKING:
+    from psycopg import Connection
+
+    from deribit.exchange import Exchange
+
+
+@contextmanager
+def market() -> Iterator[Connection]:
+    """A connection to the market database, through the provider's hook. Commits are the caller's."""
+    from airflow.providers.postgres.hooks.postgres import PostgresHook
+
+    hook = PostgresHook(postgres_conn_id=settings.MARKET, options="-c timezone=UTC")
+    with closing(hook.get_conn()) as connection:
+        yield connection
+
+
+@contextmanager
+def exchange(bucket: str = "history") -> Iterator[Exchange]:
+    """The exchange behind the two host connections, paced by the limiter that all processes share.
+
+    bucket: which share of the request rate is used, "history" or "live". Raises OriginMismatch when the market
+    database holds data of another exchange.
+    """
+    from deribit.exchange import Exchange
+    from deribit.warehouse.loads import claim_origin
+    from deribit.warehouse.pace import Pacer
+
+    hosts = live, history = base_url(settings.LIVE_HOST), base_url(settings.HISTORY_HOST)
+    rates = {"history": settings.history_rate(), "live": settings.live_rate()}
+    if not rates[bucket]:
+        bucket = "history"  # nothing is kept back for live: it shares
+    with market() as connection:
+        with connection.transaction():
+            claim_origin(connection, *hosts)
+        connection.autocommit = True
+        pace = Pacer(connection, {**rates, "instruments": settings.catalogue_rate()})
+        # the exchange counts get_instruments apart from everything else, and so do we
+        with Exchange(live, history, lambda meter: pace(bucket if meter == "public" else meter)) as opened:
+            yield opened
+
+
+def base_url(connection_id: str) -> str:
+    """The base URL an Airflow connection of type http points at: https://www.deribit.com for instance."""
+    from airflow.sdk import BaseHook
+
+    connection = BaseHook.get_connection(connection_id)
+    host = connection.host or ""
+    url = host if "://" in host else f"{connection.schema or 'https'}://{host}"
+    return f"{url}:{connection.port}" if connection.port else url.rstrip("/")

@@ -1,0 +1,73 @@
+"""The datasets computed from published data: what is due is asked of the data, not of the event that rang."""
+
+from __future__ import annotations
+
+from datetime import UTC, date, datetime, time, timedelta
+from typing import Any
+
+from airflow.sdk import get_current_context, task
+from airflow.sdk.exceptions import AirflowSkipException
+
+from deribit.datasets import BASIS, GATE_POOL, Dataset
+
+from .connections import market
+from .gate import conclude, key_of, passing, record_judgement
+
+
+@task
+def due(dataset: Dataset) -> list[dict[str, str]]:
+    """The windows to compute, a month each at most: [{label, from, to}], ISO dates, [from, to).
+
+    With the run's parameters from or to, or in a backfill: everything published in that range, again. Otherwise what
+    has no result yet, or one judged on other versions than are published now.
+    """
+    from deribit.warehouse.validations import months_due
+
+    context = get_current_context()
+    begins, ends = (context["params"].get(bound) for bound in ("from", "to"))
+    again = bool(begins or ends)
+    if not again and str(context["dag_run"].run_type) == "backfill":
+        begins, ends, again = context["data_interval_start"].date(), context["data_interval_end"].date(), True
+    with market() as connection:
+        months = months_due(connection, dataset.name, begins, ends, again=again)
+    return [
+        {"label": f"{m['month']:%Y-%m} ({m['days']} days)", "from": str(m["first_day"]), "to": str(m["last_day"] + timedelta(days=1))}
+        for m in months
+    ]
+
+
+@task(pool=GATE_POOL, map_index_template="{{ label }}", retries=1)
+def judge(dataset: Dataset, window: dict[str, str]) -> dict[str, Any]:
+    """Computes a window of a derived dataset in full, judges it and publishes what passed, in one transaction.
+
+    Returns {validation_id, verdict, rows, quarantined, published}; fails for good when the suite blocks the window.
+    """
+    from deribit.warehouse import profiles, validations
+
+    context = get_current_context()
+    context["label"] = window["label"]
+    begins, ends = date.fromisoformat(window["from"]), date.fromisoformat(window["to"])
+    compute, expected, missing, mark = (
+        (profiles.basis_profile, "future_minutes", "missing_basis_minutes", validations.judge_basis)
+        if dataset == BASIS
+        else (profiles.index_profile, "expected_minutes", "missing_minutes", validations.judge_index)
+    )
+    with market() as connection, connection.transaction():
+        profile = compute(connection, begins=begins, ends=ends)
+        if profile.empty:
+            raise AirflowSkipException(f"nothing of {dataset.name} is published from {begins} to {ends}")
+        validation_id, decision = record_judgement(
+            connection, dataset, profile, context, midnight(begins), midnight(ends),
+            expected=int(profile[expected].sum()), missing=int(profile[missing].sum()),
+        )  # fmt: skip
+        passed = {key_of(row, dataset) for row in passing(profile, dataset, decision)}
+        subject = "instrument_id" if dataset == BASIS else "index_name"
+        published = mark(connection, validation_id, [
+            (getattr(row, subject), row.day, key_of(row, dataset) in passed)
+            for row in profile.itertuples(index=False)
+        ])  # fmt: skip
+    return conclude(dataset, validation_id, decision, context, rows=len(profile), published=published)
+
+
+def midnight(day: date) -> datetime:
+    return datetime.combine(day, time(), UTC)

@@ -1,0 +1,123 @@
+"""Between loaded and published: a suite judges the interval's profile, and what passed is published by the
+transaction that recorded the verdict."""
+
+from __future__ import annotations
+
+import logging
+from datetime import UTC, date, datetime, timedelta
+from typing import Any
+
+from airflow.sdk import TriggerRule, get_current_context, task
+from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException
+
+from deribit import settings
+from deribit.datasets import FUNDING, GATE_POOL, Dataset
+
+from .connections import market
+
+log = logging.getLogger(__name__)
+
+
+@task(pool=GATE_POOL, trigger_rule=TriggerRule.ALL_DONE, retries=1)
+def gate(dataset: Dataset, loaded) -> dict[str, Any]:
+    """Judges what is stored of the run's interval and publishes what passed.
+
+    Runs when every load is done, failed ones included: what they did not bring is missing, is named, and does not
+    hold back the rest. Returns {validation_id, verdict, rows, quarantined, published}. Fails for good when the suite
+    blocks the interval; then nothing of it is published. Skipped when nothing lived in the interval.
+    """
+    from deribit.quality.suites import read_outages
+    from deribit.warehouse import profiles, validations
+
+    context = get_current_context()
+    begins, ends = context["data_interval_start"], context["data_interval_end"]
+    currencies = settings.currencies()
+    with market() as connection, connection.transaction():
+        if dataset == FUNDING:
+            profile = profiles.funding_profile(connection, currencies=currencies, begins=begins, ends=ends)
+            measures = {"expected": int(profile.on_the_hour.sum()), "missing": int((~profile.present).sum())} if len(profile) else {}
+            publish = validations.publish_funding
+        else:
+            outages = [(o.start, o.end) for o in read_outages(settings.EXPECTATIONS / "known_outages.json")]
+            profile = profiles.candle_profile(
+                connection, perpetual=dataset.perpetual, currencies=currencies, begins=begins, ends=ends, outages=outages
+            )
+            measures = {"expected": int(profile.expected_minutes.sum()),
+                        "missing": int((profile.expected_minutes - profile.minutes).sum())}  # fmt: skip
+            publish = validations.publish_candles
+        if profile.empty:
+            raise AirflowSkipException(f"nothing of {dataset.name} lived from {begins} to {ends}")
+        validation_id, decision = record_judgement(connection, dataset, profile, context, begins, ends, **measures)
+        passed = [row for row in passing(profile, dataset, decision) if row.load_id == row.load_id]
+        published = publish(connection, validation_id, [
+            (int(row.instrument_id), getattr(row, dataset.day), int(row.load_id)) for row in passed
+        ])  # fmt: skip
+    return conclude(dataset, validation_id, decision, context, rows=len(profile), published=published)
+
+
+def record_judgement(
+    connection, dataset: Dataset, profile, context, begins: datetime, ends: datetime, *, expected: int, missing: int
+):
+    """Runs the dataset's suite over a profile, records what it said in the caller's transaction and returns
+    (validation id, decision). expected, missing: minutes (funding: hours)."""
+    from deribit.quality.gate import Finding, decide, recorded, validate
+    from deribit.quality.suites import read_suite, read_waivers
+    from deribit.warehouse import validations
+
+    suite = read_suite(settings.EXPECTATIONS / f"{dataset.name}.json")
+    dag_run = context["dag_run"]
+    run_name = f"{dataset.name} · {begins:%Y-%m-%d} to {ends:%Y-%m-%d} · {dag_run.run_id}"
+    validation = validate(profile, suite, keys=list(dataset.keys), run_name=run_name)
+    decision = decide(
+        validation, waivers=read_waivers(settings.EXPECTATIONS / "waivers.json"), tolerated_share=suite.tolerated_share
+    )
+    validation_id = validations.record_validation(
+        connection, dataset=dataset.name, dag_id=dag_run.dag_id, run_id=dag_run.run_id, begins=begins, ends=ends,
+        verdict=decision.verdict, suite=suite.name, rows=validation.rows, expected=expected, missing=missing,
+        blocked_because=decision.blocked_because,
+        result=recorded(validation, decision, interval_from=begins.isoformat(), interval_to=ends.isoformat()),
+    )  # fmt: skip
+    days = {key_of(row, dataset): day_of(getattr(row, dataset.day)) for row in profile.itertuples(index=False)}
+    validations.record_findings(
+        connection, validation_id, dataset.name,
+        seen={(key[0], day) for key, day in days.items()},
+        findings=[
+            (f.key[0], days[f.key], f.key[1] if dataset.day == "ts" else None, f.rule, f.severity, str(f.observed), f.waived_reason)
+            for f in (*decision.quarantined, *decision.waived, *decision.warnings) if isinstance(f, Finding)
+        ],
+    )  # fmt: skip
+    return validation_id, decision
+
+
+def key_of(row, dataset: Dataset) -> tuple:
+    """What names a row of a dataset's profile."""
+    return tuple(getattr(row, key) for key in dataset.keys)
+
+
+def passing(profile, dataset: Dataset, decision) -> list:
+    """The profile's rows that may be published: none of a blocked interval, and no quarantined key."""
+    if decision.blocked_because:
+        return []
+    held = set(decision.quarantined_keys)
+    return [row for row in profile.itertuples(index=False) if key_of(row, dataset) not in held]
+
+
+def conclude(dataset: Dataset, validation_id: int, decision, context, *, rows: int, published: int) -> dict[str, Any]:
+    """Says what came of it, after the commit: tells of quarantined keys, fails the task for a blocked interval."""
+    from deribit.alerts import collect, tell_quarantine
+
+    log.info("%s: %s; %d rows judged, %d newly published, %d quarantined", dataset.name, decision.verdict, rows, published,
+             len(decision.quarantined_keys))  # fmt: skip
+    if decision.blocked_because:
+        raise AirflowFailException(f"{dataset.name} was blocked, nothing of it was published: " + "; ".join(decision.blocked_because))
+    if decision.quarantined:
+        tell_quarantine(collect(context))
+    return {"validation_id": validation_id, "verdict": decision.verdict, "rows": rows,
+            "quarantined": len(decision.quarantined_keys), "published": published}  # fmt: skip
+
+
+def day_of(moment: date | datetime) -> date:
+    """The UTC day a key lies in; an hour that ends at midnight belongs to the day it ends."""
+    if isinstance(moment, datetime):
+        return (moment.astimezone(UTC) - timedelta(microseconds=1)).date()
+    return moment

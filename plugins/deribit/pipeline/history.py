@@ -1,0 +1,120 @@
+"""The history tasks: plan what lived in the interval, load it batch by batch."""
+
+from __future__ import annotations
+
+import logging
+from datetime import datetime
+from math import ceil
+from typing import Any
+
+from airflow.sdk import get_current_context, task
+from airflow.sdk.exceptions import AirflowException, AirflowFailException
+
+from deribit import settings
+from deribit.datasets import EXCHANGE_POOL, FUNDING, Dataset
+
+from .connections import base_url, exchange, market
+
+log = logging.getLogger(__name__)
+
+PAGE_MINUTES = 5_000
+BATCH_PAGES = 40
+"""Requests a mapped task should be worth: at the exchange's pace that is well over the five seconds a task's
+own overhead has to be small against."""
+
+
+class CatalogueBehind(AirflowException):
+    """The catalogue was last read before the interval ended, so a plan could miss instruments. Retried."""
+
+
+@task
+def plan(dataset: Dataset) -> list[dict[str, Any]]:
+    """The instruments that lived in the run's interval, in batches of about BATCH_PAGES requests.
+
+    Returns a list of {label, lives: [[instrument_id, instrument, begins ms, ends ms], ...]}, expiries together, so that a
+    batch reads like a range of contracts. Raises CatalogueBehind.
+    """
+    from deribit.warehouse import catalogue
+
+    context = get_current_context()
+    begins, ends = context["data_interval_start"], context["data_interval_end"]
+    currencies = settings.currencies()
+    with market() as connection:
+        read = catalogue.read_at(connection, currencies)
+        behind = [currency for currency in currencies if currency not in read or read[currency] < ends]
+        if behind:
+            raise CatalogueBehind(
+                f"the catalogue of {', '.join(behind)} was not read since {ends:%Y-%m-%d %H:%M} UTC; "
+                "the DAG instruments does that"
+            )
+        if dataset == FUNDING:
+            lives = catalogue.funding_lives(connection, currencies=currencies, begins=begins, ends=ends)
+        else:
+            lives = catalogue.candle_lives(
+                connection, perpetual=dataset.perpetual, currencies=currencies, begins=begins, ends=ends
+            )
+    batches, pages = [], BATCH_PAGES
+    for life in lives:
+        if pages >= BATCH_PAGES:
+            batches.append([])
+            pages = 0
+        batches[-1].append([life.instrument_id, life.instrument, milliseconds(life.begins), milliseconds(life.ends)])
+        pages += ceil((life.ends - life.begins).total_seconds() / 60 / PAGE_MINUTES)
+    log.info("%s from %s to %s: %d instruments in %d batches", dataset.name, begins, ends, len(lives), len(batches))
+    return [{"label": label([life[1] for life in batch]), "lives": batch} for batch in batches]
+
+
+@task(pool=EXCHANGE_POOL, map_index_template="{{ label }}")
+def load(dataset: Dataset, batch: dict[str, Any]) -> dict[str, int]:
+    """Brings a batch of instruments from the exchange into the store, one transaction an instrument.
+
+    Returns what changed: instruments, requests, and the days (funding: hours) added, grown, corrected, kept and
+    unchanged. An instrument that fails does not keep the others from being loaded; the task then fails naming each.
+    """
+    from deribit.exchange import ExchangeError, Refused
+    from deribit.warehouse.candles import store_candles
+    from deribit.warehouse.funding import store_funding
+    from deribit.warehouse.loads import Loaded, Provenance
+
+    context = get_current_context()
+    context["label"] = batch["label"]
+    run_id = context["dag_run"].run_id
+    host = base_url(settings.LIVE_HOST)
+    total, requests, failed = Loaded(), 0, []
+    with exchange() as deribit, market() as connection:
+        for instrument_id, instrument, begins, ends in batch["lives"]:
+            provenance = Provenance(dataset.name, instrument, host, run_id)
+            try:
+                if dataset == FUNDING:
+                    funding = deribit.funding(instrument, begins, ends)
+                    columns = [funding.interest_1h, funding.interest_8h, funding.index_price, funding.prev_index_price]
+                    with connection.transaction():
+                        total += store_funding(connection, instrument_id, funding.timestamp, columns, provenance)
+                    requests += funding.requests
+                else:
+                    candles = deribit.candles(instrument, begins, ends)
+                    with connection.transaction():
+                        total += store_candles(connection, instrument_id, candles, provenance)
+                    requests += candles.requests
+            except ExchangeError as error:
+                log.error("%s was not loaded: %s", instrument, error)
+                failed.append(error)
+    if total.corrected:
+        log.warning("the exchange corrected %d days (funding: hours) it had told before", total.corrected)
+    if failed:
+        final = all(isinstance(error, Refused) for error in failed)
+        raise (AirflowFailException if final else AirflowException)(
+            f"{len(failed)} of {len(batch['lives'])} instruments were not loaded: " + "; ".join(map(str, failed))
+        )
+    return {"instruments": len(batch["lives"]), "requests": requests, **vars(total)}
+
+
+def milliseconds(moment: datetime) -> int:
+    return round(moment.timestamp() * 1000)
+
+
+def label(instruments: list[str]) -> str:
+    """How a batch reads in the grid: its only instrument, or its first and last."""
+    if len(instruments) <= 2:
+        return ", ".join(instruments)
+    return f"{instruments[0]} … {instruments[-1]} ({len(instruments)})"

@@ -1,0 +1,35 @@
+"""The true index minute by minute, which the exchange tells for eight hours and never again."""
+
+from __future__ import annotations
+
+import logging
+
+from airflow.sdk import get_current_context, task
+
+from deribit import settings
+from deribit.datasets import EXCHANGE_POOL, INDEX
+
+from .connections import base_url, exchange, market
+
+log = logging.getLogger(__name__)
+
+
+@task(pool=EXCHANGE_POOL)
+def collect_index_minutes() -> dict[str, int]:
+    """Keeps the minutes of each index that its perpetual's funding chart still tells: {index_name: points}."""
+    from deribit.warehouse.index import index_proxies, store_chart
+    from deribit.warehouse.loads import Provenance
+
+    run_id = get_current_context()["dag_run"].run_id
+    collected = {}
+    with exchange("live") as deribit, market() as connection:
+        with connection.transaction():
+            proxies = index_proxies(connection, settings.currencies())
+        for proxy in proxies:
+            chart = deribit.funding_chart(proxy["perpetual"])
+            provenance = Provenance(INDEX.name, proxy["index_name"], base_url(settings.LIVE_HOST), run_id)
+            with connection.transaction():
+                stored = store_chart(connection, chart.timestamp, chart.index_price, provenance)
+            log.info("%s: %d points, %s", proxy["index_name"], len(chart.timestamp), stored)
+            collected[proxy["index_name"]] = len(chart.timestamp)
+    return collected

@@ -1,0 +1,76 @@
+"""When things run and what every DAG has in common."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+from airflow.providers.standard.operators.empty import EmptyOperator
+from airflow.sdk import Asset, CronDataIntervalTimetable, Param
+
+from deribit import settings
+from deribit.alerts import on_task_failure, tell_failure
+from deribit.datasets import Dataset
+
+MONTHLY = CronDataIntervalTimetable("0 0 1 * *", timezone="UTC")
+"""A run a calendar month, after it has closed; its data interval is the month."""
+
+
+def record_task_failure(context) -> None:
+    """Task-level on_failure_callback: keeps why a task failed for good, for the run's one message."""
+    on_task_failure(context, record=_record)
+
+
+def _record(**failure) -> None:
+    from deribit.warehouse.validations import record_run_failure
+
+    from .connections import market
+
+    with market() as connection, connection.transaction():
+        record_run_failure(connection, **failure)
+
+
+DEFAULTS = {
+    "owner": "market-data",
+    "retries": 3,
+    "retry_delay": timedelta(seconds=20),
+    "retry_exponential_backoff": True,
+    "max_retry_delay": timedelta(minutes=10),
+    "execution_timeout": timedelta(minutes=30),
+    "on_failure_callback": record_task_failure,
+}
+"""default_args of every DAG. The exchange client retries a request itself; these retries are for the rest."""
+
+HISTORY = {
+    "schedule": MONTHLY,
+    "start_date": settings.history_from(),
+    "catchup": True,
+    "max_active_runs": 3,
+    "default_args": DEFAULTS,
+    "on_failure_callback": tell_failure,
+}
+"""What the monthly history DAGs have in common."""
+
+DERIVED = {
+    "start_date": settings.history_from(),
+    "catchup": False,
+    "max_active_runs": 1,
+    "default_args": DEFAULTS,
+    "on_failure_callback": tell_failure,
+}
+"""What the DAGs computed from published data have in common: one run at a time, rung by assets or the calendar."""
+
+RANGE = {
+    "from": Param(None, type=["null", "string"], format="date", title="From", description="First day to compute again (UTC)"),
+    "to": Param(None, type=["null", "string"], format="date", title="To", description="First day not to compute again (UTC)"),
+}
+"""Run parameters of the derived DAGs. Empty: whatever is due."""
+
+
+def asset(dataset: Dataset) -> Asset:
+    """The asset that says a dataset has published something."""
+    return Asset(name=dataset.name, uri=dataset.uri, group="deribit")
+
+
+def complete() -> EmptyOperator:
+    """The end of a run: never executed, but not reached when a load failed, which makes the run failed."""
+    return EmptyOperator(task_id="complete")

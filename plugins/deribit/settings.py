@@ -1,0 +1,51 @@
+"""What may be set from outside, read from the environment when asked for. Everything has a safe default."""
+
+from __future__ import annotations
+
+import os
+from datetime import UTC, datetime
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+"""The package's folder: dags/, plugins/, include/, expectations/ lie in it."""
+
+EXPECTATIONS = ROOT / "expectations"
+
+# Connections, by id. What a mode differs by is these and nothing else.
+LIVE_HOST = "deribit"
+HISTORY_HOST = "deribit_history"
+MARKET = "market"
+
+
+def history_from() -> datetime:
+    """The first instant of history, UTC (env DERIBIT_HISTORY_FROM, a date; Deribit's perpetual began 2018-08-14)."""
+    return datetime.fromisoformat(os.environ.get("DERIBIT_HISTORY_FROM", "2018-08-01")).replace(tzinfo=UTC)
+
+
+def currencies() -> list[str]:
+    """The currencies whose instruments are collected (env DERIBIT_CURRENCIES, comma separated; USDC adds the linear ones)."""
+    return [c.strip().upper() for c in os.environ.get("DERIBIT_CURRENCIES", "BTC,ETH").split(",") if c.strip()]
+
+
+def history_rate() -> float:
+    """Requests a second that history may send, all processes together: the allowed rate less the share kept for live."""
+    allowed = float(os.environ.get("DERIBIT_REQUESTS_PER_SECOND", "15"))
+    return allowed * (1 - live_share())
+
+
+def live_rate() -> float:
+    """Requests a second kept back for live collection, all processes together."""
+    return float(os.environ.get("DERIBIT_REQUESTS_PER_SECOND", "15")) * live_share()
+
+
+def live_share() -> float:
+    """The fraction of the allowed rate kept back for live collection (env DERIBIT_LIVE_SHARE, 0 to 0.9)."""
+    share = float(os.environ.get("DERIBIT_LIVE_SHARE", "0.2"))
+    if not 0 <= share <= 0.9:
+        raise ValueError(f"DERIBIT_LIVE_SHARE is {share}; it is a fraction from 0 to 0.9")
+    return share
+
+
+def catalogue_rate() -> float:
+    """Calls of get_instruments a second, which the exchange counts apart (env DERIBIT_CATALOGUE_REQUESTS_PER_SECOND)."""
+    return float(os.environ.get("DERIBIT_CATALOGUE_REQUESTS_PER_SECOND", "1"))

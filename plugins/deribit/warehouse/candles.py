@@ -1,0 +1,66 @@
+"""Candles as instrument-days: a row an instrument and UTC day, the minutes in arrays."""
+
+from __future__ import annotations
+
+import struct
+from typing import Protocol
+
+import numpy as np
+from psycopg import Connection
+
+from . import sql
+from .arrays import HEADER, TRAILER, float8_array, int2, int4
+from .loads import Loaded, Provenance, lock
+
+MINUTE = 60_000
+DAY = 86_400_000
+EPOCH_2000 = 10_957  # Postgres counts days from 2000-01-01
+COLUMNS = ("open", "high", "low", "close", "volume", "cost")
+DEFECTS = ("doubled", "misaligned", "disordered", "outside")
+
+
+class Candles(Protocol):
+    """A whole window of one instrument on the minute grid [start, end), ms.
+
+    open, high, low, close (quote currency), volume (coin), cost (USD): float64 of shape (minutes,); present: bool
+    of the same shape; doubled, misaligned, disordered, outside: the ticks (ms) that were wrong on the way.
+    """
+
+    start: int
+    end: int
+    present: np.ndarray
+
+
+def store_candles(connection: Connection, instrument_id: int, candles: Candles, provenance: Provenance) -> Loaded:
+    """Adds the instrument-days of a window that differ from what is stored, in the caller's transaction.
+
+    The window must lie on whole minutes and reach to the ends of its days wherever the instrument lived there,
+    so that a day is always judged whole. Running it twice, or twice at once, changes nothing more.
+    """
+    lock(connection, provenance)
+    sql.run(connection, "load/stage_candle_day")
+    with connection.cursor().copy(sql.statement("load/copy_candle_day")) as copy:
+        copy.write(HEADER)
+        for row in _days(instrument_id, candles):
+            copy.write(row)
+        copy.write(TRAILER)
+    return Loaded(**sql.row(connection, "load/merge_candle_day", **provenance.values()))
+
+
+def _days(instrument_id: int, candles: Candles):
+    start, end = candles.start, candles.end
+    columns = [getattr(candles, name) for name in COLUMNS]
+    defects = [np.asarray(getattr(candles, name)) // DAY for name in DEFECTS]
+    for day in range(start // DAY, (end - 1) // DAY + 1):
+        begins, ends = max(start, day * DAY), min(end, (day + 1) * DAY)
+        minutes = slice((begins - start) // MINUTE, (ends - start) // MINUTE)
+        n = minutes.stop - minutes.start
+        missing = ~candles.present[minutes]
+        counts = [min(int((ticks == day).sum()), 32_767) for ticks in defects]
+        if missing.all() and not any(counts):
+            continue  # nothing was received of this day: it is missing because it is not there
+        yield b"".join((
+            struct.pack("!h", 15), int4(instrument_id), int4(day - EPOCH_2000), int2((begins - day * DAY) // MINUTE),
+            int2(n), int2(n - int(missing.sum())), *map(int2, counts),
+            *(float8_array(column[minutes], missing) for column in columns),
+        ))  # fmt: skip

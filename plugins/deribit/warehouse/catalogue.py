@@ -1,0 +1,56 @@
+"""The catalogue of instruments, and the questions plans ask of it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from psycopg import Connection
+
+from . import sql
+
+
+@dataclass(frozen=True)
+class Life:
+    """The part of an interval an instrument lived through: [begins, ends), UTC."""
+
+    instrument_id: int
+    instrument: str
+    begins: datetime
+    ends: datetime
+
+
+def store_instruments(connection: Connection, rows: Iterable[Sequence]) -> tuple[int, int]:
+    """Merges one reading of the catalogue and returns (added, changed).
+
+    rows: tuples in the order of load/stage_instrument.sql; times as UTC datetimes, a perpetual's expiry as
+    'infinity'. Nothing is ever deleted.
+    """
+    sql.run(connection, "load/stage_instrument")
+    with connection.cursor().copy(sql.statement("load/copy_instrument")) as copy:
+        for row in rows:
+            copy.write_row(row)
+    merged = sql.row(connection, "load/merge_instrument")
+    return merged["added"], merged["changed"]
+
+
+def record_reading(connection: Connection, currency: str, kind: str, instruments: int, run_id: str) -> None:
+    """Says that a currency and kind were read in full."""
+    sql.run(connection, "load/record_catalogue_reading", currency=currency, kind=kind, instruments=instruments, run_id=run_id)
+
+
+def read_at(connection: Connection, currencies: list[str]) -> dict[str, datetime]:
+    """When the futures of each currency were last read in full, by currency; one never read is absent."""
+    return {r["currency"]: r["read_at"] for r in sql.rows(connection, "load/catalogue_age", currencies=currencies)}
+
+
+def candle_lives(connection: Connection, *, perpetual: bool, currencies: list[str], begins: datetime, ends: datetime) -> list[Life]:
+    """The perpetuals or dated futures that lived in [begins, ends), clipped to listing and expiry."""
+    found = sql.rows(connection, "load/plan_candles", perpetual=perpetual, currencies=currencies, **{"from": begins, "to": ends})
+    return [Life(**r) for r in found]
+
+
+def funding_lives(connection: Connection, *, currencies: list[str], begins: datetime, ends: datetime) -> list[Life]:
+    """The perpetuals whose funding reaches into (begins, ends]."""
+    return [Life(**r) for r in sql.rows(connection, "load/plan_funding", currencies=currencies, **{"from": begins, "to": ends})]

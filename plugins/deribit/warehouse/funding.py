@@ -1,0 +1,38 @@
+"""Hourly funding: plain rows, a version each."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any
+
+import numpy as np
+from psycopg import Connection
+
+from . import sql
+from .loads import Loaded, Provenance, lock
+
+
+def store_funding(
+    connection: Connection, instrument_id: int, timestamp: np.ndarray, columns: list[np.ndarray], provenance: Provenance
+) -> Loaded:
+    """Adds the hours that differ from what is stored, in the caller's transaction.
+
+    timestamp: hour ends in ms, int64 of shape (hours,). columns: interest_1h, interest_8h (fractions),
+    index_price, prev_index_price (USD), float64 of the same shape; NaN is kept and judged by the gate.
+    """
+    lock(connection, provenance)
+    sql.run(connection, "load/stage_funding")
+    with connection.cursor().copy(sql.statement("load/copy_funding")) as copy:
+        for ms, *values in zip(timestamp.tolist(), *(column.tolist() for column in columns), strict=True):
+            copy.write_row((instrument_id, datetime.fromtimestamp(ms / 1000, UTC), *values))
+    return Loaded(**sql.row(connection, "load/merge_funding", **provenance.values()))
+
+
+def perpetuals_without_start(connection: Connection, currencies: list[str]) -> list[dict[str, Any]]:
+    """Perpetuals whose first funding hour was never looked for: instrument_id, instrument, listed_at."""
+    return sql.rows(connection, "load/perpetuals_without_funding_start", currencies=currencies)
+
+
+def record_start(connection: Connection, instrument_id: int, first_hour: datetime) -> None:
+    """Records the first hour (its end, UTC) the exchange has of a perpetual's funding."""
+    sql.run(connection, "load/record_funding_start", instrument_id=instrument_id, first_hour=first_hour)

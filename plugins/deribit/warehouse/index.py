@@ -1,0 +1,37 @@
+"""The true index, as the funding chart told it."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any
+
+import numpy as np
+from psycopg import Connection
+
+from . import sql
+from .loads import Loaded, Provenance, lock
+
+MINUTE = 60_000
+DAY = 86_400_000
+
+
+def index_proxies(connection: Connection, currencies: list[str]) -> list[dict[str, Any]]:
+    """Each index and the perpetual quoted in it: index_name, perpetual."""
+    return sql.rows(connection, "index/proxies", currencies=currencies)
+
+
+def store_chart(connection: Connection, timestamp: np.ndarray, price: np.ndarray, provenance: Provenance) -> Loaded:
+    """Keeps the points that lie on a whole minute, in the caller's transaction.
+
+    timestamp: ms, int64 of shape (points,); price: USD. A point says the index at that instant, which is the END of
+    the minute before it. Points off the minute (the chart's newest) are left for the next time.
+    """
+    whole = timestamp % MINUTE == 0
+    instants, price = timestamp[whole] - MINUTE, price[whole]
+    lock(connection, provenance)
+    values = provenance.values()
+    values["index_name"] = values.pop("subject")
+    return Loaded(**sql.row(
+        connection, "index/merge_chart", days=[datetime.fromtimestamp(day * 86_400, UTC).date() for day in (instants // DAY).tolist()],
+        elements=(instants % DAY // MINUTE + 1).tolist(), prices=price.tolist(), **values,
+    ))  # fmt: skip

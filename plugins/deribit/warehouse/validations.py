@@ -1,0 +1,101 @@
+"""What the gate found, kept: validations, findings, and the publication of what passed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from datetime import date, datetime
+from typing import Any
+
+from psycopg import Connection
+from psycopg.types.json import Jsonb
+
+from . import sql
+
+
+def record_validation(
+    connection: Connection, *, dataset: str, dag_id: str, run_id: str, begins: datetime, ends: datetime, verdict: str,
+    suite: str, rows: int, expected: int, missing: int, blocked_because: list[str], result: dict,
+) -> int:  # fmt: skip
+    """Keeps one validation and returns its id. expected, missing: minutes (funding: hours) as the profile saw them."""
+    return sql.row(
+        connection, "quality/record_validation", dataset=dataset, dag_id=dag_id, run_id=run_id, verdict=verdict, suite=suite,
+        rows=rows, minutes=expected, missing=missing, blocked_because=blocked_because, result=Jsonb(result),
+        **{"from": begins, "to": ends},
+    )["validation_id"]  # fmt: skip
+
+
+def record_findings(
+    connection: Connection, validation_id: int, dataset: str, *, seen: Iterable[tuple[str, date]], findings: Iterable[Sequence]
+) -> None:
+    """Replaces what was open for the keys a validation has seen by what it found.
+
+    seen: (subject, day) of every row judged. findings: tuples (subject, day, ts or None, rule, severity,
+    observed, waived_reason or None).
+    """
+    keys = list(seen)
+    with connection.cursor().copy(sql.statement("quality/copy_findings")) as copy:
+        for finding in findings:
+            copy.write_row((validation_id, dataset, *finding))
+    sql.run(
+        connection, "quality/close_findings", validation_id=validation_id, dataset=dataset,
+        subjects=[k[0] for k in keys], days=[k[1] for k in keys],
+    )  # fmt: skip
+
+
+def publish_candles(connection: Connection, validation_id: int, versions: list[tuple[int, date, int]]) -> int:
+    """Publishes versions (instrument_id, day, load_id) that passed; returns how many were not published before."""
+    return sql.run(
+        connection, "quality/publish_candles", validation_id=validation_id, instrument_ids=[v[0] for v in versions],
+        days=[v[1] for v in versions], load_ids=[v[2] for v in versions],
+    )  # fmt: skip
+
+
+def publish_funding(connection: Connection, validation_id: int, versions: list[tuple[int, datetime, int]]) -> int:
+    """Publishes versions (instrument_id, hour end, load_id) that passed; returns how many were not published before."""
+    return sql.run(
+        connection, "quality/publish_funding", validation_id=validation_id, instrument_ids=[v[0] for v in versions],
+        hours=[v[1] for v in versions], load_ids=[v[2] for v in versions],
+    )  # fmt: skip
+
+
+def judge_index(connection: Connection, validation_id: int, judged: list[tuple[str, date, bool]]) -> int:
+    """Says which index days (index_name, day, passed) were looked at; returns how many changed."""
+    return sql.run(
+        connection, "index/judge", validation_id=validation_id, subjects=[j[0] for j in judged],
+        days=[j[1] for j in judged], passed=[j[2] for j in judged],
+    )  # fmt: skip
+
+
+def judge_basis(connection: Connection, validation_id: int, judged: list[tuple[int, date, bool]]) -> int:
+    """Says which pairs (instrument_id, day, passed) were looked at; returns how many changed."""
+    return sql.run(
+        connection, "basis/judge", validation_id=validation_id, instrument_ids=[j[0] for j in judged],
+        days=[j[1] for j in judged], passed=[j[2] for j in judged],
+    )  # fmt: skip
+
+
+def months_due(connection: Connection, dataset: str, begins: date | None, ends: date | None, *, again: bool) -> list[dict[str, Any]]:
+    """Months (month, first_day, last_day, days) of a derived dataset that wait to be computed, oldest first.
+
+    dataset: index_prices or basis_spread. begins, ends: bounds [begins, ends) or None. again: also what was judged already.
+    """
+    room = {"index_prices": "index", "basis_spread": "basis"}[dataset]
+    return sql.rows(connection, f"{room}/due", again=again, **{"from": begins, "to": ends})
+
+
+def record_run_failure(connection: Connection, *, dag_id: str, run_id: str, task_id: str, map_index: int, label: str, error: str) -> None:
+    """Keeps what a task that failed for good said, for the run's one message."""
+    sql.run(connection, "quality/record_run_failure", dag_id=dag_id, run_id=run_id, task_id=task_id, map_index=map_index,
+            label=label, error=error)  # fmt: skip
+
+
+def run_report_rows(connection: Connection, dag_id: str, run_id: str) -> dict[str, list]:
+    """What a run left behind: failures (dicts), blocked (sentences), quarantined and warnings (dicts)."""
+    findings = sql.rows(connection, "quality/run_findings", dag_id=dag_id, run_id=run_id)
+    named = [f for f in findings if f["rule"] is not None]
+    return {
+        "failures": sql.rows(connection, "quality/run_failures", dag_id=dag_id, run_id=run_id),
+        "blocked": findings[0]["blocked_because"] if findings else [],
+        "quarantined": [f for f in named if f["severity"] == "critical"],
+        "warnings": [f for f in named if f["severity"] != "critical"],
+    }

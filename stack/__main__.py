@@ -1,0 +1,227 @@
+"""The command line: see the package's docstring."""
+
+import argparse
+import json
+import os
+import subprocess
+import sys
+import time
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, date, datetime
+from pathlib import Path
+
+from rich.console import Console
+
+from stack import StackError, history, postgres, preflight, report, services
+from stack.api import AirflowApi
+from stack.credentials import ADMIN, Credentials, load, load_or_make, write_private
+from stack.environment import PRELOAD, environment
+from stack.settings import Stack, history_from, stack_of
+
+MODES = {"demo": "demo", "up": "live"}
+console = Console(highlight=False, width=None if sys.stdout.isatty() else 140)
+
+
+def main(arguments: list[str]) -> int:
+    parser = argparse.ArgumentParser(prog="python -m stack", description="The warehouse on one machine.")
+    commands = parser.add_subparsers(dest="command", required=True)
+    for name, what in (
+        ("demo", "everything against the exchange simulator"),
+        ("up", "everything against the live exchange"),
+    ):
+        command = commands.add_parser(name, help=what)
+        command.add_argument("--from", dest="first_day", metavar="YYYY-MM-DD", default=os.environ.get("FROM") or None)
+    commands.add_parser("down", help="stop everything of both")
+    commands.add_parser("status", help="what runs, and where")
+    for name, what in (
+        ("secrets", "make the secrets of a stack"),
+        ("prepare", "make roles, databases and tables on a running Postgres"),
+        ("service", "become one service"),
+    ):
+        command = commands.add_parser(name, help=what)
+        if name == "service":
+            command.add_argument("name", choices=["scheduler", "dag-processor", "api-server", "simulator"])
+        command.add_argument("--mode", choices=["demo", "live"], default=os.environ.get("WAREHOUSE_MODE") or "live")
+    asked = parser.parse_args(arguments)
+    os.umask(0o077)  # logs and state are this user's business
+    try:
+        if asked.command in MODES:
+            return up(stack_of(MODES[asked.command]), asked.first_day)
+        if asked.command == "down":
+            return down()
+        if asked.command == "status":
+            return status()
+        if asked.command == "secrets":
+            return make_secrets(stack_of(asked.mode))
+        if asked.command == "prepare":
+            return prepare(stack_of(asked.mode))
+        return become(stack_of(asked.mode), asked.name)
+    except StackError as error:
+        sys.stdout.flush()
+        print(error, file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print("\nInterrupted. What was started goes on: make status, make down.", file=sys.stderr)
+        return 130
+
+
+def up(stack: Stack, asked: str | None) -> int:
+    """Starts everything, runs the history, prints what is stored."""
+    started = time.monotonic()
+    first_day = history_from(stack, asked, today())
+    preflight.check(stack)
+    credentials = load_or_make(stack.home)
+    (stack.home / "history_from").write_text(f"{first_day}\n")
+    say(f"Starting the {stack.mode} stack in {stack.home}, history from {first_day}")
+    for note in postgres.initialise(stack, credentials):
+        say(f"Note: {note}")
+    services.start_supervisor(stack)
+    services.start(stack, "postgres")
+    if stack.mode == "demo":
+        services.start(stack, "simulator")
+    postgres.wait_ready(stack, credentials, lambda: services.none_failed(stack))
+    set_up_databases(stack, credentials, first_day)
+    services.start(stack, "api-server", "dag-processor", "scheduler")
+    api = AirflowApi(stack, credentials)
+    api.wait_healthy(lambda: services.none_failed(stack))
+    say(f"Airflow is up at {stack.address} ({time.monotonic() - started:.0f} s)")
+    run(stack, credentials, api, first_day)
+    say("")
+    report.print_addresses(console, stack, credentials)
+    say("Everything keeps running. Stop it with: make down")
+    return 0
+
+
+def run(stack: Stack, credentials: Credentials, api: AirflowApi, first_day: date) -> None:
+    # From here on this process reads the warehouse's own package, some of which imports Airflow: it has to see the same
+    # settings as the services, and none of the caller's.
+    os.environ.update(environment(stack, credentials, first_day))
+    from deribit.datasets import POOLS
+    from deribit.pipeline.report import due
+    from deribit.warehouse.report import summary, term_structure
+
+    loader = postgres.dsn(stack, credentials, "market_loader", "market")
+    reader = postgres.dsn(stack, credentials, "market_reader", "market")
+    history.create_pools(api, POOLS)
+    history.wait_for_dags(stack, api)
+    history.run_catalogue(stack, api, console)
+    history.run_history(stack, api, console, lambda: due(loader))
+    report.print_store(console, summary(reader), term_structure(reader))
+
+
+def set_up_databases(stack: Stack, credentials: Credentials, first_day: date) -> None:
+    """Roles, databases and tables of both, all of which may be there already."""
+    write_airflow_files(stack, credentials)
+    postgres.create_roles_and_databases(stack, credentials)
+    environ = environment(stack, credentials, first_day)
+    owner = postgres.dsn(stack, credentials, "market_owner", "market")
+    market = (
+        "import os; from deribit.warehouse.migrations import migrate; print(*migrate(os.environ['MARKET_OWNER_URL']))"
+    )
+    with ThreadPoolExecutor() as both:
+        steps = [
+            both.submit(step, stack, "migrate-market", ["-c", market], environ | {"MARKET_OWNER_URL": owner}),
+            both.submit(step, stack, "migrate-airflow", ["-m", "airflow", "db", "migrate"], environ),
+        ]
+    for done in steps:
+        done.result()
+
+
+def step(stack: Stack, name: str, arguments: list[str], environ: dict[str, str]) -> None:
+    """Runs Python to its end. Raises StackError with the last line it said and the place of its log."""
+    log = stack.logs / f"{name}.log"
+    log.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    with log.open("w") as out:
+        result = subprocess.run(
+            [sys.executable, *arguments],
+            env=environ,
+            cwd=stack.root,
+            stdin=subprocess.DEVNULL,
+            stdout=out,
+            stderr=subprocess.STDOUT,
+        )
+    if result.returncode:
+        lines = log.read_text(errors="replace").strip().splitlines()
+        raise StackError(
+            f"The step {name} failed: {lines[-1][:300] if lines else 'it said nothing'} (the whole log: {log})"
+        )
+
+
+def write_airflow_files(stack: Stack, credentials: Credentials) -> None:
+    home = stack.home / "airflow"
+    write_private(home / "passwords.json", json.dumps({ADMIN: credentials.admin}) + "\n")
+    write_private(home / "config" / "airflow_local_settings.py", PRELOAD)
+    (stack.home / "data_docs").mkdir(exist_ok=True, mode=0o700)
+
+
+def down() -> int:
+    stopped = []
+    for mode in MODES.values():
+        stack = stack_of(mode)
+        if services.stop(stack):
+            stopped.append(mode)
+    say(f"Stopped: {' and '.join(stopped)}" if stopped else "Nothing was running")
+    return 0
+
+
+def status() -> int:
+    """Exit code 1 when a service of a running stack is down, or a stopped stack left processes behind."""
+    good = []
+    for mode in MODES.values():
+        stack = stack_of(mode)
+        states = services.states(stack)
+        if not states:
+            left = services.left_over(stack)
+            good.append(not left)
+            over = f", but {len(left)} processes are left over; end them with: make down" if left else ""
+            say(f"{mode}: not running{over}")
+            continue
+        good.append(all(state == "RUNNING" for state in states.values()))
+        say(f"{mode}: " + ", ".join(f"{name} {state.lower()}" for name, state in states.items()))
+        report.print_addresses(console, stack, load(stack.home))
+    return 0 if all(good) else 1
+
+
+def make_secrets(stack: Stack) -> int:
+    """The compose file's first step: all secrets, and the superuser's password alone where Postgres may read it."""
+    credentials = load_or_make(stack.home)
+    if folder := os.environ.get("WAREHOUSE_POSTGRES_SECRET"):
+        write_private(Path(folder) / "password", credentials.postgres)
+    say(f"The secrets are in {stack.home / 'secrets.json'}")
+    return 0
+
+
+def prepare(stack: Stack) -> int:
+    """The compose file's second step: what `up` does between starting Postgres and starting Airflow."""
+    credentials = load(stack.home)
+    first_day = history_from(stack, os.environ.get("FROM") or None, today())
+    (stack.home / "history_from").write_text(f"{first_day}\n")
+    postgres.wait_ready(stack, credentials, lambda: None)
+    set_up_databases(stack, credentials, first_day)
+    report.print_addresses(console, stack, credentials)
+    return 0
+
+
+def become(stack: Stack, name: str) -> None:
+    """Replaces this process by a service."""
+    if name == "simulator":
+        command = services.simulator_command(stack)
+        environ = services.process_environment(stack)
+    else:
+        command = services.airflow_command(name)
+        environ = environment(stack, load(stack.home), history_from(stack, None, today()))
+    sys.stdout.flush()
+    os.chdir(stack.root)
+    os.execve(command[0], command, environ)
+
+
+def today() -> date:
+    return datetime.now(UTC).date()
+
+
+def say(text: str) -> None:
+    console.print(text, soft_wrap=True, markup=False)
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

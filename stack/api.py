@@ -1,0 +1,125 @@
+"""Airflow's REST API, as much of it as starting the history and watching it needs."""
+
+import time
+from datetime import datetime
+from typing import Any
+from urllib.parse import quote
+
+import requests
+
+from stack import StackError
+from stack.credentials import ADMIN, Credentials
+from stack.settings import Stack
+
+
+class AirflowApi:
+    """A logged-in session. Every method raises StackError when the server doesn't answer or refuses."""
+
+    def __init__(self, stack: Stack, credentials: Credentials) -> None:
+        self._stack = stack
+        self._password = credentials.admin
+        self._session = requests.Session()
+        self._session.trust_env = False  # no proxy between this machine and itself
+
+    def wait_healthy(self, still_alive, seconds: float = 120) -> None:
+        """Returns when the API server answers and the scheduler and the DAG processor have reported to it.
+
+        still_alive is called between attempts and raises StackError when a service has died.
+        """
+        deadline = time.monotonic() + seconds
+        missing = ["the API server"]
+        while time.monotonic() < deadline:
+            still_alive()
+            try:
+                health = self._session.get(f"{self._stack.address}/api/v2/monitor/health", timeout=5).json()
+                missing = [name for name in ("scheduler", "dag_processor") if health[name]["status"] != "healthy"]
+                if not missing:
+                    return
+            except (requests.RequestException, ValueError, KeyError, TypeError):
+                pass
+            time.sleep(0.5)
+        raise StackError(
+            f"Airflow is not healthy after {seconds:.0f} s: no sign of {' and '.join(missing)}. "
+            f"The logs are in {self._stack.logs}"
+        )
+
+    def call(self, method: str, path: str, *, json: Any = None, accept: tuple[int, ...] = (), **params: Any) -> Any:
+        """One request below /api/v2; the answer's JSON, or None for a status in `accept`."""
+        url = f"{self._stack.address}/api/v2/{path}"
+        for attempt in range(5):
+            try:
+                if "Authorization" not in self._session.headers:
+                    self._log_in()
+                answer = self._session.request(method, url, json=json, params=params, timeout=30)
+            except requests.RequestException as error:
+                # Busy, or being restarted by supervisord: worth waiting for.
+                if attempt == 4:
+                    raise StackError(
+                        f"Airflow's API server at {self._stack.address} does not answer ({type(error).__name__}). "
+                        f"Its log is {self._stack.logs / 'api-server.log'}"
+                    ) from None
+                time.sleep(2**attempt)
+                continue
+            if answer.status_code == 401 and attempt < 4:
+                del self._session.headers["Authorization"]  # the token has expired
+            elif answer.status_code in accept:
+                return None
+            elif answer.ok:
+                return answer.json() if answer.content else {}
+            elif answer.status_code < 500 or attempt == 4:
+                raise StackError(f"Airflow refused {method} {path}: {answer.status_code} {answer.text[:300]}")
+            else:
+                time.sleep(2**attempt)
+        raise StackError(f"Airflow refuses the login of {ADMIN} at {self._stack.address}.")
+
+    def _log_in(self) -> None:
+        answer = self._session.post(
+            f"{self._stack.address}/auth/token", json={"username": ADMIN, "password": self._password}, timeout=30
+        )
+        if answer.status_code == 401:
+            raise StackError(
+                f"Airflow at {self._stack.address} refuses the password in {self._stack.home / 'secrets.json'}: "
+                f"is it another Airflow?"
+            )
+        answer.raise_for_status()
+        self._session.headers["Authorization"] = f"Bearer {answer.json()['access_token']}"
+
+    def dags(self) -> list[dict]:
+        return self.call("GET", "dags", limit=100)["dags"]
+
+    def import_errors(self) -> list[dict]:
+        return self.call("GET", "importErrors", limit=20)["import_errors"]
+
+    def unpause(self, dag: str) -> None:
+        self.call("PATCH", f"dags/{quote(dag)}", json={"is_paused": False})
+
+    def set_pool(self, name: str, slots: int, description: str) -> None:
+        """Makes the pool, or sets its size where it is there already."""
+        pool = {"name": name, "slots": slots, "description": description, "include_deferred": False}
+        if self.call("PATCH", f"pools/{quote(name)}", json=pool, accept=(404,)) is None:
+            self.call("POST", "pools", json=pool, accept=(409,))
+
+    def count(self, dag: str, *states: str) -> int:
+        """Runs of a DAG, of any state when none is named."""
+        return self.call("GET", f"dags/{quote(dag)}/dagRuns", limit=1, state=list(states))["total_entries"]
+
+    def runs(self, *states: str, dag: str = "~", newest: int = 100) -> list[dict]:
+        """The newest runs of one DAG or of all."""
+        path = f"dags/{quote(dag, safe='~')}/dagRuns"
+        return self.call("GET", path, limit=newest, state=list(states), order_by="-run_after")["dag_runs"]
+
+    def trigger(self, dag: str) -> None:
+        self.call("POST", f"dags/{quote(dag)}/dagRuns", json={"logical_date": None})
+
+    def queued_events(self, dag: str) -> int:
+        answer = self.call("GET", f"dags/{quote(dag)}/assets/queuedEvents", accept=(404,))
+        return answer["total_entries"] if answer else 0
+
+    def failed_tasks(self, dag: str, run: str) -> list[dict]:
+        path = f"dags/{quote(dag)}/dagRuns/{quote(run, safe='')}/taskInstances"
+        return self.call("GET", path, limit=5, state=["failed"])["task_instances"]
+
+
+def moment(text: str | None) -> datetime | None:
+    """A time as the API writes it, with its time zone."""
+    return datetime.fromisoformat(text) if text else None

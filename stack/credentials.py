@@ -1,0 +1,77 @@
+"""The secrets of one stack: made once, kept in one file only its owner can read."""
+
+import base64
+import json
+import os
+import secrets
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+
+from stack import StackError
+
+ADMIN = "admin"
+
+
+@dataclass(frozen=True)
+class Credentials:
+    """Letters, digits, - and _ only, but for the Fernet key: they go into URLs and files unquoted."""
+
+    admin: str
+    postgres: str
+    airflow: str
+    market_owner: str
+    market_loader: str
+    market_reader: str
+    fernet_key: str
+    jwt_secret: str
+    api_secret_key: str
+
+    @classmethod
+    def generate(cls) -> "Credentials":
+        made = {field.name: secrets.token_urlsafe(24) for field in fields(cls)}
+        made["admin"] = secrets.token_hex(8)  # somebody may have to type it
+        made["jwt_secret"] = secrets.token_urlsafe(64)  # HS512 wants 64 bytes
+        made["fernet_key"] = base64.urlsafe_b64encode(secrets.token_bytes(32)).decode()
+        return cls(**made)
+
+
+def write_private(path: Path, text: str, mode: int = 0o600) -> None:
+    """Writes a file nobody else can read at any moment, in one step: half a secrets file is worse than none."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    new = path.with_name(f".{path.name}.{os.getpid()}")
+    descriptor = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW, 0o600)
+    with os.fdopen(descriptor, "w") as out:
+        os.fchmod(descriptor, mode)
+        out.write(text)
+    new.replace(path)
+
+
+def load(home: Path) -> Credentials:
+    """The credentials of a stack that was started before. Raises StackError when there are none that can be used."""
+    path = home / "secrets.json"
+    try:
+        return Credentials(**json.loads(path.read_text()))
+    except FileNotFoundError:
+        raise StackError(f"There are no secrets at {path}: this stack was never started.") from None
+    except PermissionError:
+        raise StackError(
+            f"{path} can't be read: it belongs to another user. Run this as the one who started it."
+        ) from None
+    except (ValueError, TypeError) as error:
+        raise StackError(
+            f"{path} is damaged ({error}). The database only opens with these passwords: restore it, or start over by "
+            f"removing {home}."
+        ) from None
+
+
+def load_or_make(home: Path) -> Credentials:
+    """The credentials of a stack, made at its first start."""
+    path = home / "secrets.json"
+    if not path.exists():
+        if (home / "postgres" / "PG_VERSION").exists():
+            raise StackError(
+                f"{home} holds a database but not the passwords that open it ({path} is gone). Restore the file, or "
+                f"start over by removing {home}."
+            )
+        write_private(path, json.dumps(asdict(Credentials.generate()), indent=1) + "\n")
+    return load(home)

@@ -1,0 +1,149 @@
+"""The environment of every process of a stack: one function, for `make demo`, `make up` and docker-compose.yaml."""
+
+import json
+import os
+import sys
+from collections.abc import Mapping
+from datetime import date
+from pathlib import Path
+
+from stack.credentials import ADMIN, Credentials
+from stack.postgres import dsn, host
+from stack.settings import Stack
+
+LIVE_EXCHANGE = "https://www.deribit.com"
+HISTORY_EXCHANGE = "https://history.deribit.com"
+
+# A caller's variable of these families would quietly change what runs: another database, another library or setting.
+FOREIGN = ("AIRFLOW__", "AIRFLOW_HOME", "PG", "PYTHON", "VIRTUAL_ENV", "SUPERVISOR_", "MAKE", "MFLAGS", "FROM")
+
+
+def environment(
+    stack: Stack, credentials: Credentials, first_day: date, environ: Mapping[str, str] = os.environ
+) -> dict[str, str]:
+    """Everything a service of this stack reads from its environment.
+
+    first_day is where history starts. What the caller's environ says about alerts (AIRFLOW_CONN_*) and collection
+    (DERIBIT_*) is kept; what this function says wins.
+    """
+    return (
+        process_environment(stack, environ)
+        | _airflow(stack, credentials)
+        | connections(stack, credentials)
+        | {
+            "DERIBIT_HISTORY_FROM": first_day.isoformat(),
+            "DATA_DOCS_DIR": str(stack.home / "data_docs"),
+            "GX_ANALYTICS_ENABLED": "False",
+        }
+    )
+
+
+def connections(stack: Stack, credentials: Credentials) -> dict[str, str]:
+    """The Airflow connections: with the state folder, all that tells the demo from the real thing."""
+    if stack.mode == "demo":
+        live = f"http://{stack.simulator_host}:{stack.simulator_port}"
+        history = f"http://{stack.simulator_host}:{stack.simulator_history_port}"
+    else:
+        live, history = LIVE_EXCHANGE, HISTORY_EXCHANGE
+    market = {
+        "conn_type": "postgres",
+        "host": host(stack),
+        "schema": "market",
+        "login": "market_loader",
+        "password": credentials.market_loader,
+        "port": 5432,
+    }
+    return {
+        "AIRFLOW_CONN_DERIBIT": json.dumps({"conn_type": "http", "host": live}),
+        "AIRFLOW_CONN_DERIBIT_HISTORY": json.dumps({"conn_type": "http", "host": history}),
+        "AIRFLOW_CONN_MARKET": json.dumps(market),
+    }
+
+
+def process_environment(stack: Stack, environ: Mapping[str, str] = os.environ) -> dict[str, str]:
+    """What every process of the stack gets, Postgres included: the caller's environment without what would change the
+    stack, and no secret of ours."""
+    inherited = {name: value for name, value in environ.items() if not name.startswith(FOREIGN)}
+    local = {"127.0.0.1", "localhost", stack.simulator_host, stack.api_host}
+    no_proxy = ",".join(filter(None, [environ.get("NO_PROXY") or environ.get("no_proxy"), *sorted(local)]))
+    return inherited | {
+        "PATH": os.pathsep.join([str(Path(sys.executable).parent), environ.get("PATH", os.defpath)]),
+        "PYTHONPATH": os.pathsep.join([str(stack.root), str(stack.root / "plugins")]),
+        "PYTHONUNBUFFERED": "1",
+        "PYTHONWARNINGS": "ignore:GitWildMatchPattern:DeprecationWarning",  # Airflow's own, in the log of every task
+        "SPT_NOENV": "1",  # a process that renames itself must not overwrite WAREHOUSE_STACK with its new name
+        "LC_ALL": "C.UTF-8",
+        "TZ": "UTC",
+        # A proxy for the internet must not come between the services of this machine.
+        "NO_PROXY": no_proxy,
+        "no_proxy": no_proxy,
+        "WAREHOUSE_HOME": str(stack.home.parent),
+        "WAREHOUSE_STACK": str(stack.home),  # by this `make down` knows its processes
+        "WAREHOUSE_PORT": str(stack.port),
+        "WAREHOUSE_SIMULATOR_PORT": str(stack.simulator_port),
+        "WAREHOUSE_SIMULATOR_HISTORY_PORT": str(stack.simulator_history_port),
+    }
+
+
+def _airflow(stack: Stack, credentials: Credentials) -> dict[str, str]:
+    metadata = dsn(stack, credentials, "airflow", "airflow").replace("postgresql://", "postgresql+psycopg://", 1)
+    home = stack.home / "airflow"
+    settings = {
+        "core": {
+            "executor": "LocalExecutor",
+            "parallelism": 8,
+            "dags_folder": stack.root / "dags",
+            "plugins_folder": stack.root / "plugins",
+            "load_examples": False,
+            "dags_are_paused_at_creation": True,
+            "default_timezone": "utc",
+            "fernet_key": credentials.fernet_key,
+            "auth_manager": "airflow.api_fastapi.auth.managers.simple.simple_auth_manager.SimpleAuthManager",
+            "simple_auth_manager_users": f"{ADMIN}:admin",
+            "simple_auth_manager_passwords_file": home / "passwords.json",
+            "execution_api_server_url": f"http://{stack.api_host}:{stack.port}/execution/",
+            "hostname_callable": "socket.gethostname",  # the default asks DNS, which may hang without a network
+            "max_map_length": 1024,
+        },
+        "database": {
+            "sql_alchemy_conn": metadata,
+            "sql_alchemy_conn_async": metadata,
+            "sql_alchemy_pool_size": 30,
+            "load_default_connections": False,
+        },
+        "api": {
+            "host": stack.bind,
+            "port": stack.port,
+            "base_url": stack.address,
+            "workers": 1,
+            "secret_key": credentials.api_secret_key,
+            "instance_name": "Deribit warehouse" + (" (demo)" if stack.mode == "demo" else ""),
+        },
+        "api_auth": {"jwt_secret": credentials.jwt_secret},
+        "workers": {"execution_api_timeout": 30},
+        "scheduler": {"catchup_by_default": False, "scheduler_idle_sleep_time": 0.5, "enable_health_check": False},
+        "dag_processor": {"refresh_interval": 20, "min_file_process_interval": 60},
+        "logging": {
+            "base_log_folder": stack.logs / "tasks",
+            "dag_processor_child_process_log_directory": stack.logs / "dags",
+            "colored_console_log": False,
+        },
+        "usage_data_collection": {"enabled": False},
+    }
+    flat = {
+        f"AIRFLOW__{section.upper()}__{name.upper()}": str(value)
+        for section, values in settings.items()
+        for name, value in values.items()
+    }
+    return {"AIRFLOW_HOME": str(home)} | flat
+
+
+PRELOAD = '''"""Written by stack/environment.py. Airflow imports this module when it starts."""
+
+import sys
+
+# Tasks are forked from the scheduler and have for nothing what it has imported (6 tasks with GX: 1.3 s, not 7.2 s).
+if sys.argv[1:2] == ["scheduler"]:
+    import great_expectations  # noqa: F401
+    import pandas  # noqa: F401
+'''

@@ -1,0 +1,147 @@
+"""Installs a lock into $WAREHOUSE_HOME/venv and becomes a command in it: `stack/run runtime|dev|none COMMAND ...`.
+
+Runs on the system's Python before anything is installed, so it needs the standard library only. pip installs uv from
+a hashed pin, uv installs the rest, several times faster than pip would. A stamp keyed on the lock, the interpreter and
+the folder makes later calls return at once. `none` takes what is installed, for the commands that only look and stop.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.util
+import os
+import shutil
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+BOOTSTRAP = ROOT / "stack" / "requirements-bootstrap.txt"
+RUNTIME = ROOT / "requirements.txt"
+DEV = ROOT / "requirements-dev.txt"  # contains RUNTIME, at the same versions
+LOCKS = {"runtime": (RUNTIME,), "dev": (RUNTIME, DEV)}
+ROOM_BYTES = 1.5e9
+
+
+def warehouse_home(environ=os.environ) -> Path:
+    """The state folder, absolute; a relative WAREHOUSE_HOME counts from the project."""
+    return (ROOT / Path(environ.get("WAREHOUSE_HOME") or ".warehouse").expanduser()).resolve()
+
+
+def install(kind: str) -> None:
+    """Makes the virtual environment what a lock says, if it isn't.
+
+    Raises SystemExit with one sentence when Python's venv module is missing, the folder can't be written, the disk is
+    full, a stack runs from the environment that would have to be replaced, or an installer fails.
+    """
+    home = warehouse_home()
+    venv = home / "venv"
+    if _is_installed(kind, venv) or (kind == "runtime" and _is_installed("dev", venv)):
+        return
+    whole = not _is_installed("runtime", venv)  # otherwise the development packages are added to what is there
+    if whole:
+        _may_replace(home)
+    log = home / "install.log"
+    _can_write(home, venv, log)
+    started = time.monotonic()
+    lock = LOCKS[kind][-1]
+    print(f"Installing {lock.name} into {venv} (once; the log is {log})", flush=True)
+    environ = {k: v for k, v in os.environ.items() if not k.startswith("PYTHON") and k != "VIRTUAL_ENV"}
+    if environ.get("PIP_INDEX_URL"):
+        environ.setdefault("UV_DEFAULT_INDEX", environ["PIP_INDEX_URL"])  # uv doesn't read pip's settings
+    python, uv = venv / "bin" / "python", venv / "bin" / "uv"
+    if whole:
+        # --clear: a folder left by another Python or moved from elsewhere is not repaired, it is replaced.
+        _run([sys.executable, "-m", "venv", "--clear", venv], log, environ)
+        _run([python, "-m", "pip", "install", "--require-hashes", "--no-deps", "-r", BOOTSTRAP], log, environ)
+    _run([uv, "pip", "install", "--python", python, "--require-hashes", "--compile-bytecode", "-r", lock], log, environ)
+    (venv / f".installed-{kind}").write_text(_fingerprint(kind, venv))
+    print(f"Installed in {time.monotonic() - started:.0f} s", flush=True)
+
+
+def _is_installed(kind: str, venv: Path) -> bool:
+    """Whether the folder holds what the lock says and its Python still runs."""
+    stamp, python = venv / f".installed-{kind}", venv / "bin" / "python"
+    try:
+        return (
+            stamp.read_text() == _fingerprint(kind, venv)
+            and subprocess.run([str(python), "-c", ""], capture_output=True).returncode == 0
+        )
+    except OSError:
+        return False
+
+
+def _fingerprint(kind: str, venv: Path) -> str:
+    digest = hashlib.sha256(f"{venv}\n".encode())
+    for path in (BOOTSTRAP, *LOCKS[kind]):
+        digest.update(path.read_bytes())
+    return digest.hexdigest()
+
+
+def _may_replace(home: Path) -> None:
+    for pid_file in home.glob("*/supervisord.pid"):
+        try:
+            command = Path("/proc", pid_file.read_text().strip(), "cmdline").read_bytes()
+        except OSError:
+            continue
+        if os.fsencode(pid_file.with_suffix(".conf")) in command:
+            raise SystemExit(
+                f"The packages have to be installed anew and a stack is running on the old ones ({pid_file.parent}). "
+                f"Stop it first: make down"
+            )
+
+
+def _can_write(home: Path, venv: Path, log: Path) -> None:
+    if not all(importlib.util.find_spec(module) for module in ("venv", "ensurepip")):
+        version = f"{sys.version_info.major}.{sys.version_info.minor}"
+        raise SystemExit(
+            f"{sys.executable} has no venv module. Install it (on Debian or Ubuntu: apt-get install python{version}-venv), "
+            f"then run this again."
+        )
+    try:
+        venv.mkdir(parents=True, exist_ok=True)
+        log.write_text("")
+        free = shutil.disk_usage(venv).free
+    except OSError as error:
+        raise SystemExit(
+            f"The state folder {home} can't be written ({error.strerror}). Set WAREHOUSE_HOME to a folder that can."
+        ) from None
+    if free < ROOM_BYTES:
+        raise SystemExit(
+            f"The disk of {home} has {free / 1e9:.1f} GB free and the packages need {ROOM_BYTES / 1e9} GB. Make room, or "
+            f"set WAREHOUSE_HOME to a folder on another disk."
+        )
+
+
+def _run(command: list, log: Path, environ: dict) -> None:
+    with log.open("ab") as out:
+        result = subprocess.run(
+            [str(part) for part in command],
+            stdout=out, stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL, env=environ, cwd=ROOT,
+        )  # fmt: skip
+    if result.returncode:
+        tail = "\n".join(f"    {line}" for line in log.read_text(errors="replace").splitlines()[-8:])
+        raise SystemExit(f"Installing failed. The whole log is {log}; its end:\n{tail}")
+
+
+def become(command: list[str]) -> None:
+    """Replaces this process by a command of the environment, with the project and its library importable."""
+    bin_folder = warehouse_home() / "venv" / "bin"
+    if not bin_folder.exists():
+        print(f"Nothing is installed in {warehouse_home()}, so nothing runs from it.")
+        return
+    environ = {k: v for k, v in os.environ.items() if not k.startswith("PYTHON") and k != "VIRTUAL_ENV"}
+    environ["PATH"] = f"{bin_folder}{os.pathsep}{environ.get('PATH', os.defpath)}"
+    environ["PYTHONPATH"] = os.pathsep.join([str(ROOT), str(ROOT / "plugins")])
+    os.chdir(ROOT)
+    sys.stdout.flush()
+    os.execvpe(bin_folder / command[0], command, environ)
+
+
+if __name__ == "__main__":
+    if len(sys.argv) < 3 or sys.argv[1] not in {*LOCKS, "none"}:
+        raise SystemExit("usage: stack/run runtime|dev|none COMMAND [ARGUMENT ...]")
+    if sys.argv[1] != "none":
+        install(sys.argv[1])
+    become(sys.argv[2:])

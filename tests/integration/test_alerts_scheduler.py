@@ -1,0 +1,193 @@
+"""Two runs through Airflow's own scheduler, executor and DAG processor: one message each, whatever failed in them."""
+
+import json
+import os
+import signal
+import socket
+import sqlite3
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import psutil
+import pytest
+
+ROOT = Path(__file__).parents[2]
+TOKEN, HOOK = "T0AAAA/B0BBBB/slacktokenslacktoken", "/hooks/webhooksecretwebhooksecret"
+
+DAGS = """
+import json, os
+from datetime import datetime, timedelta
+from functools import partial
+from pathlib import Path
+
+from airflow.sdk import dag, get_current_context, task
+
+from deribit.alerts import collect, on_task_failure, tell_failure, tell_quarantine
+
+RECORDS = Path(os.environ["ALERT_RECORDS"])
+ONCE = dict(schedule="@once", start_date=datetime(2024, 3, 1), catchup=False, is_paused_upon_creation=False)
+
+
+def record(**what):
+    with RECORDS.open("a") as file:
+        file.write(json.dumps(what) + "\\n")
+
+
+def facts(dag_id, run_id):
+    return {"failures": [row for row in map(json.loads, RECORDS.open()) if row["dag_id"] == dag_id]}
+
+
+def held_back(dag_id, run_id):
+    key = {"instrument": "BTC-29MAR24", "day": "2024-03-07", "rule": "doubled", "severity": "critical"}
+    return {"quarantined": [key]}
+
+
+@dag(**ONCE, on_failure_callback=partial(tell_failure, facts=facts))
+def failing():
+    @task(
+        map_index_template="{{ task.op_kwargs['batch'] }}",
+        retries=1,
+        retry_delay=timedelta(seconds=0),
+        on_failure_callback=partial(on_task_failure, record=record),
+    )
+    def load(batch):
+        if batch != "good":
+            raise RuntimeError(f"no candles for {batch} {{{{ 7 * 7 }}}}")
+
+    @task
+    def publish():
+        raise AssertionError("must not run")
+
+    load.expand(batch=["BTC-PERPETUAL", "good", "ETH-PERPETUAL", "SOL-PERPETUAL"]) >> publish()
+
+
+@dag(**ONCE, on_failure_callback=tell_failure)
+def quarantining():
+    @task
+    def gate():
+        tell_quarantine(collect(get_current_context(), held_back))
+
+    gate()
+
+
+failing()
+quarantining()
+"""
+
+
+def free_port():
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        return free.getsockname()[1]
+
+
+@pytest.fixture
+def airflow(tmp_path, httpserver):
+    """A whole Airflow on an empty home; yields its home. Mail points to a closed port, Slack and webhook to us."""
+    (tmp_path / "dags").mkdir()
+    (tmp_path / "dags" / "alerting.py").write_text(DAGS)
+    (tmp_path / "records").touch()
+    port = free_port()
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("AIRFLOW")} | {
+        "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
+        "ALERT_RECORDS": str(tmp_path / "records"),
+        "AIRFLOW_HOME": str(tmp_path),
+        "AIRFLOW__CORE__PLUGINS_FOLDER": str(ROOT / "plugins"),
+        "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
+        "AIRFLOW__CORE__PARALLELISM": "2",
+        "AIRFLOW__API__PORT": str(port),
+        "AIRFLOW__API__BASE_URL": f"http://127.0.0.1:{port}",
+        "AIRFLOW__CORE__EXECUTION_API_SERVER_URL": f"http://127.0.0.1:{port}/execution/",
+        "AIRFLOW__LOGGING__WORKER_LOG_SERVER_PORT": str(free_port()),
+        "AIRFLOW__LOGGING__TRIGGER_LOG_SERVER_PORT": str(free_port()),
+        "AIRFLOW__WORKERS__EXECUTION_API_TIMEOUT": "30",
+        "AIRFLOW_CONN_ALERTS_SMTP": json.dumps(
+            {
+                "conn_type": "smtp",
+                "host": "127.0.0.1",
+                "port": free_port(),
+                "password": "mailpasswordmailpassword",
+                "extra": {
+                    "disable_ssl": True,
+                    "disable_tls": True,
+                    "from_email": "a@example.com",
+                    "to": "b@example.com",
+                },
+            }
+        ),
+        "AIRFLOW_CONN_ALERTS_SLACK": json.dumps(
+            {"conn_type": "slackwebhook", "host": httpserver.url_for("/services"), "password": TOKEN}
+        ),
+        "AIRFLOW_CONN_ALERTS_WEBHOOK": json.dumps({"conn_type": "http", "host": httpserver.url_for(HOOK)}),
+    }
+    with (tmp_path / "standalone.log").open("wb") as log:
+        process = subprocess.Popen(
+            ["airflow", "standalone"], env=environment, stdout=log, stderr=log, start_new_session=True
+        )
+        try:
+            yield tmp_path
+        finally:
+            family = [process, *psutil.Process(process.pid).children(recursive=True)] if process.poll() is None else []
+            if family:
+                os.killpg(process.pid, signal.SIGTERM)
+                _, alive = psutil.wait_procs(family[1:], timeout=10)
+                for member in alive:
+                    member.kill()
+                process.kill()
+                process.wait(timeout=10)
+
+
+def states(home):
+    """The runs' states by DAG, once Airflow has made its database."""
+    try:
+        with sqlite3.connect(f"file:{home / 'airflow.db'}?mode=ro", uri=True, timeout=10) as database:
+            return dict(database.execute("SELECT dag_id, state FROM dag_run"))
+    except sqlite3.OperationalError:
+        return {}
+
+
+def until(true, seconds, home):
+    deadline = time.monotonic() + seconds
+    while not true():
+        if time.monotonic() > deadline:
+            pytest.fail(f"not within {seconds} s:\n{(home / 'standalone.log').read_text()[-4000:]}")
+        time.sleep(0.5)
+
+
+@pytest.mark.scheduler
+def test_a_run_tells_once_on_every_channel_that_answers(airflow, httpserver):
+    httpserver.expect_request(HOOK).respond_with_data("", status=204)
+    httpserver.expect_request(f"/services/{TOKEN}").respond_with_data("ok")
+
+    def told(path):
+        return [request.get_json() for request, _ in httpserver.log if request.path == path]
+
+    until(lambda: len(told(HOOK)) >= 2 and len(told(f"/services/{TOKEN}")) >= 2, 180, airflow)
+    until(lambda: states(airflow) == {"failing": "failed", "quarantining": "success"}, 30, airflow)
+    time.sleep(3)  # a second message would come now
+
+    messages = {message["dag_id"]: message for message in told(HOOK)}
+    assert len(told(HOOK)) == len(told(f"/services/{TOKEN}")) == len(messages) == 2
+
+    failing = messages["failing"]
+    assert failing["subject"] == "failing from 2024-03-01: 3 tasks failed"
+    assert failing["notes"] == []
+    [failed] = failing["details"]
+    run = failing["links"]["run"]
+    assert [(line["text"], line["log"]) for line in failed["lines"]] == [
+        (
+            f"load[{index}] {batch}: RuntimeError: no candles for {batch} {{{{ 7 * 7 }}}}",
+            f"{run}/tasks/load/mapped/{index}",
+        )
+        for index, batch in ((0, "BTC-PERPETUAL"), (2, "ETH-PERPETUAL"), (3, "SOL-PERPETUAL"))
+    ]
+    quarantining = messages["quarantining"]
+    assert quarantining["notes"] == []
+    assert quarantining["details"][0]["lines"][0]["text"] == "BTC-29MAR24: doubled (critical) on 2024-03-07"
+
+    logs = "\n".join(path.read_text() for path in [*airflow.glob("logs/**/*.log"), airflow / "standalone.log"])
+    assert logs.count("Alert channel alerts_smtp failed") >= 2
+    for secret in ("mailpasswordmailpassword", TOKEN, HOOK.strip("/")):
+        assert secret not in logs

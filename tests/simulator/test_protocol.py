@@ -1,0 +1,302 @@
+"""The methods as a client meets them, trap by trap."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+
+import numpy as np
+import orjson
+import pytest
+
+from exchange_simulator.listings import DAY, HOUR, MINUTE
+from exchange_simulator.market import COLUMNS, Market
+from exchange_simulator.protocol import Exchange
+
+NOW = 1_789_939_037_426
+LAST = NOW // MINUTE * MINUTE - MINUTE  # the newest closed minute
+
+
+def test_the_envelope_is_that_of_a_get(live):
+    body = live.ask("get_time").json()
+    assert list(body) == ["usOut", "usIn", "usDiff", "testnet", "result", "jsonrpc"]
+    assert body["testnet"] is False and body["jsonrpc"] == "2.0" and body["result"] == NOW
+    assert body["usOut"] - body["usIn"] == body["usDiff"] >= 0
+    assert body["usIn"] > 10**15
+    assert live.get("status") == {"locked": "false"}
+
+
+# -- chart data ------------------------------------------------------------------------------------------------------
+
+
+def test_a_chart_has_both_ends_of_the_window_and_the_columns_in_order(live, market):
+    chart = live.chart("BTC-PERPETUAL", LAST - 4999 * MINUTE, LAST)
+    assert list(chart) == ["volume", "ticks", "status", "open", "low", "high", "cost", "close"]
+    assert chart["status"] == "ok"
+    assert chart["ticks"] == list(range(LAST - 4999 * MINUTE, LAST + 1, MINUTE))
+    expected = market.candles("BTC-PERPETUAL", LAST - 4999 * MINUTE, LAST)
+    for column in COLUMNS:
+        assert chart[column] == expected[column].tolist()
+
+
+def test_only_the_newest_5001_rows_come_and_nothing_says_so(live):
+    chart = live.chart("BTC-PERPETUAL", LAST - 20_000 * MINUTE, LAST)
+    assert chart["status"] == "ok"
+    assert len(chart["ticks"]) == 5001
+    assert chart["ticks"][0] == LAST - 5000 * MINUTE and chart["ticks"][-1] == LAST
+
+
+def test_the_newest_5001_rows_are_counted_past_an_outage(live, market):
+    _, outage_end = market.outages()[1]
+    chart = live.chart("BTC-PERPETUAL", 0, outage_end + 100 * MINUTE)
+    assert len(chart["ticks"]) == 5001
+    assert max(np.diff(chart["ticks"])) == 253 * MINUTE  # 05:15 to 09:27
+
+
+def test_bounds_between_ticks_count_bucket_starts(live):
+    assert live.chart("BTC-PERPETUAL", LAST - 1, LAST + 1)["ticks"] == [LAST]
+    assert live.chart("BTC-PERPETUAL", LAST + 1, LAST + 2)["status"] == "no_data"
+
+
+def test_the_bucket_of_now_is_there_and_none_after_it(live):
+    assert live.chart("BTC-PERPETUAL", LAST, NOW + DAY)["ticks"] == [LAST, LAST + MINUTE]
+
+
+def test_an_expired_future_answers_and_its_fill_goes_on(live, market):
+    expires = market.listing("BTC-27MAR26").expires
+    chart = live.chart("BTC-27MAR26", expires - 2 * MINUTE, expires + 3 * MINUTE)
+    assert len(chart["ticks"]) == 6
+    assert chart["volume"][2:] == chart["cost"][2:] == [0.0] * 4
+    for column in ("open", "low", "high", "close"):
+        assert chart[column][2:] == [chart["close"][1]] * 4
+    assert len(live.chart("BTC-27MAR26", 0, NOW)["ticks"]) == 5001
+
+
+def test_there_is_nothing_before_the_listing(live, market):
+    listed = market.listing("BTC-PERPETUAL").listed
+    empty = live.ask(
+        "get_tradingview_chart_data",
+        instrument_name="BTC-PERPETUAL",
+        start_timestamp=0,
+        end_timestamp=listed - 2 * MINUTE,
+        resolution="1",
+    )
+    assert empty.status_code == 200
+    assert empty.json()["result"] == {"status": "no_data"} | {column: [] for column in COLUMNS}
+    assert live.chart("BTC-PERPETUAL", 0, listed)["ticks"] == [listed // MINUTE * MINUTE]
+
+
+@pytest.mark.parametrize(
+    ("resolution", "minutes"), [("3", 3), ("5", 5), ("60", 60), ("180", 180), ("720", 720), ("1D", 1440)]
+)
+def test_coarser_candles_are_made_of_minutes(live, resolution, minutes):
+    chart = live.chart("BTC-25DEC26", LAST - 3 * DAY, LAST - 1 * DAY, resolution)
+    fine = live.chart("BTC-25DEC26", chart["ticks"][0], chart["ticks"][0] + minutes * MINUTE - 1)
+    assert len(fine["ticks"]) == minutes
+    assert chart["open"][0] == fine["open"][0] and chart["close"][0] == fine["close"][-1]
+    assert chart["high"][0] == max(fine["high"]) and chart["low"][0] == min(fine["low"])
+    assert chart["volume"][0] == pytest.approx(sum(fine["volume"]), abs=1e-7)
+    assert chart["cost"][0] == pytest.approx(sum(fine["cost"]))
+    if resolution == "1D":
+        assert chart["ticks"][0] % DAY == 8 * HOUR
+
+
+@pytest.mark.parametrize(
+    ("change", "reason", "param"),
+    [
+        ({"instrument_name": "BTC-1JAN20"}, "instrument not found", "instrument_name"),
+        ({"start_timestamp": "soon"}, "wrong format", "start_timestamp"),
+        ({"resolution": "7"}, None, "resolution"),
+        ({"end_timestamp": None}, "value required", "end_timestamp"),
+    ],
+)
+def test_wrong_parameters_are_refused_with_400(live, change, reason, param):
+    asked = {"instrument_name": "BTC-PERPETUAL", "start_timestamp": 0, "end_timestamp": 1, "resolution": "1"} | change
+    response = live.ask(
+        "get_tradingview_chart_data", **{key: value for key, value in asked.items() if value is not None}
+    )
+    error = response.json()["error"]
+    assert response.status_code == 400
+    assert list(error) == ["message", "data", "code"]
+    assert (error["code"], error["message"], error["data"]["param"]) == (-32602, "Invalid params", param)
+    assert reason is None or error["data"]["reason"] == reason
+
+
+@pytest.fixture(scope="module")
+def recorded_bodies(recorded):
+    return recorded / "responses"
+
+
+@pytest.mark.recorded
+def test_bodies_have_the_recorded_keys(live, recorded_bodies):
+    def keys(body: object) -> object:
+        if isinstance(body, dict):
+            return [(name, keys(value)) for name, value in body.items()]
+        return [keys(body[0])] if isinstance(body, list) and body and isinstance(body[0], dict) else None
+
+    real = json.loads((recorded_bodies / "chart_instrument_not_found_2026-08-04.json").read_text())
+    window = {"start_timestamp": 1, "end_timestamp": 2, "resolution": "1"}
+    ours = live.ask("get_tradingview_chart_data", instrument_name="BTC-1JAN20", **window).json()
+    assert keys(ours) == keys(real)
+    assert ours["error"] == real["error"]
+    real = json.loads((recorded_bodies / "chart_no_data_2026-08-04.json").read_text())
+    ours = live.ask("get_tradingview_chart_data", instrument_name="BTC-PERPETUAL", **window).json()
+    assert keys(ours) == keys(real) and ours["result"] == real["result"]
+
+    def result(name: str) -> object:
+        return json.loads((recorded_bodies / name).read_text())
+
+    assert keys(live.funding("BTC-PERPETUAL", NOW - DAY, NOW)) == keys(result("funding_rate_history.json"))
+    assert keys(live.get("ticker", instrument_name="BTC-PERPETUAL")) == keys(result("ticker_future.json"))
+    assert keys(live.get("get_delivery_prices", index_name="btc_usd")) == keys(result("delivery_prices.json"))
+    chain = live.get("get_instruments", currency="BTC", kind="option")
+    option = live.get("ticker", instrument_name=chain[0]["instrument_name"])
+    assert keys(option) == keys(result("option_tickers_sample.json")["BTC-21SEP26-68000-C"])
+    dated = [
+        row
+        for row in live.get("get_book_summary_by_currency", currency="BTC", kind="future")
+        if row["instrument_name"] == "BTC-24SEP26"
+    ]
+    assert keys(dated) == keys([result("book_summary_future.json")[0]])
+    volatility = live.get(
+        "get_volatility_index_data", currency="BTC", start_timestamp=NOW - DAY, end_timestamp=NOW, resolution="3600"
+    )
+    assert keys(volatility) == keys(result("volatility_index.json"))
+
+
+# -- funding ---------------------------------------------------------------------------------------------------------
+
+
+def test_funding_is_half_open_newest_744_and_ignores_an_older_start(live):
+    end = NOW // HOUR * HOUR
+    rows = live.funding("BTC-PERPETUAL", end - 744 * HOUR, end)
+    assert [row["timestamp"] for row in rows] == list(range(end - 743 * HOUR, end + 1, HOUR))
+    assert live.funding("BTC-PERPETUAL", 0, end) == rows
+    assert live.funding("BTC-PERPETUAL", end - HOUR, end) == rows[-1:]
+    assert list(rows[0]) == ["timestamp", "index_price", "interest_8h", "interest_1h", "prev_index_price"]
+
+
+def test_funding_before_the_birth_is_empty_and_of_a_dated_future_refused(live):
+    assert live.funding("ETH-PERPETUAL", 0, 1_552_568_454_000) == []
+    refused = live.ask("get_funding_rate_history", instrument_name="BTC-25DEC26", start_timestamp=0, end_timestamp=NOW)
+    assert refused.status_code == 400 and refused.json()["error"]["code"] == -32602
+
+
+def test_the_history_host_has_no_funding(history):
+    for method in ("get_funding_rate_history", "get_funding_chart_data"):
+        response = history.ask(method, instrument_name="BTC-PERPETUAL")
+        assert (response.status_code, response.text) == (400, "Bad request")
+
+
+def test_the_short_funding_chart_has_a_true_index_every_minute(live, market):
+    chart = live.get("get_funding_chart_data", instrument_name="BTC-PERPETUAL", length="8h")
+    assert set(chart) == {"current_interest", "interest_8h", "data"}
+    times = [point["timestamp"] for point in chart["data"]]
+    assert times == list(range(times[-1] - 479 * MINUTE, times[-1] + 1, MINUTE))
+    assert times[-1] == NOW // MINUTE * MINUTE
+    assert [point["index_price"] for point in chart["data"]] == market.index("BTC", np.array(times)).tolist()
+    assert chart["interest_8h"] == live.funding("BTC-PERPETUAL", NOW - 2 * HOUR, NOW)[-1]["interest_8h"]
+
+
+# -- the catalogue ---------------------------------------------------------------------------------------------------
+
+
+def test_the_live_host_lists_open_contracts_and_a_day_of_expired_ones(live):
+    rows = live.get("get_instruments", currency="any")
+    assert all(row["state"] == "open" and row["is_active"] and row["expiration_timestamp"] > NOW for row in rows)
+    futures = Counter(row["base_currency"] for row in rows if row["settlement_period"] != "perpetual"
+                      and row["kind"] == "future")  # fmt: skip
+    assert futures == {"BTC": 12, "ETH": 12}
+    assert {row["kind"] for row in rows} == {"future", "option"}
+    linear = live.get("get_instruments", currency="USDC")
+    assert [row["instrument_name"] for row in linear] == ["BTC_USDC-PERPETUAL", "ETH_USDC-PERPETUAL"]
+    expired = live.get("get_instruments", currency="BTC", expired="true")
+    assert expired
+    assert all(NOW - DAY < row["expiration_timestamp"] <= NOW and not row["is_active"] for row in expired)
+
+
+def test_the_history_host_lists_everything_expired_and_nothing_open(history, market):
+    assert history.get("get_instruments", currency="any", expired="false") == []
+    futures = history.get("get_instruments", currency="any", kind="future", expired="true")
+    gone = {listing.name for listing in market.listings() if listing.expires <= NOW}
+    assert {row["instrument_name"] for row in futures} == gone
+    options = history.get("get_instruments", currency="ETH", kind="option", expired="true")
+    assert len(options) > 20_000
+    assert {row["base_currency"] for row in options} == {"ETH"}
+
+
+def test_the_catalogue_moves_on_with_the_clock():
+    market = Market(("BTC",), now_ms=NOW)
+    exchange = Exchange(market)
+
+    def names() -> set[str]:
+        rows = json.loads(orjson.dumps(exchange.answer("get_instruments", {"kind": "future"}).result))
+        return {row["instrument_name"] for row in rows}
+
+    assert "BTC-21SEP26" in names() and "BTC-25SEP26" in names() and "BTC-1OCT26" not in names()
+    market.now_ms = NOW + 7 * DAY
+    assert "BTC-21SEP26" not in names() and "BTC-1OCT26" in names()
+
+
+def test_one_instrument(live):
+    assert live.get("get_instrument", instrument_name="BTC-27MAR20")["state"] == "archivized"
+    option = live.get("get_instruments", currency="BTC", kind="option")[7]
+    assert live.get("get_instrument", instrument_name=option["instrument_name"]) == option
+    assert live.ask("get_instrument", instrument_name="BTC-27MAR20-1-C").status_code == 400
+
+
+@pytest.mark.parametrize("kind", ["spot", "future_combo", "option_combo"])
+def test_kinds_that_are_not_made_are_empty(live, kind):
+    assert live.get("get_instruments", currency="BTC", kind=kind) == []
+
+
+# -- the rest --------------------------------------------------------------------------------------------------------
+
+
+def test_index_price_chart_and_deliveries(live, market):
+    price = live.get("get_index_price", index_name="btc_usd")
+    assert price == {"index_price": price["index_price"], "estimated_delivery_price": price["index_price"]}
+    assert price["index_price"] == float(market.index("BTC", NOW)[0])
+    points = live.get("get_index_chart_data", index_name="eth_usd", range="1h")
+    assert len(points) == 60 and points[-1][1] == float(market.index("ETH", points[-1][0])[0])
+    page = live.get("get_delivery_prices", index_name="btc_usd", offset=0, count=1000)
+    rest = live.get("get_delivery_prices", index_name="btc_usd", offset=page["records_total"] - 5, count=1000)
+    assert page["data"][0]["date"] == "2026-09-20" and len(page["data"]) == 1000
+    assert len(rest["data"]) == 5 and rest["data"][-1]["date"] == "2018-08-01"
+
+
+def test_volatility_pages_by_continuation(live):
+    asked = {"currency": "BTC", "start_timestamp": NOW - 100 * DAY, "resolution": "3600"}
+    found, end = [], NOW
+    while end is not None:
+        page = live.get("get_volatility_index_data", end_timestamp=end, **asked)
+        found = page["data"] + found
+        end = page["continuation"]
+        assert len(page["data"]) <= 1000
+    assert np.diff([row[0] for row in found]).tolist() == [HOUR] * (len(found) - 1)
+    assert len(found) == 2400
+    assert all(low <= min(opened, closed) and high >= max(opened, closed) for _, opened, high, low, closed in found)
+
+
+def test_options_are_quoted_now_and_only_now(live):
+    rows = live.get("get_book_summary_by_currency", currency="BTC", kind="option")
+    listed = {row["instrument_name"] for row in live.get("get_instruments", currency="BTC", kind="option")}
+    assert {row["instrument_name"] for row in rows} == listed
+    call = next(name for name in sorted(listed) if name.endswith("-C"))
+    ticker, put = (live.get("ticker", instrument_name=name) for name in (call, call[:-1] + "P"))
+    assert ticker["greeks"]["delta"] - put["greeks"]["delta"] == pytest.approx(1, abs=2e-5)
+    strike = int(call.split("-")[2])
+    parity = (ticker["underlying_price"] - strike) / ticker["underlying_price"]
+    assert ticker["mark_price"] - put["mark_price"] == pytest.approx(parity, abs=2e-4)
+    gone = live.ask("ticker", instrument_name="BTC-27MAR26").json()["error"]
+    assert gone["data"]["reason"] == "instrument is not open"
+
+
+def test_any_is_refused_where_the_exchange_refuses_it(live):
+    assert live.ask("get_book_summary_by_currency", currency="any").status_code == 400
+
+
+@pytest.mark.parametrize("path", ["/api/v2/public/get_nothing", "/api/v2/private/buy"])
+def test_unknown_methods_are_404(live, path):
+    response = live.client.get(path)
+    assert response.status_code == 404 and response.json()["error"]["code"] == -32601

@@ -1,0 +1,166 @@
+"""Clean profiles of every dataset, and the suites, read once: Great Expectations takes seconds to import."""
+
+from __future__ import annotations
+
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from deribit.quality import gate, suites
+
+EXPECTATIONS = Path(__file__).parents[3] / "expectations"
+
+
+def candles(instrument: str, rows: int) -> pd.DataFrame:
+    """A good month of an instrument: each count is what the profile's SQL would say of flawless days."""
+    faultless = dict.fromkeys(
+        [
+            "missing_minutes",
+            "explained_minutes",
+            "longest_gap_minutes",
+            "doubled_minutes",
+            "misaligned_minutes",
+            "disordered_minutes",
+            "outside_minutes",
+            "not_finite_minutes",
+            "not_positive_minutes",
+            "bounds_broken_minutes",
+            "negative_minutes",
+            "cost_without_volume_minutes",
+            "cost_inconsistent_minutes",
+            "untraded_not_flat_minutes",
+            "fill_off_previous_minutes",
+            "spike_minutes",
+        ],
+        0,
+    )
+    return pd.DataFrame(
+        {
+            "instrument": instrument,
+            "day": [date(2025, 6, 1) + timedelta(days=n) for n in range(rows)],
+            "expected_minutes": 1440,
+            "minutes": 1440,
+            **faultless,
+            "largest_move": 0.004,
+            "largest_move_ratio": 12.5,
+            "reference_minutes": 1440,
+            "reference_distance": 0.02,
+            "traded_minutes": 720,
+        }
+    )
+
+
+def funding(rows: int) -> pd.DataFrame:
+    index = [100_000.0 + n for n in range(rows)]
+    return pd.DataFrame(
+        {
+            "instrument": "BTC-PERPETUAL",
+            "ts": [datetime(2025, 6, 1, 1, tzinfo=UTC) + timedelta(hours=n) for n in range(rows)],
+            "present": True,
+            "on_the_hour": True,
+            "interest_1h": 0.00001,
+            "interest_8h": -0.00008,
+            "index_price": index,
+            "prev_index_price": [99_999.0, *index[:-1]],
+            "previous_row_index_price": [None, *index[:-1]],
+        }
+    )
+
+
+def index(rows: int) -> pd.DataFrame:
+    return pd.DataFrame(
+        {
+            "index_name": "btc_usd",
+            "day": [date(2025, 6, 1) + timedelta(days=n) for n in range(rows)],
+            "expected_minutes": 1440,
+            "minutes": 1440,
+            "missing_minutes": 0,
+            "true_minutes": 1440,
+            "proxy_minutes": 0,
+            "compared_hours": 24,
+            "proxy_error_max": 0.0012,
+            "proxy_error_p95": 0.0006,
+            "not_positive_minutes": 0,
+        }
+    )
+
+
+def basis(rows: int) -> pd.DataFrame:
+    return pd.DataFrame(
+        {
+            "instrument": "BTC-26SEP25",
+            "day": [date(2025, 6, 1) + timedelta(days=n) for n in range(rows)],
+            "expected_minutes": 1440,
+            "future_minutes": 1440,
+            "basis_minutes": 1440,
+            "missing_basis_minutes": 0,
+            "not_finite_minutes": 0,
+            "largest_fraction": 0.021,
+            "largest_annualised": 0.09,
+        }
+    )
+
+
+def instruments(rows: int) -> pd.DataFrame:
+    dated = [f"ETH-{n + 1}JUN25" for n in range(rows - 2)]
+    return pd.DataFrame(
+        {
+            "instrument": ["BTC-PERPETUAL", "BTC-27JUN25-80000-C", *dated],
+            "kind": ["future", "option", *["future"] * len(dated)],
+            "listed_at": datetime(2025, 5, 1, tzinfo=UTC),
+            "expires_at": datetime(2025, 7, 1, 8, tzinfo=UTC),
+            "life_minutes": 88_320,
+            "name_expiry_matches": True,
+            "tick_size": 2.5,
+            "is_perpetual": [True, False, *[False] * len(dated)],
+            "base_currency": "BTC",
+        }
+    )
+
+
+CLEAN = {
+    "perpetuals_ohlcv": lambda rows: candles("BTC-PERPETUAL", rows),
+    "futures_ohlcv": lambda rows: candles("BTC-26SEP25", rows),
+    "funding_rates": funding,
+    "index_prices": index,
+    "basis_spread": basis,
+    "instruments": instruments,
+}
+
+
+@pytest.fixture(scope="session")
+def expectations() -> Path:
+    """The folder of the reviewed files."""
+    return EXPECTATIONS
+
+
+@pytest.fixture(scope="session")
+def clean():
+    """(dataset, rows) -> a flawless profile."""
+    return lambda dataset, rows=20: CLEAN[dataset](rows)
+
+
+@pytest.fixture(scope="session")
+def suite_of():
+    """dataset -> its suite, read once a session."""
+    read: dict[str, suites.Suite] = {}
+
+    def of(dataset: str) -> suites.Suite:
+        if dataset not in read:
+            read[dataset] = suites.read_suite(EXPECTATIONS / f"{dataset}.json")
+        return read[dataset]
+
+    return of
+
+
+@pytest.fixture(scope="session")
+def validate(suite_of):
+    """(dataset, profile) -> Validation under the dataset's own suite."""
+
+    def run(dataset: str, profile: pd.DataFrame, **options) -> gate.Validation:
+        suite = suite_of(dataset)
+        return gate.validate(profile, suite, keys=suite.keys, run_name=f"{dataset} · test", parameters={}, **options)
+
+    return run
