@@ -17,6 +17,7 @@ length or an unknown kind is told in one message and kept: the catalogue holds n
 from airflow.sdk import CronDataIntervalTimetable, chain, dag
 
 from deribit import pipeline, settings
+from deribit.datasets import INSTRUMENTS
 
 
 @dag(
@@ -31,7 +32,8 @@ from deribit import pipeline, settings
 )
 def instruments():
     read = pipeline.read_catalogue.expand(currency=settings.currencies(), kind=["future", "option"])
-    chain(read, [pipeline.discover_funding_starts(read), pipeline.check_catalogue(read)])
+    checked = pipeline.check_catalogue.override(outlets=[pipeline.asset(INSTRUMENTS)])(read)
+    chain(read, [pipeline.discover_funding_starts(read), checked])
 
 
 instruments()

@@ -142,22 +142,26 @@ class Exchange:
         if version != self._catalogue_of:
             self._catalogue, self._catalogue_of = {}, version
 
-        def shown(listed: Listing | OptionChain, under: str) -> bool:
-            if currency not in ("any", under):
-                return False
+        def shown(listed: Listing | OptionChain) -> bool:
             if not expired:
                 return not history and listed.expires > now
             return listed.expires <= now and (history or listed.expires > now - DAY)
 
-        key = (history, currency, kind, expired)
-        if key not in self._catalogue:
-            pieces = []
-            if kind in (None, "future"):
-                pieces += [orjson.dumps(entry.row(now)) for entry in futures if shown(entry, entry.currency)]
-            if kind in (None, "option"):
-                pieces += [chain.rows_json(now) for chain in chains if shown(chain, chain.coin)]
-            self._catalogue[key] = b"[" + b",".join(pieces) + b"]"
-        return orjson.Fragment(self._catalogue[key])
+        def rows(under: str, of: str) -> bytes:
+            """Serialised once and kept: the expired options of a coin are some 35 MB."""
+            key = (history, under, of, expired)
+            if key not in self._catalogue:
+                if of == "future":
+                    pieces = [orjson.dumps(one.row(now)) for one in futures if one.currency == under and shown(one)]
+                else:
+                    pieces = [chain.rows_json(now) for chain in chains if chain.coin == under and shown(chain)]
+                self._catalogue[key] = b",".join(pieces)
+            return self._catalogue[key]
+
+        kinds = [of for of in ("future", "option") if kind in (None, of)]
+        currencies = CURRENCIES if currency == "any" else (currency,)
+        bodies = [rows(under, of) for under in currencies for of in kinds]
+        return orjson.Fragment(b"[" + b",".join(body for body in bodies if body) + b"]")
 
     def get_instrument(self, given: Parameters, history: bool) -> dict:
         name = given.text("instrument_name")

@@ -3,6 +3,7 @@
 import argparse
 import json
 import os
+import socket
 import subprocess
 import sys
 import time
@@ -36,10 +37,12 @@ def main(arguments: list[str]) -> int:
     for name, what in (
         ("secrets", "make the secrets of a stack"),
         ("prepare", "make roles, databases and tables on a running Postgres"),
+        ("history", "unpause, wait for the history, report"),
         ("service", "become one service"),
+        ("healthy", "exit code 0 when one service is well"),
     ):
         command = commands.add_parser(name, help=what)
-        if name == "service":
+        if name in ("service", "healthy"):
             command.add_argument("name", choices=["scheduler", "dag-processor", "api-server", "simulator"])
         command.add_argument("--mode", choices=["demo", "live"], default=os.environ.get("WAREHOUSE_MODE") or "live")
     asked = parser.parse_args(arguments)
@@ -55,6 +58,10 @@ def main(arguments: list[str]) -> int:
             return make_secrets(stack_of(asked.mode))
         if asked.command == "prepare":
             return prepare(stack_of(asked.mode))
+        if asked.command == "history":
+            return watch(stack_of(asked.mode))
+        if asked.command == "healthy":
+            return healthy(stack_of(asked.mode), asked.name)
         return become(stack_of(asked.mode), asked.name)
     except StackError as error:
         sys.stdout.flush()
@@ -200,6 +207,26 @@ def prepare(stack: Stack) -> int:
     set_up_databases(stack, credentials, first_day)
     report.print_addresses(console, stack, credentials)
     return 0
+
+
+def watch(stack: Stack) -> int:
+    """The compose file's last step: what `up` does once Airflow is up."""
+    credentials = load(stack.home)
+    api = AirflowApi(stack, credentials)
+    api.wait_healthy(lambda: None)
+    run(stack, credentials, api, history_from(stack, None, today()))
+    report.print_addresses(console, stack, credentials)
+    return 0
+
+
+def healthy(stack: Stack, name: str) -> int:
+    """A container's health check. Airflow's services are asked for through its API server."""
+    if name == "simulator":
+        with socket.socket() as caller:
+            caller.settimeout(5)
+            return int(caller.connect_ex(("127.0.0.1", stack.simulator_port)) != 0)
+    missing = AirflowApi(stack, load(stack.home)).unhealthy()
+    return int(name in missing or "api-server" in missing)
 
 
 def become(stack: Stack, name: str) -> None:

@@ -27,25 +27,30 @@ class AirflowApi:
         still_alive is called between attempts and raises StackError when a service has died.
         """
         deadline = time.monotonic() + seconds
-        missing = ["the API server"]
-        while time.monotonic() < deadline:
+        while missing := self.unhealthy():
             still_alive()
-            try:
-                health = self._session.get(f"{self._stack.address}/api/v2/monitor/health", timeout=5).json()
-                missing = [name for name in ("scheduler", "dag_processor") if health[name]["status"] != "healthy"]
-                if not missing:
-                    return
-            except (requests.RequestException, ValueError, KeyError, TypeError):
-                pass
+            if time.monotonic() > deadline:
+                break
             time.sleep(0.5)
+        else:
+            return
         raise StackError(
             f"Airflow is not healthy after {seconds:.0f} s: no sign of {' and '.join(missing)}. "
             f"The logs are in {self._stack.logs}"
         )
 
+    def unhealthy(self) -> list[str]:
+        """Which of the three Airflow services show no sign of life; needs no login."""
+        try:
+            health = self._session.get(f"{self._stack.api_address}/api/v2/monitor/health", timeout=5).json()
+            reported = {name: health[name.replace("-", "_")]["status"] for name in ("scheduler", "dag-processor")}
+        except (requests.RequestException, ValueError, KeyError, TypeError):
+            return ["api-server"]
+        return [name for name, status in reported.items() if status != "healthy"]
+
     def call(self, method: str, path: str, *, json: Any = None, accept: tuple[int, ...] = (), **params: Any) -> Any:
         """One request below /api/v2; the answer's JSON, or None for a status in `accept`."""
-        url = f"{self._stack.address}/api/v2/{path}"
+        url = f"{self._stack.api_address}/api/v2/{path}"
         for attempt in range(5):
             try:
                 if "Authorization" not in self._session.headers:
@@ -74,7 +79,7 @@ class AirflowApi:
 
     def _log_in(self) -> None:
         answer = self._session.post(
-            f"{self._stack.address}/auth/token", json={"username": ADMIN, "password": self._password}, timeout=30
+            f"{self._stack.api_address}/auth/token", json={"username": ADMIN, "password": self._password}, timeout=30
         )
         if answer.status_code == 401:
             raise StackError(

@@ -101,7 +101,7 @@ def _airflow(stack: Stack, credentials: Credentials) -> dict[str, str]:
             "auth_manager": "airflow.api_fastapi.auth.managers.simple.simple_auth_manager.SimpleAuthManager",
             "simple_auth_manager_users": f"{ADMIN}:admin",
             "simple_auth_manager_passwords_file": home / "passwords.json",
-            "execution_api_server_url": f"http://{stack.api_host}:{stack.port}/execution/",
+            "execution_api_server_url": f"{stack.api_address}/execution/",
             "hostname_callable": "socket.gethostname",  # the default asks DNS, which may hang without a network
             "max_map_length": 1024,
         },

@@ -41,7 +41,7 @@ def create_pools(api: AirflowApi, pools: dict[str, int]) -> None:
 
 
 def wait_for_dags(stack: Stack, api: AirflowApi, seconds: float = 120) -> list[dict]:
-    """All DAGs, once every file under dags/ has been read. Raises StackError with the import errors where there are any."""
+    """All DAGs, once every file under dags/ has been read. Raises StackError naming the files that can't be."""
     files = {path.name for path in (stack.root / "dags").glob("*.py")}
     deadline = time.monotonic() + seconds
     while True:
@@ -55,8 +55,8 @@ def wait_for_dags(stack: Stack, api: AirflowApi, seconds: float = 120) -> list[d
         none_failed(stack)
         if time.monotonic() > deadline:
             raise StackError(
-                f"Airflow has read no DAG from {', '.join(sorted(missing)) or CATALOGUE} in {seconds:.0f} s. The log is "
-                f"{stack.logs / 'dag-processor.log'}"
+                f"Airflow has read no DAG from {', '.join(sorted(missing)) or CATALOGUE} in {seconds:.0f} s. "
+                f"The log is {stack.logs / 'dag-processor.log'}"
             )
         time.sleep(0.5)
 

@@ -96,8 +96,8 @@ def _can_write(home: Path, venv: Path, log: Path) -> None:
     if not all(importlib.util.find_spec(module) for module in ("venv", "ensurepip")):
         version = f"{sys.version_info.major}.{sys.version_info.minor}"
         raise SystemExit(
-            f"{sys.executable} has no venv module. Install it (on Debian or Ubuntu: apt-get install python{version}-venv), "
-            f"then run this again."
+            f"{sys.executable} has no venv module. Install it (on Debian or Ubuntu: apt-get install "
+            f"python{version}-venv), then run this again."
         )
     try:
         venv.mkdir(parents=True, exist_ok=True)
@@ -109,8 +109,8 @@ def _can_write(home: Path, venv: Path, log: Path) -> None:
         ) from None
     if free < ROOM_BYTES:
         raise SystemExit(
-            f"The disk of {home} has {free / 1e9:.1f} GB free and the packages need {ROOM_BYTES / 1e9} GB. Make room, or "
-            f"set WAREHOUSE_HOME to a folder on another disk."
+            f"The disk of {home} has {free / 1e9:.1f} GB free and the packages need {ROOM_BYTES / 1e9} GB. "
+            f"Make room, or set WAREHOUSE_HOME to a folder on another disk."
         )
 
 

@@ -57,8 +57,8 @@ def enough_disk(home: Path) -> None:
     free = shutil.disk_usage(home).free / GIGABYTE
     if free < needed:
         raise StackError(
-            f"The disk of {home} has {free:.1f} GB free and {needed:g} GB are wanted. Make room, set WAREHOUSE_HOME to a "
-            f"folder on another disk, or lower the limit with WAREHOUSE_MIN_FREE_GB."
+            f"The disk of {home} has {free:.1f} GB free and {needed:g} GB are wanted. Make room, set WAREHOUSE_HOME to "
+            f"a folder on another disk, or lower the limit with WAREHOUSE_MIN_FREE_GB."
         )
 
 

@@ -40,7 +40,7 @@ def services(stack: Stack) -> list[Service]:
     ]
     if stack.mode == "demo":
         ours.append(Service("simulator", simulator_command(stack), 150))
-    if not stack.postgres_host:
+    if stack.supervised:
         # INT is Postgres' fast shutdown; not to the whole group, whose backends would take it for "cancel the query".
         settings = {"stopsignal": "INT", "stopasgroup": "false", "stopwaitsecs": "60"}
         if account := postgres.account():
@@ -177,6 +177,8 @@ def states(stack: Stack) -> dict[str, str]:
 
 def none_failed(stack: Stack) -> None:
     """Raises StackError when a service is down for good or keeps dying, with the end of its log."""
+    if not stack.supervised:
+        return
     current = states(stack)
     if not current:
         raise StackError(

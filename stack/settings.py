@@ -25,7 +25,8 @@ class Stack:
     """One stack: `demo` against the simulator or `live` against the exchange.
 
     home is the folder of all its state. postgres_host is empty for the embedded server (a socket in the state folder)
-    and a host name where a server is given, as in docker-compose.yaml; the other hosts are where services find each other.
+    and a host name where a server is given, as in docker-compose.yaml; api_host and simulator_host are where services
+    find each other, bind is where they listen, public_port is where a person finds the UI.
     """
 
     mode: str
@@ -36,12 +37,24 @@ class Stack:
     bind: str = "127.0.0.1"
     api_host: str = "127.0.0.1"
     simulator_host: str = "127.0.0.1"
+    public_port: int = PORTS["WAREHOUSE_PORT"]
     postgres_host: str = ""
     root: Path = ROOT
 
     @property
     def address(self) -> str:
-        return f"http://127.0.0.1:{self.port}"
+        """Where a person finds the UI."""
+        return f"http://127.0.0.1:{self.public_port}"
+
+    @property
+    def api_address(self) -> str:
+        """Where a service finds the API server: the same, but between containers."""
+        return f"http://{self.api_host}:{self.port}"
+
+    @property
+    def supervised(self) -> bool:
+        """Whether supervisord keeps the services here, and not a container engine."""
+        return not self.postgres_host
 
     @property
     def ports(self) -> dict[str, int]:
@@ -89,6 +102,7 @@ def stack_of(mode: str, environ: Mapping[str, str] = os.environ) -> Stack:
         mode=mode,
         home=warehouse_home(environ) / mode,
         port=ports["WAREHOUSE_PORT"],
+        public_port=_port("WAREHOUSE_PUBLISHED_PORT", environ.get("WAREHOUSE_PUBLISHED_PORT"), ports["WAREHOUSE_PORT"]),
         simulator_port=ports["WAREHOUSE_SIMULATOR_PORT"],
         simulator_history_port=ports["WAREHOUSE_SIMULATOR_HISTORY_PORT"],
         bind=environ.get("WAREHOUSE_BIND") or "127.0.0.1",

@@ -38,3 +38,6 @@ INDEX = Dataset("index_prices", keys=("index_name", "day"))
 BASIS = Dataset("basis_spread", keys=("instrument", "day"))
 INSTRUMENTS = Dataset("instruments", keys=("instrument",), day="listed_at")
 INDEX_CHART = Dataset("index_minutes", keys=("index_name", "day"))
+
+JUDGED = (PERPETUALS, FUTURES, FUNDING, INDEX, BASIS, INSTRUMENTS)
+"""The datasets with a suite in expectations/."""

@@ -1,8 +1,10 @@
--- The fastest compression this server was built with: lz4 where there is one (the embedded server has none).
+-- Every session thinks in UTC. Compiling a plan costs more than these statements take. And arrays are kept in
+-- the fastest compression this server was built with: lz4 where there is one (the embedded server has none).
 DO $$ BEGIN
+    EXECUTE format('ALTER DATABASE %I SET timezone = %L', current_database(), 'UTC');
+    EXECUTE format('ALTER DATABASE %I SET jit = off', current_database());
     IF (SELECT 'lz4' = ANY (enumvals) FROM pg_settings WHERE name = 'default_toast_compression') THEN
         EXECUTE format('ALTER DATABASE %I SET default_toast_compression = lz4', current_database());
-        SET default_toast_compression = lz4;
     END IF;
 END $$;
 

@@ -2,6 +2,7 @@
 
 from .catalogue import check_catalogue, discover_funding_starts, read_catalogue
 from .derived import due, judge
+from .documentation import build_data_docs
 from .gate import gate
 from .history import load, plan
 from .index_chart import collect_index_minutes
@@ -14,6 +15,7 @@ __all__ = [
     "MONTHLY",
     "RANGE",
     "asset",
+    "build_data_docs",
     "check_catalogue",
     "collect_index_minutes",
     "complete",

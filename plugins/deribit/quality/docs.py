@@ -69,6 +69,12 @@ class Page:
         return self.meta["dataset"]
 
     @property
+    def interval(self) -> str:
+        """What was validated: as the result says it, or from its two ends (ISO) where it says those."""
+        ends = [self.meta.get("interval_from"), self.meta.get("interval_to")]
+        return self.meta.get("interval") or (" to ".join(end[:16].replace("T", " ") for end in ends) if all(ends) else "")
+
+    @property
     def verdict(self) -> str:
         """The gate's, where the result was stored with it; otherwise what its failures amount to."""
         severities = {failure.severity for failure in self.failures}
@@ -96,15 +102,19 @@ def build_site(results: Iterable[dict[str, Any]], into: Path, *, keep: int, suit
     suites = list(suites)
     into.mkdir(parents=True, exist_ok=True)
     with _alone(into):
+        before = (into / CURRENT).resolve()
         build = Path(tempfile.mkdtemp(prefix="site-", dir=into))
         try:
             _write(build, pages, suites)
             build.chmod(0o755)  # mkdtemp's is private, and the web server may be another user
             _swap(build, into)
         finally:
-            standing = (into / CURRENT).resolve()
-            for left in into.glob("site-*"):  # the site before, and what crashed builders left
-                if left.resolve() != standing:
+            # The site before stays for whoever is reading a file of it; what is older, or a crash left, goes.
+            standing = {before, (into / CURRENT).resolve()}
+            for left in into.glob("site-*"):
+                if left.is_symlink():
+                    left.unlink()
+                elif left.resolve() not in standing:
                     shutil.rmtree(left, ignore_errors=True)
 
 

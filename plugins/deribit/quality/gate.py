@@ -96,7 +96,7 @@ def validate(
 
     `keys` name the columns that name a row. `run_name` is the title of its page in the data docs, by custom
     "dataset · interval · run". `parameters` are the values of `{"$PARAMETER": name}` in the suite. `meta` goes into
-    the stored result's meta, must be JSON, and is shown in the data docs where it has `interval`, `dag_id` or `run_id`.
+    the stored result's meta and must be JSON; the data docs show `interval_from`, `interval_to`, `dag_id`, `run_id`.
 
     An expectation that errors (a column the profile lacks, a type it can't compare) becomes a critical broken rule
     without keys, which blocks. Raises GateError for an empty profile, for keys that are not the suite's, and when Great

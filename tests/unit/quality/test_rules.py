@@ -18,7 +18,7 @@ CANDLE_FAULTS = [
     ({"missing_minutes": 1}, {"minutes-complete"}),
     ({"missing_minutes": -1}, {"minutes-complete"}),
     ({"minutes": 1441}, {"minutes-not-more-than-expected"}),
-    ({"explained_minutes": 10}, {"minutes-in-known-outage"}),
+    ({"explained_minutes": 10}, {"minutes-explained"}),
     ({"longest_gap_minutes": 16}, {"gap-short"}),
     ({"longest_gap_minutes": 361}, {"gap-short", "gap-within-longest-halt"}),
     ({"doubled_minutes": 1}, {"minutes-not-doubled"}),

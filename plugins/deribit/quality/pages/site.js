@@ -47,6 +47,11 @@ function failedOnly(box, area) {
   });
 }
 
+// Inside Airflow's frame a link out of it is blocked, and the reader is in Airflow already.
+if (window.top !== window) {
+  for (const link of document.querySelectorAll("a[target=_top]")) link.replaceWith(link.textContent);
+}
+
 const form = document.querySelector("[data-filters]");
 const table = document.querySelector("[data-list]");
 if (form && table) list(form, table);

@@ -1,0 +1,46 @@
+"""What is in the warehouse, computed from it: nobody writes a completion report by hand."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import psycopg
+from psycopg import Connection
+
+from . import sql
+from .validations import months_due
+
+
+def summary(dsn: str) -> list[dict[str, Any]]:
+    """A row a dataset: dataset, instruments, rows, coverage_percent, missing_minutes (funding: hours), validation (how
+    many intervals' newest verdict was what), bytes_a_row with indexes and TOAST."""
+    with psycopg.connect(dsn) as connection:
+        return sql.rows(connection, "report/summary")
+
+
+def term_structure(dsn: str) -> list[dict[str, Any]]:
+    """Every future in the last published minute: coin, ts, instrument, expires_at, days_to_expiry, closes and basis (USD),
+    basis_fraction and annualised (fractions), structure, traded."""
+    with psycopg.connect(dsn) as connection:
+        return sql.rows(connection, "report/last_term_structure")
+
+
+def due(dsn: str) -> dict[str, int]:
+    """How many days each derived dataset has yet to compute from what is published; empty when nothing is due."""
+    with psycopg.connect(dsn) as connection:
+        waiting = {
+            dataset: sum(month["days"] for month in months_due(connection, dataset, None, None, again=False))
+            for dataset in ("index_prices", "basis_spread")
+        }
+    return {dataset: days for dataset, days in waiting.items() if days}
+
+
+def newest_validation(connection: Connection) -> int:
+    """The id of the newest validation, 0 when there is none."""
+    return sql.row(connection, "report/newest_validation")["validation_id"]
+
+
+def validation_results(connection: Connection, keep: int) -> Iterator[dict[str, Any]]:
+    """The newest ``keep`` results of each dataset, oldest first, as Great Expectations gave them."""
+    return (found["result"] for found in sql.rows(connection, "report/validation_results", keep=keep))

@@ -1,0 +1,150 @@
+"""docker-compose.yaml: no engine runs here, so it is held to its schema (make lint), to its rules, and to the embedded stack."""
+
+import re
+
+import pytest
+import yaml
+
+from stack import postgres, services
+from stack.__main__ import main
+from stack.environment import environment
+from stack.install import ROOT
+from stack.settings import stack_of
+
+TEXT = (ROOT / "docker-compose.yaml").read_text()
+ONE_SHOT = {"secrets", "prepare", "history"}
+VARIABLE = re.compile(r"\$\{(\w+)(?:(:?[-?])([^}]*))?\}")
+
+
+def interpolated(environ):
+    """The file as compose would read it. Raises KeyError for a variable without a value or a default."""
+
+    def value(match):
+        name, operator, default = match.groups()
+        if environ.get(name):
+            return environ[name]
+        if operator and "-" in operator:
+            return default
+        raise KeyError(match[0])
+
+    assert "$" not in VARIABLE.sub("", TEXT)
+    return yaml.safe_load(VARIABLE.sub(value, TEXT))
+
+
+@pytest.fixture(params=["live", "demo"])
+def mode(request):
+    return request.param
+
+
+@pytest.fixture
+def compose(mode):
+    return interpolated({} if mode == "live" else {"WAREHOUSE_MODE": "demo"})
+
+
+def test_it_needs_no_variable_and_leaves_none_empty(compose):
+    for name, service in compose["services"].items():
+        empty = {k for k, v in (service.get("environment") or {}).items() if v in ("", None)}
+        assert empty <= {"FROM"}, name
+
+
+def test_live_and_demo_share_no_volume(mode, compose):
+    assert compose["name"] == f"deribit-warehouse-{mode}"
+    assert all(
+        not (volume or {}).get("external") and not (volume or {}).get("name") for volume in compose["volumes"].values()
+    )
+
+
+def test_ports_are_published_on_loopback_only(compose):
+    published = [port for service in compose["services"].values() for port in service.get("ports", [])]
+    assert len(published) == 4
+    assert all(re.fullmatch(r"127\.0\.0\.1:\d+:\d+", port) for port in published)
+
+
+def test_every_service_is_watched_and_comes_back(compose):
+    for name, service in compose["services"].items():
+        if name in ONE_SHOT:
+            assert service["restart"].startswith("on-failure")
+        else:
+            assert service["restart"] == "unless-stopped" and service["healthcheck"]["test"][0] == "CMD", name
+            assert service.get("mem_limit"), name
+
+
+def test_one_shots_are_waited_for_to_their_end_and_servers_until_healthy(compose):
+    for service in compose["services"].values():
+        for name, how in (service.get("depends_on") or {}).items():
+            wanted = "service_completed_successfully" if name in ONE_SHOT else "service_healthy"
+            assert how["condition"] == wanted
+
+
+def test_no_password_is_written_or_passed_in_it(compose):
+    for service in compose["services"].values():
+        for name in service.get("environment") or {}:
+            assert (
+                not re.search("PASSWORD|SECRET|KEY|TOKEN", name)
+                or name.endswith("_FILE")
+                or name == "WAREHOUSE_POSTGRES_SECRET"
+            )
+    assert "password" not in re.sub(r"#.*|/run/postgres-secret/password|password_encryption", "", TEXT).lower().replace(
+        "postgres_password_file", ""
+    )
+
+
+def test_the_projects_services_are_unprivileged_and_read_only(compose):
+    for name, service in compose["services"].items():
+        if name == "postgres":
+            continue
+        assert service["read_only"] is True and service["cap_drop"] == ["ALL"], name
+        assert "no-new-privileges:true" in service["security_opt"]
+        for volume in service["volumes"]:
+            assert not re.search(r":/warehouse\b", volume), "the code lies in the image"
+    dockerfile = (ROOT / "stack" / "Dockerfile").read_text()
+    assert re.search(r"^USER warehouse$", dockerfile, re.M)
+    assert "--require-hashes" in dockerfile and "COPY . " not in dockerfile
+
+
+def test_data_docs_and_logs_are_shared_between_scheduler_and_api_server(compose):
+    for name in ("scheduler", "api-server"):
+        assert "state:/state" in compose["services"][name]["volumes"]
+
+
+def test_its_commands_exist(compose):
+    for service in compose["services"].values():
+        for command in (service.get("command") or [], service.get("healthcheck", {}).get("test", [])[4:]):
+            if command and command[0] != "postgres":
+                with pytest.raises(SystemExit) as stopped:
+                    main([*command, "--help"])
+                assert stopped.value.code == 0
+
+
+def test_postgres_has_the_settings_of_the_embedded_one(compose):
+    given = dict(part.removeprefix("--").split("=", 1) for part in compose["services"]["postgres"]["command"][1:])
+    only_embedded = {"listen_addresses", "log_line_prefix"}  # a container listens, and its engine stamps the lines
+    assert given == {k: v for k, v in postgres.SETTINGS.items() if k not in only_embedded}
+
+
+def test_its_environment_leads_to_the_embedded_one(compose, mode, credentials, tmp_path):
+    """The same function makes the environment; only places differ."""
+    from datetime import date
+
+    inside = compose["services"]["scheduler"]["environment"]
+    there = stack_of(inside["WAREHOUSE_MODE"], inside)
+    here = stack_of(mode, {"WAREHOUSE_HOME": str(tmp_path)})
+    assert there.mode == mode and not there.supervised
+    ours = environment(here, credentials, date(2025, 12, 1), {})
+    theirs = environment(there, credentials, date(2025, 12, 1), {})
+    assert ours.keys() == theirs.keys()
+    different = {k for k in ours if ours[k].replace(str(tmp_path), "/state") != theirs[k]}
+    assert different <= {
+        "AIRFLOW_CONN_MARKET", "AIRFLOW_CONN_DERIBIT", "AIRFLOW_CONN_DERIBIT_HISTORY", "NO_PROXY", "no_proxy",
+        "AIRFLOW__API__HOST", "AIRFLOW__CORE__EXECUTION_API_SERVER_URL",
+        "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN", "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN_ASYNC",
+    }  # fmt: skip
+    assert "@postgres:5432/airflow" in theirs["AIRFLOW__DATABASE__SQL_ALCHEMY_CONN"]
+    if mode == "live":
+        assert theirs["AIRFLOW_CONN_DERIBIT"] == ours["AIRFLOW_CONN_DERIBIT"]
+
+
+def test_it_runs_the_services_of_the_embedded_stack(compose, mode):
+    ours = {service.name for service in services.services(stack_of(mode, {}))}
+    theirs = {name for name, service in compose["services"].items() if mode in service.get("profiles", [mode])}
+    assert theirs - ONE_SHOT == ours

@@ -1,0 +1,117 @@
+"""What is written into the state folder: the supervisor's configuration, the secrets, Airflow's own files."""
+
+import configparser
+import json
+import os
+import re
+from dataclasses import astuple, fields
+
+import pytest
+
+from stack import StackError, credentials, services
+from stack.__main__ import write_airflow_files
+from stack.settings import stack_of
+
+
+def read(stack):
+    parser = configparser.RawConfigParser()
+    parser.read_string(services.configuration(stack))
+    return parser
+
+
+def test_every_service_is_restarted_logged_with_rotation_and_stopped_with_its_children(stack):
+    parser = read(stack)
+    programs = {name.split(":")[1]: parser[name] for name in parser.sections() if name.startswith("program:")}
+    assert set(programs) == {"postgres", "simulator", "api-server", "dag-processor", "scheduler"}
+    for name, program in programs.items():
+        assert program["autorestart"] == "true" and program["killasgroup"] == "true"
+        assert program["stdout_logfile"] == str(stack.logs / f"{name}.log")
+        assert program["stdout_logfile_maxbytes"] and program["redirect_stderr"] == "true"
+        if name != "postgres":
+            assert (program["stopsignal"], program["stopasgroup"]) == ("TERM", "true")
+    assert (programs["postgres"]["stopsignal"], programs["postgres"]["stopasgroup"]) == ("INT", "false")
+
+
+def test_postgres_starts_first_and_stops_last(stack):
+    parser = read(stack)
+    order = {name: int(parser[name]["priority"]) for name in parser.sections() if name.startswith("program:")}
+    assert min(order, key=order.get) == "program:postgres"
+    assert len({n for n, p in order.items() if p == order["program:postgres"]}) == 1
+
+
+def test_root_does_not_run_postgres(stack):
+    program = read(stack)["program:postgres"]
+    assert program.get("user") == ("pgserver" if os.geteuid() == 0 else None)
+
+
+def test_only_its_owner_reaches_the_supervisor(stack):
+    parser = read(stack)
+    assert parser["unix_http_server"]["chmod"] == "0600"
+    assert "inet_http_server" not in parser
+    assert parser["supervisord"]["umask"] == "077"
+
+
+def test_a_percent_sign_in_the_path_is_not_expanded(tmp_path):
+    stack = stack_of("demo", {"WAREHOUSE_HOME": str(tmp_path / "50%(host)s")})
+    assert read(stack)["supervisord"]["logfile"] % {} == str(stack.logs / "supervisord.log")
+
+
+def test_no_secret_is_in_the_configuration_or_in_a_command_line(stack):
+    made = credentials.load_or_make(stack.home)
+    text = services.configuration(stack)
+    for secret in astuple(made):
+        assert secret not in text
+
+
+def test_secrets_are_made_once_and_only_their_owner_reads_them(stack):
+    old = os.umask(0)
+    try:
+        first = credentials.load_or_make(stack.home)
+        write_airflow_files(stack, first)
+    finally:
+        os.umask(old)
+    assert credentials.load_or_make(stack.home) == first
+    assert len(set(astuple(first))) == len(fields(first))
+    assert all(len(secret) >= 16 for secret in astuple(first))
+    secrets = astuple(first)
+    holding = [p for p in stack.home.rglob("*") if p.is_file() and any(s in p.read_text() for s in secrets)]
+    assert {p.name for p in holding} == {"secrets.json", "passwords.json"}
+    for path in holding:
+        assert path.stat().st_mode & 0o777 == 0o600, path
+
+
+def test_passwords_need_no_quoting_anywhere(credentials):
+    for name in ("admin", "postgres", "airflow", "market_owner", "market_loader", "market_reader"):
+        assert re.fullmatch(r"[A-Za-z0-9_-]+", getattr(credentials, name))
+
+
+def test_airflow_finds_its_password(stack, credentials):
+    write_airflow_files(stack, credentials)
+    assert json.loads((stack.home / "airflow" / "passwords.json").read_text()) == {"admin": credentials.admin}
+
+
+def test_only_the_scheduler_preloads(stack, credentials, monkeypatch):
+    write_airflow_files(stack, credentials)
+    source = (stack.home / "airflow" / "config" / "airflow_local_settings.py").read_text()
+    loaded = []
+    names = {"__builtins__": {"__import__": lambda name, *a: loaded.append(name) or __import__(name)}}
+    for command, expected in (("api-server", ["sys"]), ("scheduler", ["sys", "great_expectations", "pandas"])):
+        loaded.clear()
+        monkeypatch.setattr("sys.argv", ["airflow", command])
+        exec(compile(source, "airflow_local_settings.py", "exec"), dict(names))
+        assert loaded == expected
+
+
+def test_damaged_or_missing_secrets(stack):
+    with pytest.raises(StackError, match="never started"):
+        credentials.load(stack.home)
+    credentials.load_or_make(stack.home)
+    (stack.home / "secrets.json").write_text('{"admin": ')
+    with pytest.raises(StackError, match="damaged"):
+        credentials.load_or_make(stack.home)
+    (stack.home / "secrets.json").unlink()
+    (stack.home / "postgres").mkdir()
+    (stack.home / "postgres" / "PG_VERSION").write_text("18\n")
+    with pytest.raises(StackError, match="holds a database but not the passwords"):
+        credentials.load_or_make(stack.home)
+    assert not (stack.home / "secrets.json").exists()
