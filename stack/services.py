@@ -56,7 +56,8 @@ def _airflow(stack: Stack, name: str) -> list[str]:
 
 def simulator_command(stack: Stack) -> list[str]:
     ports = ["--port", str(stack.simulator_port), "--history-port", str(stack.simulator_history_port)]
-    return [sys.executable, "-m", "exchange_simulator", "--host", stack.bind, *ports]
+    bind = [] if stack.bind == "127.0.0.1" else ["--host", stack.bind]
+    return [sys.executable, "-m", "exchange_simulator", *bind, *ports]
 
 
 def airflow_command(name: str) -> list[str]:

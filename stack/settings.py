@@ -131,10 +131,10 @@ def default_from(mode: str, today: date) -> date:
 def read_from(text: str, today: date) -> date:
     """The day somebody typed. Raises StackError unless it is a day between 2018-08-01 and yesterday."""
     try:
-        day = date.fromisoformat(text) if len(text) == 10 else None
+        day = date.fromisoformat(text)
     except ValueError:
         day = None
-    if day is None:
+    if day is None or day.isoformat() != text:  # Python takes 20260301 and weeks, too
         raise StackError(f"FROM is {text[:40]!r}; it has to be a day like {LIVE_HISTORY_FROM}.")
     if day < LIVE_HISTORY_FROM:
         raise StackError(f"FROM is {day}; the exchange's history starts on {LIVE_HISTORY_FROM}.")

@@ -108,6 +108,29 @@ def test_the_open_minute_grows_into_the_closed_one(minutes_ago, instants):
         volume = candle["cost"]
 
 
+def test_half_way_through_a_minute_half_of_it_has_been_traded():
+    minutes = [NOW // MINUTE * MINUTE - ago * MINUTE for ago in range(30)]
+    for tick in minutes:
+        closed = LATER.candles("BTC-PERPETUAL", tick, tick)
+        MOVING.now_ms = tick + MINUTE // 2
+        candle = MOVING.candles("BTC-PERPETUAL", tick, tick)
+        assert candle["cost"][0] == closed["cost"][0] // 20 * 10  # contracts of 10 USD, rounded down
+        MOVING.now_ms = tick + MINUTE
+        assert MOVING.candles("BTC-PERPETUAL", tick, tick) == closed
+
+
+@pytest.mark.parametrize("outage", OUTAGES)
+def test_the_fill_after_an_outage_is_of_a_minute_the_exchange_has_shown(outage):
+    start, end = outage
+    alive = [listing.name for listing in MARKET.listings() if listing.listed < start and listing.expires > end + DAY]
+    assert len(alive) > 3
+    for name in alive:
+        c = MARKET.candles(name, start - HOUR, end + HOUR)
+        assert not ((c["ticks"] >= start) & (c["ticks"] < end)).any()
+        untraded = np.flatnonzero(c["volume"][1:] == 0) + 1
+        np.testing.assert_array_equal(c["close"][untraded], c["close"][untraded - 1], err_msg=name)
+
+
 def test_futures_stay_within_a_few_percent_of_the_perpetual_in_contango_and_in_backwardation():
     lowest, highest = 0.0, 0.0
     for listing in MARKET.listings():

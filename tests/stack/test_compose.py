@@ -1,4 +1,4 @@
-"""docker-compose.yaml: no engine runs here, so it is held to its schema (make lint), to its rules, and to the embedded stack."""
+"""docker-compose.yaml: no engine runs here; it is held to its schema (make lint), its rules and the embedded stack."""
 
 import re
 
@@ -134,6 +134,7 @@ def test_its_environment_leads_to_the_embedded_one(compose, mode, credentials, t
     theirs = environment(there, credentials, date(2025, 12, 1), {})
     assert ours.keys() == theirs.keys()
     different = {k for k in ours if ours[k].replace(str(tmp_path), "/state") != theirs[k]}
+    print(sorted(different))
     assert different <= {
         "AIRFLOW_CONN_MARKET", "AIRFLOW_CONN_DERIBIT", "AIRFLOW_CONN_DERIBIT_HISTORY", "NO_PROXY", "no_proxy",
         "AIRFLOW__API__HOST", "AIRFLOW__CORE__EXECUTION_API_SERVER_URL",

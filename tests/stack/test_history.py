@@ -43,8 +43,8 @@ def api(httpserver, stack, credentials):
 
 
 def test_an_expired_token_is_renewed(api, httpserver):
-    httpserver.expect_ordered_request("/api/v2/dags").respond_with_data("", status=401)
-    httpserver.expect_ordered_request("/api/v2/dags", headers={"Authorization": "Bearer t"}).respond_with_json(
+    httpserver.expect_oneshot_request("/api/v2/dags").respond_with_data("", status=401)
+    httpserver.expect_request("/api/v2/dags", headers={"Authorization": "Bearer t"}).respond_with_json(
         {"dags": []}
     )
     assert api.dags() == []
@@ -52,7 +52,7 @@ def test_an_expired_token_is_renewed(api, httpserver):
 
 def test_a_refusal_says_what_was_refused(api, httpserver):
     httpserver.expect_request("/api/v2/dags/x").respond_with_json({"detail": "no such DAG"}, status=404)
-    with pytest.raises(StackError, match="refused PATCH dags/x: 404.*no such DAG"):
+    with pytest.raises(StackError, match=r"refused PATCH dags/x: 404 (?s:.*)no such DAG"):
         api.unpause("x")
 
 

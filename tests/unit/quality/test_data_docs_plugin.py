@@ -1,0 +1,239 @@
+"""The data docs behind Airflow's login: nobody else sees a byte of them, and nothing outside them is served."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from pathlib import Path
+
+os.environ.setdefault("AIRFLOW_HOME", tempfile.mkdtemp(prefix="airflow-"))
+os.environ.setdefault(
+    "AIRFLOW__API_AUTH__JWT_SECRET", "a secret of the tests, long enough to sign with, and no other use"
+)
+
+import pytest
+from fastapi import FastAPI
+from fastapi.testclient import TestClient
+
+import data_docs_plugin as plugin
+
+BROWSER = {"Accept": "text/html,application/xhtml+xml,*/*;q=0.8"}
+PATHS = ["/", "/index.html", "/site.css", "/site.js", "/datasets/futures_ohlcv.html", "/dataset/futures_ohlcv", "/none"]
+OUTSIDE = [
+    "/..%2fsecret.html",
+    "/%2e%2e/secret.html",
+    "/%2e%2e%2fsecret.html",
+    "/datasets/..%2f..%2fsecret.html",
+    "/datasets/%2e%2e/%2e%2e/secret.html",
+    "/..%5csecret.html",
+    "/%2fetc%2fhostname",
+    "//etc/hostname",
+    "/.%2e/.lock",
+    "/link.html",
+    "/folder/secret.html",
+    "/index.html%00.css",
+    "/datasets",
+    "/notes.txt",
+    "/" + "a" * 5000 + ".html",
+]
+
+
+@pytest.fixture(scope="session")
+def manager():
+    from airflow.api_fastapi.app import create_auth_manager
+
+    return create_auth_manager()
+
+
+@pytest.fixture
+def site(tmp_path, monkeypatch) -> Path:
+    """A small built site, with a secret beside it and links that lead there."""
+    (tmp_path / "secret.html").write_text("SECRET")
+    folder = tmp_path / "docs"
+    build = folder / "site-1"
+    (build / "datasets").mkdir(parents=True)
+    (folder / ".lock").write_text("SECRET")
+    for name in (
+        "index.html",
+        "site.css",
+        "site.js",
+        "notes.txt",
+        "datasets/futures_ohlcv.html",
+        "datasets/futures.html",
+    ):
+        (build / name).write_text(f"built {name}")
+    (build / "link.html").symlink_to(tmp_path / "secret.html")
+    (build / "folder").symlink_to(tmp_path)
+    (folder / "current").symlink_to("site-1")
+    monkeypatch.setenv("DATA_DOCS_DIR", str(folder))
+    return folder
+
+
+@pytest.fixture
+def client(manager, monkeypatch):
+    """Airflow's way of serving a plugin's app: mounted under its prefix. Nobody is logged in."""
+    from airflow.models.revoked_token import RevokedToken
+
+    monkeypatch.setattr(RevokedToken, "is_revoked", lambda jti: jti in client.revoked)  # else it asks the database
+    outer = FastAPI()
+    outer.mount(plugin.PREFIX, plugin.app)
+    client = TestClient(outer, base_url="http://airflow", follow_redirects=False)
+    client.revoked = set()
+    return client
+
+
+@pytest.fixture
+def token(manager) -> str:
+    from airflow.api_fastapi.auth.managers.simple.user import SimpleAuthManagerUser
+
+    return manager.generate_jwt(SimpleAuthManagerUser(username="reader", role="viewer"))
+
+
+@pytest.fixture
+def reader(client, token):
+    client.headers["Authorization"] = f"Bearer {token}"
+    return client
+
+
+def get(client, path: str, **options):
+    return client.get(f"{plugin.PREFIX}{path}", **options)
+
+
+@pytest.mark.parametrize("path", PATHS + OUTSIDE)
+def test_without_a_login_every_path_is_refused(path, site, client):
+    answer = get(client, path)
+    assert answer.status_code == 401
+    assert "built" not in answer.text and "SECRET" not in answer.text
+
+
+@pytest.mark.parametrize("path", PATHS)
+def test_a_browser_without_a_login_is_sent_to_it(path, site, client):
+    answer = get(client, path, headers=BROWSER)
+    assert answer.status_code == 302
+    assert answer.headers["location"].startswith("/auth/login?next=%2Fdata-docs%2F")
+    assert "built" not in answer.text
+
+
+def test_a_refusal_does_not_tell_a_page_that_is_from_one_that_is_not(site, client):
+    assert get(client, "/index.html").content == get(client, "/none").content
+
+
+@pytest.mark.parametrize("bad", ["nonsense", "a.b.c", ""])
+def test_a_token_that_is_none_is_refused(bad, site, client):
+    assert get(client, "/index.html", headers={"Authorization": f"Bearer {bad}"}).status_code == 401
+    assert get(client, "/index.html", cookies={"_token": bad}).status_code == 401
+
+
+def test_an_expired_or_revoked_token_is_refused(manager, site, client, token):
+    import jwt
+    from airflow.api_fastapi.auth.managers.simple.user import SimpleAuthManagerUser
+
+    user = SimpleAuthManagerUser(username="reader", role="viewer")
+    expired = manager.generate_jwt(user, expiration_time_in_seconds=-3600)
+    assert get(client, "/index.html", headers={"Authorization": f"Bearer {expired}"}).status_code == 401
+    client.revoked.add(jwt.decode(token, options={"verify_signature": False})["jti"])
+    assert get(client, "/index.html", headers={"Authorization": f"Bearer {token}"}).status_code == 401
+
+
+def test_the_session_cookie_is_a_login(site, client, token):
+    answer = get(client, "/index.html", cookies={"_token": token})
+    assert (answer.status_code, answer.text) == (200, "built index.html")
+
+
+@pytest.mark.parametrize(
+    ("path", "kind"), [("/index.html", "text/html"), ("/site.css", "text/css"), ("/site.js", "text/javascript")]
+)
+def test_a_reader_gets_the_files_with_their_types(path, kind, site, reader):
+    answer = get(reader, path)
+    assert answer.status_code == 200
+    assert answer.text == f"built {path[1:]}"
+    assert answer.headers["content-type"] == f"{kind}; charset=utf-8"
+    assert reader.head(f"{plugin.PREFIX}{path}").status_code == 200
+
+
+def test_the_root_leads_to_the_index(site, reader):
+    answer = reader.get(plugin.PREFIX, follow_redirects=True)
+    assert (answer.text, answer.url.path) == ("built index.html", "/data-docs/index.html")
+
+
+@pytest.mark.parametrize("path", OUTSIDE)
+def test_nothing_outside_the_site_is_served(path, site, reader):
+    answer = get(reader, path)
+    assert answer.status_code in (307, 404)
+    assert "SECRET" not in answer.text and "built" not in answer.text
+    assert "/data-docs/" in answer.headers.get("location", "/data-docs/")
+
+
+@pytest.mark.parametrize("method", ["post", "put", "patch", "delete", "options"])
+def test_nothing_can_be_written(method, site, reader):
+    assert getattr(reader, method)(f"{plugin.PREFIX}/index.html").status_code == 405
+
+
+@pytest.mark.parametrize("path", ["/docs", "/redoc", "/openapi.json"])
+def test_the_app_describes_itself_to_nobody(path, site, client, token):
+    assert get(client, path).status_code == 401
+    assert get(client, path, headers={"Authorization": f"Bearer {token}"}).status_code == 404
+
+
+@pytest.mark.parametrize("path", [*PATHS, "/..%2fsecret.html"])
+def test_every_answer_is_private_and_keeps_to_this_host(path, site, client, token):
+    for headers in ({}, BROWSER, {"Authorization": f"Bearer {token}"}):
+        answer = get(client, path, headers=headers)
+        assert answer.headers["cache-control"] == "no-store"
+        assert answer.headers["x-content-type-options"] == "nosniff"
+        policy = answer.headers["content-security-policy"]
+        assert "default-src 'none'" in policy and "frame-ancestors 'self'" in policy
+        assert "http" not in policy and "*" not in policy and "script-src 'self';" in policy
+
+
+@pytest.mark.parametrize(
+    ("dag", "leads_to"),
+    [
+        ("futures_ohlcv", "datasets/futures_ohlcv.html"),
+        ("futures_ohlcv_live", "datasets/futures_ohlcv.html"),
+        ("futures", "datasets/futures.html"),
+        ("futuresque", "index.html"),
+        ("data_docs", "index.html"),
+        ("..", "index.html"),
+    ],
+)
+def test_a_dag_leads_to_its_dataset(dag, leads_to, site, reader):
+    answer = get(reader, f"/dataset/{dag.replace('.', '%2e')}", follow_redirects=True)
+    assert answer.status_code == 200
+    assert answer.text == f"built {leads_to}"
+
+
+def test_before_the_first_build_it_says_so(tmp_path, monkeypatch, reader):
+    monkeypatch.setenv("DATA_DOCS_DIR", str(tmp_path / "nowhere"))
+    for path in ("/", "/index.html", "/dataset/futures_ohlcv"):
+        answer = get(reader, path, follow_redirects=True)
+        assert answer.status_code == 200
+        assert "No validation has run yet" in answer.text
+    assert get(reader, "/site.css").status_code == 404
+
+
+def test_a_pruned_page_leads_back(site, reader):
+    answer = get(reader, "/validations/futures_ohlcv/old.html")
+    assert answer.status_code == 404
+    assert 'href="/data-docs/index.html"' in answer.text
+
+
+def test_a_new_build_shows_at_once(site, reader):
+    (site / "site-2").mkdir()
+    (site / "site-2/index.html").write_text("built anew")
+    (site / "next").symlink_to("site-2")
+    os.replace(site / "next", site / "current")
+    assert get(reader, "/index.html").text == "built anew"
+
+
+def test_airflow_takes_the_plugin_as_it_is():
+    from airflow.api_fastapi.core_api.datamodels.plugins import ExternalViewResponse, FastAPIAppResponse
+
+    for app in plugin.DataDocsPlugin.fastapi_apps:
+        FastAPIAppResponse(app=str(app["app"]), **{name: value for name, value in app.items() if name != "app"})
+    views = [ExternalViewResponse.model_validate(view) for view in plugin.DataDocsPlugin.external_views]
+    assert [(view.destination, view.href) for view in views] == [
+        ("nav", "/data-docs/index.html"),
+        ("dag", "/data-docs/dataset/{DAG_ID}"),
+    ]
+    assert len({view.url_route for view in views}) == 2
