@@ -3,21 +3,19 @@
 Airflow mounts a plugin's app as it is, without authentication, and the pages show data values: so every route here asks
 for Airflow's own user first, by its session cookie or bearer token. The site is what the data docs DAG built last, in
 `DATA_DOCS_DIR`/current; it is looked up at each request, so that a new build shows at once and whole.
+
+Every component imports its plugins, each task as it starts included, so importing this module loads next to nothing.
 """
 
-from __future__ import annotations
-
 import os
+from functools import cache
 from pathlib import Path
 from urllib.parse import quote, urlparse
 
-from airflow.api_fastapi.app import get_auth_manager
-from airflow.api_fastapi.core_api.security import get_user
 from airflow.configuration import conf
 from airflow.plugins_manager import AirflowPlugin
-from fastapi import Depends, FastAPI, HTTPException, Request
-from fastapi.responses import FileResponse, HTMLResponse, JSONResponse, RedirectResponse, Response
 
+NAME = "Data quality"
 PREFIX = "/data-docs"
 TYPES = {".html": "text/html", ".css": "text/css", ".js": "text/javascript"}
 HEADERS = {
@@ -43,59 +41,74 @@ NOT_FOUND = PAGE.format(
     '<a href="{root}/index.html">Every validation that is kept</a>',
 )
 
-# No schema and no documentation pages: those routes would be served without the guard.
-app = FastAPI(title="Data docs", docs_url=None, redoc_url=None, openapi_url=None, dependencies=[Depends(get_user)])
-
 
 def site() -> Path:
     """The folder of the newest build, resolved, whether it is there or not."""
     return (Path(os.environ.get("DATA_DOCS_DIR", ".warehouse/data_docs")) / "current").resolve()
 
 
-@app.middleware("http")
-async def add_headers(request: Request, call_next) -> Response:
-    response = await call_next(request)
-    response.headers.update(HEADERS)
-    return response
+@cache
+def app():
+    """The guarded app. Made at the first request, since it imports the API server's half of Airflow."""
+    from airflow.api_fastapi.app import get_auth_manager
+    from airflow.api_fastapi.core_api.security import get_user
+    from fastapi import Depends, FastAPI, HTTPException, Request
+    from fastapi.responses import FileResponse, HTMLResponse, JSONResponse, RedirectResponse, Response
+
+    # No schema and no documentation pages: those routes would be served without the guard.
+    app = FastAPI(title=NAME, docs_url=None, redoc_url=None, openapi_url=None, dependencies=[Depends(get_user)])
+
+    @app.middleware("http")
+    async def add_headers(request: Request, call_next) -> Response:
+        response = await call_next(request)
+        response.headers.update(HEADERS)
+        return response
+
+    @app.exception_handler(HTTPException)
+    async def refuse(request: Request, error: HTTPException) -> Response:
+        """A browser without a login is sent to the login page, anything else is told so."""
+        if error.status_code not in (401, 403):
+            return JSONResponse({"detail": error.detail}, status_code=error.status_code)
+        if request.method == "GET" and "text/html" in request.headers.get("accept", ""):
+            back = request.url.path + (f"?{request.url.query}" if request.url.query else "")
+            return RedirectResponse(get_auth_manager().get_url_login(next_url=back), status_code=302)
+        return JSONResponse({"detail": error.detail}, status_code=401)
+
+    @app.api_route("/dataset/{dag_id}", methods=["GET", "HEAD"])
+    def dataset(request: Request, dag_id: str) -> Response:
+        """The page of the dataset a DAG makes, which is named like it or begins like it; otherwise the index."""
+        root, folder = request.scope["root_path"], site() / "datasets"
+        named = [page.stem for page in folder.glob("*.html") if f"{dag_id}_".startswith(f"{page.stem}_")]
+        if not named:
+            return RedirectResponse(f"{root}/index.html", status_code=302)
+        return RedirectResponse(f"{root}/datasets/{quote(max(named, key=len))}.html", status_code=302)
+
+    @app.api_route("/{path:path}", methods=["GET", "HEAD"])
+    def page(request: Request, path: str) -> Response:
+        root = site()
+        if path in ("", "index.html") and not (root / "index.html").is_file():
+            return HTMLResponse(NOT_BUILT)
+        if path == "":
+            return RedirectResponse(f"{request.scope['root_path']}/index.html", status_code=302)
+        file = file_of(root, path)
+        if file is None:
+            return HTMLResponse(NOT_FOUND.format(root=request.scope["root_path"]), status_code=404)
+        return FileResponse(file, media_type=TYPES[file.suffix])
+
+    return app
 
 
-@app.exception_handler(HTTPException)
-async def refuse(request: Request, error: HTTPException) -> Response:
-    """A browser without a login is sent to the login page, anything else is told so."""
-    if error.status_code not in (401, 403):
-        return JSONResponse({"detail": error.detail}, status_code=error.status_code)
-    if request.method == "GET" and "text/html" in request.headers.get("accept", ""):
-        back = request.url.path + (f"?{request.url.query}" if request.url.query else "")
-        return RedirectResponse(get_auth_manager().get_url_login(next_url=back), status_code=302)
-    return JSONResponse({"detail": error.detail}, status_code=401)
-
-
-@app.api_route("/dataset/{dag_id}", methods=["GET", "HEAD"])
-def dataset(request: Request, dag_id: str) -> Response:
-    """The page of the dataset a DAG makes, which is named like it or begins like it; otherwise the index."""
-    root, folder = request.scope["root_path"], site() / "datasets"
-    named = [page.stem for page in folder.glob("*.html") if f"{dag_id}_".startswith(f"{page.stem}_")]
-    if not named:
-        return RedirectResponse(f"{root}/index.html", status_code=302)
-    return RedirectResponse(f"{root}/datasets/{quote(max(named, key=len))}.html", status_code=302)
-
-
-@app.api_route("/{path:path}", methods=["GET", "HEAD"])
-def page(request: Request, path: str) -> Response:
-    """A file of the site, and nothing outside it: what `..` or a link leads to is not found."""
-    root = site()
-    if path in ("", "index.html") and not (root / "index.html").is_file():
-        return HTMLResponse(NOT_BUILT)
-    if path == "":
-        return RedirectResponse(f"{request.scope['root_path']}/index.html", status_code=302)
+def file_of(root: Path, path: str) -> Path | None:
+    """A file of the site, and nothing outside it: what `..`, a slash or a link leads to elsewhere is none."""
     try:
         file = (root / path).resolve()
-        found = file.is_relative_to(root) and file.is_file() and file.suffix in TYPES
+        return file if file.is_relative_to(root) and file.is_file() and file.suffix in TYPES else None
     except (OSError, ValueError):  # a name too long, or with a null byte
-        found = False
-    if not found:
-        return HTMLResponse(NOT_FOUND.format(root=request.scope["root_path"]), status_code=404)
-    return FileResponse(file, media_type=TYPES[file.suffix])
+        return None
+
+
+async def serve(scope, receive, send) -> None:
+    await app()(scope, receive, send)
 
 
 # The UI puts an href in a frame as it is, so it has to hold the path Airflow is published under.
@@ -106,17 +119,17 @@ class DataDocsPlugin(AirflowPlugin):
     """Data quality in the UI."""
 
     name = "data_docs"
-    fastapi_apps = [{"app": app, "url_prefix": PREFIX, "name": "Data docs"}]
+    fastapi_apps = [{"app": serve, "url_prefix": PREFIX, "name": NAME}]
     external_views = [
         {
-            "name": "Data quality",
+            "name": NAME,
             "href": f"{BASE}{PREFIX}/index.html",
             "destination": "nav",
             "nav_top_level": True,
             "url_route": "data-quality",
         },
         {
-            "name": "Data quality",
+            "name": NAME,
             "href": f"{BASE}{PREFIX}/dataset/{{DAG_ID}}",
             "destination": "dag",
             "url_route": "dataset-quality",

@@ -20,7 +20,7 @@ from stack.environment import PRELOAD, environment
 from stack.settings import Stack, history_from, stack_of
 
 MODES = {"demo": "demo", "up": "live"}
-console = Console(highlight=False, width=None if sys.stdout.isatty() else 140)
+console = Console(highlight=False, width=None if sys.stdout.isatty() else 160)
 
 
 def main(arguments: list[str]) -> int:
@@ -43,7 +43,7 @@ def main(arguments: list[str]) -> int:
     ):
         command = commands.add_parser(name, help=what)
         if name in ("service", "healthy"):
-            command.add_argument("name", choices=["scheduler", "dag-processor", "api-server", "simulator"])
+            command.add_argument("name", choices=["scheduler", "dag-processor", "triggerer", "api-server", "simulator"])
         command.add_argument("--mode", choices=["demo", "live"], default=os.environ.get("WAREHOUSE_MODE") or "live")
     asked = parser.parse_args(arguments)
     os.umask(0o077)  # logs and state are this user's business
@@ -91,6 +91,7 @@ def up(stack: Stack, asked: str | None) -> int:
     services.start(stack, "api-server", "dag-processor", "scheduler")
     api = AirflowApi(stack, credentials)
     api.wait_healthy(lambda: services.none_failed(stack))
+    services.start(stack, "triggerer")  # last: what is waited for goes first
     say(f"Airflow is up at {stack.address} ({time.monotonic() - started:.0f} s)")
     run(stack, credentials, api, first_day)
     say("")

@@ -11,6 +11,8 @@ from stack import StackError
 from stack.credentials import ADMIN, Credentials
 from stack.settings import Stack
 
+REPORTING = ("scheduler", "dag-processor", "triggerer")
+
 
 class AirflowApi:
     """A logged-in session. Every method raises StackError when the server doesn't answer or refuses."""
@@ -27,7 +29,7 @@ class AirflowApi:
         still_alive is called between attempts and raises StackError when a service has died.
         """
         deadline = time.monotonic() + seconds
-        while missing := self.unhealthy():
+        while missing := [name for name in self.unhealthy() if name != "triggerer"]:  # nobody waits for that one
             still_alive()
             if time.monotonic() > deadline:
                 break
@@ -40,10 +42,10 @@ class AirflowApi:
         )
 
     def unhealthy(self) -> list[str]:
-        """Which of the three Airflow services show no sign of life; needs no login."""
+        """Which of Airflow's services show no sign of life; needs no login."""
         try:
             health = self._session.get(f"{self._stack.api_address}/api/v2/monitor/health", timeout=5).json()
-            reported = {name: health[name.replace("-", "_")]["status"] for name in ("scheduler", "dag-processor")}
+            reported = {name: health[name.replace("-", "_")]["status"] for name in REPORTING}
         except (requests.RequestException, ValueError, KeyError, TypeError):
             return ["api-server"]
         return [name for name, status in reported.items() if status != "healthy"]

@@ -1,7 +1,8 @@
 """What the start command prints at its end: the store's own report, and where to look."""
 
 import math
-from datetime import date, datetime
+from datetime import datetime
+from decimal import Decimal
 from typing import Any
 
 from rich.console import Console
@@ -14,42 +15,59 @@ from stack.settings import Stack
 
 def print_store(console: Console, summary: list[dict[str, Any]], terms: list[dict[str, Any]]) -> None:
     """Two tables: a row a dataset, and the basis by expiry at the last minute."""
-    console.print(_table("What is stored", summary))
-    if terms:
-        console.print(_table("Basis term structure at the last minute", terms))
-    else:
+    _print_table(console, "What is stored", summary)
+    if not terms:
         console.print("There is no basis term structure: no published day of a future with its perpetual.")
+        return
+    minutes = {row["ts"] for row in terms if "ts" in row}
+    title = "Basis term structure at the last minute"
+    if len(minutes) == 1:
+        title += f", {minutes.pop():%Y-%m-%d %H:%M} UTC"
+        terms = [{name: value for name, value in row.items() if name != "ts"} for row in terms]
+    _print_table(console, title, terms)
 
 
-def _table(title: str, rows: list[dict[str, Any]]) -> Table:
-    table = Table(title=title, title_justify="left")
-    names = list(rows[0]) if rows else []
-    for name in names:
-        number = any(isinstance(row[name], (int, float)) for row in rows)
-        table.add_column(name.replace("_", " "), justify="right" if number else "left", overflow="fold")
-    for row in rows:
-        table.add_row(*(cell(name, row[name]) for name in names))
-    return table
+def _print_table(console: Console, title: str, rows: list[dict[str, Any]]) -> None:
+    table = Table()
+    columns = {name: [row[name] for row in rows] for name in (rows[0] if rows else ())}
+    for name, values in columns.items():
+        number = any(_is_number(value) for value in values)
+        table.add_column(name.replace("_", " "), justify="right" if number else "left", no_wrap=not number)
+    cells = [column(name, values) for name, values in columns.items()]
+    for row in zip(*cells, strict=True):
+        table.add_row(*row)
+    console.print(f"\n{title}", style="bold")  # as a table's own title it would be folded to the table's width
+    console.print(table)
 
 
-def cell(name: str, value: Any) -> str:
-    """One value as a person reads it. A coverage is never rounded up to a hundred."""
-    if value is None:
-        return "-"
-    if isinstance(value, bool):
-        return "yes" if value else "no"
-    if isinstance(value, int):
-        return f"{value:,}"
-    if isinstance(value, datetime):
-        return value.strftime("%Y-%m-%d %H:%M")
-    if isinstance(value, date):
-        return value.isoformat()
-    if hasattr(value, "__float__") and not isinstance(value, str):
-        number = float(value)
+def column(name: str, values: list[Any]) -> list[str]:
+    """The values of one column as a person reads them, with the same decimals throughout.
+
+    A coverage is never rounded up to a hundred.
+    """
+    largest = max((abs(float(value)) for value in values if _is_number(value)), default=0)
+    decimals = 6 if largest < 1 else 2
+
+    def cell(value: Any) -> str:
+        if value is None:
+            return "-"
+        if isinstance(value, bool):
+            return "yes" if value else "no"
+        if isinstance(value, datetime):
+            return f"{value:%Y-%m-%d %H:%M}"
+        if not _is_number(value):
+            return str(value)
+        if isinstance(value, int):
+            return f"{value:,}"
         if "percent" in name:
-            return f"{math.floor(number * 1000) / 1000:.3f}"
-        return f"{number:,.1f}" if abs(number) >= 10 else f"{number:.6g}"
-    return str(value)
+            return f"{math.floor(float(value) * 1000) / 1000:.3f}"
+        return f"{float(value):,.{decimals}f}"
+
+    return [cell(value) for value in values]
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, (int, float, Decimal)) and not isinstance(value, bool)
 
 
 def print_addresses(console: Console, stack: Stack, credentials: Credentials) -> None:

@@ -20,6 +20,8 @@ from stack.credentials import write_private
 from stack.environment import process_environment
 from stack.settings import Stack
 
+LOG_SERVERS = ("scheduler", "triggerer")
+
 
 @dataclass(frozen=True)
 class Service:
@@ -32,11 +34,15 @@ class Service:
 
 
 def services(stack: Stack) -> list[Service]:
-    """Everything a stack runs, in the order it starts. There is no triggerer: nothing here defers."""
+    """Everything a stack runs, in the order it starts.
+
+    Nothing here defers, but without a triggerer the first page of the UI says that something is broken.
+    """
     ours = [
         Service("api-server", _airflow(stack, "api-server"), 200),
         Service("dag-processor", _airflow(stack, "dag-processor"), 300),
         Service("scheduler", _airflow(stack, "scheduler"), 300, {"stopwaitsecs": "30"}),
+        Service("triggerer", _airflow(stack, "triggerer"), 400),
     ]
     if stack.mode == "demo":
         ours.append(Service("simulator", simulator_command(stack), 150))
@@ -61,8 +67,8 @@ def simulator_command(stack: Stack) -> list[str]:
 
 
 def airflow_command(name: str) -> list[str]:
-    """scheduler, dag-processor or api-server. Logs are read from the shared folder, so the scheduler serves none."""
-    return [sys.executable, "-m", "airflow", name, *(["--skip-serve-logs"] if name == "scheduler" else [])]
+    """One of Airflow's services. Logs are read from the shared folder, so that none serves its own on another port."""
+    return [sys.executable, "-m", "airflow", name, *(["--skip-serve-logs"] if name in LOG_SERVERS else [])]
 
 
 def configuration(stack: Stack) -> str:

@@ -179,7 +179,10 @@ def airflow_database(postgres):
         [sys.executable, "-m", "airflow", "db", "migrate"], check=True, capture_output=True,
         env={**os.environ, "PYTHONPATH": f"{ROOT}:{ROOT / 'plugins'}"},
     )  # fmt: skip
-    return settings
+    yield settings
+    from airflow.settings import dispose_orm
+
+    dispose_orm()  # before its server goes
 
 
 def connect(monkeypatch, exchange: SimulatedExchange, market: Market) -> None:

@@ -2,6 +2,7 @@
 
 import io
 from datetime import UTC, datetime
+from decimal import Decimal
 
 import pytest
 import yaml
@@ -44,9 +45,7 @@ def api(httpserver, stack, credentials):
 
 def test_an_expired_token_is_renewed(api, httpserver):
     httpserver.expect_oneshot_request("/api/v2/dags").respond_with_data("", status=401)
-    httpserver.expect_request("/api/v2/dags", headers={"Authorization": "Bearer t"}).respond_with_json(
-        {"dags": []}
-    )
+    httpserver.expect_request("/api/v2/dags", headers={"Authorization": "Bearer t"}).respond_with_json({"dags": []})
     assert api.dags() == []
 
 
@@ -63,7 +62,7 @@ def test_a_silent_server_names_its_log(stack, credentials, monkeypatch):
 
 
 def test_who_is_unhealthy(api, httpserver, stack, credentials):
-    health = {"scheduler": {"status": "healthy"}, "dag_processor": {"status": "unhealthy"}}
+    health = {name: {"status": "healthy"} for name in ("scheduler", "triggerer")} | {"dag_processor": {"status": None}}
     httpserver.expect_request("/api/v2/monitor/health").respond_with_json(health)
     assert api.unhealthy() == ["dag-processor"]
     assert AirflowApi(stack, credentials).unhealthy() == ["api-server"]
@@ -96,8 +95,13 @@ def test_the_log_is_where_airflow_puts_it():
 
 
 def test_a_coverage_is_never_rounded_up_to_a_hundred():
-    assert report.cell("coverage_percent", 99.99996) == "99.999"
-    assert report.cell("coverage_percent", 100.0) == "100.000"
+    assert report.column("coverage_percent", [99.99996, 100.0, Decimal("99.5")]) == ["99.999", "100.000", "99.500"]
+
+
+def test_a_column_has_the_same_decimals_throughout():
+    assert report.column("days", [0.3333, 12.3, None, 327.0]) == ["0.33", "12.30", "-", "327.00"]
+    assert report.column("annualised", [0.05, -0.0251]) == ["0.050000", "-0.025100"]
+    assert report.column("traded", [True, False]) == ["yes", "no"]
 
 
 def test_the_store_is_printed_whole():
@@ -110,6 +114,11 @@ def test_the_store_is_printed_whole():
         "bytes_a_row": 15.7,
     }
     report.print_store(Console(file=out, width=140), [row], [])
+    terms = [
+        {"ts": at("2026-10-31T23:59"), "instrument": "BTC-27NOV26", "expires_at": at("2026-11-27T08:00"), "basis": 32.5}
+    ]
+    report.print_store(Console(file=out, width=140), [], terms)
     text = out.getvalue()
     assert all(part in text for part in ("futures_ohlcv", "45,400,000", "99.500", "passed", "15.7"))
     assert "no basis term structure" in text
+    assert "last minute, 2026-10-31 23:59 UTC" in text and "32.50" in text

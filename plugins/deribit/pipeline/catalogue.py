@@ -25,7 +25,8 @@ KINDS = ("future", "option")
 def read_catalogue(currency: str, kind: str) -> dict[str, int]:
     """Reads every instrument of a currency and kind, listed and expired, from both hosts.
 
-    Returns {instruments, added, changed}. Raises AirflowException when the exchange lists none at all, which is never true.
+    Returns {instruments, added, changed}. Raises AirflowException when the exchange lists no future at all: every currency
+    has a perpetual, so that is a fault and no answer.
     """
     from deribit.warehouse import catalogue
 
@@ -33,8 +34,8 @@ def read_catalogue(currency: str, kind: str) -> dict[str, int]:
     context["label"] = f"{currency} {kind}s"
     with exchange() as deribit:
         found = {i.instrument_name: i for expired in (True, False) for i in deribit.instruments(currency, kind, expired=expired)}
-    if not found:
-        raise AirflowException(f"the exchange lists no {kind} of {currency} at all, listed or expired: refusing to believe it")
+    if not found and kind == "future":
+        raise AirflowException(f"the exchange lists no future of {currency} at all, listed or expired: refusing to believe it")
     with market() as connection, connection.transaction():
         added, changed = catalogue.store_instruments(connection, map(catalogue_row, found.values()))
         catalogue.record_reading(connection, currency, kind, len(found), context["dag_run"].run_id)

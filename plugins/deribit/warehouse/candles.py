@@ -50,7 +50,8 @@ def store_candles(connection: Connection, instrument_id: int, candles: Candles, 
 def _days(instrument_id: int, candles: Candles):
     start, end = candles.start, candles.end
     columns = [getattr(candles, name) for name in COLUMNS]
-    defects = [np.asarray(getattr(candles, name)) // DAY for name in DEFECTS]
+    # a tick outside the window counts against the window's nearest day
+    defects = [np.clip(getattr(candles, name), start, end - 1) // DAY for name in DEFECTS]
     for day in range(start // DAY, (end - 1) // DAY + 1):
         begins, ends = max(start, day * DAY), min(end, (day + 1) * DAY)
         minutes = slice((begins - start) // MINUTE, (ends - start) // MINUTE)

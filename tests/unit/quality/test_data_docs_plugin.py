@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
 import tempfile
 from pathlib import Path
 
@@ -11,11 +13,10 @@ os.environ.setdefault(
     "AIRFLOW__API_AUTH__JWT_SECRET", "a secret of the tests, long enough to sign with, and no other use"
 )
 
+import data_docs_plugin as plugin
 import pytest
 from fastapi import FastAPI
 from fastapi.testclient import TestClient
-
-import data_docs_plugin as plugin
 
 BROWSER = {"Accept": "text/html,application/xhtml+xml,*/*;q=0.8"}
 PATHS = ["/", "/index.html", "/site.css", "/site.js", "/datasets/futures_ohlcv.html", "/dataset/futures_ohlcv", "/none"]
@@ -61,7 +62,7 @@ def site(tmp_path, monkeypatch) -> Path:
         "datasets/futures_ohlcv.html",
         "datasets/futures.html",
     ):
-        (build / name).write_text(f"built {name}")
+        (build / name).write_text(f"CONTENT {name}")
     (build / "link.html").symlink_to(tmp_path / "secret.html")
     (build / "folder").symlink_to(tmp_path)
     (folder / "current").symlink_to("site-1")
@@ -76,7 +77,7 @@ def client(manager, monkeypatch):
 
     monkeypatch.setattr(RevokedToken, "is_revoked", lambda jti: jti in client.revoked)  # else it asks the database
     outer = FastAPI()
-    outer.mount(plugin.PREFIX, plugin.app)
+    outer.mount(plugin.PREFIX, plugin.serve)
     client = TestClient(outer, base_url="http://airflow", follow_redirects=False)
     client.revoked = set()
     return client
@@ -103,7 +104,7 @@ def get(client, path: str, **options):
 def test_without_a_login_every_path_is_refused(path, site, client):
     answer = get(client, path)
     assert answer.status_code == 401
-    assert "built" not in answer.text and "SECRET" not in answer.text
+    assert "CONTENT" not in answer.text and "SECRET" not in answer.text
 
 
 @pytest.mark.parametrize("path", PATHS)
@@ -111,7 +112,7 @@ def test_a_browser_without_a_login_is_sent_to_it(path, site, client):
     answer = get(client, path, headers=BROWSER)
     assert answer.status_code == 302
     assert answer.headers["location"].startswith("/auth/login?next=%2Fdata-docs%2F")
-    assert "built" not in answer.text
+    assert "CONTENT" not in answer.text
 
 
 def test_a_refusal_does_not_tell_a_page_that_is_from_one_that_is_not(site, client):
@@ -121,7 +122,8 @@ def test_a_refusal_does_not_tell_a_page_that_is_from_one_that_is_not(site, clien
 @pytest.mark.parametrize("bad", ["nonsense", "a.b.c", ""])
 def test_a_token_that_is_none_is_refused(bad, site, client):
     assert get(client, "/index.html", headers={"Authorization": f"Bearer {bad}"}).status_code == 401
-    assert get(client, "/index.html", cookies={"_token": bad}).status_code == 401
+    client.cookies = {"_token": bad}
+    assert get(client, "/index.html").status_code == 401
 
 
 def test_an_expired_or_revoked_token_is_refused(manager, site, client, token):
@@ -136,8 +138,9 @@ def test_an_expired_or_revoked_token_is_refused(manager, site, client, token):
 
 
 def test_the_session_cookie_is_a_login(site, client, token):
-    answer = get(client, "/index.html", cookies={"_token": token})
-    assert (answer.status_code, answer.text) == (200, "built index.html")
+    client.cookies = {"_token": token}
+    answer = get(client, "/index.html")
+    assert (answer.status_code, answer.text) == (200, "CONTENT index.html")
 
 
 @pytest.mark.parametrize(
@@ -146,22 +149,48 @@ def test_the_session_cookie_is_a_login(site, client, token):
 def test_a_reader_gets_the_files_with_their_types(path, kind, site, reader):
     answer = get(reader, path)
     assert answer.status_code == 200
-    assert answer.text == f"built {path[1:]}"
+    assert answer.text == f"CONTENT {path[1:]}"
     assert answer.headers["content-type"] == f"{kind}; charset=utf-8"
     assert reader.head(f"{plugin.PREFIX}{path}").status_code == 200
 
 
 def test_the_root_leads_to_the_index(site, reader):
     answer = reader.get(plugin.PREFIX, follow_redirects=True)
-    assert (answer.text, answer.url.path) == ("built index.html", "/data-docs/index.html")
+    assert (answer.text, answer.url.path) == ("CONTENT index.html", "/data-docs/index.html")
 
 
 @pytest.mark.parametrize("path", OUTSIDE)
 def test_nothing_outside_the_site_is_served(path, site, reader):
     answer = get(reader, path)
     assert answer.status_code in (307, 404)
-    assert "SECRET" not in answer.text and "built" not in answer.text
+    assert "SECRET" not in answer.text and "CONTENT" not in answer.text
     assert "/data-docs/" in answer.headers.get("location", "/data-docs/")
+
+
+@pytest.mark.parametrize(
+    "path", ["../secret.html", "../../secret.html", "datasets/../../../secret.html", "/etc/hostname"]
+)
+def test_nor_is_it_for_a_path_no_client_has_tidied(path, site):
+    root = plugin.site()
+    assert plugin.file_of(root, path) is None
+    assert plugin.file_of(root, "index.html") == root / "index.html"
+
+
+def test_every_route_asks_for_a_user(manager):
+    from airflow.api_fastapi.core_api.security import get_user
+
+    routes = plugin.app().routes
+    assert len(routes) == 2
+    for route in routes:
+        assert get_user in [each.call for each in route.dependant.dependencies], route.path
+
+
+def test_importing_the_plugin_is_light(tmp_path):
+    # A task imports it as it starts; the API server's half of Airflow would cost it a second.
+    code = "import sys, airflow.plugins_manager; import data_docs_plugin; print('fastapi' in sys.modules)"
+    environment = {"PYTHONPATH": "plugins", "AIRFLOW_HOME": str(tmp_path), "PATH": os.environ["PATH"]}
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=environment)
+    assert done.stdout.strip().endswith("False"), done.stdout + done.stderr
 
 
 @pytest.mark.parametrize("method", ["post", "put", "patch", "delete", "options"])
@@ -200,7 +229,7 @@ def test_every_answer_is_private_and_keeps_to_this_host(path, site, client, toke
 def test_a_dag_leads_to_its_dataset(dag, leads_to, site, reader):
     answer = get(reader, f"/dataset/{dag.replace('.', '%2e')}", follow_redirects=True)
     assert answer.status_code == 200
-    assert answer.text == f"built {leads_to}"
+    assert answer.text == f"CONTENT {leads_to}"
 
 
 def test_before_the_first_build_it_says_so(tmp_path, monkeypatch, reader):
@@ -220,10 +249,10 @@ def test_a_pruned_page_leads_back(site, reader):
 
 def test_a_new_build_shows_at_once(site, reader):
     (site / "site-2").mkdir()
-    (site / "site-2/index.html").write_text("built anew")
+    (site / "site-2/index.html").write_text("CONTENT anew")
     (site / "next").symlink_to("site-2")
     os.replace(site / "next", site / "current")
-    assert get(reader, "/index.html").text == "built anew"
+    assert get(reader, "/index.html").text == "CONTENT anew"
 
 
 def test_airflow_takes_the_plugin_as_it_is():

@@ -1,0 +1,124 @@
+"""Writes docs/dags.md from the DAGs themselves: what they say of themselves, their schedules, tasks, pools and assets.
+
+    sh stack/run dev python docs/generate.py           write the page
+    sh stack/run dev python docs/generate.py --check   exit code 1 when the page is behind the DAGs
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+import tempfile
+from datetime import timedelta
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+PAGE = ROOT / "docs" / "dags.md"
+COMMAND = "sh stack/run dev python docs/generate.py"
+HEAD = f"""# The DAGs
+
+Written by `docs/generate.py` from `dags/`; a test fails when it is behind. To write it again: `{COMMAND}`.
+How they work together: [architecture.md](architecture.md). What to do when one fails: [operations.md](operations.md).
+"""
+
+
+def page() -> str:
+    """The whole page, in Markdown. Raises RuntimeError naming the DAG files that can't be imported."""
+    from airflow.dag_processing.dagbag import DagBag
+
+    bag = DagBag(str(ROOT / "dags"))
+    if bag.import_errors:
+        raise RuntimeError("; ".join(f"{file}: {error.strip()}" for file, error in sorted(bag.import_errors.items())))
+    dags = [bag.dags[name] for name in sorted(bag.dags)]
+    index = table(["DAG", "runs", "what it makes"], [[link(d), schedule(d), summary(d)] for d in dags])
+    return "\n".join([HEAD, index, *map(section, dags)])
+
+
+def section(dag) -> str:
+    paragraphs = [f"## {dag.dag_id}\n", dag.doc_md.strip() + "\n", facts(dag), tasks(dag)]
+    if dag.params:
+        parameters = [[f"`{name}`", str(dag.params.get_param(name).description)] for name in dag.params]
+        paragraphs.append(table(["run parameter", "meaning"], parameters))
+    return "\n".join(paragraphs)
+
+
+def facts(dag) -> str:
+    rows = [
+        ["runs", schedule(dag)],
+        ["past intervals", "run by themselves (catchup)" if dag.catchup else "not run by themselves (no catchup)"],
+        ["runs at a time", str(dag.max_active_runs)],
+        ["tags", ", ".join(sorted(dag.tags))],
+    ]
+    if dag.dagrun_timeout:
+        rows.append(["a run is given up after", span(dag.dagrun_timeout)])
+    return table(["fact", "value"], rows)
+
+
+def tasks(dag) -> str:
+    rows = []
+    for task in dag.topological_sort():
+        rows.append([
+            f"`{task.task_id}`",
+            "one a batch" if task.is_mapped else "one",
+            "" if task.pool == "default_pool" else f"`{task.pool}`",
+            str(task.retries),
+            span(task.execution_timeout),
+            ", ".join(f"`{before}`" for before in sorted(task.upstream_task_ids)),
+            ", ".join(f"`{asset.name}`" for asset in task.outlets),
+        ])  # fmt: skip
+    return table(["task", "instances", "pool", "retries", "timeout", "after", "asset"], rows)
+
+
+def schedule(dag) -> str:
+    """In words: the calendar, and the assets that ring."""
+    rung = getattr(dag.timetable, "asset_condition", None)
+    calendar = dag.timetable.timetable if rung is not None else dag.timetable
+    words = f"cron `{calendar.expression}` (UTC)"
+    if rung is not None:
+        assets = sorted(asset.name for asset in rung.objects)
+        words = f"after {' or '.join(f'`{name}`' for name in assets)}, and {words}"
+    return words
+
+
+def summary(dag) -> str:
+    return dag.doc_md.strip().splitlines()[0]
+
+
+def link(dag) -> str:
+    return f"[{dag.dag_id}](#{dag.dag_id})"
+
+
+def span(duration: timedelta) -> str:
+    minutes = duration.total_seconds() / 60
+    return f"{minutes / 60:g} h" if minutes >= 60 else f"{minutes:g} min"
+
+
+def table(head: list[str], rows: list[list[str]]) -> str:
+    lines = [head, ["---"] * len(head), *([cell.replace("|", "\\|") for cell in row] for row in rows)]
+    return "".join(f"| {' | '.join(line)} |\n" for line in lines)
+
+
+def main(arguments: list[str]) -> int:
+    parser = argparse.ArgumentParser("python docs/generate.py", description=__doc__)
+    parser.add_argument("--check", action="store_true", help="write nothing, say whether the page is behind")
+    parser.add_argument("page", nargs="?", type=Path, default=PAGE)
+    asked = parser.parse_args(arguments)
+    text = page()
+    if not asked.check:
+        asked.page.write_text(text)
+    elif not asked.page.exists() or asked.page.read_text() != text:
+        print(f"{asked.page.name} is behind the DAGs; write it again: {COMMAND}", file=sys.stderr)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.path[:0] = [str(ROOT), str(ROOT / "plugins")]
+    # The page shows what is so without settings, and looking at DAGs must leave no Airflow home behind.
+    for name in [name for name in os.environ if name.startswith(("DERIBIT_", "AIRFLOW__"))]:
+        del os.environ[name]
+    with tempfile.TemporaryDirectory() as home:
+        os.environ["AIRFLOW_HOME"] = home
+        os.environ["AIRFLOW__CORE__LOAD_EXAMPLES"] = "False"
+        sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,184 @@
+"""What every DAG and every task has to have, and which DAGs there are."""
+
+import re
+from datetime import timedelta
+
+import pytest
+
+HISTORY = {"perpetuals_ohlcv", "futures_ohlcv", "funding_rates"}
+DERIVED = {
+    "index_prices": {"perpetuals_ohlcv", "funding_rates", "index_minutes"},
+    "basis_spread": {"futures_ohlcv", "perpetuals_ohlcv"},
+}
+COLLECTION = {"instruments": "0 0 * * *", "index_minutes": "0 */4 * * *"}
+SECTIONS = ["Source", "Grain", "Schedule", "Late data", "When it fails"]
+MONTHLY = "0 0 1 * *"
+
+
+def names(tasks):
+    return [f"{task.dag_id}.{task.task_id}" for task in tasks]
+
+
+def rings(dag):
+    """The names of the assets that start a DAG."""
+    condition = getattr(dag.timetable, "asset_condition", None)
+    return {asset.name for asset in condition.objects} if condition is not None else set()
+
+
+def test_every_dag_file_can_be_imported(bag):
+    assert bag.import_errors == {}
+
+
+def test_there_are_these_dags_and_no_others(bag):
+    assert set(bag.dags) == HISTORY | set(DERIVED) | set(COLLECTION) | {"data_docs"}
+
+
+def test_a_dag_is_in_the_file_of_its_name(every_dag):
+    for dag in every_dag:
+        assert dag.fileloc.endswith(f"/dags/{dag.dag_id}.py")
+
+
+def test_the_library_knows_every_dag_that_makes_a_dataset(bag):
+    from deribit import datasets
+
+    made = {d.name for d in vars(datasets).values() if isinstance(d, datasets.Dataset)}
+    assert made == set(bag.dags) - {"data_docs"}
+
+
+def test_every_dag_says_whose_and_what_it_is(every_dag):
+    for dag in every_dag:
+        assert dag.owner == "market-data", dag.dag_id
+        assert "deribit" in dag.tags and len(dag.tags) > 1, dag.dag_id
+
+
+def test_every_dag_documents_itself_in_the_same_sections(every_dag):
+    for dag in every_dag:
+        first, *rest = dag.doc_md.strip().split("\n\n")
+        assert first.endswith("."), f"{dag.dag_id}: the first paragraph says what it makes, in a sentence"
+        assert re.findall(r"^\*\*(.+?)\.\*\* \S", "\n\n".join(rest), re.MULTILINE) == SECTIONS, dag.dag_id
+
+
+def test_every_dag_tells_of_a_failed_run_in_one_message(every_dag):
+    from deribit.alerts import tell_failure
+
+    for dag in every_dag:
+        assert dag.on_failure_callback is tell_failure, dag.dag_id
+
+
+def test_no_dag_runs_without_bound(every_dag):
+    for dag in every_dag:
+        assert 1 <= dag.max_active_runs <= 3, dag.dag_id
+
+
+@pytest.mark.parametrize("name", sorted(HISTORY))
+def test_history_is_a_run_a_calendar_month_with_catchup(bag, name):
+    from airflow.sdk import CronDataIntervalTimetable
+
+    from deribit import settings
+
+    dag = bag.dags[name]
+    assert isinstance(dag.timetable, CronDataIntervalTimetable)
+    assert dag.timetable.expression == MONTHLY
+    assert dag.catchup is True
+    assert dag.start_date == settings.history_from()
+    assert "history" in dag.tags  # by this the start command finds what it has to wait for
+
+
+@pytest.mark.parametrize("name", sorted(DERIVED))
+def test_what_is_derived_is_rung_by_its_inputs_and_backfillable_by_month(bag, name):
+    from airflow.sdk import AssetOrTimeSchedule
+
+    dag = bag.dags[name]
+    assert isinstance(dag.timetable, AssetOrTimeSchedule)
+    assert rings(dag) == DERIVED[name]
+    assert dag.timetable.timetable.expression == MONTHLY
+    assert dag.catchup is False and dag.max_active_runs == 1
+    assert set(dag.params) == {"from", "to"}
+    assert "derived" in dag.tags
+
+
+@pytest.mark.parametrize("name", sorted(COLLECTION))
+def test_collection_follows_the_calendar_and_never_the_past(bag, name):
+    dag = bag.dags[name]
+    assert dag.timetable.expression == COLLECTION[name]
+    assert dag.catchup is False and dag.max_active_runs == 1
+
+
+def test_the_data_docs_are_built_one_at_a_time_and_also_after_a_gate_that_rang_nothing(bag):
+    from deribit.datasets import JUDGED
+
+    dag = bag.dags["data_docs"]
+    assert rings(dag) == {dataset.name for dataset in JUDGED}
+    assert dag.timetable.timetable.expression == "*/10 * * * *"
+    assert dag.catchup is False and dag.max_active_runs == 1
+
+
+def test_every_asset_that_rings_a_dag_is_emitted_by_one_task_of_its_own_dag(every_dag, every_task):
+    emitted = {asset.name: task.dag_id for task in every_task for asset in task.outlets}
+    assert sum(len(task.outlets) for task in every_task) == len(emitted), "an asset with two producers"
+    for dag in every_dag:
+        assert rings(dag) <= set(emitted), dag.dag_id
+    assert all(name == dag_id for name, dag_id in emitted.items())
+
+
+def test_only_a_task_that_publishes_rings(every_task):
+    publishing = {"gate", "judge", "check_catalogue", "collect_index_minutes"}
+    assert {task.task_id for task in every_task if task.outlets} == publishing
+
+
+def test_every_task_is_tried_again_a_bounded_number_of_times(every_task):
+    assert names(t for t in every_task if not 1 <= t.retries <= 5) == []
+
+
+def test_every_task_ends_some_time(every_task):
+    late = (t for t in every_task if not t.execution_timeout or t.execution_timeout > timedelta(hours=1))
+    assert names(late) == []
+
+
+def test_every_task_keeps_why_it_failed(every_task):
+    from deribit.pipeline.schedule import record_task_failure
+
+    for task in every_task:
+        callbacks = task.on_failure_callback
+        callbacks = callbacks if isinstance(callbacks, list) else [callbacks]
+        assert callbacks == [record_task_failure], names([task])
+
+
+def test_every_mapped_task_has_readable_instances(every_task):
+    mapped = [task for task in every_task if task.is_mapped]
+    assert {task.task_id for task in mapped} == {"load", "read_catalogue", "judge"}
+    for task in mapped:
+        assert task.partial_kwargs["map_index_template"] == "{{ label }}", names([task])
+        assert '"label"' in source_of(task), f"{names([task])} never says its label"
+
+
+def test_who_asks_the_exchange_or_judges_is_in_that_pool(every_task):
+    from deribit.datasets import EXCHANGE_POOL, GATE_POOL, POOLS
+
+    expected = {}
+    for task in every_task:
+        calls = set(function_of(task).__code__.co_names) if task.task_id != "complete" else set()
+        pools = {"exchange": EXCHANGE_POOL, "record_judgement": GATE_POOL}
+        expected[task.dag_id, task.task_id] = next((pools[n] for n in pools if n in calls), "default_pool")
+    assert {(t.dag_id, t.task_id): t.pool for t in every_task} == expected
+    assert set(expected.values()) == {*POOLS, "default_pool"}
+
+
+def test_the_gate_judges_whatever_became_of_the_loads_and_the_run_still_turns_red(bag):
+    for name in HISTORY:
+        tasks = bag.dags[name].task_dict
+        assert tasks["gate"].trigger_rule == "all_done"
+        assert tasks["complete"].trigger_rule == "all_success"
+        assert tasks["complete"].upstream_task_ids == {"load", "gate"}, "a failed load would leave the run green"
+
+
+def function_of(task):
+    from deribit import pipeline
+
+    return getattr(pipeline, task.task_id).function
+
+
+def source_of(task):
+    import inspect
+
+    return inspect.getsource(function_of(task))
