@@ -120,5 +120,5 @@ if __name__ == "__main__":
         del os.environ[name]
     with tempfile.TemporaryDirectory() as home:
         os.environ["AIRFLOW_HOME"] = home
-        os.environ["AIRFLOW__CORE__LOAD_EXAMPLES"] = "False"
+        os.environ |= {"AIRFLOW__CORE__LOAD_EXAMPLES": "False", "AIRFLOW__LOGGING__LOGGING_LEVEL": "WARNING"}
         sys.exit(main(sys.argv[1:]))

@@ -80,6 +80,22 @@ def up(stack: Stack, asked: str | None) -> int:
     credentials = load_or_make(stack.home)
     (stack.home / "history_from").write_text(f"{first_day}\n")
     say(f"Starting the {stack.mode} stack in {stack.home}, history from {first_day}")
+    api = AirflowApi(stack, credentials)
+    try:
+        start(stack, credentials, api, first_day)
+    except StackError:
+        services.stop(stack)  # half a stack is no use to anybody; its logs stay
+        raise
+    say(f"Airflow is up at {stack.address} ({time.monotonic() - started:.0f} s)")
+    run(stack, credentials, api, first_day)
+    say("")
+    report.print_addresses(console, stack, credentials)
+    say("Everything keeps running. Stop it with: make down")
+    return 0
+
+
+def start(stack: Stack, credentials: Credentials, api: AirflowApi, first_day: date) -> None:
+    """From nothing running to a healthy Airflow."""
     for note in postgres.initialise(stack, credentials):
         say(f"Note: {note}")
     services.start_supervisor(stack)
@@ -89,15 +105,8 @@ def up(stack: Stack, asked: str | None) -> int:
     postgres.wait_ready(stack, credentials, lambda: services.none_failed(stack))
     set_up_databases(stack, credentials, first_day)
     services.start(stack, "api-server", "dag-processor", "scheduler")
-    api = AirflowApi(stack, credentials)
     api.wait_healthy(lambda: services.none_failed(stack))
     services.start(stack, "triggerer")  # last: what is waited for goes first
-    say(f"Airflow is up at {stack.address} ({time.monotonic() - started:.0f} s)")
-    run(stack, credentials, api, first_day)
-    say("")
-    report.print_addresses(console, stack, credentials)
-    say("Everything keeps running. Stop it with: make down")
-    return 0
 
 
 def run(stack: Stack, credentials: Credentials, api: AirflowApi, first_day: date) -> None:

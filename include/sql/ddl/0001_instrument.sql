@@ -9,7 +9,8 @@ DO $$ BEGIN
 END $$;
 
 -- The catalogue: one row an instrument the exchange ever listed. Rows are never deleted: an instrument
--- the exchange stops listing keeps its last known state and the time it was last seen.
+-- the exchange stops listing keeps its last known state. When the catalogue was last read says
+-- catalogue_reading; a reading that tells nothing new writes no row here.
 CREATE SCHEMA store;
 
 CREATE TABLE store.instrument (
@@ -33,7 +34,7 @@ CREATE TABLE store.instrument (
     is_active           boolean     NOT NULL,
     host                text        NOT NULL,          -- the host that told it last
     first_seen_at       timestamptz NOT NULL DEFAULT now(),
-    last_seen_at        timestamptz NOT NULL DEFAULT now()
+    changed_at          timestamptz NOT NULL DEFAULT now()  -- when the exchange last told something new of it
 );
 -- "which instruments lived in this interval" is asked by every plan
 CREATE INDEX instrument_life ON store.instrument (kind, settlement_period, expires_at, listed_at);

@@ -14,7 +14,7 @@ CREATE TABLE store.index_day (
     day              date     NOT NULL,
     perpetual_id     integer  NOT NULL REFERENCES store.instrument,
     perpetual_load_id bigint  NOT NULL,
-    funding_load_id  bigint,
+    funding_validation_id bigint,                      -- the newest that published an hour of the day
     chart_load_id    bigint,
     hourly           float8[] NOT NULL CHECK (cardinality(hourly) = 24),  -- element k: price at day + k hours
     minutes          float8[] CHECK (cardinality(minutes) = 1440),

@@ -1,10 +1,16 @@
--- Elements of an array that starts at minute "first" of a day, laid beside an array that starts at minute
--- "at" and has "n" elements; NULL where the first one has nothing.
-CREATE FUNCTION store.aligned(elements float8[], first smallint, at smallint, n smallint) RETURNS float8[]
+-- The n elements from minute "at" on of an array that starts at minute "first" of a day; NULL where it has
+-- nothing. So arrays that start at different minutes are laid side by side, and a minute is cut out of a day.
+CREATE FUNCTION store.aligned(elements float8[], first integer, at integer, n integer) RETURNS float8[]
 LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
     SELECT CASE WHEN first IS NULL OR at IS NULL THEN NULL
                 WHEN at >= first THEN elements[at - first + 1 : at - first + n]
-                ELSE array_fill(NULL::float8, ARRAY[first - at]) || elements[1 : n - (first - at)] END
+                ELSE array_fill(NULL::float8, ARRAY[least(first - at, n)]) || elements[1 : n - (first - at)] END
+$$;
+
+-- The minute of the UTC day an instant lies in, 0 to 1439, whatever the session's time zone.
+CREATE FUNCTION store.minute_of(at timestamptz) RETURNS integer
+LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
+    SELECT (extract(hour FROM at AT TIME ZONE 'UTC') * 60 + extract(minute FROM at AT TIME ZONE 'UTC'))::integer
 $$;
 
 -- Every published minute of every kind of instrument. A missing minute is a row of NULLs.
@@ -46,13 +52,12 @@ $$;
 CREATE FUNCTION candle_at(at timestamptz)
 RETURNS TABLE (instrument text, ts timestamptz, open float8, high float8, low float8, close float8, volume float8, cost float8, traded boolean)
 LANGUAGE sql STABLE PARALLEL SAFE AS $$
-    SELECT i.instrument, date_trunc('minute', candle_at.at), c.open[m.i], c.high[m.i], c.low[m.i], c.close[m.i],
-           c.volume[m.i], c.cost[m.i], c.volume[m.i] > 0
-    FROM (SELECT (candle_at.at AT TIME ZONE 'UTC')::date AS day,
-                 (extract(epoch FROM candle_at.at)::bigint / 60 % 1440)::integer AS minute) AS moment
-    JOIN store.candle_day c ON c.day = moment.day AND c.validation_id IS NOT NULL
+    SELECT i.instrument, date_trunc('minute', candle_at.at), m.open, m.high, m.low, m.close, m.volume, m.cost, m.volume > 0
+    FROM store.candle_day c
     JOIN store.instrument i USING (instrument_id)
-    CROSS JOIN LATERAL (SELECT moment.minute - c.first_minute + 1 AS i) AS m
-    WHERE m.i BETWEEN 1 AND c.n
+    CROSS JOIN LATERAL (SELECT store.minute_of(candle_at.at) - c.first_minute + 1 AS i) AS e
+    CROSS JOIN LATERAL (SELECT c.open[e.i] AS open, c.high[e.i] AS high, c.low[e.i] AS low, c.close[e.i] AS close,
+                               c.volume[e.i] AS volume, c.cost[e.i] AS cost OFFSET 0) AS m
+    WHERE c.day = (candle_at.at AT TIME ZONE 'UTC')::date AND c.validation_id IS NOT NULL AND e.i BETWEEN 1 AND c.n
     ORDER BY i.instrument
 $$;

@@ -1,79 +1,97 @@
--- The basis of every minute of every published future, against the perpetual and, where it is known, the
--- true index. Computed from the very versions that were judged; a pair with a republished input is not shown.
---   basis            USD, future close - perpetual close
---   basis_fraction   basis / perpetual close
---   days_to_expiry   from the END of the minute, fractional
---   annualised       simple, basis_fraction * 365 / days_to_expiry; NULL under one day, where it explodes
---   traded           the future traded in that minute; otherwise its close is stale
-CREATE VIEW basis_spread AS
+-- The basis of the minutes "from_minute" to "to_minute" of the days "from" to "to" (all inclusive) of every
+-- published future, against the perpetual and, where it is known, the true index: the one place where it is
+-- computed, for whole days (basis_spread) as for a single minute (term_structure_at). Computed from the very
+-- versions that were judged; a pair with a republished input is not shown.
+CREATE FUNCTION store.basis_minutes("from" date, "to" date, from_minute integer, to_minute integer)
+RETURNS TABLE (instrument text, ts timestamptz, future_close float8, perpetual_close float8, basis float8,
+               basis_fraction float8, days_to_expiry float8, annualised float8, structure text, traded boolean,
+               index_price float8, index_basis float8, index_basis_fraction float8, index_annualised float8,
+               coin text, perpetual text, expires_at timestamptz, day date, validation_id bigint)
+LANGUAGE sql STABLE PARALLEL SAFE AS $$
     SELECT f.instrument,
-           b.day::timestamp AT TIME ZONE 'UTC' + (c.first_minute + m.i - 1) * interval '1 minute' AS ts,
-           m.future AS future_close, m.perpetual AS perpetual_close,
-           m.future - m.perpetual AS basis,
-           (m.future - m.perpetual) / m.perpetual AS basis_fraction,
-           t.days AS days_to_expiry,
-           CASE WHEN t.days >= 1 THEN (m.future - m.perpetual) / m.perpetual * 365 / t.days END AS annualised,
+           b.day::timestamp AT TIME ZONE 'UTC' + (w.first + m.i - 1) * interval '1 minute',
+           m.future, m.perpetual,
+           m.future - m.perpetual,
+           (m.future - m.perpetual) / nullif(m.perpetual, 0),
+           t.days,
+           CASE WHEN t.days >= 1 THEN (m.future - m.perpetual) / nullif(m.perpetual, 0) * 365 / t.days END,
            CASE WHEN m.future > m.perpetual THEN 'contango'
                 WHEN m.future < m.perpetual THEN 'backwardation'
-                WHEN m.future = m.perpetual THEN 'flat' END AS structure,
-           m.volume > 0 AS traded,
+                WHEN m.future = m.perpetual THEN 'flat' END,
+           m.volume > 0,
            t.index_price,
-           m.future - t.index_price AS index_basis,
-           (m.future - t.index_price) / t.index_price AS index_basis_fraction,
-           CASE WHEN t.days >= 1 THEN (m.future - t.index_price) / t.index_price * 365 / t.days END AS index_annualised,
-           f.base_currency AS coin, f.perpetual, f.expires_at, b.day, b.judged_by AS validation_id
+           m.future - t.index_price,
+           (m.future - t.index_price) / nullif(t.index_price, 0),
+           CASE WHEN t.days >= 1 THEN (m.future - t.index_price) / nullif(t.index_price, 0) * 365 / t.days END,
+           f.base_currency, f.perpetual, f.expires_at, b.day, b.judged_by
     FROM store.basis_day b
     JOIN store.future f ON f.instrument_id = b.instrument_id AND f.perpetual_id = b.perpetual_id
     JOIN store.candle_day c ON c.instrument_id = b.instrument_id AND c.day = b.day AND c.load_id = b.load_id
     JOIN store.candle_day p ON p.instrument_id = b.perpetual_id AND p.day = b.day AND p.load_id = b.perpetual_load_id
     LEFT JOIN store.index_day x ON x.index_name = f.price_index AND x.day = b.day AND x.published
     CROSS JOIN LATERAL (
-        SELECT (extract(epoch FROM f.expires_at)::float8 - extract(epoch FROM b.day)::float8) / 60 AS minutes_to_expiry
-    ) AS d
-    CROSS JOIN LATERAL unnest(c.close, c.volume, store.aligned(p.close, p.first_minute, c.first_minute, c.n),
-                              store.aligned(x.minutes, 0::smallint, c.first_minute, c.n))
+        SELECT greatest(c.first_minute, from_minute) AS first,
+               least(c.first_minute + c.n - 1, to_minute) - greatest(c.first_minute, from_minute) + 1 AS n,
+               (extract(epoch FROM f.expires_at)::float8 - extract(epoch FROM b.day)::float8) / 60 AS minutes_to_expiry
+    ) AS w
+    CROSS JOIN LATERAL unnest(store.aligned(c.close, c.first_minute, w.first, w.n), store.aligned(c.volume, c.first_minute, w.first, w.n),
+                              store.aligned(p.close, p.first_minute, w.first, w.n), store.aligned(x.minutes, 0, w.first, w.n))
         WITH ORDINALITY AS m(future, volume, perpetual, charted, i)
     CROSS JOIN LATERAL (
-        SELECT (d.minutes_to_expiry - (c.first_minute + m.i)) / 1440 AS days,
-               CASE WHEN (c.first_minute + m.i) % 60 = 0
-                    THEN coalesce(x.hourly[(c.first_minute + m.i) / 60], m.charted) ELSE m.charted END AS index_price
+        SELECT (w.minutes_to_expiry - (w.first + m.i)) / 1440 AS days,
+               CASE WHEN (w.first + m.i) % 60 = 0
+                    THEN coalesce(x.hourly[(w.first + m.i) / 60], m.charted) ELSE m.charted END AS index_price
     ) AS t
-    WHERE b.published AND c.validation_id IS NOT NULL AND p.validation_id IS NOT NULL;
+    WHERE b.day BETWEEN "from" AND "to" AND w.n > 0
+      AND b.published AND c.validation_id IS NOT NULL AND p.validation_id IS NOT NULL
+$$;
+
+-- The basis of every minute of every published future.
+--   basis            USD, future close - perpetual close
+--   basis_fraction   basis / perpetual close
+--   days_to_expiry   from the END of the minute, fractional
+--   annualised       simple, basis_fraction * 365 / days_to_expiry; NULL under one day, where it explodes
+--   traded           the future traded in that minute; otherwise its close is stale
+-- Say the day as well as the ts when you filter (or use basis() and term_structure_at()): only the day is indexed.
+CREATE VIEW basis_spread AS SELECT * FROM store.basis_minutes('-infinity', 'infinity', 0, 1439);
 
 -- The basis of one future with from <= ts < to.
 CREATE FUNCTION basis(instrument text, "from" timestamptz, "to" timestamptz) RETURNS SETOF basis_spread
 LANGUAGE sql STABLE PARALLEL SAFE AS $$
-    SELECT b.* FROM basis_spread b
-    WHERE b.instrument = basis.instrument
-      AND b.day >= (basis."from" AT TIME ZONE 'UTC')::date AND b.day <= (basis."to" AT TIME ZONE 'UTC')::date
-      AND b.ts >= basis."from" AND b.ts < basis."to"
+    SELECT b.*
+    FROM store.basis_minutes((basis."from" AT TIME ZONE 'UTC')::date, (basis."to" AT TIME ZONE 'UTC')::date, 0, 1439) b
+    WHERE b.instrument = basis.instrument AND b.ts >= basis."from" AND b.ts < basis."to"
     ORDER BY b.ts
 $$;
 
 -- The term structure: every future of a coin in one minute, nearest expiry first.
 CREATE VIEW term_structure AS
     SELECT coin, ts, instrument, expires_at, days_to_expiry, future_close, perpetual_close, basis, basis_fraction,
-           annualised, structure, traded, index_price, index_basis, index_annualised, day
+           annualised, structure, traded, index_price, index_basis, index_annualised, day, perpetual
     FROM basis_spread;
 
 CREATE FUNCTION term_structure_at(coin text, at timestamptz) RETURNS SETOF term_structure
 LANGUAGE sql STABLE PARALLEL SAFE AS $$
-    SELECT s.* FROM term_structure s
-    WHERE s.coin = term_structure_at.coin AND s.day = (at AT TIME ZONE 'UTC')::date AND s.ts = date_trunc('minute', at)
-    ORDER BY s.expires_at
+    SELECT b.coin, b.ts, b.instrument, b.expires_at, b.days_to_expiry, b.future_close, b.perpetual_close, b.basis, b.basis_fraction,
+           b.annualised, b.structure, b.traded, b.index_price, b.index_basis, b.index_annualised, b.day, b.perpetual
+    FROM store.basis_minutes((at AT TIME ZONE 'UTC')::date, (at AT TIME ZONE 'UTC')::date,
+                             store.minute_of(at), store.minute_of(at)) b
+    WHERE b.coin = term_structure_at.coin
+    ORDER BY b.perpetual, b.expires_at
 $$;
 
 -- Annualised basis at constant maturities of 30, 90 and 180 days: linear in days to expiry between the two
--- futures around the tenor; NULL (never extrapolated) where the tenor lies outside them.
+-- futures around the tenor; NULL (never extrapolated) where the tenor lies outside them. Only futures measured
+-- against the same perpetual are joined by a line.
 CREATE VIEW basis_constant_maturity AS
     SELECT s.coin, s.ts, tenor.days AS tenor_days,
            near.annualised + (far.annualised - near.annualised)
                * CASE WHEN far.days_to_expiry = near.days_to_expiry THEN 0
                       ELSE (tenor.days - near.days_to_expiry) / (far.days_to_expiry - near.days_to_expiry) END AS annualised,
            near.instrument AS near_instrument, far.instrument AS far_instrument,
-           near.traded AND far.traded AS traded, s.day
-    FROM (SELECT coin, day, ts, array_agg(term_structure ORDER BY days_to_expiry) AS curve
-          FROM term_structure WHERE annualised IS NOT NULL GROUP BY coin, day, ts) AS s
+           near.traded AND far.traded AS traded, s.day, s.perpetual
+    FROM (SELECT coin, perpetual, day, ts, array_agg(term_structure ORDER BY days_to_expiry) AS curve
+          FROM term_structure WHERE annualised IS NOT NULL GROUP BY coin, perpetual, day, ts) AS s
     CROSS JOIN (VALUES (30), (90), (180)) AS tenor(days)
     LEFT JOIN LATERAL (SELECT p.* FROM unnest(s.curve) AS p WHERE p.days_to_expiry <= tenor.days
                        ORDER BY p.days_to_expiry DESC LIMIT 1) AS near ON true

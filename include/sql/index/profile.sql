@@ -15,7 +15,7 @@ CROSS JOIN LATERAL (
     SELECT count(*) FILTER (WHERE coalesce(t.hourly, u.charted, u.proxy) IS NOT NULL)::integer AS known,
            count(*) FILTER (WHERE coalesce(t.hourly, u.charted) IS NOT NULL)::integer AS true_minutes,
            count(*) FILTER (WHERE coalesce(t.hourly, u.charted, u.proxy) <= 0)::integer AS not_positive
-    FROM unnest(p.close, store.aligned(x.minutes, 0::smallint, p.first_minute, p.n)) WITH ORDINALITY AS u(proxy, charted, i)
+    FROM unnest(p.close, store.aligned(x.minutes, 0, p.first_minute, p.n)) WITH ORDINALITY AS u(proxy, charted, i)
     CROSS JOIN LATERAL (SELECT CASE WHEN mod(p.first_minute + u.i, 60) = 0 THEN x.hourly[(p.first_minute + u.i) / 60] END AS hourly) AS t
 ) AS m
 WHERE x.day >= %(from)s AND x.day < %(to)s

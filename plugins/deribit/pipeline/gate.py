@@ -75,7 +75,8 @@ def record_judgement(
         connection, dataset=dataset.name, dag_id=dag_run.dag_id, run_id=dag_run.run_id, begins=begins, ends=ends,
         verdict=decision.verdict, suite=suite.name, rows=validation.rows, expected=expected, missing=missing,
         blocked_because=decision.blocked_because,
-        result=recorded(validation, decision, interval_from=begins.isoformat(), interval_to=ends.isoformat()),
+        result=recorded(validation, decision, interval_from=begins.isoformat(), interval_to=ends.isoformat(),
+                        dag_id=dag_run.dag_id, run_id=dag_run.run_id),
     )  # fmt: skip
     days = {key_of(row, dataset): day_of(getattr(row, dataset.day)) for row in profile.itertuples(index=False)}
     validations.record_findings(
