@@ -4,8 +4,8 @@
 
 **Grain.** A page a validation, the newest 120 of each dataset. The database keeps all of them (view `validations`).
 
-**Schedule.** Rung by every dataset's asset, and every ten minutes for the gates that blocked, which ring nothing. One run at a time:
-the site is built aside and swapped in whole.
+**Schedule.** Rung by every dataset's asset, and every ten minutes for the gates that blocked, which ring nothing. One
+run at a time: the site is built aside and swapped in whole.
 
 **Late data.** A run that was cleared and judged again has a page for each judgement, newest first.
 

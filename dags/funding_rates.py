@@ -1,17 +1,18 @@
 """Funding of the perpetuals, hourly, from the first hour the exchange has.
 
-**Source.** `get_funding_rate_history` of the live host. One call returns at most 744 hours, silently the newest ones; windows are
-half open, `(start, end]`, and the next page starts at the last timestamp. The first hour is found by asking and recorded.
+**Source.** `get_funding_rate_history` of the live host. One call returns at most 744 hours, silently the newest ones;
+windows are half open, `(start, end]`, and the next page starts at the last timestamp. The first hour is found by
+asking and recorded.
 
-**Grain.** One row an instrument and hour; `ts` is the END of the hour. `interest_1h` is that hour's rate, `interest_8h` the trailing
-eight hours; fractions, positive: longs pay. Sum `interest_1h`, never `interest_8h`.
+**Grain.** One row an instrument and hour; `ts` is the END of the hour. `interest_1h` is that hour's rate,
+`interest_8h` the trailing eight hours; fractions, positive: longs pay. Sum `interest_1h`, never `interest_8h`.
 
 **Schedule.** Monthly with catchup: plan, load, gate.
 
 **Late data.** A corrected hour becomes a new version, published once it has passed.
 
-**When it fails.** A missing hour is held back by name (rule `hours-complete`) and the others are published; clear the load when the
-exchange has it.
+**When it fails.** A missing hour is held back by name (rule `hours-complete`) and the others are published; clear the
+load when the exchange has it.
 """
 
 from airflow.sdk import chain, dag

@@ -1,17 +1,20 @@
 """Dated futures, 1-minute candles: every contract that lived in the month, expired ones included.
 
-**Source.** `get_tradingview_chart_data` of the live host, which answers for expired contracts too. Which contracts there were is
-the catalogue's word. Windows are clipped at listing and expiry: the exchange goes on sending flat candles after it.
+**Source.** `get_tradingview_chart_data` of the live host, which answers for expired contracts too. Which contracts
+there were is the catalogue's word. Windows are clipped at listing and expiry: the exchange goes on sending flat
+candles after it.
 
-**Grain.** One row an instrument and UTC day in the store, one row a minute in the view `futures_ohlcv`. About half of the minutes
-have no trade: flat candles with volume 0 and `traded` false, whose price is the last trade's and may be stale.
+**Grain.** One row an instrument and UTC day in the store, one row a minute in the view `futures_ohlcv`. About half of
+the minutes have no trade: flat candles with volume 0 and `traded` false, whose price is the last trade's and may be
+stale.
 
-**Schedule.** Monthly with catchup: plan, load (mapped over batches of instruments), gate. Backfills as for perpetuals.
+**Schedule.** Monthly with catchup: plan, load (mapped over batches of instruments), gate. Backfills as for
+perpetuals.
 
 **Late data.** As for perpetuals: a new version, published once it has passed.
 
-**When it fails.** As for perpetuals. Days far from the perpetual's price, with broken bounds, holes, spikes or doubled minutes are
-held back one by one and listed in the view `quarantined`.
+**When it fails.** As for perpetuals. Days far from the perpetual's price, with broken bounds, holes, spikes or
+doubled minutes are held back one by one and listed in the view `quarantined`.
 """
 
 from airflow.sdk import chain, dag

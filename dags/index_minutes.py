@@ -1,9 +1,10 @@
 """The true index, minute by minute, collected before the exchange forgets it.
 
-**Source.** `get_funding_chart_data` with `length=8h`, the only 1-minute series of the true index the exchange gives. It reaches back
-eight hours and can't be asked for later.
+**Source.** `get_funding_chart_data` with `length=8h`, the only 1-minute series of the true index the exchange gives.
+It reaches back eight hours and can't be asked for later.
 
-**Grain.** One array of 1,440 minutes an index and UTC day, laid beside the hourly index and the proxy by the DAG `index_prices`.
+**Grain.** One array of 1,440 minutes an index and UTC day, laid beside the hourly index and the proxy by the DAG
+`index_prices`.
 
 **Schedule.** Every four hours, so that one missed run costs nothing.
 

@@ -1,15 +1,16 @@
 """Index prices for every minute: the index itself where it is known, the perpetual as a labelled proxy elsewhere.
 
-**Source.** The index at the end of every hour comes with the funding history; its minutes come from the funding chart, which tells
-eight hours and no more (the DAG `index_minutes` asks every four). Everywhere else the close of the perpetual stands in, and the row
-says so in `source`. How far the proxy is off is measured at every hour where both are known (view `index_proxy_error`).
+**Source.** The index at the end of every hour comes with the funding history; its minutes come from the funding
+chart, which tells eight hours and no more (the DAG `index_minutes` asks every four). Everywhere else the close of the
+perpetual stands in, and the row says so in `source`. How far the proxy is off is measured at every hour where both
+are known (view `index_proxy_error`).
 
-**Grain.** One row an index and UTC day in the store, one row a minute in the view `index_prices`; `ts` is the bucket start, the price
-that of the bucket's END.
+**Grain.** One row an index and UTC day in the store, one row a minute in the view `index_prices`; `ts` is the bucket
+start, the price that of the bucket's END.
 
-**Schedule.** Rung by the perpetuals', the funding's and the chart's assets, and monthly; what is computed is asked of the data: every
-published day of a perpetual whose index was not judged on the versions published now. A backfill, or a run with `from` and `to`,
-computes a range again.
+**Schedule.** Rung by the perpetuals', the funding's and the chart's assets, and monthly; what is computed is asked of
+the data: every published day of a perpetual whose index was not judged on the versions published now. A backfill, or
+a run with `from` and `to`, computes a range again.
 
 **Late data.** A republished input makes the day due; the next ring computes it.
 

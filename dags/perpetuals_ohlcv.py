@@ -1,19 +1,19 @@
 """Perpetual swaps, 1-minute candles, from each perpetual's birth (BTC 2018-08-14, ETH 2019-03-14).
 
-**Source.** `get_tradingview_chart_data` of the live host, in windows of at most 5,000 minutes; what was asked for equals what
-came plus what is named as missing.
+**Source.** `get_tradingview_chart_data` of the live host, in windows of at most 5,000 minutes; what was asked for
+equals what came plus what is named as missing.
 
-**Grain.** One row an instrument and UTC day in the store, one row a minute in the view `perpetuals_ohlcv`. A minute without a
-trade is a flat candle with volume 0, as the exchange says it; a missing minute is a row of NULLs.
+**Grain.** One row an instrument and UTC day in the store, one row a minute in the view `perpetuals_ohlcv`. A minute
+without a trade is a flat candle with volume 0, as the exchange says it; a missing minute is a row of NULLs.
 
 **Schedule.** Monthly with catchup: plan, load (mapped over batches of instruments), gate. A backfill of a past month
 loads it again, writes what has changed and publishes it once the gate has passed it.
 
-**Late data.** A corrected day becomes a new version, counted as a correction; the published version stays until the new one
-has passed. A day with fewer minutes never replaces a fuller one.
+**Late data.** A corrected day becomes a new version, counted as a correction; the published version stays until the
+new one has passed. A day with fewer minutes never replaces a fuller one.
 
-**When it fails.** A failed batch keeps the others from nothing: the gate names what is missing, publishes the rest, and the run
-is red; clear the batch. A blocked gate publishes nothing and says why. See `docs/operations.md`.
+**When it fails.** A failed batch keeps the others from nothing: the gate names what is missing, publishes the rest,
+and the run is red; clear the batch. A blocked gate publishes nothing and says why. See `docs/operations.md`.
 """
 
 from airflow.sdk import chain, dag

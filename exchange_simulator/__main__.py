@@ -31,6 +31,7 @@ def _moment(text: str) -> int:
 
 def _arguments(given: list[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser("python -m exchange_simulator", description=__doc__)
+    parser.add_argument("--host", default=LOOPBACK, help="address to listen on; leave it unless in a container")
     parser.add_argument("--port", type=int, default=8765, help="the live host (0: any free one)")
     parser.add_argument("--history-port", type=int, default=8766, help="the history host (0: any free one)")
     parser.add_argument("--replay", type=Path, metavar="DIR", help="serve recorded data instead of the invented market")
@@ -46,15 +47,15 @@ def _arguments(given: list[str] | None) -> argparse.Namespace:
     return parser.parse_args(given)
 
 
-def _listening(port: int) -> socket.socket:
+def _listening(host: str, port: int) -> socket.socket:
     listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
-        listener.bind((LOOPBACK, port))
+        listener.bind((host, port))
         listener.listen(512)
     except OSError:
         listener.close()
-        raise OSError(f"port {port} of {LOOPBACK} is in use: stop what holds it or choose another") from None
+        raise OSError(f"port {port} of {host} is in use: stop what holds it or choose another") from None
     return listener
 
 
@@ -86,7 +87,7 @@ async def _serve(simulator: Simulator, sockets: list[socket.socket]) -> None:
 def main(given: list[str] | None = None) -> int:
     arguments = _arguments(given)
     try:
-        sockets = [_listening(arguments.port), _listening(arguments.history_port)]
+        sockets = [_listening(arguments.host, port) for port in (arguments.port, arguments.history_port)]
         if arguments.replay:
             source = Replay(arguments.replay, arguments.now)
         else:

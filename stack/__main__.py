@@ -114,8 +114,7 @@ def run(stack: Stack, credentials: Credentials, api: AirflowApi, first_day: date
     # settings as the services, and none of the caller's.
     os.environ.update(environment(stack, credentials, first_day))
     from deribit.datasets import POOLS
-    from deribit.pipeline.report import due
-    from deribit.warehouse.report import summary, term_structure
+    from deribit.warehouse.report import due, summary, term_structure
 
     loader = postgres.dsn(stack, credentials, "market_loader", "market")
     reader = postgres.dsn(stack, credentials, "market_reader", "market")

@@ -33,6 +33,9 @@ def not_running(stack: Stack) -> None:
 
 
 def writable(home: Path) -> None:
+    if not str(home).isprintable() or "%" in str(home):
+        # supervisord and Airflow both read % in their settings as the start of a reference
+        raise StackError(f"The state folder {str(home)!r} has a % or an unprintable character in its name. Move it.")
     probe = home / f".writable-{os.getpid()}"
     try:
         home.parent.mkdir(parents=True, exist_ok=True)

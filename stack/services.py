@@ -105,9 +105,6 @@ def configuration(stack: Stack) -> str:
             "stdout_logfile_backups": "3",
             "redirect_stderr": "true",
         } | service.supervisor
-    for section in parser.sections():
-        for name, value in parser[section].items():
-            parser[section][name] = value.replace("%", "%%")  # supervisord expands %(name)s
     text = io.StringIO()
     text.write("; Written by stack/services.py at every start.\n")
     parser.write(text)
@@ -157,8 +154,8 @@ def start_supervisor(stack: Stack) -> None:
             return
         except (OSError, HTTPException, Fault):
             time.sleep(0.1)
-    said = (result.stderr or result.stdout).strip().splitlines()
-    raise StackError(f"supervisord did not start{': ' + said[-1] if said else ''}. Its log is {log}")
+    said = [line for line in result.stderr.splitlines() if line.startswith("Error")] or [f"its log is {log}"]
+    raise StackError(f"supervisord did not start: {said[0]}")
 
 
 def start(stack: Stack, *names: str) -> None:

@@ -1,4 +1,4 @@
-"""What every test may ask for: the recorded data, an embedded Postgres, market databases of its own, a simulator, Airflow."""
+"""What every test may ask for: the recorded data, an embedded Postgres, market databases, a simulator, Airflow."""
 
 from __future__ import annotations
 
@@ -105,7 +105,11 @@ def module_market(postgres, market_template):
 
 def fresh_market(postgres: Postgres, template: str):
     name = f"market_{uuid.uuid4().hex[:12]}"
-    postgres.execute(sql.SQL("CREATE DATABASE {} TEMPLATE {} OWNER market_owner").format(sql.Identifier(name), sql.Identifier(template)))
+    postgres.execute(
+        sql.SQL("CREATE DATABASE {} TEMPLATE {} OWNER market_owner").format(
+            sql.Identifier(name), sql.Identifier(template)
+        )
+    )
     postgres.execute(sql.SQL("ALTER DATABASE {} SET timezone = 'UTC'").format(sql.Identifier(name)))
     postgres.execute(sql.SQL("ALTER DATABASE {} SET jit = off").format(sql.Identifier(name)))
     yield Market(postgres, name)
@@ -134,7 +138,8 @@ def start_simulator(*arguments: str):
     ports = free_ports(2)
     log = tempfile.TemporaryFile("w+")
     process = subprocess.Popen(
-        [sys.executable, "-m", "exchange_simulator", "--port", str(ports[0]), "--history-port", str(ports[1]), *arguments],
+        [sys.executable, "-m", "exchange_simulator", "--port", str(ports[0]), "--history-port", str(ports[1]),
+         *arguments],
         cwd=ROOT, stdout=log, stderr=subprocess.STDOUT,
     )  # fmt: skip
     exchange = SimulatedExchange(*(f"http://127.0.0.1:{port}" for port in ports))
@@ -195,5 +200,7 @@ def connect(monkeypatch, exchange: SimulatedExchange, market: Market) -> None:
         )
     monkeypatch.setenv(
         "AIRFLOW_CONN_MARKET",
-        json.dumps({"conn_type": "postgres", "host": market.postgres.host, "login": "market_loader", "schema": market.name}),
+        json.dumps(
+            {"conn_type": "postgres", "host": market.postgres.host, "login": "market_loader", "schema": market.name}
+        ),
     )

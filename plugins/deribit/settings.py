@@ -23,12 +23,12 @@ def history_from() -> datetime:
 
 
 def currencies() -> list[str]:
-    """The currencies whose instruments are collected (env DERIBIT_CURRENCIES, comma separated; USDC adds the linear ones)."""
+    """The currencies that are collected (env DERIBIT_CURRENCIES, comma separated; USDC adds the linear instruments)."""
     return [c.strip().upper() for c in os.environ.get("DERIBIT_CURRENCIES", "BTC,ETH").split(",") if c.strip()]
 
 
 def history_rate() -> float:
-    """Requests a second that history may send, all processes together: the allowed rate less the share kept for live."""
+    """Requests a second that history may send, all processes together: what is allowed less the share of live."""
     allowed = float(os.environ.get("DERIBIT_REQUESTS_PER_SECOND", "15"))
     return allowed * (1 - live_share())
 
@@ -47,5 +47,5 @@ def live_share() -> float:
 
 
 def catalogue_rate() -> float:
-    """Calls of get_instruments a second, which the exchange counts apart (env DERIBIT_CATALOGUE_REQUESTS_PER_SECOND)."""
+    """Calls of get_instruments a second, counted apart by the exchange (env DERIBIT_CATALOGUE_REQUESTS_PER_SECOND)."""
     return float(os.environ.get("DERIBIT_CATALOGUE_REQUESTS_PER_SECOND", "1"))

@@ -1,4 +1,4 @@
-"""A month with bad candles: none is published, each is named, nothing is computed from them; corrected, it turns good."""
+"""A month with bad candles: none is published, each is named, no basis comes of them; corrected, it turns good."""
 
 from __future__ import annotations
 
@@ -62,7 +62,9 @@ def test_bad_candles_stay_out_until_the_exchange_corrects_them(
         simulated_exchange.faults()
 
     broken: dict[tuple[str, date], set[str]] = {}
-    for instrument, day, rule in market.rows("SELECT instrument, day, rule FROM quarantined WHERE dataset = 'futures_ohlcv'"):
+    for instrument, day, rule in market.rows(
+        "SELECT instrument, day, rule FROM quarantined WHERE dataset = 'futures_ohlcv'"
+    ):
         broken.setdefault((instrument, day), set()).add(rule)
     assert broken.keys() == bad.keys()
     for key, kind in bad.items():

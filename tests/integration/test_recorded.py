@@ -26,8 +26,8 @@ def test_the_recorded_candles_and_their_basis_come_out_of_the_dags(open_pipeline
     computed = {
         (instrument, ts): values
         for instrument, ts, *values in market.rows(
-            "SELECT instrument, ts, future_close, perpetual_close, basis, basis_fraction, days_to_expiry, annualised, traded "
-            "FROM basis_spread"
+            "SELECT instrument, ts, future_close, perpetual_close, basis, basis_fraction, days_to_expiry, annualised, "
+            "traded FROM basis_spread"
         )
     }
     with (recorded / "basis_reference.csv").open() as file:
@@ -62,7 +62,9 @@ def test_the_recorded_funding_sums_up_and_its_five_holes_are_named(open_pipeline
     for month in range(6, 12):
         assert pipeline.run("funding_rates", f"2025-{month:02}-01") == "success"
 
-    [(rows, total)] = market.rows("SELECT count(*), sum(interest_1h ORDER BY ts) FROM funding_rates WHERE instrument = 'BTC-PERPETUAL'")
+    [(rows, total)] = market.rows(
+        "SELECT count(*), sum(interest_1h ORDER BY ts) FROM funding_rates WHERE instrument = 'BTC-PERPETUAL'"
+    )
     assert rows == 4411
     assert total == pytest.approx(0.03615633060544346, rel=1e-14)
 

@@ -1,3 +1,9 @@
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+
 import pytest
 
 from stack.credentials import Credentials
@@ -25,3 +31,23 @@ def unused_ports():
     for one in sockets:
         one.close()
     return ports
+
+
+@pytest.fixture
+def spawn():
+    """Starts processes that sleep, with given arguments and environment, and ends them after the test."""
+    processes = []
+
+    def start(*arguments, **environ):
+        command = [sys.executable, "-c", "import time; time.sleep(600)", *map(str, arguments)]
+        process = subprocess.Popen(command, env=os.environ | environ)
+        processes.append(process)
+        deadline = time.monotonic() + 10
+        while not all(Path(f"/proc/{process.pid}/{name}").read_bytes() for name in ("cmdline", "environ")):
+            assert time.monotonic() < deadline  # just after the exec both are empty for a moment
+        return process
+
+    yield start
+    for process in processes:
+        process.kill()
+        process.wait()

@@ -10,7 +10,6 @@ import pytest
 
 from stack import StackError, credentials, services
 from stack.__main__ import write_airflow_files
-from stack.settings import stack_of
 
 
 def read(stack):
@@ -49,11 +48,6 @@ def test_only_its_owner_reaches_the_supervisor(stack):
     assert parser["unix_http_server"]["chmod"] == "0600"
     assert "inet_http_server" not in parser
     assert parser["supervisord"]["umask"] == "077"
-
-
-def test_a_percent_sign_in_the_path_is_not_expanded(tmp_path):
-    stack = stack_of("demo", {"WAREHOUSE_HOME": str(tmp_path / "50%(host)s")})
-    assert read(stack)["supervisord"]["logfile"] % {} == str(stack.logs / "supervisord.log")
 
 
 def test_no_secret_is_in_the_configuration_or_in_a_command_line(stack):

@@ -2,8 +2,6 @@
 
 import os
 import socket
-import subprocess
-import sys
 from collections import namedtuple
 from dataclasses import replace
 from datetime import date
@@ -12,7 +10,7 @@ import pytest
 
 from stack import StackError, preflight
 from stack.__main__ import main
-from stack.services import configuration, left_over, supervisor_pid
+from stack.services import configuration, left_over, stop, supervisor_pid
 from stack.settings import default_from, history_from, read_from, stack_of
 
 TODAY = date(2026, 3, 31)
@@ -60,16 +58,20 @@ def test_a_state_folder_that_is_a_file(tmp_path):
         preflight.check(stack_of("demo", {"WAREHOUSE_HOME": str(tmp_path / "file")}))
 
 
+@pytest.mark.parametrize("name", ["50%", "%(here)s", "two\nlines"])
+def test_a_name_that_supervisord_and_airflow_would_expand(tmp_path, name):
+    with pytest.raises(StackError, match="has a %"):
+        preflight.check(stack_of("demo", {"WAREHOUSE_HOME": str(tmp_path / name)}))
+    assert not (tmp_path / name).exists()
+
+
 @pytest.fixture
-def pretended_supervisor(stack):
+def pretended_supervisor(stack, spawn):
     """A process that looks like this stack's supervisord from outside."""
     stack.home.mkdir(parents=True)
-    configured = stack.home / "supervisord.conf"
-    process = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)", str(configured)])
+    process = spawn(stack.home / "supervisord.conf")
     (stack.home / "supervisord.pid").write_text(f"{process.pid}\n")
-    yield process
-    process.kill()
-    process.wait()
+    return process
 
 
 def test_a_second_start_says_where_the_first_one_is(stack, pretended_supervisor):
@@ -97,18 +99,14 @@ def test_a_stale_pid_file_is_no_running_stack(stack):
     preflight.check(stack)
 
 
-def test_what_a_crash_left_behind_is_found_by_its_environment(stack):
-    environ = os.environ | {"WAREHOUSE_STACK": str(stack.home)}
-    orphan = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"], env=environ)
-    stranger = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"])
-    try:
-        assert [process.pid for process in left_over(stack)] == [orphan.pid]
-        with pytest.raises(StackError, match=rf"\({orphan.pid}\).*make down"):
-            preflight.check(stack)
-    finally:
-        for process in (orphan, stranger):
-            process.kill()
-            process.wait()
+def test_what_a_crash_left_behind_is_found_by_its_environment_and_ended(stack, spawn):
+    orphan, stranger = spawn(WAREHOUSE_STACK=str(stack.home)), spawn(WAREHOUSE_STACK=str(stack.home) + "2")
+    assert [process.pid for process in left_over(stack)] == [orphan.pid]
+    with pytest.raises(StackError, match=rf"\({orphan.pid}\).*make down"):
+        preflight.check(stack)
+    assert stop(stack) is True
+    assert orphan.poll() is not None and stranger.poll() is None
+    assert stop(stack) is False
 
 
 @pytest.mark.parametrize(
@@ -161,7 +159,7 @@ def test_ports_given_twice():
 
 
 def test_a_deep_state_folder_gets_a_short_socket_path(tmp_path):
-    for name in ("x" * 90, "with space", 'quo"te', "per%cent", "ümlaut"):
+    for name in ("x" * 90, "with space", 'quo"te', "ümlaut"):
         stack = stack_of("demo", {"WAREHOUSE_HOME": str(tmp_path / name)})
         folder = stack.socket_folder("run")
         assert folder.parent.as_posix() == "/tmp" and len(str(folder / ".s.PGSQL.5432.lock")) <= 107

@@ -12,8 +12,8 @@ CROSS JOIN LATERAL (
 CROSS JOIN LATERAL (
     SELECT count(u.future)::integer AS future_minutes, count(u.future - u.perpetual)::integer AS basis_minutes,
            count(*) FILTER (WHERE abs(u.future - u.perpetual) IN ('NaN', 'Infinity') OR u.perpetual <= 0)::integer AS not_finite,
-           max(abs(u.future - u.perpetual) / u.perpetual) AS largest_fraction,
-           max(abs(u.future - u.perpetual) / u.perpetual * 365 * 1440 / (d.minutes_to_expiry - (c.first_minute + u.i)))
+           max(abs(u.future - u.perpetual) / nullif(u.perpetual, 0)) AS largest_fraction,
+           max(abs(u.future - u.perpetual) / nullif(u.perpetual, 0) * 365 * 1440 / (d.minutes_to_expiry - (c.first_minute + u.i)))
                FILTER (WHERE d.minutes_to_expiry - (c.first_minute + u.i) >= 1440) AS largest_annualised
     FROM unnest(c.close, store.aligned(p.close, p.first_minute, c.first_minute, c.n)) WITH ORDINALITY AS u(future, perpetual, i)
 ) AS m

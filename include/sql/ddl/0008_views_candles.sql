@@ -7,6 +7,17 @@ LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
                 ELSE array_fill(NULL::float8, ARRAY[least(first - at, n)]) || elements[1 : n - (first - at)] END
 $$;
 
+-- How far a price is from another, as a fraction of that one; NULL where either is unknown or there is nothing
+-- to measure against. What can't be a price is infinitely far, where plain division would overflow and so keep
+-- a whole interval from being judged for one bad number.
+CREATE FUNCTION store.apart(price float8, reference float8) RETURNS float8
+LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
+    SELECT CASE WHEN price BETWEEN 1e-50 AND 1e50 AND reference BETWEEN 1e-50 AND 1e50 THEN abs(price / reference - 1)
+                WHEN price IS NULL OR reference IS NULL OR reference = 0 THEN NULL
+                WHEN price = 0 THEN 1
+                ELSE 'Infinity' END
+$$;
+
 -- The minute of the UTC day an instant lies in, 0 to 1439, whatever the session's time zone.
 CREATE FUNCTION store.minute_of(at timestamptz) RETURNS integer
 LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$

@@ -23,12 +23,19 @@ LANGUAGE sql STABLE PARALLEL SAFE AS $$
            m.future - t.index_price,
            (m.future - t.index_price) / nullif(t.index_price, 0),
            CASE WHEN t.days >= 1 THEN (m.future - t.index_price) / nullif(t.index_price, 0) * 365 / t.days END,
-           f.base_currency, f.perpetual, f.expires_at, b.day, b.judged_by
+           f.base_currency, p.instrument, f.expires_at, b.day, b.judged_by
     FROM store.basis_day b
-    JOIN store.future f ON f.instrument_id = b.instrument_id AND f.perpetual_id = b.perpetual_id
-    JOIN store.candle_day c ON c.instrument_id = b.instrument_id AND c.day = b.day AND c.load_id = b.load_id
-    JOIN store.candle_day p ON p.instrument_id = b.perpetual_id AND p.day = b.day AND p.load_id = b.perpetual_load_id
-    LEFT JOIN store.index_day x ON x.index_name = f.price_index AND x.day = b.day AND x.published
+    JOIN store.instrument f ON f.instrument_id = b.instrument_id
+    -- each by its key and no other way (LIMIT 1): between a minute and eight years no one plan of a join is right
+    CROSS JOIN LATERAL (SELECT v.first_minute, v.n, v.close, v.volume FROM store.candle_day v
+                        WHERE v.instrument_id = b.instrument_id AND v.day = b.day AND v.load_id = b.load_id
+                          AND v.validation_id IS NOT NULL LIMIT 1) AS c
+    CROSS JOIN LATERAL (SELECT v.first_minute, v.close, i.instrument
+                        FROM store.candle_day v JOIN store.instrument i USING (instrument_id)
+                        WHERE v.instrument_id = b.perpetual_id AND v.day = b.day AND v.load_id = b.perpetual_load_id
+                          AND v.validation_id IS NOT NULL LIMIT 1) AS p
+    LEFT JOIN LATERAL (SELECT v.hourly, v.minutes FROM store.index_day v
+                       WHERE v.index_name = f.price_index AND v.day = b.day AND v.published LIMIT 1) AS x ON true
     CROSS JOIN LATERAL (
         SELECT greatest(c.first_minute, from_minute) AS first,
                least(c.first_minute + c.n - 1, to_minute) - greatest(c.first_minute, from_minute) + 1 AS n,
@@ -42,8 +49,7 @@ LANGUAGE sql STABLE PARALLEL SAFE AS $$
                CASE WHEN (w.first + m.i) % 60 = 0
                     THEN coalesce(x.hourly[(w.first + m.i) / 60], m.charted) ELSE m.charted END AS index_price
     ) AS t
-    WHERE b.day BETWEEN "from" AND "to" AND w.n > 0
-      AND b.published AND c.validation_id IS NOT NULL AND p.validation_id IS NOT NULL
+    WHERE b.day BETWEEN "from" AND "to" AND b.published AND w.n > 0
 $$;
 
 -- The basis of every minute of every published future.

@@ -16,17 +16,23 @@ CREATE VIEW validations AS
            rows_checked, minutes AS expected, missing, blocked_because
     FROM store.validation;
 
--- Expected, loaded and published minutes of every instrument and month, from its listing to its expiry.
--- Months in which nothing of an instrument was loaded yet are not listed: see the history DAG's runs.
+-- Expected, present and published minutes of every instrument and month. Expected is what its life, from
+-- listing to expiry, has of the month up to now; present is in the newest version of each day. Months in which
+-- nothing of an instrument was loaded yet are not listed: see the history DAG's runs.
 CREATE VIEW coverage AS
-    SELECT i.instrument, i.settlement_period, date_trunc('month', c.day)::date AS month,
-           sum(c.n)::bigint AS minutes, sum(c.present)::bigint AS present, sum(c.n - c.present)::bigint AS missing,
-           count(*) FILTER (WHERE c.validation_id IS NOT NULL) AS published_days,
-           coalesce(sum(c.present) FILTER (WHERE c.validation_id IS NOT NULL), 0)::bigint AS published_minutes
-    FROM store.candle_day c JOIN store.instrument i USING (instrument_id)
-    WHERE c.load_id = (SELECT max(newer.load_id) FROM store.candle_day newer
-                       WHERE newer.instrument_id = c.instrument_id AND newer.day = c.day)
-    GROUP BY 1, 2, 3;
+    SELECT i.instrument, i.settlement_period, c.month, e.minutes, c.present, e.minutes - c.present AS missing,
+           c.published_days, c.published_minutes
+    FROM (SELECT instrument_id, date_trunc('month', day::timestamp)::date AS month,
+                 sum(present) FILTER (WHERE is_newest) AS present,
+                 count(validation_id) AS published_days, coalesce(sum(present) FILTER (WHERE validation_id IS NOT NULL), 0) AS published_minutes
+          FROM (SELECT instrument_id, day, present, validation_id,
+                       lead(load_id) OVER (PARTITION BY instrument_id, day ORDER BY load_id) IS NULL AS is_newest
+                FROM store.candle_day) AS versions
+          GROUP BY 1, 2) AS c
+    JOIN store.instrument i USING (instrument_id)
+    CROSS JOIN LATERAL (
+        SELECT (extract(epoch FROM least((c.month + interval '1 month') AT TIME ZONE 'UTC', i.expires_at, date_trunc('minute', now()))
+                            - greatest(c.month::timestamp AT TIME ZONE 'UTC', date_trunc('minute', i.listed_at))) / 60)::bigint AS minutes) AS e;
 
 -- Where every version of every instrument-day came from.
 CREATE VIEW provenance AS

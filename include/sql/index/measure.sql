@@ -1,14 +1,14 @@
 -- Lays the true index (funding hours, chart minutes) beside the perpetual that stands in for it and measures
 -- how far the perpetual was off where both are known. Grain: index, day. May run twice. Parameters: from, to (dates).
-INSERT INTO store.index_day AS t (index_name, day, perpetual_id, perpetual_load_id, funding_load_id, chart_load_id, hourly, minutes,
-                                  compared_hours, proxy_error_mean, proxy_error_p95, proxy_error_max)
-SELECT x.index_name, p.day, x.perpetual_id, p.load_id, h.load_id, c.load_id, h.prices, c.price,
+INSERT INTO store.index_day AS t (index_name, day, perpetual_id, perpetual_load_id, funding_validation_id, chart_load_id, hourly,
+                                  minutes, compared_hours, proxy_error_mean, proxy_error_p95, proxy_error_max)
+SELECT x.index_name, p.day, x.perpetual_id, p.load_id, h.validation_id, c.load_id, h.prices, c.price,
        h.compared, h.error_mean, h.error_p95, h.error_max
 FROM store.index_proxy x
 JOIN store.candle_day p ON p.instrument_id = x.perpetual_id AND p.validation_id IS NOT NULL
 LEFT JOIN store.index_chart_day c ON c.index_name = x.index_name AND c.day = p.day
 CROSS JOIN LATERAL (
-    SELECT max(f.load_id) AS load_id, array_agg(f.index_price ORDER BY hour.k) AS prices,
+    SELECT max(f.validation_id) AS validation_id, array_agg(f.index_price ORDER BY hour.k) AS prices,
            count(e.error) AS compared, avg(e.error) AS error_mean,
            percentile_cont(0.95) WITHIN GROUP (ORDER BY abs(e.error)) AS error_p95, max(abs(e.error)) AS error_max
     FROM generate_series(1, 24) AS hour(k)
@@ -18,10 +18,11 @@ CROSS JOIN LATERAL (
                        WHERE hour.k * 60 - p.first_minute BETWEEN 1 AND p.n) AS e ON true
     ) AS h
 WHERE p.day >= %(from)s AND p.day < %(to)s
+ORDER BY x.index_name, p.day
 ON CONFLICT (index_name, day) DO UPDATE SET
-    perpetual_id = excluded.perpetual_id, perpetual_load_id = excluded.perpetual_load_id, funding_load_id = excluded.funding_load_id,
+    perpetual_id = excluded.perpetual_id, perpetual_load_id = excluded.perpetual_load_id, funding_validation_id = excluded.funding_validation_id,
     chart_load_id = excluded.chart_load_id, hourly = excluded.hourly, minutes = excluded.minutes, compared_hours = excluded.compared_hours,
     proxy_error_mean = excluded.proxy_error_mean, proxy_error_p95 = excluded.proxy_error_p95, proxy_error_max = excluded.proxy_error_max,
-    published = false
-WHERE (t.perpetual_id, t.perpetual_load_id, t.funding_load_id, t.chart_load_id, t.hourly, t.minutes) IS DISTINCT FROM
-      (excluded.perpetual_id, excluded.perpetual_load_id, excluded.funding_load_id, excluded.chart_load_id, excluded.hourly, excluded.minutes)
+    judged_by = NULL, published = false
+WHERE (t.perpetual_id, t.perpetual_load_id, t.funding_validation_id, t.chart_load_id, t.hourly, t.minutes) IS DISTINCT FROM
+      (excluded.perpetual_id, excluded.perpetual_load_id, excluded.funding_validation_id, excluded.chart_load_id, excluded.hourly, excluded.minutes)

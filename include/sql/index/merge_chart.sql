@@ -9,23 +9,25 @@ WITH told AS (
            ON p.day = k.day AND p.i = e.i
     GROUP BY k.day
 ), merged AS (
-    SELECT t.day, o.day IS NULL AS is_new, o.price AS known,
-           CASE WHEN o.day IS NULL THEN t.price
-                ELSE (SELECT array_agg(coalesce(u.told, u.known) ORDER BY u.i)
-                      FROM unnest(t.price, o.price) WITH ORDINALITY AS u(told, known, i)) END AS price
+    SELECT t.day, o.price AS known, m.price,
+           CASE WHEN o.day IS NULL THEN 'added' WHEN m.corrected THEN 'corrected' ELSE 'grown' END AS outcome
     FROM told t LEFT JOIN store.index_chart_day o ON o.index_name = %(index_name)s AND o.day = t.day
+    CROSS JOIN LATERAL (SELECT array_agg(coalesce(u.told, u.known) ORDER BY u.i) AS price, bool_or(u.told <> u.known) AS corrected
+                        FROM unnest(t.price, o.price) WITH ORDINALITY AS u(told, known, i)) AS m
 ), changed AS (
-    SELECT * FROM merged WHERE is_new OR price IS DISTINCT FROM known
+    SELECT * FROM merged WHERE price IS DISTINCT FROM known
+), counted AS (
+    SELECT count(*) FILTER (WHERE outcome = 'added') AS added, count(*) FILTER (WHERE outcome = 'grown') AS grown,
+           count(*) FILTER (WHERE outcome = 'corrected') AS corrected
+    FROM changed
 ), loaded AS (
     INSERT INTO store.load (dataset, subject, host, run_id, added, grown, corrected)
-    SELECT %(dataset)s, %(index_name)s, %(host)s, %(run_id)s, count(*) FILTER (WHERE is_new), count(*) FILTER (WHERE NOT is_new), 0
-    FROM changed HAVING count(*) > 0
+    SELECT %(dataset)s, %(index_name)s, %(host)s, %(run_id)s, added, grown, corrected
+    FROM counted WHERE added + grown + corrected > 0
     RETURNING load_id
 ), written AS (
     INSERT INTO store.index_chart_day AS t (index_name, day, load_id, price)
     SELECT %(index_name)s, day, load_id, price FROM changed CROSS JOIN loaded ORDER BY day
     ON CONFLICT (index_name, day) DO UPDATE SET load_id = excluded.load_id, price = excluded.price
 )
-SELECT count(*) FILTER (WHERE is_new) AS added, count(*) FILTER (WHERE NOT is_new) AS grown, 0 AS corrected, 0 AS kept,
-       (SELECT count(*) FROM merged) - count(*) AS unchanged
-FROM changed
+SELECT added, grown, corrected, 0 AS kept, (SELECT count(*) FROM merged) - added - grown - corrected AS unchanged FROM counted

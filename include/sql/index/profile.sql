@@ -2,7 +2,7 @@
 SELECT x.index_name, x.day, x.judged_by, x.perpetual_load_id AS load_id,
        l.expected AS expected_minutes, m.known AS minutes,
        -- the perpetual's own gate has already named and explained the minutes it has no candle of
-       l.expected - m.known - (p.n - p.present)::integer AS missing_minutes,
+       l.expected - m.known - m.unknown AS missing_minutes,
        m.true_minutes, m.known - m.true_minutes AS proxy_minutes, x.compared_hours::integer AS compared_hours,
        x.proxy_error_max, x.proxy_error_p95, m.not_positive AS not_positive_minutes
 FROM store.index_day x
@@ -13,8 +13,10 @@ CROSS JOIN LATERAL (
                 - greatest(x.day::timestamp AT TIME ZONE 'UTC', date_trunc('minute', i.listed_at))) / 60)::integer AS expected) AS l
 CROSS JOIN LATERAL (
     SELECT count(*) FILTER (WHERE coalesce(t.hourly, u.charted, u.proxy) IS NOT NULL)::integer AS known,
+           count(*) FILTER (WHERE coalesce(t.hourly, u.charted, u.proxy) IS NULL)::integer AS unknown,
            count(*) FILTER (WHERE coalesce(t.hourly, u.charted) IS NOT NULL)::integer AS true_minutes,
-           count(*) FILTER (WHERE coalesce(t.hourly, u.charted, u.proxy) <= 0)::integer AS not_positive
+           count(*) FILTER (WHERE coalesce(t.hourly, u.charted, u.proxy) <= 0
+                               OR coalesce(t.hourly, u.charted, u.proxy) IN ('NaN', 'Infinity'))::integer AS not_positive
     FROM unnest(p.close, store.aligned(x.minutes, 0, p.first_minute, p.n)) WITH ORDINALITY AS u(proxy, charted, i)
     CROSS JOIN LATERAL (SELECT CASE WHEN mod(p.first_minute + u.i, 60) = 0 THEN x.hourly[(p.first_minute + u.i) / 60] END AS hourly) AS t
 ) AS m

@@ -1,2 +1,2 @@
--- When each currency's futures were last read in full. Grain: a currency.
+-- When each currency's futures were last read in full. Grain: a currency. Reads only.
 SELECT currency, read_at FROM store.catalogue_reading WHERE kind = 'future' AND currency = ANY(%(currencies)s)

@@ -1,7 +1,8 @@
 -- Adds the staged days that differ from the newest version stored, as versions of their own. Grain: an
 -- instrument-day. May run twice, or beside itself (the caller holds the instrument's lock): an equal day
 -- writes nothing, a day with fewer minutes never replaces a fuller one, and an unpublished version that is
--- replaced goes. The published version stays until a newer one has passed the gate.
+-- replaced goes. The published version stays until a newer one has passed the gate. Rows are locked in the
+-- order of their keys, as the gate's publication does, so the two never wait for each other in a circle.
 WITH newest AS (
     SELECT DISTINCT ON (t.instrument_id, t.day) t.*
     FROM store.candle_day t JOIN candle_day_stage s USING (instrument_id, day)
@@ -14,11 +15,13 @@ WITH newest AS (
                      IS NOT DISTINCT FROM
                      (t.first_minute, t.n, t.doubled, t.misaligned, t.disordered, t.outside, t.open, t.high, t.low, t.close, t.volume, t.cost)
                      THEN 'unchanged'
-                WHEN s.present > t.present AND
-                     (store.aligned(s.open, s.first_minute, t.first_minute, t.n), store.aligned(s.high, s.first_minute, t.first_minute, t.n),
-                      store.aligned(s.low, s.first_minute, t.first_minute, t.n), store.aligned(s.close, s.first_minute, t.first_minute, t.n),
-                      store.aligned(s.volume, s.first_minute, t.first_minute, t.n), store.aligned(s.cost, s.first_minute, t.first_minute, t.n))
-                     IS NOT DISTINCT FROM (t.open, t.high, t.low, t.close, t.volume, t.cost) THEN 'grown'
+                WHEN s.present > t.present AND NOT EXISTS (
+                     SELECT FROM unnest(t.open, t.high, t.low, t.close, t.volume, t.cost,
+                         store.aligned(s.open, s.first_minute, t.first_minute, t.n), store.aligned(s.high, s.first_minute, t.first_minute, t.n),
+                         store.aligned(s.low, s.first_minute, t.first_minute, t.n), store.aligned(s.close, s.first_minute, t.first_minute, t.n),
+                         store.aligned(s.volume, s.first_minute, t.first_minute, t.n), store.aligned(s.cost, s.first_minute, t.first_minute, t.n))
+                         AS known(o, h, l, c, v, k, told_o, told_h, told_l, told_c, told_v, told_k)
+                     WHERE o IS NOT NULL AND (o, h, l, c, v, k) IS DISTINCT FROM (told_o, told_h, told_l, told_c, told_v, told_k)) THEN 'grown'
                 ELSE 'corrected' END AS outcome
     FROM candle_day_stage s LEFT JOIN newest t USING (instrument_id, day)
 ), counted AS (
@@ -38,9 +41,13 @@ WITH newest AS (
            open, high, low, close, volume, cost
     FROM compared CROSS JOIN loaded WHERE outcome IN ('added', 'grown', 'corrected')
     ORDER BY instrument_id, day
+), outdated AS (
+    SELECT t.instrument_id, t.day, t.load_id
+    FROM store.candle_day t JOIN compared s USING (instrument_id, day)
+    WHERE t.validation_id IS NULL AND s.outcome IN ('grown', 'corrected')
+    ORDER BY t.instrument_id, t.day, t.load_id FOR UPDATE OF t
 ), replaced AS (
-    DELETE FROM store.candle_day t USING compared s
-    WHERE t.instrument_id = s.instrument_id AND t.day = s.day AND t.validation_id IS NULL
-      AND s.outcome IN ('grown', 'corrected')
+    DELETE FROM store.candle_day t USING outdated o
+    WHERE t.instrument_id = o.instrument_id AND t.day = o.day AND t.load_id = o.load_id
 )
 SELECT added, grown, corrected, kept, unchanged FROM counted

@@ -24,8 +24,13 @@ WITH newest AS (
     SELECT instrument_id, ts, load_id, interest_1h, interest_8h, index_price, prev_index_price
     FROM compared CROSS JOIN loaded WHERE outcome <> 'unchanged'
     ORDER BY instrument_id, ts
+), outdated AS (
+    SELECT t.instrument_id, t.ts, t.load_id
+    FROM store.funding_rate t JOIN compared s USING (instrument_id, ts)
+    WHERE t.validation_id IS NULL AND s.outcome = 'corrected'
+    ORDER BY t.instrument_id, t.ts, t.load_id FOR UPDATE OF t
 ), replaced AS (
-    DELETE FROM store.funding_rate t USING compared s
-    WHERE t.instrument_id = s.instrument_id AND t.ts = s.ts AND t.validation_id IS NULL AND s.outcome = 'corrected'
+    DELETE FROM store.funding_rate t USING outdated o
+    WHERE t.instrument_id = o.instrument_id AND t.ts = o.ts AND t.load_id = o.load_id
 )
 SELECT added, 0 AS grown, corrected, 0 AS kept, unchanged FROM counted

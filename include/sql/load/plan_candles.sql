@@ -1,4 +1,4 @@
--- The instruments that lived in an interval and the part of it they lived through. Grain: an instrument.
+-- The instruments that lived in an interval and the part of it they lived through. Grain: an instrument. Reads only.
 SELECT i.instrument_id, i.instrument,
        greatest(date_trunc('minute', i.listed_at), %(from)s) AS begins, least(i.expires_at, %(to)s) AS ends
 FROM store.instrument i

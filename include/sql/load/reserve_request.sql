@@ -1,4 +1,5 @@
--- Reserves the next free moment of a bucket and says how many seconds away it is. Grain: a request. Requests
+-- Reserves the next free moment of a bucket and says how many seconds away it is. Grain: a request. May run twice: that is two
+-- requests. Requests
 -- of all processes and machines are spaced evenly; an idle bucket saves up nothing, so no second ever
 -- holds more than the rate.
 INSERT INTO store.pace AS p (bucket, next_at)

@@ -1,4 +1,4 @@
--- One reading of the catalogue. Grain: an instrument.
+-- One reading of the catalogue. Grain: an instrument. May run twice.
 CREATE TEMPORARY TABLE IF NOT EXISTS instrument_stage (
     instrument text, exchange_id bigint, kind text, base_currency text, quote_currency text, settlement_currency text,
     settlement_period text, instrument_type text, price_index text, tick_size float8, contract_size float8,

@@ -2,14 +2,14 @@
 -- off the grid. Grain: instrument, ts (hour end). Reads only. Parameters: from, to: hour ends in (from, to].
 WITH newest AS (
     SELECT DISTINCT ON (f.instrument_id, f.ts) f.*
-    FROM store.funding_rate f
-    WHERE f.ts > %(from)s AND f.ts <= %(to)s
+    FROM store.funding_rate f JOIN store.instrument i USING (instrument_id)
+    WHERE f.ts > %(from)s AND f.ts <= %(to)s AND i.settlement_currency = ANY(%(currencies)s)
     ORDER BY f.instrument_id, f.ts, f.load_id DESC
 ), before AS (
     SELECT DISTINCT ON (f.instrument_id) f.*
     FROM store.funding_rate f
-    WHERE f.ts <= %(from)s AND f.ts > %(from)s - interval '2 hours'
-    ORDER BY f.instrument_id, f.ts DESC, f.load_id DESC
+    WHERE f.ts = %(from)s
+    ORDER BY f.instrument_id, f.load_id DESC
 ), expected AS (
     SELECT i.instrument_id, i.instrument, h AS ts
     FROM store.funding_start s JOIN store.instrument i USING (instrument_id)
@@ -17,7 +17,7 @@ WITH newest AS (
     WHERE i.settlement_currency = ANY(%(currencies)s)
 ), together AS (
     SELECT coalesce(e.instrument_id, n.instrument_id) AS instrument_id, coalesce(e.ts, n.ts) AS ts, n.load_id, n.validation_id,
-           n.instrument_id IS NOT NULL AS present, e.instrument_id IS NOT NULL AS on_the_hour,
+           n.instrument_id IS NOT NULL AS present, coalesce(e.ts, n.ts) = date_trunc('hour', coalesce(e.ts, n.ts), 'UTC') AS on_the_hour,
            n.interest_1h, n.interest_8h, n.index_price, n.prev_index_price
     FROM expected e FULL JOIN newest n USING (instrument_id, ts)
 )

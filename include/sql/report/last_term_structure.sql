@@ -1,8 +1,13 @@
--- The basis of every future in the last published minute. Grain: future. Reads only.
-WITH last_day AS (SELECT max(day) AS day FROM store.basis_day WHERE published)
+-- The basis of every future in the last minute there is a published basis of. Grain: future. Reads only.
+WITH last_day AS (
+    SELECT day FROM store.basis_day WHERE published ORDER BY day DESC LIMIT 1
+), last_minute AS (
+    SELECT l.day, max(c.first_minute + c.n - 1) AS minute
+    FROM last_day l JOIN store.basis_day b ON b.day = l.day AND b.published
+    JOIN store.candle_day c ON c.instrument_id = b.instrument_id AND c.day = b.day AND c.load_id = b.load_id
+    GROUP BY l.day
+)
 SELECT s.coin, s.ts, s.instrument, s.expires_at, s.days_to_expiry, s.future_close, s.perpetual_close, s.basis, s.basis_fraction,
        s.annualised, s.structure, s.traded
-FROM term_structure s
-WHERE s.day = (SELECT day FROM last_day)
-  AND s.ts = (SELECT max(ts) FROM term_structure WHERE day = (SELECT day FROM last_day))
+FROM last_minute l CROSS JOIN LATERAL store.basis_minutes(l.day, l.day, l.minute, l.minute) AS s
 ORDER BY s.coin, s.expires_at

@@ -1,4 +1,4 @@
--- What is published, a row a dataset: instruments, rows, the share of what should be there, what is missing (minutes;
+-- What is published. Grain: dataset. Says instruments, rows, the share of what should be there, what is missing (minutes;
 -- funding: hours), the newest verdict of every interval, and bytes a row with indexes and TOAST. Reads only.
 WITH candles AS (
     SELECT CASE WHEN i.settlement_period = 'perpetual' THEN 'perpetuals_ohlcv' ELSE 'futures_ohlcv' END AS dataset,

@@ -25,17 +25,23 @@ KINDS = ("future", "option")
 def read_catalogue(currency: str, kind: str) -> dict[str, int]:
     """Reads every instrument of a currency and kind, listed and expired, from both hosts.
 
-    Returns {instruments, added, changed}. Raises AirflowException when the exchange lists no future at all: every currency
-    has a perpetual, so that is a fault and no answer.
+    Returns {instruments, added, changed}. Raises AirflowException when the exchange lists no future at all:
+    every currency has a perpetual, so that is a fault and no answer.
     """
     from deribit.warehouse import catalogue
 
     context = get_current_context()
     context["label"] = f"{currency} {kind}s"
     with exchange() as deribit:
-        found = {i.instrument_name: i for expired in (True, False) for i in deribit.instruments(currency, kind, expired=expired)}
+        found = {
+            i.instrument_name: i
+            for expired in (True, False)
+            for i in deribit.instruments(currency, kind, expired=expired)
+        }
     if not found and kind == "future":
-        raise AirflowException(f"the exchange lists no future of {currency} at all, listed or expired: refusing to believe it")
+        raise AirflowException(
+            f"the exchange lists no future of {currency} at all, listed or expired: refusing to believe it"
+        )
     with market() as connection, connection.transaction():
         added, changed = catalogue.store_instruments(connection, map(catalogue_row, found.values()))
         catalogue.record_reading(connection, currency, kind, len(found), context["dag_run"].run_id)
@@ -45,7 +51,7 @@ def read_catalogue(currency: str, kind: str) -> dict[str, int]:
 
 @task(pool=EXCHANGE_POOL)
 def discover_funding_starts(read) -> dict[str, str]:
-    """Finds the first hour of funding the exchange has of each perpetual it was not yet found for: {instrument: ISO hour end}."""
+    """Finds the first hour of funding of each perpetual it was not found for yet: {instrument: ISO hour end}."""
     from deribit.warehouse import funding
 
     now = datetime.now(UTC)
@@ -86,9 +92,10 @@ def check_catalogue(read) -> dict[str, Any]:
 def catalogue_row(i) -> tuple:
     """An exchange.Instrument in the order of load/stage_instrument.sql."""
     return (
-        i.instrument_name, i.exchange_id, i.kind, i.base_currency, i.quote_currency, i.settlement_currency, i.settlement_period,
-        i.instrument_type, i.price_index, i.tick_size, i.contract_size, instant(i.created),
-        "infinity" if i.expires is None else instant(i.expires), i.strike, i.option_type, i.state, bool(i.is_active), i.host,
+        i.instrument_name, i.exchange_id, i.kind, i.base_currency, i.quote_currency, i.settlement_currency,
+        i.settlement_period, i.instrument_type, i.price_index, i.tick_size, i.contract_size, instant(i.created),
+        "infinity" if i.expires is None else instant(i.expires), i.strike, i.option_type, i.state,
+        bool(i.is_active), i.host,
     )  # fmt: skip
 
 

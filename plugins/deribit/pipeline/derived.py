@@ -31,7 +31,11 @@ def due(dataset: Dataset) -> list[dict[str, str]]:
     with market() as connection:
         months = months_due(connection, dataset.name, begins, ends, again=again)
     return [
-        {"label": f"{m['month']:%Y-%m} ({m['days']} days)", "from": str(m["first_day"]), "to": str(m["last_day"] + timedelta(days=1))}
+        {
+            "label": f"{m['month']:%Y-%m} ({m['days']} days)",
+            "from": str(m["first_day"]),
+            "to": str(m["last_day"] + timedelta(days=1)),
+        }
         for m in months
     ]
 

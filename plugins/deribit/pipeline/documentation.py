@@ -19,7 +19,8 @@ KEEP = 120
 
 @task
 def build_data_docs() -> int:
-    """Builds the site from the newest results of each dataset and swaps it into place; returns the newest validation's id.
+    """Builds the site from the newest results of each dataset and swaps it into place. Returns the newest
+    validation's id.
 
     Skipped when the site already shows the newest validation. Raises KeyError when DATA_DOCS_DIR is not set.
     """

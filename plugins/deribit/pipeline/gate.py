@@ -35,12 +35,21 @@ def gate(dataset: Dataset, loaded) -> dict[str, Any]:
     with market() as connection, connection.transaction():
         if dataset == FUNDING:
             profile = profiles.funding_profile(connection, currencies=currencies, begins=begins, ends=ends)
-            measures = {"expected": int(profile.on_the_hour.sum()), "missing": int((~profile.present).sum())} if len(profile) else {}
+            measures = (
+                {"expected": int(profile.on_the_hour.sum()), "missing": int((~profile.present).sum())}
+                if len(profile)
+                else {}
+            )
             publish = validations.publish_funding
         else:
             outages = [(o.start, o.end) for o in read_outages(settings.EXPECTATIONS / "known_outages.json")]
             profile = profiles.candle_profile(
-                connection, perpetual=dataset.perpetual, currencies=currencies, begins=begins, ends=ends, outages=outages
+                connection,
+                perpetual=dataset.perpetual,
+                currencies=currencies,
+                begins=begins,
+                ends=ends,
+                outages=outages,
             )
             measures = {"expected": int(profile.expected_minutes.sum()),
                         "missing": int((profile.expected_minutes - profile.minutes).sum())}  # fmt: skip
@@ -83,7 +92,8 @@ def record_judgement(
         connection, validation_id, dataset.name,
         seen={(key[0], day) for key, day in days.items()},
         findings=[
-            (f.key[0], days[f.key], f.key[1] if dataset.day == "ts" else None, f.rule, f.severity, str(f.observed), f.waived_reason)
+            (f.key[0], days[f.key], f.key[1] if dataset.day == "ts" else None, f.rule, f.severity, str(f.observed),
+             f.waived_reason)
             for f in (*decision.quarantined, *decision.waived, *decision.warnings) if isinstance(f, Finding)
         ],
     )  # fmt: skip
@@ -107,10 +117,12 @@ def conclude(dataset: Dataset, validation_id: int, decision, context, *, rows: i
     """Says what came of it, after the commit: tells of quarantined keys, fails the task for a blocked interval."""
     from deribit.alerts import collect, tell_quarantine
 
-    log.info("%s: %s; %d rows judged, %d newly published, %d quarantined", dataset.name, decision.verdict, rows, published,
-             len(decision.quarantined_keys))  # fmt: skip
+    log.info("%s: %s; %d rows judged, %d newly published, %d quarantined", dataset.name, decision.verdict, rows,
+             published, len(decision.quarantined_keys))  # fmt: skip
     if decision.blocked_because:
-        raise AirflowFailException(f"{dataset.name} was blocked, nothing of it was published: " + "; ".join(decision.blocked_because))
+        raise AirflowFailException(
+            f"{dataset.name} was blocked, nothing of it was published: " + "; ".join(decision.blocked_because)
+        )
     if decision.quarantined:
         tell_quarantine(collect(context))
     return {"validation_id": validation_id, "verdict": decision.verdict, "rows": rows,

@@ -31,8 +31,8 @@ class CatalogueBehind(AirflowException):
 def plan(dataset: Dataset) -> list[dict[str, Any]]:
     """The instruments that lived in the run's interval, in batches of about BATCH_PAGES requests.
 
-    Returns a list of {label, lives: [[instrument_id, instrument, begins ms, ends ms], ...]}, expiries together, so that a
-    batch reads like a range of contracts. Raises CatalogueBehind.
+    Returns a list of {label, lives: [[instrument_id, instrument, begins ms, ends ms], ...]}, expiries together, so
+    that a batch reads like a range of contracts. Raises CatalogueBehind.
     """
     from deribit.warehouse import catalogue
 

@@ -60,8 +60,12 @@ DERIVED = {
 """What the DAGs computed from published data have in common: one run at a time, rung by assets or the calendar."""
 
 RANGE = {
-    "from": Param(None, type=["null", "string"], format="date", title="From", description="First day to compute again (UTC)"),
-    "to": Param(None, type=["null", "string"], format="date", title="To", description="First day not to compute again (UTC)"),
+    "from": Param(
+        None, type=["null", "string"], format="date", title="From", description="First day to compute again (UTC)"
+    ),
+    "to": Param(
+        None, type=["null", "string"], format="date", title="To", description="First day not to compute again (UTC)"
+    ),
 }
 """Run parameters of the derived DAGs. Empty: whatever is due."""
 

@@ -9,6 +9,7 @@ from datetime import datetime
 from psycopg import Connection
 
 from . import sql
+from .loads import lock_subject
 
 
 @dataclass(frozen=True)
@@ -22,11 +23,12 @@ class Life:
 
 
 def store_instruments(connection: Connection, rows: Iterable[Sequence]) -> tuple[int, int]:
-    """Merges one reading of the catalogue and returns (added, changed).
+    """Merges one reading of the catalogue, in the caller's transaction, and returns (added, changed).
 
     rows: tuples in the order of load/stage_instrument.sql; times as UTC datetimes, a perpetual's expiry as
     'infinity'. Nothing is ever deleted.
     """
+    lock_subject(connection, "instruments", "the catalogue")
     sql.run(connection, "load/stage_instrument")
     with connection.cursor().copy(sql.statement("load/copy_instrument")) as copy:
         for row in rows:
@@ -37,7 +39,9 @@ def store_instruments(connection: Connection, rows: Iterable[Sequence]) -> tuple
 
 def record_reading(connection: Connection, currency: str, kind: str, instruments: int, run_id: str) -> None:
     """Says that a currency and kind were read in full."""
-    sql.run(connection, "load/record_catalogue_reading", currency=currency, kind=kind, instruments=instruments, run_id=run_id)
+    sql.run(
+        connection, "load/record_catalogue_reading", currency=currency, kind=kind, instruments=instruments, run_id=run_id
+    )  # fmt: skip
 
 
 def read_at(connection: Connection, currencies: list[str]) -> dict[str, datetime]:
@@ -45,12 +49,16 @@ def read_at(connection: Connection, currencies: list[str]) -> dict[str, datetime
     return {r["currency"]: r["read_at"] for r in sql.rows(connection, "load/catalogue_age", currencies=currencies)}
 
 
-def candle_lives(connection: Connection, *, perpetual: bool, currencies: list[str], begins: datetime, ends: datetime) -> list[Life]:
+def candle_lives(
+    connection: Connection, *, perpetual: bool, currencies: list[str], begins: datetime, ends: datetime
+) -> list[Life]:
     """The perpetuals or dated futures that lived in [begins, ends), clipped to listing and expiry."""
-    found = sql.rows(connection, "load/plan_candles", perpetual=perpetual, currencies=currencies, **{"from": begins, "to": ends})
+    interval = {"from": begins, "to": ends}
+    found = sql.rows(connection, "load/plan_candles", perpetual=perpetual, currencies=currencies, **interval)
     return [Life(**r) for r in found]
 
 
 def funding_lives(connection: Connection, *, currencies: list[str], begins: datetime, ends: datetime) -> list[Life]:
     """The perpetuals whose funding reaches into (begins, ends]."""
-    return [Life(**r) for r in sql.rows(connection, "load/plan_funding", currencies=currencies, **{"from": begins, "to": ends})]
+    found = sql.rows(connection, "load/plan_funding", currencies=currencies, **{"from": begins, "to": ends})
+    return [Life(**r) for r in found]

@@ -24,14 +24,15 @@ def store_chart(connection: Connection, timestamp: np.ndarray, price: np.ndarray
     """Keeps the points that lie on a whole minute, in the caller's transaction.
 
     timestamp: ms, int64 of shape (points,); price: USD. A point says the index at that instant, which is the END of
-    the minute before it. Points off the minute (the chart's newest) are left for the next time.
+    the minute before it. Points off the minute (the chart's newest) are left for the next time, points without a
+    finite price say nothing, and of two points of a minute the later one counts.
     """
-    whole = timestamp % MINUTE == 0
-    instants, price = timestamp[whole] - MINUTE, price[whole]
+    whole = (timestamp % MINUTE == 0) & np.isfinite(price)
+    minutes = dict(zip((timestamp[whole] - MINUTE).tolist(), price[whole].tolist(), strict=True))
     lock(connection, provenance)
     values = provenance.values()
     values["index_name"] = values.pop("subject")
     return Loaded(**sql.row(
-        connection, "index/merge_chart", days=[datetime.fromtimestamp(day * 86_400, UTC).date() for day in (instants // DAY).tolist()],
-        elements=(instants % DAY // MINUTE + 1).tolist(), prices=price.tolist(), **values,
+        connection, "index/merge_chart", days=[datetime.fromtimestamp(ms / 1000, UTC).date() for ms in minutes],
+        elements=[ms % DAY // MINUTE + 1 for ms in minutes], prices=list(minutes.values()), **values,
     ))  # fmt: skip

@@ -49,7 +49,11 @@ class OriginMismatch(Exception):
 
 def lock(connection: Connection, provenance: Provenance) -> None:
     """One loader at a time for a dataset and subject, until the transaction ends."""
-    sql.rows(connection, "load/lock_subject", dataset=provenance.dataset, subject=provenance.subject)
+    lock_subject(connection, provenance.dataset, provenance.subject)
+
+
+def lock_subject(connection: Connection, dataset: str, subject: str) -> None:
+    sql.rows(connection, "load/lock_subject", dataset=dataset, subject=subject)
 
 
 def claim_origin(connection: Connection, live_host: str, history_host: str) -> None:
@@ -57,7 +61,8 @@ def claim_origin(connection: Connection, live_host: str, history_host: str) -> N
 
     Simulated, recorded and live data never share a database.
     """
-    held = sql.row(connection, "load/claim_origin", live_host=live_host, history_host=history_host)
+    sql.run(connection, "load/claim_origin", live_host=live_host, history_host=history_host)
+    held = sql.row(connection, "load/origin")
     if (held["live_host"], held["history_host"]) != (live_host, history_host):
         raise OriginMismatch(
             f"this database holds data of {held['live_host']}, the connections point at {live_host}: "

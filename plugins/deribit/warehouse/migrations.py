@@ -12,7 +12,7 @@ from pathlib import Path
 
 import psycopg
 
-from .sql import FOLDER
+from . import sql
 
 LOCK = 7_316_402_914  # any number no one else uses
 
@@ -21,7 +21,7 @@ class MigrationError(Exception):
     """The database and the files disagree; nothing was changed."""
 
 
-def migrate(dsn: str, folder: Path = FOLDER / "ddl") -> list[str]:
+def migrate(dsn: str, folder: Path = sql.FOLDER / "ddl") -> list[str]:
     """Applies what is missing and returns the names of the files applied.
 
     dsn: a libpq connection string of market_owner. Raises MigrationError when an applied file has changed or is
@@ -29,25 +29,22 @@ def migrate(dsn: str, folder: Path = FOLDER / "ddl") -> list[str]:
     """
     applied = []
     with psycopg.connect(dsn, autocommit=True) as connection:
-        connection.execute("SELECT pg_advisory_lock(%s)", (LOCK,))
-        connection.execute(
-            "CREATE TABLE IF NOT EXISTS public.schema_migration "
-            "(name text PRIMARY KEY, sha256 text NOT NULL, applied_at timestamptz NOT NULL DEFAULT now())"
-        )
-        known = dict(connection.execute("SELECT name, sha256 FROM public.schema_migration").fetchall())
+        sql.rows(connection, "migration/lock", key=LOCK)
+        sql.run(connection, "migration/ledger")
+        known = {row["name"]: row["sha256"] for row in sql.rows(connection, "migration/applied")}
         files = {file.stem: file.read_bytes() for file in sorted(folder.glob("*.sql"))}
         for name, digest in known.items():
             if name not in files:
                 raise MigrationError(f"the database has migration {name}, which this package lacks: it is newer")
             if sha256(files[name]).hexdigest() != digest:
-                raise MigrationError(f"migration {name} was applied and has changed since: put the change in a new file")
+                raise MigrationError(
+                    f"migration {name} was applied and has changed since: put the change in a new file"
+                )
         for name, text in files.items():
             if name in known:
                 continue
             with connection.transaction():
                 connection.execute(text)
-                connection.execute(
-                    "INSERT INTO public.schema_migration (name, sha256) VALUES (%s, %s)", (name, sha256(text).hexdigest())
-                )
+                sql.run(connection, "migration/note", name=name, sha256=sha256(text).hexdigest())
             applied.append(name)
     return applied

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from math import ceil
 
 from psycopg import Connection
 
-from .sql import statement
+from .sql import run, statement
 
 
 class Pacer:
@@ -22,11 +23,10 @@ class Pacer:
         self.connection = connection
         self.rates = rates
         self.sleep = sleep
-        # a slot that is lost in a crash costs nothing, so nobody waits for the disk
-        connection.execute("SET synchronous_commit = off")
+        run(connection, "load/commit_without_waiting")
 
     def __call__(self, bucket: str) -> None:
-        spacing = 1 / self.rates[bucket]
+        spacing = ceil(1e6 / self.rates[bucket]) / 1e6  # Postgres counts microseconds; never one too few
         (seconds,) = self.connection.execute(
             statement("load/reserve_request"), {"bucket": bucket, "spacing": spacing}
         ).fetchone()

@@ -35,7 +35,8 @@ def index_profile(connection: Connection, *, begins: date, ends: date):
 
 
 def basis_profile(connection: Connection, *, begins: date, ends: date):
-    """Pairs the futures days in [begins, ends) with their perpetuals', computes the basis and returns one row each (DataFrame)."""
+    """Pairs the futures days in [begins, ends) with their perpetuals', computes the basis and returns one row each
+    (DataFrame)."""
     sql.run(connection, "basis/pair", **{"from": begins, "to": ends})
     return _frame(connection, "basis/profile", **{"from": begins, "to": ends})
 

@@ -18,13 +18,13 @@ def statement(name: str) -> LiteralString:
     return cast(LiteralString, (FOLDER / f"{name}.sql").read_text())
 
 
-def rows(connection: Connection, name: str, **values: Any) -> list[dict[str, Any]]:
+def rows(connection: Connection, name: str, /, **values: Any) -> list[dict[str, Any]]:
     """Runs a statement with bound values and returns its rows, a dict each."""
     with connection.cursor(row_factory=dict_row) as cursor:
         return cursor.execute(statement(name), values).fetchall()
 
 
-def row(connection: Connection, name: str, **values: Any) -> dict[str, Any]:
+def row(connection: Connection, name: str, /, **values: Any) -> dict[str, Any]:
     """Runs a statement that answers with one row. Raises LookupError when there is none."""
     found = rows(connection, name, **values)
     if not found:
@@ -32,7 +32,7 @@ def row(connection: Connection, name: str, **values: Any) -> dict[str, Any]:
     return found[0]
 
 
-def run(connection: Connection, name: str, **values: Any) -> int:
+def run(connection: Connection, name: str, /, **values: Any) -> int:
     """Runs a statement that answers nothing and returns how many rows it touched."""
     with connection.cursor() as cursor:
         return cursor.execute(statement(name), values or None).rowcount

@@ -18,15 +18,16 @@ def record_validation(
 ) -> int:  # fmt: skip
     """Keeps one validation and returns its id. expected, missing: minutes (funding: hours) as the profile saw them."""
     return sql.row(
-        connection, "quality/record_validation", dataset=dataset, dag_id=dag_id, run_id=run_id, verdict=verdict, suite=suite,
-        rows=rows, minutes=expected, missing=missing, blocked_because=blocked_because, result=Jsonb(result),
+        connection, "quality/record_validation", dataset=dataset, dag_id=dag_id, run_id=run_id, verdict=verdict,
+        suite=suite, rows=rows, minutes=expected, missing=missing, blocked_because=blocked_because, result=Jsonb(result),
         **{"from": begins, "to": ends},
     )["validation_id"]  # fmt: skip
 
 
 def record_findings(
-    connection: Connection, validation_id: int, dataset: str, *, seen: Iterable[tuple[str, date]], findings: Iterable[Sequence]
-) -> None:
+    connection: Connection, validation_id: int, dataset: str, *,
+    seen: Iterable[tuple[str, date]], findings: Iterable[Sequence],
+) -> None:  # fmt: skip
     """Replaces what was open for the keys a validation has seen by what it found.
 
     seen: (subject, day) of every row judged. findings: tuples (subject, day, ts or None, rule, severity,
@@ -74,28 +75,36 @@ def judge_basis(connection: Connection, validation_id: int, judged: list[tuple[i
     )  # fmt: skip
 
 
-def months_due(connection: Connection, dataset: str, begins: date | None, ends: date | None, *, again: bool) -> list[dict[str, Any]]:
+def months_due(
+    connection: Connection, dataset: str, begins: date | None, ends: date | None, *, again: bool
+) -> list[dict[str, Any]]:
     """Months (month, first_day, last_day, days) of a derived dataset that wait to be computed, oldest first.
 
-    dataset: index_prices or basis_spread. begins, ends: bounds [begins, ends) or None. again: also what was judged already.
+    dataset: index_prices or basis_spread. begins, ends: bounds [begins, ends) or None. again: also what was judged
+    already.
     """
-    room = {"index_prices": "index", "basis_spread": "basis"}[dataset]
-    return sql.rows(connection, f"{room}/due", again=again, **{"from": begins, "to": ends})
+    statement = {"index_prices": "index/due", "basis_spread": "basis/due"}[dataset]
+    return sql.rows(connection, statement, again=again, **{"from": begins, "to": ends})
 
 
-def record_run_failure(connection: Connection, *, dag_id: str, run_id: str, task_id: str, map_index: int, label: str, error: str) -> None:
+def record_run_failure(
+    connection: Connection, *, dag_id: str, run_id: str, task_id: str, map_index: int, label: str, error: str
+) -> None:
     """Keeps what a task that failed for good said, for the run's one message."""
-    sql.run(connection, "quality/record_run_failure", dag_id=dag_id, run_id=run_id, task_id=task_id, map_index=map_index,
-            label=label, error=error)  # fmt: skip
+    sql.run(
+        connection, "quality/record_run_failure", dag_id=dag_id, run_id=run_id, task_id=task_id, map_index=map_index,
+        label=label, error=error,
+    )  # fmt: skip
 
 
 def run_report_rows(connection: Connection, dag_id: str, run_id: str) -> dict[str, list]:
     """What a run left behind: failures (dicts), blocked (sentences), quarantined and warnings (dicts)."""
     findings = sql.rows(connection, "quality/run_findings", dag_id=dag_id, run_id=run_id)
     named = [f for f in findings if f["rule"] is not None]
+    blocked = {f["validation_id"]: f["blocked_because"] for f in findings}
     return {
         "failures": sql.rows(connection, "quality/run_failures", dag_id=dag_id, run_id=run_id),
-        "blocked": findings[0]["blocked_because"] if findings else [],
+        "blocked": [why for reasons in blocked.values() for why in reasons],
         "quarantined": [f for f in named if f["severity"] == "critical"],
         "warnings": [f for f in named if f["severity"] != "critical"],
     }

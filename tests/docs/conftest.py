@@ -1,0 +1,91 @@
+"""A market in which every view has something to show: a published day of three instruments, as the pipeline does it."""
+
+from __future__ import annotations
+
+from datetime import UTC, date, datetime
+from types import SimpleNamespace
+
+import numpy as np
+import psycopg
+import pytest
+
+DAY, NEXT = date(2026, 1, 1), date(2026, 1, 2)
+BEGINS, ENDS = datetime(2026, 1, 1, tzinfo=UTC), datetime(2026, 2, 1, tzinfo=UTC)
+MINUTES = 1440
+PERPETUAL = "BTC-PERPETUAL"
+FUTURES = {"BTC-27FEB26": datetime(2026, 2, 27, 8, tzinfo=UTC), "BTC-26JUN26": datetime(2026, 6, 26, 8, tzinfo=UTC)}
+
+
+@pytest.fixture(scope="module")
+def filled_market(module_market):
+    with psycopg.connect(module_market.dsn(), options="-c timezone=UTC") as connection, connection.transaction():
+        fill(connection)
+    return module_market
+
+
+def fill(connection) -> None:
+    from deribit.warehouse import catalogue, funding, profiles, validations
+
+    catalogue.store_instruments(connection, [listed(PERPETUAL, None), *(listed(n, e) for n, e in FUTURES.items())])
+    ids = dict(connection.execute("SELECT instrument, instrument_id FROM store.instrument").fetchall())
+    for place, (instrument, instrument_id) in enumerate(ids.items()):
+        store_day(connection, instrument, instrument_id, 90_000.0 + 500 * place)
+    [load_ids] = connection.execute("SELECT array_agg(load_id ORDER BY instrument_id) FROM store.candle_day").fetchone()
+    versions = [(i, DAY, load_id) for i, load_id in zip(sorted(ids.values()), load_ids, strict=True)]
+    validations.publish_candles(connection, validation(connection, "futures_ohlcv"), versions)
+
+    hours = np.array([int(BEGINS.timestamp() * 1000) + k * 3_600_000 for k in range(1, 25)])
+    funding.record_start(connection, ids[PERPETUAL], datetime.fromtimestamp(hours[0] / 1000, UTC))
+    told = funding.store_funding(
+        connection, ids[PERPETUAL], hours, [np.full(24, v) for v in (1e-5, 8e-5, 89_990.0, 89_990.0)], source(PERPETUAL)
+    )
+    assert told.added == 24
+    [[load_id]] = connection.execute("SELECT DISTINCT load_id FROM store.funding_rate").fetchall()
+    validations.publish_funding(
+        connection,
+        validation(connection, "funding_rates"),
+        [(ids[PERPETUAL], datetime.fromtimestamp(ms / 1000, UTC), load_id) for ms in hours.tolist()],
+    )
+
+    assert len(profiles.index_profile(connection, begins=DAY, ends=NEXT)) == 1
+    validations.judge_index(connection, validation(connection, "index_prices"), [("btc_usd", DAY, True)])
+    assert len(profiles.basis_profile(connection, begins=DAY, ends=NEXT)) == len(FUTURES)
+    validations.judge_basis(connection, validation(connection, "basis_spread"), [(ids[n], DAY, True) for n in FUTURES])
+    finding = ("BTC-27FEB26", NEXT, None, "minutes-complete", "critical", "12", None)
+    held = validation(connection, "futures_ohlcv", "quarantined")
+    validations.record_findings(connection, held, "futures_ohlcv", seen=[finding[:2]], findings=[finding])
+
+
+def listed(instrument: str, expires: datetime | None) -> tuple:
+    return (
+        instrument, 1, "future", "BTC", "USD", "BTC", "month" if expires else "perpetual", "reversed", "btc_usd", 0.5,
+        10.0, datetime(2025, 8, 1, tzinfo=UTC), expires or "infinity", None, None, "open", True, "live",
+    )  # fmt: skip
+
+
+def store_day(connection, instrument: str, instrument_id: int, price: float) -> None:
+    from deribit.warehouse import candles
+
+    begins = int(BEGINS.timestamp() * 1000)
+    flat = {name: np.full(MINUTES, price) for name in ("open", "high", "low", "close")}
+    day = SimpleNamespace(
+        start=begins, end=begins + MINUTES * 60_000, present=np.ones(MINUTES, bool), **flat,
+        volume=np.ones(MINUTES), cost=np.full(MINUTES, price),
+        **{name: np.empty(0, np.int64) for name in candles.DEFECTS},
+    )  # fmt: skip
+    assert candles.store_candles(connection, instrument_id, day, source(instrument)).added == 1
+
+
+def source(subject: str):
+    from deribit.warehouse.loads import Provenance
+
+    return Provenance("futures_ohlcv", subject, "http://127.0.0.1:8765", "scheduled__2026-02-01")
+
+
+def validation(connection, dataset: str, verdict: str = "passed") -> int:
+    from deribit.warehouse import validations
+
+    return validations.record_validation(
+        connection, dataset=dataset, dag_id=dataset, run_id="scheduled__2026-02-01", begins=BEGINS, ends=ENDS,
+        verdict=verdict, suite=dataset, rows=1, expected=MINUTES, missing=0, blocked_because=[], result={},
+    )  # fmt: skip

@@ -1,0 +1,205 @@
+"""The pages say what is so: links lead somewhere, named files are there, settings are those the code reads, examples work."""
+
+import ast
+import json
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+DOCS = ROOT / "docs"
+PAGES = sorted(DOCS.glob("*.md"))
+OPERATIONS = (DOCS / "operations.md").read_text()
+VARIABLE = r"(?:WAREHOUSE|DERIBIT|AIRFLOW_CONN)_[A-Z_]+|DATA_DOCS_DIR|FROM|PYTHON|PIP_INDEX_URL"
+ROOMS = ("dags/", "docs/", "plugins/", "include/", "expectations/", "exchange_simulator/", "stack/", "tests/")
+
+every_page = pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
+
+
+def anchors(page: Path) -> set[str]:
+    """The anchors of a page's headings, as GitHub makes them."""
+    headings = re.findall(r"^#+ (.+)$", page.read_text(), re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
+def blocks(language: str) -> list[str]:
+    return re.findall(rf"^```{language}\n(.+?)^```$", OPERATIONS, re.MULTILINE | re.DOTALL)
+
+
+def test_the_pages_are_these():
+    assert {page.stem for page in PAGES} == {"architecture", "data-dictionary", "operations", "decisions", "dags"}
+
+
+@every_page
+def test_every_link_leads_somewhere(page):
+    links = re.findall(r"\]\((?!https?://)([^)\s]+)\)", page.read_text())
+    for link in links:
+        name, _, anchor = link.partition("#")
+        target = (page.parent / name) if name else page
+        assert target.exists(), link
+        assert not anchor or anchor in anchors(target), link
+
+
+@every_page
+def test_every_file_that_is_named_is_there(page):
+    named = [name for name in re.findall(r"`([\w./*-]+)`", page.read_text()) if name.startswith(ROOMS)]
+    named += re.findall(r"`(docker-compose\.yaml|pyproject\.toml|Makefile)`", page.read_text())
+    assert [name for name in named if not list(ROOT.glob(name.rstrip("/")))] == []
+
+
+@every_page
+def test_every_make_target_that_is_named_is_there(page):
+    targets = set(re.findall(r"^([a-z ]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
+    targets = {name for line in targets for name in line.split()}
+    assert set(re.findall(r"`make (\w+)", page.read_text())) <= targets
+
+
+@every_page
+def test_a_page_names_nothing_of_the_machine_it_was_written_on(page):
+    assert not re.search(r"\.\./shared|/work/|/tmp/lab|/root/|\.library", page.read_text())
+
+
+def test_the_page_of_the_dags_is_what_the_dags_say(tmp_path):
+    def check(*arguments):
+        command = [sys.executable, ROOT / "docs" / "generate.py", *arguments]
+        return subprocess.run(command, capture_output=True, text=True)
+
+    done = check("--check")
+    assert done.returncode == 0, done.stderr
+
+    behind = tmp_path / "dags.md"
+    behind.write_text((DOCS / "dags.md").read_text().replace("hourly", "daily"))
+    done = check("--check", behind)
+    assert done.returncode == 1
+    assert done.stderr.endswith("dags.md is behind the DAGs; write it again: sh stack/run dev python docs/generate.py\n")
+    assert check(behind).returncode == 0
+    assert behind.read_text() == (DOCS / "dags.md").read_text()
+
+
+def settings_table() -> dict[str, str]:
+    """The documented variables and their defaults."""
+    return dict(re.findall(rf"^\| `({VARIABLE})` \| (?:`(.+?)`)? *\|", OPERATIONS, re.MULTILINE))
+
+
+def variables_of_the_code() -> set[str]:
+    """Every variable of ours that is named anywhere in the code as a string of its own, or put into the compose file or the
+    Makefile by whoever calls them."""
+    files = [p for room in ("plugins", "stack", "exchange_simulator", "dags") for p in (ROOT / room).rglob("*.py")]
+    strings = {
+        node.value
+        for file in files
+        for node in ast.walk(ast.parse(file.read_text()))
+        if isinstance(node, ast.Constant) and isinstance(node.value, str)
+    }
+    strings |= set(re.findall(r"\$\{(\w+)", (ROOT / "docker-compose.yaml").read_text()))
+    strings |= {"FROM", "PYTHON"} & set(re.findall(r"^export (.+)$", (ROOT / "Makefile").read_text(), re.M)[0].split())
+    return {text for text in strings if re.fullmatch(VARIABLE, text)}
+
+
+def test_the_settings_are_those_the_code_reads():
+    from deribit.alerts.channels import CHANNELS
+
+    channels = {f"AIRFLOW_CONN_{name.upper()}" for name in CHANNELS}
+    assert set(settings_table()) == variables_of_the_code() | channels
+
+
+def test_the_defaults_are_those_of_the_code(monkeypatch):
+    from deribit import settings
+    from stack.preflight import enough_disk
+    from stack.settings import PORTS
+
+    table = settings_table()
+    for name in table:
+        monkeypatch.delenv(name, raising=False)
+    assert {name: int(table[name]) for name in PORTS} == PORTS
+    assert settings.currencies() == table["DERIBIT_CURRENCIES"].split(",")
+    assert settings.live_rate() + settings.history_rate() == float(table["DERIBIT_REQUESTS_PER_SECOND"])
+    assert settings.live_share() == float(table["DERIBIT_LIVE_SHARE"])
+    assert settings.catalogue_rate() == float(table["DERIBIT_CATALOGUE_REQUESTS_PER_SECOND"])
+    assert f"{settings.history_from():%Y-%m-%d}" == table["DERIBIT_HISTORY_FROM"]
+    assert f'"WAREHOUSE_MIN_FREE_GB") or "{table["WAREHOUSE_MIN_FREE_GB"]}"' in Path(
+        enough_disk.__code__.co_filename
+    ).read_text()
+
+
+def test_the_reviewed_files_can_be_written_as_shown(tmp_path):
+    from deribit.quality.suites import read_outages, read_waivers
+
+    waiver, outage = blocks("json")
+    (tmp_path / "waivers.json").write_text(waiver)
+    (tmp_path / "known_outages.json").write_text(outage)
+    [read] = read_waivers(tmp_path / "waivers.json")
+    [known] = read_outages(tmp_path / "known_outages.json")
+    suite = json.loads((ROOT / "expectations" / f"{read.dataset}.json").read_text())
+    assert read.rule in {expectation["meta"]["rule"] for expectation in suite["expectations"]}
+    assert known.end > known.start
+
+
+def test_the_alert_connections_work_as_shown(monkeypatch):
+    from deribit.alerts import RunReport, render
+    from deribit.alerts.channels import CHANNELS, _connection
+
+    [exports] = [block for block in blocks("sh") if "AIRFLOW_CONN_ALERTS" in block]
+    shown = dict(re.findall(r"^export (\w+)='(.+?)'$", exports, re.MULTILINE | re.DOTALL))
+    assert set(shown) == {f"AIRFLOW_CONN_{name.upper()}" for name in CHANNELS}
+    message = render(RunReport("futures_ohlcv", "a run", blocked=["why"]), "http://127.0.0.1:8080")
+    for name, text in shown.items():
+        monkeypatch.setenv(name, text)
+        channel = name.removeprefix("AIRFLOW_CONN_").lower()
+        connection = _connection(channel)
+        assert connection.host and CHANNELS[channel](message, connection)
+
+
+def test_the_fields_of_the_webhook_are_those_listed():
+    from deribit.alerts import RunReport, render
+
+    listed = re.search(r"receives JSON by POST: (.+?)\.\n", OPERATIONS, re.DOTALL)[1]
+    payload = render(RunReport("futures_ohlcv", "a run", blocked=["why"]), "http://127.0.0.1:8080").payload
+    assert re.findall(r"`(\w+)`", listed) == list(payload)
+
+
+def test_the_backfill_request_is_one_airflow_takes():
+    from airflow.api_fastapi.core_api.datamodels.backfills import BackfillPostBody
+
+    [request] = [block for block in blocks("sh") if "/api/v2/backfills" in block]
+    body = BackfillPostBody.model_validate_json(re.search(r"--json '(\{\"dag_id.+?\})'", request, re.DOTALL)[1])
+    assert body.dag_id == "futures_ohlcv" and body.from_date.day == body.to_date.day == 1
+
+
+def test_every_error_in_the_runbook_exists():
+    table = OPERATIONS.partition("| reason |")[2].partition("\n\n")[0]
+    named = re.findall(r"^\| ([A-Z][A-Za-z]+)", table, re.MULTILINE)
+    source = "".join(file.read_text() for file in (ROOT / "plugins" / "deribit").rglob("*.py"))
+    assert len(named) >= 8
+    assert [name for name in named if f"class {name}(" not in source] == []
+
+
+def test_a_backup_can_be_restored_as_said(filled_market):
+    """With the programs that are named there, and the options."""
+    from stack.postgres import binaries
+
+    [dump, restore] = [
+        re.search(rf"\$BIN/{program}\" (.+)", OPERATIONS)[1] for program in ("pg_dump", "pg_restore")
+    ]
+    def run(program, arguments, database):
+        words = [word for word in arguments.replace('"', "").split() if "MARKET" not in word and "market.dump" not in word]
+        dsn = filled_market.postgres.dsn(database)
+        file = f"/tmp/{filled_market.name}.dump"
+        target = [f"--file={file}", dsn] if program == "pg_dump" else [f"--dbname={dsn}", file]
+        done = subprocess.run([binaries() / program, *words, *target], capture_output=True, text=True)
+        assert done.returncode == 0, done.stderr
+
+    questions = ("SELECT * FROM coverage ORDER BY 1", "SELECT count(*), sum(basis) FROM basis_spread", "SELECT * FROM quarantined")
+    before = [filled_market.rows(question) for question in questions]
+    run("pg_dump", dump, filled_market.name)
+    with_more = "UPDATE store.candle_day SET validation_id = NULL"
+    import psycopg
+
+    with psycopg.connect(filled_market.dsn()) as connection:
+        connection.execute(with_more)
+    assert [filled_market.rows(question) for question in questions] != before
+    run("pg_restore", restore, filled_market.name)
+    assert [filled_market.rows(question) for question in questions] == before

@@ -1,0 +1,286 @@
+"""One month through the real scheduler, as `make demo` runs it: what it prints, what it stored, what a second run and a
+backfill from the UI do, and every page it offers."""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import psycopg
+import pytest
+import requests
+
+from ..conftest import ROOT, free_ports
+
+pytestmark = [pytest.mark.scheduler, pytest.mark.timeout(900)]
+
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+MINUTE = 60_000
+
+
+def last_closed_month() -> tuple[datetime, datetime]:
+    ends = datetime.now(UTC).replace(day=1, hour=0, minute=0, second=0, microsecond=0)
+    return (ends - timedelta(days=1)).replace(day=1), ends
+
+
+class Stack:
+    """A demo of one month, started once for this file."""
+
+    def __init__(self, home: Path, printed: str, ports: list[int]):
+        self.home, self.printed = home, printed
+        self.url, self.simulator = (f"http://127.0.0.1:{port}" for port in ports[:2])
+        self.secrets = json.loads((home / "secrets.json").read_text())
+        [socket] = {p.parent for p in home.rglob(".s.PGSQL.*") if p.is_socket()} or {Path(self.reader_host())}
+        self.dsn = f"host={socket} dbname=market user=market_reader password={self.secrets['market_reader']}"
+        self.session = requests.Session()
+        token = requests.post(
+            f"{self.url}/auth/token", json={"username": "admin", "password": self.secrets["admin"]}, timeout=30
+        ).json()["access_token"]
+        self.session.headers["Authorization"] = f"Bearer {token}"
+
+    def reader_host(self) -> str:
+        configured = (self.home / "postgres" / "postgresql.conf").read_text()
+        return configured.split("unix_socket_directories = '")[1].split("'")[0]
+
+    def rows(self, statement: str, *values) -> list[tuple]:
+        with psycopg.connect(self.dsn) as connection:
+            return connection.execute(statement, values).fetchall()
+
+    def frame(self, statement: str) -> pd.DataFrame:
+        """A query's rows by COPY, floats as they are."""
+        with psycopg.connect(self.dsn) as connection, connection.cursor() as cursor:
+            with cursor.copy(f"COPY ({statement}) TO STDOUT (FORMAT csv, HEADER)") as copy:
+                return pd.read_csv(io.BytesIO(b"".join(copy)), float_precision="round_trip")
+
+    def runs(self, dag: str) -> list[dict]:
+        answer = self.session.get(
+            f"{self.url}/api/v2/dags/{dag}/dagRuns", params={"order_by": "-run_after", "limit": 100}, timeout=30
+        )
+        return answer.json()["dag_runs"]
+
+    def wait(self, what: str, done, seconds: float = 240) -> None:
+        deadline = time.monotonic() + seconds
+        while not done():
+            assert time.monotonic() < deadline, f"{what} has not happened in {seconds:.0f} s"
+            time.sleep(1)
+
+
+@pytest.fixture(scope="module")
+def stack():
+    folder = Path(tempfile.mkdtemp(prefix="warehouse-"))
+    ports = free_ports(3)
+    environment = {
+        name: value for name, value in os.environ.items() if not name.startswith(("AIRFLOW", "DERIBIT", "DATA_DOCS"))
+    }
+    environment |= {
+        "WAREHOUSE_HOME": str(folder),
+        "WAREHOUSE_PORT": str(ports[0]),
+        "WAREHOUSE_SIMULATOR_PORT": str(ports[1]),
+        "WAREHOUSE_SIMULATOR_HISTORY_PORT": str(ports[2]),
+    }
+    run = lambda *words: subprocess.run(  # noqa: E731
+        [sys.executable, "-m", "stack", *words], cwd=ROOT, env=environment, text=True, capture_output=True, timeout=600
+    )
+    begins, _ = last_closed_month()
+    started = run("demo", "--from", f"{begins:%Y-%m-%d}")
+    try:
+        if started.returncode:
+            logs = [f"{log}\n{log.read_text()[-3000:]}" for log in folder.glob("demo/logs/*.log")]
+            pytest.fail("\n".join([started.stdout, started.stderr, *logs]))
+        stack = Stack(folder / "demo", started.stdout, ports)
+        stack.again = run("demo")
+        yield stack
+    finally:
+        stopped = run("down")
+    assert stopped.returncode == 0, stopped.stderr
+    left = subprocess.run(["pgrep", "-f", str(folder)], text=True, capture_output=True).stdout
+    assert not left, "make down left processes behind"
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+def test_it_prints_what_is_stored_and_where_it_is(stack):
+    for word in ("perpetuals_ohlcv", "futures_ohlcv", "funding_rates", "index_prices", "basis_spread", "100", "BTC-",
+                 "ETH-", stack.url, "/data-docs/", stack.secrets["admin"], "make down"):  # fmt: skip
+        assert word in stack.printed, word
+
+
+def test_a_second_demo_is_told_of_the_first_and_leaves_it_alone(stack):
+    assert stack.again.returncode == 1
+    assert "Traceback" not in stack.again.stderr
+    assert "make down" in stack.again.stderr and stack.url in stack.again.stderr
+    assert stack.session.get(f"{stack.url}/api/v2/monitor/health", timeout=30).ok
+
+
+def test_every_minute_equals_what_the_exchange_says(stack):
+    from exchange_simulator.market import Market
+
+    begins, ends = last_closed_month()
+    first, last = (int(moment.timestamp() * 1000) for moment in (begins, ends))
+    columns = ["open", "high", "low", "close", "volume", "cost"]
+    stored = stack.frame(
+        "SELECT instrument, (extract(epoch FROM ts) * 1000)::bigint AS tick, open, high, low, close, volume, cost "
+        "FROM candle"
+    )
+    assert not stored.duplicated(["instrument", "tick"]).any()
+    by_instrument = dict(list(stored.groupby("instrument")))
+    market = Market()
+    compared = 0
+    for row in market.instruments("future"):
+        name, listed, expires = row["instrument_name"], row["creation_timestamp"], row["expiration_timestamp"]
+        if listed >= last or expires <= first or row["settlement_currency"] == "USDC":
+            continue
+        said = market.candles(name, max(first, listed // MINUTE * MINUTE), min(last, expires) - MINUTE)
+        kept = by_instrument.pop(name).sort_values("tick")
+        assert np.array_equal(kept["tick"], said["ticks"]), name
+        for column in columns:
+            assert np.array_equal(kept[column].to_numpy(float), np.asarray(said[column], float)), (name, column)
+        compared += len(kept)
+    assert not by_instrument
+    assert compared > 1_000_000
+
+    for coin in ("BTC", "ETH"):
+        said = market.funding(f"{coin}-PERPETUAL", first, last)
+        kept = stack.rows(
+            "SELECT (extract(epoch FROM ts) * 1000)::bigint, interest_1h, interest_8h, index_price, prev_index_price "
+            "FROM funding_rates WHERE instrument = %s ORDER BY ts", f"{coin}-PERPETUAL",
+        )  # fmt: skip
+        names = ("timestamp", "interest_1h", "interest_8h", "index_price", "prev_index_price")
+        assert np.array_equal(np.array(kept, float), np.column_stack([np.asarray(said[name], float) for name in names]))
+
+
+def test_the_basis_of_every_futures_minute_is_there_and_right(stack):
+    basis = stack.frame(
+        "SELECT instrument, (extract(epoch FROM ts) * 1000)::bigint AS tick, future_close, perpetual_close, "
+        "basis, basis_fraction, days_to_expiry, annualised, (extract(epoch FROM expires_at) * 1000)::bigint AS expires FROM basis_spread"
+    )
+    [[futures_minutes]] = stack.rows("SELECT count(*) FROM futures_ohlcv WHERE close IS NOT NULL")
+    assert len(basis) == futures_minutes
+    days = (basis.expires - basis.tick - MINUTE) / 86_400_000
+    assert np.array_equal(basis.basis, basis.future_close - basis.perpetual_close)
+    np.testing.assert_allclose(basis.days_to_expiry, days, rtol=1e-12)
+    annualised = (basis.future_close - basis.perpetual_close) / basis.perpetual_close * 365 / days
+    np.testing.assert_allclose(basis.annualised, annualised.where(days >= 1), rtol=1e-12)
+
+
+@pytest.mark.browser
+@pytest.mark.skipif(CHROMIUM is None, reason="no chromium on this machine (Debian: apt-get install chromium)")
+def test_a_backfill_from_the_ui_changes_nothing_twice_and_republishes_a_correction(stack, page):
+    begins, _ = last_closed_month()
+    contents = "SELECT count(*), max(load_id), sum(hashtext(ctid::text || xmin::text)::bigint) FROM store.candle_day"
+    pairs = "SELECT count(*), sum(hashtext(ctid::text || xmin::text)::bigint) FROM store.basis_day"
+    before, pairs_before = stack.rows(contents), stack.rows(pairs)
+
+    backfill(stack, page, "perpetuals_ohlcv", begins)
+    assert stack.rows(contents) == before, "a second run changed rows"
+
+    # The exchange corrects what it said: fills of an hour of the perpetual are 1 % off the close before (a warning).
+    day = begins + timedelta(days=9)
+    hour = (f"{day:%Y-%m-%d}T00:00:00", f"{day:%Y-%m-%d}T23:59:00")
+    closes = (
+        "SELECT ts, perpetual_close, basis FROM basis_spread "
+        f"WHERE day = '{day:%Y-%m-%d}' AND coin = 'BTC' ORDER BY instrument, ts"
+    )
+    old = stack.rows(closes)
+    requests.post(
+        f"{stack.simulator}/simulator/faults", timeout=30,
+        json=[{"kind": "stale_fill", "instrument": "BTC-PERPETUAL", "from": hour[0], "to": hour[1]}],
+    ).raise_for_status()  # fmt: skip
+    try:
+        backfill(stack, page, "perpetuals_ohlcv", begins)
+    finally:
+        requests.delete(f"{stack.simulator}/simulator/faults", timeout=30)
+    [[corrected]] = stack.rows("SELECT max(corrected) FROM store.load WHERE dataset = 'perpetuals_ohlcv'")
+    assert corrected == 1
+    stack.wait("the basis following by itself", lambda: len(stack.rows(closes)) == len(old))
+    new = stack.rows(closes)
+    assert new != old
+    changed = [b for a, b in zip(old, new, strict=True) if a[1] != b[1]]
+    assert changed and stack.rows(pairs) != pairs_before
+
+
+def backfill(stack, page, dag: str, begins: datetime) -> None:
+    """One past month again, by clicking as a person would."""
+    known = {run["dag_run_id"]: run["end_date"] for run in stack.runs(dag)}
+    page.goto(f"{stack.url}/dags/{dag}")
+    page.get_by_role("button", name="Trigger").click()
+    dialog = page.get_by_role("dialog")
+    dialog.get_by_text("Backfill", exact=True).click()
+    for field in ("From", "To"):
+        dialog.get_by_label(field).fill(f"{begins:%Y-%m-%dT%H:%M}")
+    dialog.get_by_text("All Runs").click()
+    dialog.get_by_role("button", name="Run Backfill").click()
+
+    def done() -> bool:
+        fresh = [run for run in stack.runs(dag) if known.get(run["dag_run_id"]) != run["end_date"]]
+        assert not any(run["state"] == "failed" for run in fresh)
+        return bool(fresh) and all(run["state"] == "success" for run in fresh)
+
+    stack.wait(f"the backfill of {dag}", done)
+
+
+@pytest.fixture
+def page(stack):
+    """A browser window, logged in; what it asks of any other machine is in `page.strangers`."""
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(
+            executable_path=CHROMIUM,
+            args=[
+                "--no-sandbox",
+                "--disable-gpu",
+                "--disable-background-networking",
+                "--disable-component-update",
+                "--disable-sync",
+            ],
+        )
+        page = browser.new_context(viewport={"width": 1400, "height": 1000}).new_page()
+        page.strangers = set()
+        page.on("request", lambda request: page.strangers.add(request.url)
+                if not request.url.startswith((stack.url, "data:", "blob:")) else None)  # fmt: skip
+        page.goto(f"{stack.url}/data-docs/")
+        page.fill("input[name=username]", "admin")
+        page.fill("input[name=password]", stack.secrets["admin"])
+        page.keyboard.press("Enter")
+        page.wait_for_selector("text=Only what passed is published")
+        yield page
+        browser.close()
+
+
+@pytest.mark.browser
+@pytest.mark.skipif(CHROMIUM is None, reason="no chromium on this machine (Debian: apt-get install chromium)")
+def test_every_page_it_offers_opens_and_asks_no_other_machine(stack, page):
+    datasets = ("perpetuals_ohlcv", "futures_ohlcv", "funding_rates", "index_prices", "basis_spread", "instruments")
+    for dataset in datasets:
+        page.goto(f"{stack.url}/data-docs/dataset/{dataset}")
+        page.wait_for_selector(f"h1:has-text('{dataset}')")
+        assert page.locator("table tbody tr").count() >= 1
+    page.locator("table tbody tr a").first.click()
+    page.wait_for_selector("text=tick_size")
+    for path in ("", "dags", "assets", *(f"dags/{dataset}" for dataset in datasets), "dags/data_docs"):
+        page.goto(f"{stack.url}/{path}")
+        page.wait_for_load_state("networkidle")
+        assert page.get_by_text("Data quality").first.is_visible()
+    page.goto(f"{stack.url}/dags/futures_ohlcv")
+    page.get_by_role("link", name="Data quality").last.click()
+    page.frame_locator("iframe").locator("h1:has-text('futures_ohlcv')").wait_for()
+    assert not page.strangers
+
+
+@pytest.mark.parametrize(
+    "path", ["data-docs/", "data-docs/dataset/futures_ohlcv", "data-docs/index.html", "api/v2/dags"]
+)
+def test_nothing_is_shown_without_a_login(stack, path):
+    answer = requests.get(f"{stack.url}/{path}", timeout=30, allow_redirects=False)
+    assert answer.status_code in (302, 303, 307, 401)
+    assert "ohlcv" not in answer.text
