@@ -82,7 +82,7 @@ def schedule(dag) -> str:
 
 
 def summary(dag) -> str:
-    return dag.doc_md.strip().splitlines()[0]
+    return " ".join(dag.doc_md.strip().split("\n\n")[0].split())
 
 
 def link(dag) -> str:

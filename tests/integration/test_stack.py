@@ -83,6 +83,7 @@ def stack():
         name: value for name, value in os.environ.items() if not name.startswith(("AIRFLOW", "DERIBIT", "DATA_DOCS"))
     }
     environment |= {
+        "PYTHONPATH": f"{ROOT}:{ROOT / 'plugins'}",  # as stack/run sets it
         "WAREHOUSE_HOME": str(folder),
         "WAREHOUSE_PORT": str(ports[0]),
         "WAREHOUSE_SIMULATOR_PORT": str(ports[1]),
@@ -161,7 +162,8 @@ def test_every_minute_equals_what_the_exchange_says(stack):
 def test_the_basis_of_every_futures_minute_is_there_and_right(stack):
     basis = stack.frame(
         "SELECT instrument, (extract(epoch FROM ts) * 1000)::bigint AS tick, future_close, perpetual_close, "
-        "basis, basis_fraction, days_to_expiry, annualised, (extract(epoch FROM expires_at) * 1000)::bigint AS expires FROM basis_spread"
+        "basis, basis_fraction, days_to_expiry, annualised, "
+        "(extract(epoch FROM expires_at) * 1000)::bigint AS expires FROM basis_spread"
     )
     [[futures_minutes]] = stack.rows("SELECT count(*) FROM futures_ohlcv WHERE close IS NOT NULL")
     assert len(basis) == futures_minutes
@@ -212,7 +214,7 @@ def backfill(stack, page, dag: str, begins: datetime) -> None:
     """One past month again, by clicking as a person would."""
     known = {run["dag_run_id"]: run["end_date"] for run in stack.runs(dag)}
     page.goto(f"{stack.url}/dags/{dag}")
-    page.get_by_role("button", name="Trigger").click()
+    page.get_by_test_id("trigger-dag-button").click()
     dialog = page.get_by_role("dialog")
     dialog.get_by_text("Backfill", exact=True).click()
     for field in ("From", "To"):

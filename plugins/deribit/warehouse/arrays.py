@@ -15,7 +15,7 @@ ELEMENT = np.dtype([("length", ">i4"), ("value", ">f8")])
 
 
 def float8_array(values: np.ndarray, missing: np.ndarray | None = None) -> bytes:
-    """A field that holds float8[], shape (n,), n > 0; elements where ``missing`` (bool, shape (n,)) is true are NULL."""
+    """A field that holds float8[], from shape (n,), n > 0; NULL where ``missing`` (bool, shape (n,)) is true."""
     n = len(values)
     elements = np.empty(n, ELEMENT)
     elements["length"] = 8

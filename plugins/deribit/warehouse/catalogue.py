@@ -40,7 +40,8 @@ def store_instruments(connection: Connection, rows: Iterable[Sequence]) -> tuple
 def record_reading(connection: Connection, currency: str, kind: str, instruments: int, run_id: str) -> None:
     """Says that a currency and kind were read in full."""
     sql.run(
-        connection, "load/record_catalogue_reading", currency=currency, kind=kind, instruments=instruments, run_id=run_id
+        connection, "load/record_catalogue_reading",
+        currency=currency, kind=kind, instruments=instruments, run_id=run_id,
     )  # fmt: skip
 
 

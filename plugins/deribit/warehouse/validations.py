@@ -19,7 +19,8 @@ def record_validation(
     """Keeps one validation and returns its id. expected, missing: minutes (funding: hours) as the profile saw them."""
     return sql.row(
         connection, "quality/record_validation", dataset=dataset, dag_id=dag_id, run_id=run_id, verdict=verdict,
-        suite=suite, rows=rows, minutes=expected, missing=missing, blocked_because=blocked_because, result=Jsonb(result),
+        suite=suite, rows=rows, minutes=expected, missing=missing, blocked_because=blocked_because,
+        result=Jsonb(result),
         **{"from": begins, "to": ends},
     )["validation_id"]  # fmt: skip
 

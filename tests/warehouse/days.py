@@ -1,0 +1,182 @@
+"""Instruments, days and validations to fill a market database with, and an instant in milliseconds."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import UTC, date, datetime, timedelta
+
+import numpy as np
+from psycopg import Connection
+
+from deribit.warehouse import validations
+from deribit.warehouse.candles import COLUMNS, DAY, MINUTE, store_candles
+from deribit.warehouse.catalogue import store_instruments
+from deribit.warehouse.funding import record_start, store_funding
+from deribit.warehouse.loads import Loaded, Provenance
+
+FIRST = date(2025, 3, 1)
+HOST = "https://exchange.test"
+
+
+def at(day: date | str, minute: int = 0) -> datetime:
+    """A minute of a UTC day."""
+    day = date.fromisoformat(day) if isinstance(day, str) else day
+    return datetime(day.year, day.month, day.day, tzinfo=UTC) + timedelta(minutes=minute)
+
+
+def ms(moment: datetime) -> int:
+    return round(moment.timestamp() * 1000)
+
+
+@dataclass
+class Candles:
+    """What the exchange package hands over: a window on the minute grid, everything present unless said."""
+
+    start: int
+    end: int
+    open: np.ndarray
+    high: np.ndarray
+    low: np.ndarray
+    close: np.ndarray
+    volume: np.ndarray
+    cost: np.ndarray
+    present: np.ndarray
+    doubled: list[int] = field(default_factory=list)
+    misaligned: list[int] = field(default_factory=list)
+    disordered: list[int] = field(default_factory=list)
+    outside: list[int] = field(default_factory=list)
+
+    def without(self, *minutes: int | slice) -> Candles:
+        """The same with minutes missing."""
+        present = self.present.copy()
+        for minute in minutes:
+            present[minute] = False
+        return self.but(present=present)
+
+    def but(self, **changed) -> Candles:
+        return Candles(**{**vars(self), **changed})
+
+    def setting(self, minute: int, **values: float) -> Candles:
+        """The same with other values in one minute."""
+        changed = {}
+        for name, value in values.items():
+            changed[name] = getattr(self, name).copy()
+            changed[name][minute] = value
+        return self.but(**changed)
+
+    def cut(self, begins: datetime, ends: datetime) -> Candles:
+        part = slice((ms(begins) - self.start) // MINUTE, (ms(ends) - self.start) // MINUTE)
+        arrays = {name: getattr(self, name)[part] for name in (*COLUMNS, "present")}
+        return self.but(start=ms(begins), end=ms(ends), **arrays)
+
+    @property
+    def columns(self) -> np.ndarray:
+        return np.stack([getattr(self, name) for name in COLUMNS])
+
+
+def trading(begins: datetime, ends: datetime, *, seed: int = 0, level: float = 50_000.0, traded: float = 0.5) -> Candles:
+    """Faultless candles: a walk on a tick of 0.5, about a share ``traded`` of the minutes with trades."""
+    n = (ms(ends) - ms(begins)) // MINUTE
+    random = np.random.default_rng(seed)
+    trades = random.random(n) < traded
+    close = level + 0.5 * np.cumsum(np.where(trades, random.integers(-8, 9, n), 0))
+    previous = np.concatenate([close[:1], close[:-1]])
+    opened = np.where(trades, previous + 0.5 * random.integers(-2, 3, n), close)
+    high = np.where(trades, np.maximum(opened, close) + 0.5 * random.integers(0, 5, n), close)
+    low = np.where(trades, np.minimum(opened, close) - 0.5 * random.integers(0, 5, n), close)
+    volume = np.where(trades, np.round(random.random(n) * 4 + 0.0001, 4), 0.0)
+    return Candles(
+        ms(begins), ms(ends), opened, high, low, close, volume, volume * (high + low) / 2, np.ones(n, bool)
+    )  # fmt: skip
+
+
+class Warehouse:
+    """A market database being filled, each call a transaction, as role market_loader."""
+
+    def __init__(self, connection: Connection):
+        self.connection = connection
+
+    def rows(self, statement: str, *values) -> list[tuple]:
+        with self.connection.transaction():
+            return self.connection.execute(statement, values).fetchall()
+
+    def value(self, statement: str, *values):
+        [[found]] = self.rows(statement, *values)
+        return found
+
+    def instrument(
+        self, name: str, listed: datetime, expires: datetime | None = None, *, base: str = "BTC", quote: str = "USD",
+        settlement: str | None = None, kind: str = "future",
+    ) -> int:  # fmt: skip
+        """Adds an instrument and returns its id; without an expiry it is a perpetual."""
+        period = "perpetual" if expires is None else "week"
+        row = (
+            name, 1, kind, base, quote, settlement or base, period, "reversed" if quote == "USD" else "linear",
+            f"{base}_{quote}".lower(), 0.5, 10.0, listed, expires or "infinity", None, None, "open", True, HOST,
+        )  # fmt: skip
+        with self.connection.transaction():
+            store_instruments(self.connection, [row])
+        return self.value("SELECT instrument_id FROM store.instrument WHERE instrument = %s", name)
+
+    def candles(self, instrument_id: int, candles: Candles, *, run_id: str = "load") -> Loaded:
+        with self.connection.transaction():
+            return store_candles(
+                self.connection, instrument_id, candles, Provenance("candles", f"{instrument_id}", HOST, run_id)
+            )
+
+    def funding(self, instrument_id: int, hours: list[datetime], columns: np.ndarray, *, start: bool = True) -> Loaded:
+        """columns: shape (4, hours)."""
+        with self.connection.transaction():
+            if start:
+                record_start(self.connection, instrument_id, hours[0])
+            timestamp = np.array([ms(hour) for hour in hours], np.int64)
+            return store_funding(
+                self.connection, instrument_id, timestamp, list(columns),
+                Provenance("funding_rates", f"{instrument_id}", HOST, "load"),
+            )  # fmt: skip
+
+    def validation(self, dataset: str = "candles", *, run_id: str = "run", dag_id: str = "dag", **changed) -> int:
+        values = {
+            "begins": at(FIRST), "ends": at(FIRST, 1440), "verdict": "passed", "suite": dataset, "rows": 1,
+            "expected": 1, "missing": 0, "blocked_because": [], "result": {"statistics": {}},
+        } | changed  # fmt: skip
+        with self.connection.transaction():
+            return validations.record_validation(
+                self.connection, dataset=dataset, dag_id=dag_id, run_id=run_id, **values
+            )
+
+    def newest(self, *instrument_ids: int) -> list[tuple[int, date, int]]:
+        return self.rows(
+            "SELECT instrument_id, day, max(load_id) FROM store.candle_day WHERE instrument_id = ANY(%s) GROUP BY 1, 2",
+            list(instrument_ids),
+        )
+
+    def publish(self, *instrument_ids: int) -> int:
+        """Publishes the newest version of every day of some instruments; returns how many were not published."""
+        validation_id = self.validation()
+        versions = self.newest(*instrument_ids)
+        with self.connection.transaction():
+            return validations.publish_candles(self.connection, validation_id, versions)
+
+    def publish_funding(self, instrument_id: int) -> int:
+        validation_id = self.validation("funding_rates")
+        versions = self.rows(
+            "SELECT instrument_id, ts, max(load_id) FROM store.funding_rate WHERE instrument_id = %s GROUP BY 1, 2",
+            instrument_id,
+        )
+        with self.connection.transaction():
+            return validations.publish_funding(self.connection, validation_id, versions)
+
+
+def minutes(candles: Candles) -> list[datetime]:
+    """The start of every minute of a window."""
+    first = datetime.fromtimestamp(candles.start / 1000, UTC)
+    return [first + timedelta(minutes=i) for i in range((candles.end - candles.start) // MINUTE)]
+
+
+def bits(values) -> list:
+    """Floats as their bits, None as itself, so that equal means equal to the last bit and any NaN equals any NaN."""
+    return [None if value is None else b"NaN" if value != value else np.float64(value).tobytes() for value in values]
+
+
+__all__ = ["COLUMNS", "DAY", "FIRST", "HOST", "MINUTE", "Candles", "Warehouse", "at", "bits", "minutes", "ms", "trading"]
