@@ -1,7 +1,8 @@
 """The basis of every dated future, minute by minute: against the perpetual, and against the true index where it is
 known.
 
-**Source.** The published days of `futures_ohlcv` and `perpetuals_ohlcv`, nothing else.
+**Source.** The published days of `futures_ohlcv` and `perpetuals_ohlcv`; the true index of `index_prices` where it is
+known.
 
 **Grain.** One row a future and UTC day says which two versions were paired and judged; the view `basis_spread`
 computes every minute from exactly those: basis (USD), fraction, days to expiry from the minute's end, annualised
@@ -18,7 +19,7 @@ doubled event costs nothing. A backfill, or a run with `from` and `to`, computes
 one.
 """
 
-from airflow.sdk import AssetOrTimeSchedule, dag
+from airflow.sdk import AssetOrTimeSchedule, chain, dag
 
 from deribit import pipeline
 from deribit.datasets import BASIS, FUTURES, PERPETUALS
@@ -34,8 +35,9 @@ from deribit.datasets import BASIS, FUTURES, PERPETUALS
     tags=["deribit", "basis", "derived"],
 )
 def basis_spread():
-    judged = pipeline.judge.override(outlets=[pipeline.asset(BASIS)])
-    judged.partial(dataset=BASIS).expand(window=pipeline.due(BASIS))
+    judge = pipeline.judge.override(outlets=[pipeline.asset(BASIS)])
+    judged = judge.partial(dataset=BASIS).expand(window=pipeline.due(BASIS))
+    chain([judged, pipeline.tell(judged)], pipeline.complete())
 
 
 basis_spread()

@@ -17,7 +17,7 @@ a run with `from` and `to`, computes a range again.
 **When it fails.** Nothing is half-published; the same days are due again.
 """
 
-from airflow.sdk import AssetOrTimeSchedule, dag
+from airflow.sdk import AssetOrTimeSchedule, chain, dag
 
 from deribit import pipeline
 from deribit.datasets import FUNDING, INDEX, INDEX_CHART, PERPETUALS
@@ -34,8 +34,9 @@ from deribit.datasets import FUNDING, INDEX, INDEX_CHART, PERPETUALS
     tags=["deribit", "index", "derived"],
 )
 def index_prices():
-    judged = pipeline.judge.override(outlets=[pipeline.asset(INDEX)])
-    judged.partial(dataset=INDEX).expand(window=pipeline.due(INDEX))
+    judge = pipeline.judge.override(outlets=[pipeline.asset(INDEX)])
+    judged = judge.partial(dataset=INDEX).expand(window=pipeline.due(INDEX))
+    chain([judged, pipeline.tell(judged)], pipeline.complete())
 
 
 index_prices()

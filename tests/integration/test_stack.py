@@ -217,9 +217,15 @@ def backfill(stack, page, dag: str, begins: datetime) -> None:
     page.get_by_test_id("trigger-dag-button").click()
     dialog = page.get_by_role("dialog")
     dialog.get_by_text("Backfill", exact=True).click()
-    for field in ("From", "To"):
-        dialog.get_by_label(field).fill(f"{begins:%Y-%m-%dT%H:%M}")
+    for field in (0, 1):  # from, to
+        page.get_by_test_id("datetime-input").nth(field).click()
+        page.get_by_placeholder("YYYY/MM/DD").fill(f"{begins:%Y/%m/%d}")
+        page.get_by_placeholder("HH:mm").fill(f"{begins:%H:%M}")
+        page.keyboard.press("Enter")
+        page.keyboard.press("Escape")
+        page.get_by_placeholder("HH:mm").wait_for(state="detached")
     dialog.get_by_text("All Runs").click()
+    dialog.get_by_text("1 run will be triggered").wait_for()
     dialog.get_by_role("button", name="Run Backfill").click()
 
     def done() -> bool:

@@ -1,7 +1,7 @@
 """Joins the exchange, the warehouse and the quality gate into Airflow tasks. DAG files read from here."""
 
 from .catalogue import check_catalogue, discover_funding_starts, read_catalogue
-from .derived import due, judge
+from .derived import due, judge, tell
 from .documentation import build_data_docs
 from .gate import gate
 from .history import load, plan
@@ -26,5 +26,6 @@ __all__ = [
     "load",
     "plan",
     "read_catalogue",
+    "tell",
     "tell_failure",
 ]

@@ -13,7 +13,7 @@ from deribit import settings
 from deribit.datasets import EXCHANGE_POOL, GATE_POOL, INSTRUMENTS
 
 from .connections import exchange, market
-from .gate import conclude, record_judgement
+from .gate import conclude, record_judgement, tell_what_is_held_back
 from .history import milliseconds
 
 log = logging.getLogger(__name__)
@@ -86,7 +86,10 @@ def check_catalogue(read) -> dict[str, Any]:
         validation_id, decision = record_judgement(
             connection, INSTRUMENTS, profile, context, now, now, expected=len(profile), missing=0
         )
-    return conclude(INSTRUMENTS, validation_id, decision, context, rows=len(profile), published=0)
+    came = conclude(INSTRUMENTS, validation_id, decision, rows=len(profile), published=0)
+    if decision.quarantined:
+        tell_what_is_held_back(context)
+    return came
 
 
 def catalogue_row(i) -> tuple:

@@ -5,13 +5,13 @@ from __future__ import annotations
 from datetime import UTC, date, datetime, time, timedelta
 from typing import Any
 
-from airflow.sdk import get_current_context, task
+from airflow.sdk import TriggerRule, get_current_context, task
 from airflow.sdk.exceptions import AirflowSkipException
 
 from deribit.datasets import BASIS, GATE_POOL, Dataset
 
 from .connections import market
-from .gate import conclude, key_of, passing, record_judgement
+from .gate import conclude, key_of, passing, record_judgement, tell_what_is_held_back
 
 
 @task
@@ -26,7 +26,7 @@ def due(dataset: Dataset) -> list[dict[str, str]]:
     context = get_current_context()
     begins, ends = (context["params"].get(bound) for bound in ("from", "to"))
     again = bool(begins or ends)
-    if not again and str(context["dag_run"].run_type) == "backfill":
+    if not again and context["dag_run"].run_type == "backfill":
         begins, ends, again = context["data_interval_start"].date(), context["data_interval_end"].date(), True
     with market() as connection:
         months = months_due(connection, dataset.name, begins, ends, again=again)
@@ -70,7 +70,13 @@ def judge(dataset: Dataset, window: dict[str, str]) -> dict[str, Any]:
             (getattr(row, subject), row.day, key_of(row, dataset) in passed)
             for row in profile.itertuples(index=False)
         ])  # fmt: skip
-    return conclude(dataset, validation_id, decision, context, rows=len(profile), published=published)
+    return conclude(dataset, validation_id, decision, rows=len(profile), published=published)
+
+
+@task(trigger_rule=TriggerRule.ALL_DONE)
+def tell(judged) -> None:
+    """Tells once of everything the run's windows hold back."""
+    tell_what_is_held_back(get_current_context())
 
 
 def midnight(day: date) -> datetime:

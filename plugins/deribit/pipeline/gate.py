@@ -61,7 +61,10 @@ def gate(dataset: Dataset, loaded) -> dict[str, Any]:
         published = publish(connection, validation_id, [
             (int(row.instrument_id), getattr(row, dataset.day), int(row.load_id)) for row in passed
         ])  # fmt: skip
-    return conclude(dataset, validation_id, decision, context, rows=len(profile), published=published)
+    came = conclude(dataset, validation_id, decision, rows=len(profile), published=published)
+    if decision.quarantined:
+        tell_what_is_held_back(context)
+    return came
 
 
 def record_judgement(
@@ -113,20 +116,31 @@ def passing(profile, dataset: Dataset, decision) -> list:
     return [row for row in profile.itertuples(index=False) if key_of(row, dataset) not in held]
 
 
-def conclude(dataset: Dataset, validation_id: int, decision, context, *, rows: int, published: int) -> dict[str, Any]:
-    """Says what came of it, after the commit: tells of quarantined keys, fails the task for a blocked interval."""
-    from deribit.alerts import collect, tell_quarantine
-
-    log.info("%s: %s; %d rows judged, %d newly published, %d quarantined", dataset.name, decision.verdict, rows,
-             published, len(decision.quarantined_keys))  # fmt: skip
+def conclude(dataset: Dataset, validation_id: int, decision, *, rows: int, published: int) -> dict[str, Any]:
+    """Says what came of it, after the commit; fails the task for good when the interval is blocked."""
+    held = len(decision.quarantined_keys)
+    log.info("%s: %s; %d rows judged, %d newly published, %d quarantined", dataset.name, decision.verdict, rows, published, held)
     if decision.blocked_because:
         raise AirflowFailException(
             f"{dataset.name} was blocked, nothing of it was published: " + "; ".join(decision.blocked_because)
         )
-    if decision.quarantined:
-        tell_quarantine(collect(context))
-    return {"validation_id": validation_id, "verdict": decision.verdict, "rows": rows,
-            "quarantined": len(decision.quarantined_keys), "published": published}  # fmt: skip
+    return {
+        "validation_id": validation_id,
+        "verdict": decision.verdict,
+        "rows": rows,
+        "quarantined": held,
+        "published": published,
+    }
+
+
+def tell_what_is_held_back(context) -> None:
+    """One message about a run that goes on with quarantined keys. A run in which a task has failed will fail, and its
+    one message, told by the DAG's on_failure_callback, names the quarantined keys too."""
+    from deribit.alerts import collect, tell_quarantine
+
+    report = collect(context)
+    if report.quarantined and not report.failures:
+        tell_quarantine(report)
 
 
 def day_of(moment: date | datetime) -> date:

@@ -1,0 +1,139 @@
+"""Funding: every hour once, each version judged, the hours that should be there named."""
+
+from __future__ import annotations
+
+import math
+from datetime import timedelta
+
+import numpy as np
+import pytest
+
+from deribit.warehouse.funding import perpetuals_without_start, record_start
+from deribit.warehouse.loads import Loaded
+from deribit.warehouse.profiles import funding_profile
+from tests.warehouse.days import FIRST, Warehouse, at, bits
+
+BORN = at("2025-02-20")
+HOURS = [at(FIRST, 60 * k) for k in range(1, 49)]  # hour ends of two days
+
+
+@pytest.fixture
+def perpetual(warehouse) -> int:
+    return warehouse.instrument("BTC-PERPETUAL", BORN)
+
+
+def rates(n: int, seed: int = 0) -> np.ndarray:
+    random = np.random.default_rng(seed)
+    index = 50_000 + random.standard_normal(n + 1).cumsum()
+    return np.stack([random.standard_normal(n) * 1e-5, random.standard_normal(n) * 1e-4, index[1:], index[:-1]])
+
+
+def profile(warehouse: Warehouse, begins, ends, currencies=("BTC",)) -> list[dict]:
+    found = funding_profile(warehouse.connection, currencies=list(currencies), begins=begins, ends=ends)
+    return found.to_dict("records")
+
+
+def known(value) -> bool:
+    return value is not None and not (isinstance(value, float) and math.isnan(value))
+
+
+def test_hours_come_out_as_they_went_in(warehouse, perpetual):
+    columns = rates(48)
+    columns[0, 3], columns[2, 5], columns[1, 7] = math.nan, math.inf, -0.0
+    assert warehouse.funding(perpetual, HOURS, columns) == Loaded(added=48)
+    assert warehouse.value("SELECT count(*) FROM funding_rates") == 0
+    assert warehouse.publish_funding(perpetual) == 48
+    shown = warehouse.rows("SELECT ts, interest_1h, interest_8h, index_price, prev_index_price FROM funding_rates ORDER BY ts")
+    assert [ts for ts, *_ in shown] == HOURS
+    assert [bits(values) for _, *values in shown] == [bits(hour) for hour in columns.T]
+    assert warehouse.rows("SELECT DISTINCT instrument, host FROM funding_rates") == [("BTC-PERPETUAL", "https://exchange.test")]
+
+
+def test_equal_hours_write_nothing_and_corrections_wait_for_the_gate(warehouse, perpetual):
+    columns = rates(48)
+    warehouse.funding(perpetual, HOURS[:40], columns[:, :40])
+    warehouse.publish_funding(perpetual)
+    written = "SELECT xmin, * FROM store.funding_rate ORDER BY ts"
+    before = warehouse.rows(written), warehouse.value("SELECT count(*) FROM store.load")
+    assert warehouse.funding(perpetual, HOURS[:40], columns[:, :40]) == Loaded(unchanged=40)
+    assert (warehouse.rows(written), warehouse.value("SELECT count(*) FROM store.load")) == before
+
+    corrected = columns.copy()
+    corrected[0, 10] = 0.5
+    assert warehouse.funding(perpetual, HOURS, corrected) == Loaded(added=8, corrected=1, unchanged=39)
+    shown = "SELECT interest_1h FROM funding_rates WHERE ts = %s"
+    assert warehouse.value(shown, HOURS[10]) == columns[0, 10]
+    corrected[0, 10] = 0.25
+    assert warehouse.funding(perpetual, HOURS, corrected) == Loaded(corrected=1, unchanged=47)
+    assert warehouse.value("SELECT count(*) FROM store.funding_rate WHERE ts = %s", HOURS[10]) == 2
+    assert warehouse.publish_funding(perpetual) == 9
+    assert warehouse.value(shown, HOURS[10]) == 0.25
+    assert warehouse.value("SELECT count(*) FROM store.funding_rate") == 48
+
+
+def test_an_hour_left_out_is_missing_and_has_no_say_about_the_next(warehouse, perpetual):
+    columns = rates(48)
+    kept = [k for k in range(48) if k not in (5, 6, 24)]  # 24: the hour that ends an hour after midnight
+    warehouse.funding(perpetual, [HOURS[k] for k in kept], columns[:, kept])
+    rows = profile(warehouse, at(FIRST), at(FIRST, 2880))
+    assert [r["ts"].to_pydatetime() for r in rows] == HOURS
+    assert [k for k, r in enumerate(rows) if not r["present"]] == [5, 6, 24]
+    assert all(r["on_the_hour"] for r in rows)
+    for k, row in enumerate(rows):
+        previous = row["previous_row_index_price"]
+        assert (previous == columns[2, k - 1]) if k - 1 in kept else not known(previous), k
+
+
+def test_the_row_before_the_interval_counts_only_if_it_is_the_hour_before(warehouse, perpetual):
+    columns = rates(48)
+    warehouse.funding(perpetual, HOURS, columns)
+    first = profile(warehouse, at(FIRST, 1440), at(FIRST, 2880))[0]
+    assert (first["ts"].to_pydatetime(), first["previous_row_index_price"]) == (HOURS[24], columns[2, 23])
+    with warehouse.connection.transaction():
+        warehouse.connection.execute("DELETE FROM store.funding_rate WHERE ts = %s", (HOURS[23],))
+    assert not known(profile(warehouse, at(FIRST, 1440), at(FIRST, 2880))[0]["previous_row_index_price"])
+
+
+def test_hours_are_expected_from_the_first_one_the_exchange_has(warehouse, perpetual):
+    warehouse.funding(perpetual, HOURS[10:], rates(38))
+    assert [r["ts"].to_pydatetime() for r in profile(warehouse, at(FIRST), at(FIRST, 2880))] == HOURS[10:]
+    later = profile(warehouse, at(FIRST, 2880), at(FIRST, 4320))
+    assert len(later) == 24 and not any(r["present"] for r in later)
+    assert profile(warehouse, at("2025-01-01"), at("2025-02-01")) == []
+
+
+def test_a_row_off_the_hour_is_a_row_of_its_own(warehouse, perpetual):
+    hours = [HOURS[0], HOURS[0] + timedelta(minutes=17), HOURS[1]]
+    warehouse.funding(perpetual, hours, rates(3))
+    rows = profile(warehouse, at(FIRST), at(FIRST, 180))
+    seen = [(r["ts"].to_pydatetime(), r["present"], r["on_the_hour"]) for r in rows]
+    assert seen == [(hours[0], True, True), (hours[1], True, False), (hours[2], True, True), (HOURS[2], False, True)]
+
+
+def test_another_currencys_hours_are_not_this_gates(warehouse, perpetual):
+    other = warehouse.instrument("BTC_USDC-PERPETUAL", BORN, quote="USDC", settlement="USDC")
+    warehouse.funding(other, HOURS, rates(48))
+    assert profile(warehouse, at(FIRST), at(FIRST, 2880)) == []
+    assert len(profile(warehouse, at(FIRST), at(FIRST, 2880), currencies=("USDC",))) == 48
+
+
+@pytest.mark.parametrize("zone", ["Asia/Kolkata", "America/New_York"])
+def test_hours_are_hours_in_every_session(warehouse, perpetual, zone):
+    warehouse.funding(perpetual, HOURS, rates(48))
+    wanted = profile(warehouse, at(FIRST), at(FIRST, 2880))
+    warehouse.connection.execute("SELECT set_config('timezone', %s, false)", (zone,))
+    found = profile(warehouse, at(FIRST), at(FIRST, 2880))
+    seen = [[(r["ts"].timestamp(), r["present"], r["on_the_hour"], r["index_price"]) for r in rows] for rows in (found, wanted)]
+    assert seen[0] == seen[1]
+    assert all(r["on_the_hour"] for r in found)
+
+
+def test_the_first_hour_is_looked_for_once_and_only_moves_back(warehouse, perpetual):
+    connection = warehouse.connection
+    future = warehouse.instrument("BTC-28MAR25", BORN, at("2025-03-28", 480))
+    assert [p["instrument_id"] for p in perpetuals_without_start(connection, ["BTC"])] == [perpetual] != [future]
+    assert perpetuals_without_start(connection, ["ETH"]) == []
+    for hour, recorded in [(HOURS[5], HOURS[5]), (HOURS[9], HOURS[5]), (HOURS[2], HOURS[2])]:
+        record_start(connection, perpetual, hour)
+        assert warehouse.value("SELECT first_hour FROM store.funding_start") == recorded
+    assert perpetuals_without_start(connection, ["BTC"]) == []

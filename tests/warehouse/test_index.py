@@ -1,0 +1,257 @@
+"""The index: the truth where it is known, the perpetual named as its stand-in elsewhere, and how far that is off."""
+
+from __future__ import annotations
+
+import math
+from datetime import UTC, datetime, timedelta
+
+import numpy as np
+import pytest
+
+from deribit.warehouse.index import index_proxies, store_chart
+from deribit.warehouse.loads import Loaded, Provenance
+from deribit.warehouse.profiles import index_profile
+from deribit.warehouse.validations import judge_index, months_due
+from tests.warehouse.days import FIRST, HOST, Warehouse, at, bits, ms, trading
+
+BORN = at("2025-02-01")
+DAYS = (FIRST, FIRST + timedelta(days=1))
+END = FIRST + timedelta(days=2)
+HOURS = [at(FIRST, 60 * k) for k in range(1, 49)]
+
+
+@pytest.fixture
+def perpetual(warehouse) -> int:
+    return warehouse.instrument("BTC-PERPETUAL", BORN)
+
+
+def chart(warehouse: Warehouse, points: dict[datetime, float], index_name: str = "btc_usd") -> Loaded:
+    provenance = Provenance("index_prices", index_name, HOST, "run")
+    timestamp = np.array([ms(moment) for moment in points], np.int64)
+    with warehouse.connection.transaction():
+        return store_chart(warehouse.connection, timestamp, np.array(list(points.values()), float), provenance)
+
+
+def charted(warehouse: Warehouse) -> dict[datetime, float]:
+    """What is stored of the chart, by the instant each price belongs to: the minute's END."""
+    return dict(warehouse.rows(
+        "SELECT day::timestamp AT TIME ZONE 'UTC' + i * interval '1 minute', p.price FROM store.index_chart_day "
+        "CROSS JOIN LATERAL unnest(price) WITH ORDINALITY AS p(price, i) WHERE p.price IS NOT NULL"
+    ))  # fmt: skip
+
+
+def compute(warehouse: Warehouse, begins=FIRST, ends=END) -> list[dict]:
+    with warehouse.connection.transaction():
+        return index_profile(warehouse.connection, begins=begins, ends=ends).to_dict("records")
+
+
+def publish(warehouse: Warehouse, *, passed=True) -> int:
+    days = warehouse.rows("SELECT index_name, day FROM store.index_day")
+    return judge_index(warehouse.connection, warehouse.validation("index_prices"), [(*key, passed) for key in days])
+
+
+def due(warehouse: Warehouse, **changed) -> int:
+    months = months_due(warehouse.connection, "index_prices", None, None, again=False, **changed)
+    return sum(month["days"] for month in months)
+
+
+def hourly(seed: int = 3) -> np.ndarray:
+    random = np.random.default_rng(seed)
+    columns = random.standard_normal((4, 48))
+    columns[2] = 50_000 + 20 * random.standard_normal(48)
+    return columns
+
+
+def test_chart_points_are_kept_at_the_minute_they_end(warehouse):
+    first = {at(FIRST, 1439): 1.0, at(FIRST, 1440): 2.0, at(FIRST, 1441): 3.0, at(FIRST, 1441) + timedelta(seconds=7): 9.0}
+    assert chart(warehouse, first) == Loaded(added=2)
+    wanted = {moment: price for moment, price in first.items() if price < 9}
+    assert charted(warehouse) == wanted
+    assert warehouse.rows("SELECT day FROM store.index_chart_day ORDER BY day") == [(DAYS[0],), (DAYS[1],)]
+
+    before = warehouse.rows("SELECT xmin, * FROM store.index_chart_day"), warehouse.rows("SELECT * FROM store.load")
+    assert chart(warehouse, wanted) == Loaded(unchanged=2)
+    assert (warehouse.rows("SELECT xmin, * FROM store.index_chart_day"), warehouse.rows("SELECT * FROM store.load")) == before
+
+    assert chart(warehouse, {at(FIRST, 1441): 3.0, at(FIRST, 1442): 4.0}) == Loaded(grown=1)
+    assert chart(warehouse, {at(FIRST, 1439): 1.5}) == Loaded(corrected=1)
+    assert charted(warehouse) == wanted | {at(FIRST, 1439): 1.5, at(FIRST, 1442): 4.0}
+    assert chart(warehouse, {}) == Loaded()
+
+
+def test_a_chart_that_stutters_counts_once_and_no_price_is_no_point(warehouse):
+    provenance = Provenance("index_prices", "btc_usd", HOST, "run")
+    moments = [at(FIRST, 5), at(FIRST, 5), at(FIRST, 6), at(FIRST, 7)]
+    with warehouse.connection.transaction():
+        store_chart(
+            warehouse.connection, np.array([ms(m) for m in moments]), np.array([1.0, 2.0, math.nan, 3.0]), provenance
+        )
+    assert charted(warehouse) == {at(FIRST, 5): 2.0, at(FIRST, 7): 3.0}
+
+
+def fill(warehouse: Warehouse, perpetual: int, *, begins=at(FIRST), gone=(), hours=range(48)) -> tuple:
+    """Two days of a perpetual and its funding, published: the candles and the hourly prices by hour end."""
+    candles = trading(begins, at(FIRST, 2880), seed=11).without(*gone)
+    columns = hourly()
+    warehouse.candles(perpetual, candles)
+    warehouse.publish(perpetual)
+    warehouse.funding(perpetual, [HOURS[k] for k in hours], columns[:, list(hours)])
+    warehouse.publish_funding(perpetual)
+    return candles, {HOURS[k]: columns[2, k] for k in hours}
+
+
+def test_each_minute_says_its_price_and_where_it_is_from(warehouse, perpetual):
+    gone = (100, 2000)
+    candles, true = fill(warehouse, perpetual, gone=gone, hours=[k for k in range(48) if k != 30])
+    points = {at(FIRST, minute): 60_000.0 + minute for minute in (61, 120, 1441, 1860, 2001)}
+    chart(warehouse, points)
+    compute(warehouse)
+    assert warehouse.value("SELECT count(*) FROM index_prices") == 0, "nothing is shown before it is judged"
+    assert publish(warehouse) == 2
+
+    wanted = []
+    for minute in range(2880):
+        ends = at(FIRST, minute + 1)
+        if ends in true:
+            wanted.append((true[ends], "funding_history"))
+        elif ends in points:
+            wanted.append((points[ends], "funding_chart"))
+        elif minute in gone:
+            wanted.append((None, None))
+        else:
+            wanted.append((candles.close[minute], "perpetual_proxy"))
+    shown = warehouse.rows("SELECT ts, price, source FROM index_prices WHERE index_name = 'btc_usd' ORDER BY ts")
+    assert [ts for ts, *_ in shown] == [at(FIRST, minute) for minute in range(2880)]
+    assert [(bits([price]), source) for _, price, source in shown] == [(bits([price]), source) for price, source in wanted]
+    assert wanted[2000] == (points[at(FIRST, 2001)], "funding_chart"), "the chart knows what the perpetual misses"
+
+
+def test_the_profile_counts_and_measures_as_an_oracle_does(warehouse, perpetual):
+    candles, true = fill(warehouse, perpetual, gone=(100, 119, slice(2000, 2010)), hours=[k for k in range(48) if k not in (7, 8)])
+    chart(warehouse, {at(FIRST, minute): 50_000.0 for minute in range(1990, 2006)})
+    rows = compute(warehouse)
+    assert [(r["index_name"], r["day"]) for r in rows] == [("btc_usd", day) for day in DAYS]
+    for n, row in enumerate(rows):
+        errors = np.array([
+            candles.close[minute - 1] / true[at(FIRST, minute)] - 1
+            for minute in range(n * 1440 + 60, n * 1440 + 1441, 60)
+            if at(FIRST, minute) in true and candles.present[minute - 1]
+        ])  # fmt: skip
+        stored = warehouse.rows(
+            "SELECT compared_hours, proxy_error_mean, proxy_error_p95, proxy_error_max FROM store.index_day WHERE day = %s", row["day"]
+        )[0]
+        np.testing.assert_allclose(
+            stored, (len(errors), errors.mean(), np.percentile(abs(errors), 95), abs(errors).max()), rtol=1e-9
+        )
+        assert (row["compared_hours"], row["proxy_error_p95"], row["proxy_error_max"]) == (stored[0], stored[2], stored[3])
+    first, second = rows
+    # the first day misses minutes 100 and 119; the index of the latter is known from funding
+    assert (first["expected_minutes"], first["minutes"], first["missing_minutes"]) == (1440, 1439, 0)
+    assert (first["true_minutes"], first["proxy_minutes"], first["not_positive_minutes"]) == (22, 1439 - 22, 0)
+    # of the ten minutes the second misses, the chart knows five
+    assert (second["expected_minutes"], second["minutes"], second["missing_minutes"]) == (1440, 1435, 0)
+    assert (second["true_minutes"], second["proxy_minutes"]) == (24 + 16, 1435 - 40)
+
+
+def test_a_listing_day_begins_late_and_has_fewer_hours_to_compare(warehouse):
+    perpetual = warehouse.instrument("BTC-PERPETUAL", at(FIRST, 605))
+    candles, true = fill(warehouse, perpetual, begins=at(FIRST, 605), hours=range(11, 48))
+    first, second = compute(warehouse)
+    assert (first["expected_minutes"], first["minutes"], first["missing_minutes"]) == (835, 835, 0)
+    assert (first["true_minutes"], first["compared_hours"], second["compared_hours"]) == (13, 13, 24)
+    publish(warehouse)
+    shown = dict(warehouse.rows("SELECT ts, price FROM index_prices WHERE day = %s", FIRST))
+    assert min(shown) == at(FIRST, 605) and len(shown) == 835
+    assert shown[at(FIRST, 719)] == true[at(FIRST, 720)] and shown[at(FIRST, 605)] == candles.close[0]
+
+
+def test_an_index_day_is_due_when_an_input_is_republished(warehouse, perpetual):
+    fill(warehouse, perpetual)
+    assert due(warehouse) == 2
+    compute(warehouse)
+    publish(warehouse)
+    assert due(warehouse) == 0
+    assert compute(warehouse) and warehouse.value("SELECT count(*) FROM index_prices") == 2880, "computing it again hides nothing"
+
+    def hidden_until_computed(days: int) -> None:
+        assert due(warehouse) == days
+        compute(warehouse)
+        assert warehouse.value("SELECT count(DISTINCT day) FROM index_prices") == 2 - days
+        assert publish(warehouse) == days
+        assert warehouse.value("SELECT count(DISTINCT day) FROM index_prices") == 2
+        assert due(warehouse) == 0
+
+    warehouse.candles(perpetual, trading(at(FIRST), at(FIRST, 1440), seed=12))
+    assert due(warehouse) == 0, "a version nobody has judged is nobody's input"
+    warehouse.publish(perpetual)
+    assert warehouse.value("SELECT count(DISTINCT day) FROM index_prices") == 1, "what was measured on a replaced version is not shown"
+    hidden_until_computed(1)
+
+    columns = hourly()
+    columns[2, 40] += 1
+    warehouse.funding(perpetual, HOURS, columns)
+    warehouse.publish_funding(perpetual)
+    hidden_until_computed(1)
+
+    chart(warehouse, {at(FIRST, 77): 1.0})
+    hidden_until_computed(1)
+
+
+def test_an_hour_published_later_than_its_day_makes_the_day_due(warehouse, perpetual):
+    """A waived hour is of the same load as the hours published before it."""
+    warehouse.candles(perpetual, trading(at(FIRST), at(FIRST, 2880)))
+    warehouse.publish(perpetual)
+    warehouse.funding(perpetual, HOURS, hourly())
+    with warehouse.connection.transaction():
+        warehouse.connection.execute("UPDATE store.funding_rate SET validation_id = %s WHERE ts <> %s", (warehouse.validation(), HOURS[5]))
+    compute(warehouse)
+    publish(warehouse)
+    assert due(warehouse) == 0
+    assert warehouse.publish_funding(perpetual) == 1
+    assert due(warehouse) == 1
+
+
+def test_a_day_waits_for_its_funding_unless_there_was_none_that_early(warehouse, perpetual):
+    warehouse.candles(perpetual, trading(at(FIRST), at(FIRST, 2880)))
+    warehouse.publish(perpetual)
+    assert due(warehouse) == 0
+    warehouse.funding(perpetual, HOURS[30:], hourly()[:, 30:])
+    assert due(warehouse) == 1, "the first day had no funding yet"
+    warehouse.publish_funding(perpetual)
+    assert due(warehouse) == 2
+    assert months_due(warehouse.connection, "index_prices", END, None, again=True) == []
+    [month] = months_due(warehouse.connection, "index_prices", DAYS[1], END, again=True)
+    assert (month["month"], month["first_day"], month["last_day"], month["days"]) == (FIRST, DAYS[1], DAYS[1], 1)
+
+
+def test_a_day_that_fails_is_not_shown_and_one_that_fails_later_is_hidden(warehouse, perpetual):
+    fill(warehouse, perpetual)
+    compute(warehouse)
+    publish(warehouse, passed=False)
+    assert warehouse.value("SELECT count(*) FROM index_prices") == 0
+    assert due(warehouse) == 0, "it was judged: it waits for other input"
+    publish(warehouse, passed=True)
+    assert warehouse.value("SELECT count(*) FROM index_prices") == 2880
+    publish(warehouse, passed=False)
+    assert warehouse.value("SELECT count(*) FROM index_prices") == 0
+
+
+def test_the_measured_error_is_shown_of_published_days(warehouse, perpetual):
+    fill(warehouse, perpetual)
+    compute(warehouse)
+    assert warehouse.rows("SELECT * FROM index_proxy_error") == []
+    publish(warehouse)
+    assert [row[:3] for row in warehouse.rows("SELECT * FROM index_proxy_error ORDER BY day")] == [("btc_usd", day, 24) for day in DAYS]
+
+
+def test_each_index_has_the_perpetual_quoted_in_it(warehouse, perpetual):
+    warehouse.instrument("BTC_USDC-PERPETUAL", BORN, quote="USDC", settlement="USDC")
+    warehouse.instrument("BTC-28MAR25", BORN, at("2025-03-28", 480))
+    assert index_proxies(warehouse.connection, ["BTC"]) == [{"index_name": "btc_usd", "perpetual": "BTC-PERPETUAL"}]
+    assert [p["index_name"] for p in index_proxies(warehouse.connection, ["BTC", "USDC"])] == ["btc_usd", "btc_usdc"]
+
+
+def test_the_points_of_a_chart_keep_their_utc_day_in_every_session(warehouse):
+    warehouse.connection.execute("SET timezone = 'Asia/Tokyo'")
+    chart(warehouse, {at(FIRST, 1440): 2.0})
+    assert [(moment.astimezone(UTC), price) for moment, price in charted(warehouse).items()] == [(at(FIRST, 1440), 2.0)]

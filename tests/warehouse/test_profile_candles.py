@@ -1,0 +1,362 @@
+"""What the gate sees of candles, against an oracle that counts minute by minute in Python."""
+
+from __future__ import annotations
+
+import math
+from datetime import date, datetime, timedelta
+from itertools import groupby
+
+import numpy as np
+import pytest
+
+from deribit.warehouse.profiles import candle_profile
+from tests.warehouse.days import COLUMNS, FIRST, Candles, Warehouse, at, trading
+
+LISTED, EXPIRES = at(FIRST, 500), at(FIRST + timedelta(days=4), 480)
+BORN = at("2024-01-01")
+TO = at(FIRST + timedelta(days=6))
+COUNTS = (
+    "expected_minutes", "minutes", "missing_minutes", "explained_minutes", "longest_gap_minutes", "doubled_minutes",
+    "misaligned_minutes", "disordered_minutes", "outside_minutes", "not_finite_minutes", "not_positive_minutes",
+    "bounds_broken_minutes", "negative_minutes", "cost_without_volume_minutes", "cost_inconsistent_minutes",
+    "untraded_not_flat_minutes", "fill_off_previous_minutes", "spike_minutes", "reference_minutes", "traded_minutes",
+)  # fmt: skip
+MEASURES = ("largest_move", "largest_move_ratio", "reference_distance")
+
+
+@pytest.fixture
+def listed(warehouse):
+    """A future and the perpetual it is measured against: their ids."""
+    return (
+        warehouse.instrument("BTC-PERPETUAL", BORN),
+        warehouse.instrument("BTC-5MAR25", LISTED, EXPIRES),
+    )
+
+
+def profile(warehouse: Warehouse, *, perpetual=False, begins=at(FIRST), ends=TO, outages=(), currencies=("BTC",)):
+    found = candle_profile(
+        warehouse.connection, perpetual=perpetual, currencies=list(currencies), begins=begins, ends=ends, outages=outages
+    )
+    assert set(COUNTS) | set(MEASURES) < set(found.columns)
+    return {(row["instrument"], row["day"]): row for row in found.to_dict("records")}
+
+
+# --- the oracle -------------------------------------------------------------------------------------------------
+
+
+def apart(price, reference):
+    """What can't be a price is infinitely far, nothing is 100 % away."""
+    if price is None or reference is None or reference == 0:
+        return None
+    if price == 0:
+        return 1.0
+    return abs(price / reference - 1) if 1e-50 <= price <= 1e50 and 1e-50 <= reference <= 1e50 else math.inf
+
+
+def beyond(a, b):
+    """a > b as Postgres has it: NaN is the greatest number."""
+    return (not math.isnan(b)) if math.isnan(a) else a > b and not math.isnan(b)
+
+
+def by_minute(candles: Candles | None, day: date) -> dict[int, tuple]:
+    """The stored minutes of a day: minute of the day to values, None where it is missing."""
+    if candles is None:
+        return {}
+    first = (candles.start // 60_000) - round(at(day).timestamp() / 60)
+    stored = {}
+    for i in range(len(candles.present)):
+        if 0 <= first + i < 1440:
+            stored[first + i] = tuple(float(c[i]) for c in candles.columns) if candles.present[i] else None
+    return stored if any(values is not None for values in stored.values()) else {}
+
+
+def judged(day: date, lives: range, candles: Candles | None, reference: Candles | None, outages, listing_day: bool) -> dict:
+    stored, perpetual = by_minute(candles, day), by_minute(reference, day)
+    there = {minute: values for minute, values in stored.items() if values is not None}
+    gone = [minute for minute in lives if minute not in there]
+    explained = [
+        minute for minute in gone
+        if listing_day and there and minute < min(there) or any(b <= at(day, minute) < e for b, e in outages)
+    ]  # fmt: skip
+    runs = [len(list(run)) for _, run in groupby(enumerate(gone), key=lambda place: place[1] - place[0])]
+    row = dict.fromkeys(COUNTS, 0) | {
+        "expected_minutes": len(lives), "minutes": len(there), "missing_minutes": len(gone) - len(explained),
+        "explained_minutes": len(explained), "longest_gap_minutes": max(runs, default=0), "spikes": [],
+    }  # fmt: skip
+    moves, distances = [], []
+    for minute, (o, h, lo, c, v, cost) in there.items():
+        previous, following = (there[near][3] if near in there else None for near in (minute - 1, minute + 1))
+        row["not_finite_minutes"] += not all(map(math.isfinite, (o, h, lo, c, v, cost)))
+        row["not_positive_minutes"] += any(x <= 0 for x in (o, h, lo, c))
+        row["bounds_broken_minutes"] += any(beyond(x, h) for x in (o, c, lo)) or beyond(lo, o) or beyond(lo, c)
+        row["negative_minutes"] += v < 0 or cost < 0
+        row["cost_without_volume_minutes"] += (v == 0) != (cost == 0)
+        trades = v > 0 or math.isnan(v)
+        if trades and (cost > 0 or math.isnan(cost)):
+            reckonable = all(1e-50 <= x <= 1e50 for x in (v, cost))
+            floor = math.inf if math.isnan(lo) else max(lo, 1e-50)
+            roof = 1e50 if math.isnan(h) else max(min(h, 1e50), 1e-50)
+            row["cost_inconsistent_minutes"] += not (reckonable and v * floor * 0.99 <= cost <= v * roof * 1.01)
+        row["untraded_not_flat_minutes"] += v == 0 and not (same(o, c) and same(h, c) and same(lo, c))
+        row["fill_off_previous_minutes"] += v == 0 and previous is not None and not same(c, previous)
+        row["traded_minutes"] += trades
+        move, back = apart(c, previous), apart(following, previous)
+        if move is not None:
+            moves.append(move)
+            if move > 0.05 and back is not None and back < 0.2 * move:
+                row["spikes"].append(move)
+        beside = perpetual.get(minute)
+        if trades and beside is not None:
+            row["reference_minutes"] += 1
+            distances.append(apart(c, beside[3]))
+    distances = [d for d in distances if d is not None]
+    row |= {
+        "largest_move": max(moves, default=None), "mean_move": sum(moves) / len(moves) if moves else None,
+        "reference_distance": max(distances, default=None),
+    }  # fmt: skip
+    return row
+
+
+def same(a, b):
+    return a == b or math.isnan(a) and math.isnan(b)
+
+
+def in_proportion(rows: list[dict]) -> None:
+    """What an instrument's usual move says of its days, once all are known."""
+    means = [r["mean_move"] for r in rows if r["mean_move"] and math.isfinite(r["mean_move"])]
+    usual = float(np.median(means)) if means else None
+    for row in rows:
+        row["spike_minutes"] = sum(move > 20 * (usual or 0) for move in row["spikes"])
+        row["largest_move_ratio"] = None if usual is None or row["largest_move"] is None else row["largest_move"] / usual
+
+
+def assert_equal(found: dict, wanted: dict, key) -> None:
+    assert {name: found[name] for name in COUNTS} == {name: wanted[name] for name in COUNTS}, key
+    for name in MEASURES:
+        got = None if found[name] is None or math.isnan(found[name]) else found[name]
+        assert (got is None) == (wanted[name] is None), (key, name, got, wanted[name])
+        assert got is None or got == wanted[name] or math.isclose(got, wanted[name], rel_tol=1e-9), (key, name)
+
+
+def future_oracle(stored: dict[date, Candles], reference: Candles | None, outages=()) -> dict[date, dict]:
+    rows = {}
+    for n in range(5):
+        day = FIRST + timedelta(days=n)
+        lives = range(500 if n == 0 else 0, 480 if n == 4 else 1440)
+        rows[day] = judged(day, lives, stored.get(day), reference, outages, n == 0)
+    in_proportion(list(rows.values()))
+    return rows
+
+
+# --- random days ------------------------------------------------------------------------------------------------
+
+WRONG = (math.nan, math.inf, -math.inf, 0.0, -3.0, 1e-200, 1e200, 1e308, 5e-324)
+
+
+def damaged(candles: Candles, random: np.random.Generator) -> Candles:
+    """The same with a few minutes missing and a few values wrong: absurd, or wrong by a little."""
+    n = len(candles.present)
+    columns = {name: getattr(candles, name).copy() for name in COLUMNS}
+    for _ in range(random.integers(0, 12)):
+        name, minute = random.choice(COLUMNS), random.integers(n)
+        factor = random.choice([0.5, 0.9, 0.99, 1.02, 1.07, 1.5])
+        columns[name][minute] = random.choice(WRONG) if random.random() < 0.4 else columns[name][minute] * factor
+    present = candles.present.copy()
+    for _ in range(random.integers(0, 4)):
+        begins = random.integers(n)
+        present[begins : begins + random.integers(1, 90)] = False
+    return candles.but(present=present, **columns)
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_random_days_are_seen_as_the_oracle_sees_them(warehouse, listed, seed):
+    random = np.random.default_rng(seed)
+    perpetual_id, future_id = listed
+    future = damaged(trading(LISTED, EXPIRES, seed=seed), random)
+    stored = {}
+    for n in range(5):
+        day = FIRST + timedelta(days=n)
+        begins, ends = max(LISTED, at(day)), min(EXPIRES, at(day, 1440))
+        if random.random() < 0.8:
+            stored[day] = future.cut(begins, ends)
+            warehouse.candles(future_id, stored[day])
+    # a perpetual that is there for a part of the time only, beginning in the middle of a day
+    from_, to = at(FIRST, int(random.integers(0, 3000))), at(FIRST, int(random.integers(3001, 6000)))
+    reference = damaged(trading(from_, to, seed=seed + 100), random)
+    warehouse.candles(perpetual_id, reference)
+    outages = [(at(FIRST, int(a)), at(FIRST, int(a + b))) for a, b in random.integers(1, 900, (3, 2))]
+
+    found = profile(warehouse, outages=outages)
+    wanted = future_oracle(stored, reference, outages)
+    assert sorted(found) == [("BTC-5MAR25", day) for day in wanted]
+    for day, row in wanted.items():
+        assert_equal(found["BTC-5MAR25", day], row, (seed, day))
+
+
+# --- each defect by itself --------------------------------------------------------------------------------------
+
+SECOND = FIRST + timedelta(days=1)  # its minutes begin at 1440 - 500 of the window
+
+
+def untraded(candles: Candles) -> int:
+    """A minute without a trade between two without one, on the second day."""
+    return next(i for i in range(1440 - 500 + 20, 9999) if not candles.volume[i - 1 : i + 2].any())
+
+
+def busy(candles: Candles) -> int:
+    """A minute with a trade that left high above low, on the second day."""
+    return next(i for i in range(1440 - 500 + 20, 9999) if candles.volume[i] and candles.high[i] > candles.low[i])
+
+
+def put(**values):
+    """Sets values in a traded minute, each a number or a function of the candles and the minute."""
+    return lambda c: c.setting(busy(c), **{n: v(c, busy(c)) if callable(v) else v for n, v in values.items()})
+
+
+def fill(**values):
+    """Sets values in a minute without a trade."""
+    return lambda c: c.setting(untraded(c), **{n: v(c, untraded(c)) if callable(v) else v for n, v in values.items()})
+
+
+DEFECTS = {
+    "missing": (lambda c: c.without(untraded(c)), {"minutes": -1, "missing_minutes": 1, "longest_gap_minutes": 1}),
+    "doubled": (lambda c: c.but(doubled=[c.start + 1500 * 60_000] * 2), {"doubled_minutes": 2}),
+    "misaligned": (lambda c: c.but(misaligned=[c.start + 1500 * 60_000 + 500]), {"misaligned_minutes": 1}),
+    "disordered": (lambda c: c.but(disordered=[c.start + 1500 * 60_000]), {"disordered_minutes": 1}),
+    "outside": (lambda c: c.but(outside=[c.start + 1500 * 60_000]), {"outside_minutes": 1}),
+    "NaN cost": (put(cost=math.nan), {"not_finite_minutes": 1, "cost_inconsistent_minutes": 1}),
+    "infinite high": (put(high=math.inf), {"not_finite_minutes": 1}),
+    "open at zero": (put(open=0.0, low=0.0), {"not_positive_minutes": 1}),
+    "high too low": (put(high=lambda c, i: c.low[i] - 1, low=lambda c, i: c.low[i] - 1), {"bounds_broken_minutes": 1}),
+    "low too high": (put(low=lambda c, i: c.high[i] + 0.5), {"bounds_broken_minutes": 1}),
+    "volume below zero": (put(volume=-1.0), {"negative_minutes": 1, "traded_minutes": -1, "reference_minutes": -1}),
+    "cost below zero": (put(cost=-1.0), {"negative_minutes": 1}),
+    "cost without volume": (fill(cost=1.0), {"cost_without_volume_minutes": 1}),
+    "volume without cost": (put(cost=0.0), {"cost_without_volume_minutes": 1}),
+    "cost too high": (put(cost=lambda c, i: c.volume[i] * c.high[i] * 1.011), {"cost_inconsistent_minutes": 1}),
+    "cost too low": (put(cost=lambda c, i: c.volume[i] * c.low[i] * 0.989), {"cost_inconsistent_minutes": 1}),
+    "cost a little high": (put(cost=lambda c, i: c.volume[i] * c.high[i] * 1.009), {}),
+    "cost without measure": (put(volume=1e-300, cost=1e300), {"cost_inconsistent_minutes": 1}),
+    "not flat": (fill(high=lambda c, i: c.high[i] + 1), {"untraded_not_flat_minutes": 1}),
+    "fill at another price": (
+        lambda c: c.setting(untraded(c), **dict.fromkeys(("open", "high", "low", "close"), c.close[untraded(c)] + 1)),
+        {"fill_off_previous_minutes": 2},
+    ),
+    "spike": (put(close=lambda c, i: c.close[i] * 1.06, high=lambda c, i: c.close[i] * 1.06), {"spike_minutes": 1}),
+    "jump that stays": (
+        lambda c: c.but(**{n: np.where(np.arange(len(c.close)) < 2000, 1, 1.06) * getattr(c, n)
+                           for n in ("open", "high", "low", "close", "cost")}),
+        None,
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", DEFECTS)
+def test_a_defect_shows_in_its_own_column(warehouse, listed, name):
+    damage, wanted = DEFECTS[name]
+    perpetual_id, future_id = listed
+    good = trading(LISTED, EXPIRES)
+    warehouse.candles(perpetual_id, trading(at(FIRST), TO, seed=5, level=50_100.0))
+    warehouse.candles(future_id, damage(good))
+    after = profile(warehouse)
+    warehouse.candles(future_id, good)
+    before = profile(warehouse)
+    clean = {"missing_minutes", "spike_minutes", "bounds_broken_minutes", "untraded_not_flat_minutes", "not_finite_minutes"}
+    assert all(not row[column] for row in before.values() for column in clean)
+    changed = {
+        (day, column): int(after[key][column]) - int(before[key][column])
+        for key in before for column in COUNTS if after[key][column] != before[key][column] for day in [key[1]]
+    }  # fmt: skip
+    if name == "fill at another price":  # the next minute's fill is off it in turn
+        wanted = wanted if good.volume[untraded(good) + 1] == 0 else {"fill_off_previous_minutes": 1}
+    if name in ("spike",):  # the traded minute's neighbours may be fills of it
+        changed.pop((SECOND, "fill_off_previous_minutes"), None)
+    if wanted is None:
+        day = FIRST + timedelta(days=(500 + 2000) // 1440)
+        assert after["BTC-5MAR25", day]["spike_minutes"] == 0 and after["BTC-5MAR25", day]["largest_move"] > 0.05
+    else:
+        assert {column: by for (day, column), by in changed.items()} == wanted
+        assert {day for day, _ in changed} <= {SECOND, FIRST + timedelta(days=1)}
+
+
+def test_one_spike_is_told_though_a_smaller_one_is_usual(warehouse):
+    """The usual move is taken from the instrument: 6 % is nothing for this one, 500 % is."""
+    instrument_id = warehouse.instrument("BTC-PERPETUAL", BORN)
+    close = np.full(1440, 100.0)
+    close[100:1400:2] = 106.0  # mean move about 2.7 %
+    close[701] = 100.0
+    close[1420] = 600.0
+    wild = trading(at(FIRST), at(FIRST, 1440)).but(
+        open=close, high=close, low=close, close=close, volume=np.ones(1440), cost=close
+    )
+    warehouse.candles(instrument_id, wild)
+    [row] = profile(warehouse, perpetual=True, ends=at(FIRST, 1440)).values()
+    assert row["spike_minutes"] == 1
+    assert row["largest_move"] == 5.0
+
+
+# --- days and lives ---------------------------------------------------------------------------------------------
+
+
+def test_days_without_a_row_are_named_and_outages_explain_them(warehouse, listed):
+    outages = [(at(FIRST, 1440 + 100), at(FIRST, 1440 + 160)), (at(FIRST, 1440 + 130), at(FIRST, 1440 + 190))]
+    rows = profile(warehouse, outages=outages)
+    lives = [940, 1440, 1440, 1440, 480]
+    assert [(r["expected_minutes"], r["minutes"], r["longest_gap_minutes"]) for r in rows.values()] == [(n, 0, n) for n in lives]
+    assert [r["explained_minutes"] for r in rows.values()] == [0, 90, 0, 0, 0], "overlapping outages explain a minute once"
+    assert [r["missing_minutes"] for r in rows.values()] == [940, 1350, 1440, 1440, 480]
+    assert {r["load_id"] for r in rows.values()} == {None}
+
+
+def test_an_outage_while_listing_explains_a_minute_once(warehouse, listed):
+    candles = trading(LISTED, at(FIRST, 1440)).without(slice(0, 30))
+    warehouse.candles(listed[1], candles)
+    rows = profile(warehouse, ends=at(FIRST, 1440), outages=[(LISTED, at(FIRST, 540))])
+    [row] = rows.values()
+    assert (row["explained_minutes"], row["missing_minutes"], row["longest_gap_minutes"]) == (30, 0, 30)
+
+
+def test_only_on_its_listing_day_may_an_instrument_begin_late(warehouse, listed):
+    warehouse.candles(listed[1], trading(LISTED, EXPIRES).without(slice(0, 7), slice(940, 945)))
+    rows = profile(warehouse)
+    assert [r["explained_minutes"] for r in rows.values()] == [7, 0, 0, 0, 0]
+    assert [r["missing_minutes"] for r in rows.values()] == [0, 5, 0, 0, 0]
+
+
+def test_a_window_that_ended_early_misses_the_rest_of_its_day(warehouse, listed):
+    warehouse.candles(listed[0], trading(at(FIRST), at(FIRST, 700)))
+    [row] = profile(warehouse, perpetual=True, ends=at(FIRST, 1440), outages=[(at(FIRST, 690), at(FIRST, 710))]).values()
+    assert (row["minutes"], row["missing_minutes"], row["explained_minutes"], row["longest_gap_minutes"]) == (700, 730, 10, 740)
+
+
+def test_the_interval_cuts_and_what_lived_outside_is_not_asked_for(warehouse, listed):
+    warehouse.instrument("BTC-28FEB25", at("2025-02-01"), at("2025-03-01"))
+    warehouse.instrument("BTC-28MAR25", TO, at("2025-03-28"))
+    warehouse.instrument("ETH-5MAR25", LISTED, EXPIRES, base="ETH")
+    assert {key[0] for key in profile(warehouse)} == {"BTC-5MAR25"}
+    rows = profile(warehouse, begins=at(FIRST, 1440 + 30), ends=at(FIRST, 2 * 1440 + 90))
+    assert [r["expected_minutes"] for r in rows.values()] == [1410, 90]
+    assert profile(warehouse, begins=at(FIRST), ends=at(FIRST)) == {}
+    assert profile(warehouse, begins=EXPIRES, ends=TO) == {}
+
+
+def test_the_newest_version_is_judged_published_or_not(warehouse, listed):
+    warehouse.candles(listed[1], trading(LISTED, EXPIRES, seed=1))
+    warehouse.publish(listed[1])
+    first = profile(warehouse)
+    warehouse.candles(listed[1], trading(LISTED, EXPIRES, seed=1).setting(1500, cost=-5.0))
+    second = profile(warehouse)
+    for (key, old), new in zip(first.items(), second.values(), strict=True):
+        changed = key[1] == SECOND
+        assert (new["load_id"] > old["load_id"], new["negative_minutes"]) == (changed, int(changed))
+        assert math.isnan(new["validation_id"]) == changed
+
+
+@pytest.mark.parametrize("zone", ["Asia/Kolkata", "America/New_York"])
+def test_days_are_utc_days_in_every_session(warehouse, listed, zone):
+    warehouse.candles(listed[1], trading(LISTED, EXPIRES).without(slice(940, 950)))
+    warehouse.candles(listed[0], trading(at(FIRST), TO, seed=5))
+    outages = [(datetime(2025, 3, 2, tzinfo=at(FIRST).tzinfo), at("2025-03-02", 5))]
+    wanted = profile(warehouse, outages=outages)
+    warehouse.connection.execute("SELECT set_config('timezone', %s, false)", (zone,))
+    assert repr(profile(warehouse, outages=outages)) == repr(wanted)
