@@ -34,6 +34,9 @@ def main(arguments: list[str]) -> int:
         command.add_argument("--from", dest="first_day", metavar="YYYY-MM-DD", default=os.environ.get("FROM") or None)
     commands.add_parser("down", help="stop everything of both")
     commands.add_parser("status", help="what runs, and where")
+    command = commands.add_parser("airflow", help="Airflow's own command line, in a stack's environment")
+    command.add_argument("--mode", choices=["demo", "live"], default=os.environ.get("WAREHOUSE_MODE") or None)
+    command.add_argument("words", nargs=argparse.REMAINDER, metavar="...")
     for name, what in (
         ("secrets", "make the secrets of a stack"),
         ("prepare", "make roles, databases and tables on a running Postgres"),
@@ -54,6 +57,8 @@ def main(arguments: list[str]) -> int:
             return down()
         if asked.command == "status":
             return status()
+        if asked.command == "airflow":
+            return airflow(asked.mode, asked.words)
         if asked.command == "secrets":
             return make_secrets(stack_of(asked.mode))
         if asked.command == "prepare":
@@ -236,6 +241,18 @@ def healthy(stack: Stack, name: str) -> int:
             return int(caller.connect_ex(("127.0.0.1", stack.simulator_port)) != 0)
     missing = AirflowApi(stack, load(stack.home)).unhealthy()
     return int(name in missing or "api-server" in missing)
+
+
+def airflow(mode: str | None, words: list[str]) -> int:
+    """Replaces this process by Airflow's command line. Without a mode: that of the only stack that has any state."""
+    there = [stack for stack in map(stack_of, [mode] if mode else MODES.values()) if (stack.home / "secrets.json").exists()]
+    if len(there) != 1:
+        raise StackError(
+            "Name the stack: --mode demo or --mode live" if there else "There is no stack yet: make demo, or make up"
+        )
+    [stack] = there
+    environ = environment(stack, load(stack.home), history_from(stack, None, today()))
+    os.execve(sys.executable, [sys.executable, "-m", "airflow", *words], environ)
 
 
 def become(stack: Stack, name: str) -> None:

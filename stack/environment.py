@@ -52,6 +52,7 @@ def connections(stack: Stack, credentials: Credentials) -> dict[str, str]:
         "login": "market_loader",
         "password": credentials.market_loader,
         "port": 5432,
+        "extra": {"connect_timeout": 10},
     }
     return {
         "AIRFLOW_CONN_DERIBIT": json.dumps({"conn_type": "http", "host": live}),
@@ -122,7 +123,12 @@ def _airflow(stack: Stack, credentials: Credentials) -> dict[str, str]:
         "api_auth": {"jwt_secret": credentials.jwt_secret},
         "workers": {"execution_api_timeout": 30},
         "scheduler": {"catchup_by_default": False, "scheduler_idle_sleep_time": 0.5, "enable_health_check": False},
-        "dag_processor": {"refresh_interval": 20, "min_file_process_interval": 60},
+        # callbacks of several runs of a file share a process and its time
+        "dag_processor": {
+            "refresh_interval": 20,
+            "min_file_process_interval": 60,
+            "dag_file_processor_timeout": 180,
+        },
         "logging": {
             "base_log_folder": stack.logs / "tasks",
             "dag_processor_child_process_log_directory": stack.logs / "dags",

@@ -118,7 +118,6 @@ def test_every_minute_is_what_arithmetic_says(warehouse, pair):
     assert due(warehouse) == 0
     wanted = oracle(future, perpetual, NEAR, charted | {60 * k: price for k, price in hours.items()})
     assert_close(warehouse.rows(f"SELECT {VIEW} FROM basis_spread WHERE instrument = 'BTC-3MAR25' ORDER BY ts"), wanted)
-    assert {row[6] for row in wanted.values()} == {"contango", None} or True
     traded = warehouse.rows("SELECT ts, traded FROM basis_spread ORDER BY ts")
     volumes = [v > 0 if there else None for v, there in zip(future.volume, future.present, strict=True)]
     assert [t for _, t in traded] == volumes

@@ -90,19 +90,22 @@ $$;
 -- futures around the tenor; NULL (never extrapolated) where the tenor lies outside them. Only futures measured
 -- against the same perpetual are joined by a line.
 CREATE VIEW basis_constant_maturity AS
-    SELECT s.coin, s.ts, tenor.days AS tenor_days,
-           near.annualised + (far.annualised - near.annualised)
-               * CASE WHEN far.days_to_expiry = near.days_to_expiry THEN 0
-                      ELSE (tenor.days - near.days_to_expiry) / (far.days_to_expiry - near.days_to_expiry) END AS annualised,
-           near.instrument AS near_instrument, far.instrument AS far_instrument,
-           near.traded AND far.traded AS traded, s.day, s.perpetual
-    FROM (SELECT coin, perpetual, day, ts, array_agg(term_structure ORDER BY days_to_expiry) AS curve
-          FROM term_structure WHERE annualised IS NOT NULL GROUP BY coin, perpetual, day, ts) AS s
-    CROSS JOIN (VALUES (30), (90), (180)) AS tenor(days)
-    LEFT JOIN LATERAL (SELECT p.* FROM unnest(s.curve) AS p WHERE p.days_to_expiry <= tenor.days
-                       ORDER BY p.days_to_expiry DESC LIMIT 1) AS near ON true
-    LEFT JOIN LATERAL (SELECT p.* FROM unnest(s.curve) AS p WHERE p.days_to_expiry >= tenor.days
-                       ORDER BY p.days_to_expiry LIMIT 1) AS far ON true;
+    SELECT p.coin, p.ts, tenor.days AS tenor_days,
+           CASE WHEN p.days = tenor.days THEN p.annualised
+                WHEN p.days < tenor.days
+                THEN p.annualised + (p.next_annualised - p.annualised) * (tenor.days - p.days) / (p.next_days - p.days) END AS annualised,
+           CASE WHEN p.days <= tenor.days THEN p.instrument END AS near_instrument,
+           CASE WHEN p.days >= tenor.days THEN p.instrument ELSE p.next_instrument END AS far_instrument,
+           CASE WHEN p.days = tenor.days THEN p.traded WHEN p.days < tenor.days THEN p.traded AND p.next_traded END AS traded,
+           p.day, p.perpetual
+    -- each point of a curve begins the line to the next one; the first one also ends what lies before it
+    FROM (SELECT coin, perpetual, day, ts, days_to_expiry AS days, annualised, instrument, traded, row_number() OVER w = 1 AS is_first,
+                 lead(days_to_expiry) OVER w AS next_days, lead(annualised) OVER w AS next_annualised,
+                 lead(instrument) OVER w AS next_instrument, lead(traded) OVER w AS next_traded
+          FROM term_structure WHERE annualised IS NOT NULL
+          WINDOW w AS (PARTITION BY coin, perpetual, day, ts ORDER BY days_to_expiry)) AS p
+    JOIN (VALUES (30), (90), (180)) AS tenor(days)
+      ON p.days <= tenor.days AND coalesce(p.next_days > tenor.days, true) OR p.is_first AND p.days > tenor.days;
 
 CREATE FUNCTION constant_maturity(coin text, "from" timestamptz, "to" timestamptz) RETURNS SETOF basis_constant_maturity
 LANGUAGE sql STABLE PARALLEL SAFE AS $$

@@ -1,0 +1,164 @@
+"""The catalogue: nothing is forgotten, nothing is written twice, lives are clipped."""
+
+from __future__ import annotations
+
+import threading
+from datetime import timedelta
+
+import psycopg
+import pytest
+
+from deribit.warehouse.catalogue import candle_lives, funding_lives, read_at, record_reading, store_instruments
+from deribit.warehouse.funding import record_start
+from deribit.warehouse.loads import OriginMismatch, claim_origin
+from deribit.warehouse.profiles import instrument_profile
+from tests.warehouse.days import FIRST, HOST, Warehouse, at
+
+LISTED, EXPIRES = at(FIRST, 500), at("2025-03-28", 480)
+
+
+def row(name: str, listed=LISTED, expires=EXPIRES, *, kind="future", period="week", tick=0.5, state="open", active=True, base="BTC"):
+    return (
+        name, 7, kind, base, "USD", base, period, "reversed", f"{base.lower()}_usd", tick, 10.0, listed, expires,
+        None, None, state, active, HOST,
+    )  # fmt: skip
+
+
+def read(warehouse: Warehouse, *rows: tuple) -> tuple[int, int]:
+    with warehouse.connection.transaction():
+        return store_instruments(warehouse.connection, rows)
+
+
+def test_reading_twice_changes_nothing_and_draws_no_number(warehouse):
+    catalogue = [row(f"BTC-{n}") for n in range(50)] + [row("BTC-PERPETUAL", expires="infinity", period="perpetual")]
+    assert read(warehouse, *catalogue) == (51, 0)
+    written = "SELECT xmin, ctid, instrument_id, instrument FROM store.instrument ORDER BY instrument_id"
+    before = warehouse.rows(written)
+    for _ in range(3):
+        assert read(warehouse, *catalogue) == (0, 0)
+    assert warehouse.rows(written) == before
+    assert read(warehouse, *catalogue, row("BTC-NEW")) == (1, 0)
+    assert warehouse.value("SELECT instrument_id FROM store.instrument WHERE instrument = 'BTC-NEW'") == 52
+    assert warehouse.value("SELECT expires_at = 'infinity' FROM store.instrument WHERE instrument = 'BTC-PERPETUAL'")
+
+
+def test_what_is_no_longer_listed_stays_and_what_changed_follows(warehouse):
+    read(warehouse, row("BTC-A"), row("BTC-B"))
+    assert read(warehouse, row("BTC-B", state="closed", active=False, tick=2.5)) == (0, 1)
+    assert warehouse.rows("SELECT instrument, state, is_active, tick_size, changed_at > first_seen_at FROM store.instrument ORDER BY 1") == [
+        ("BTC-A", "open", True, 0.5, False),
+        ("BTC-B", "closed", False, 2.5, True),
+    ]
+    assert read(warehouse) == (0, 0)
+    assert warehouse.value("SELECT count(*) FROM store.instrument") == 2
+
+
+def test_an_instrument_told_twice_in_a_reading_is_one(warehouse):
+    assert read(warehouse, row("BTC-A"), row("BTC-A", state="closed")) == (1, 0)
+
+
+def test_two_readings_at_once_add_each_instrument_once(warehouse, market):
+    added, failures = [], []
+
+    def read_all(order: int) -> None:
+        try:
+            with psycopg.connect(market.dsn(), autocommit=True) as connection:
+                rows = [row(f"BTC-{n}", tick=0.5 + order) for n in range(200)][::order]
+                with connection.transaction():
+                    added.append(store_instruments(connection, rows)[0])
+        except Exception as error:
+            failures.append(error)
+
+    threads = [threading.Thread(target=read_all, args=(order,)) for order in (1, -1, 1, -1)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(60)
+    assert (failures, sum(added)) == ([], 200)
+
+
+def test_lives_are_clipped_to_listing_expiry_and_interval(warehouse):
+    read(
+        warehouse,
+        row("BTC-LONG", at("2025-01-01"), at("2025-12-26", 480)),
+        row("BTC-LISTED", at(FIRST, 500) + timedelta(seconds=42), EXPIRES),
+        row("BTC-ENDS", at("2025-02-01"), at(FIRST, 480)),
+        row("BTC-PERPETUAL", at("2018-08-14"), "infinity", period="perpetual"),
+        row("ETH-OTHER", base="ETH"),
+        row("BTC-OPTION", kind="option"),
+        row("BTC-BEFORE", at("2025-02-01"), at(FIRST)),
+        row("BTC-AFTER", at(FIRST, 1440), EXPIRES),
+    )
+    begins, ends = at(FIRST), at(FIRST, 1440)
+    lives = candle_lives(warehouse.connection, perpetual=False, currencies=["BTC"], begins=begins, ends=ends)
+    assert [(life.instrument, life.begins, life.ends) for life in lives] == [
+        ("BTC-ENDS", begins, at(FIRST, 480)),
+        ("BTC-LISTED", at(FIRST, 500), ends),
+        ("BTC-LONG", begins, ends),
+    ]
+    [life] = candle_lives(warehouse.connection, perpetual=True, currencies=["BTC", "ETH"], begins=begins, ends=ends)
+    assert (life.instrument, life.begins, life.ends) == ("BTC-PERPETUAL", begins, ends)
+
+
+def test_funding_lives_begin_an_hour_before_the_first_hour_ends(warehouse):
+    perpetual = warehouse.instrument("BTC-PERPETUAL", at(FIRST))
+    assert funding_lives(warehouse.connection, currencies=["BTC"], begins=at(FIRST), ends=at(FIRST, 1440)) == []
+    record_start(warehouse.connection, perpetual, at(FIRST, 600))
+    for begins, ends, clipped in [(0, 1440, 540), (560, 1440, 560), (0, 600, 540)]:
+        [life] = funding_lives(warehouse.connection, currencies=["BTC"], begins=at(FIRST, begins), ends=at(FIRST, ends))
+        assert (life.begins, life.ends) == (at(FIRST, clipped), at(FIRST, ends))
+    assert funding_lives(warehouse.connection, currencies=["BTC"], begins=at(FIRST), ends=at(FIRST, 599)) == []
+
+
+def test_a_reading_is_remembered_by_currency(warehouse):
+    assert read_at(warehouse.connection, ["BTC", "ETH"]) == {}
+    record_reading(warehouse.connection, "BTC", "option", 9, "r1")
+    assert read_at(warehouse.connection, ["BTC", "ETH"]) == {}, "options say nothing of futures"
+    record_reading(warehouse.connection, "BTC", "future", 5, "r1")
+    first = read_at(warehouse.connection, ["BTC", "ETH"])
+    record_reading(warehouse.connection, "BTC", "future", 6, "r2")
+    assert list(first) == ["BTC"] and read_at(warehouse.connection, ["BTC"])["BTC"] > first["BTC"]
+    assert warehouse.rows("SELECT kind, instruments, run_id FROM store.catalogue_reading ORDER BY 1") == [("future", 6, "r2"), ("option", 9, "r1")]
+
+
+def test_the_profile_knows_a_name_that_says_another_day(warehouse):
+    read(
+        warehouse,
+        row("BTC-28MAR25"), row("BTC-2APR25", expires=at("2025-04-02", 480)), row("BTC-02APR25", expires=at("2025-04-02", 480)),
+        row("BTC-27MAR25"), row("BTC_USDC-28MAR25"), row("BTC-28MAR25-90000-C", kind="option"),
+        row("BTC-PERPETUAL", expires="infinity", period="perpetual"), row("BTC-FOREVER", expires="infinity", period="perpetual"),
+    )  # fmt: skip
+    warehouse.connection.execute("SET timezone = 'Pacific/Auckland'")
+    rows = instrument_profile(warehouse.connection).set_index("instrument")
+    assert {name for name, good in rows["name_expiry_matches"].items() if not good} == {"BTC-02APR25", "BTC-27MAR25", "BTC-FOREVER"}
+    assert rows.loc["BTC-28MAR25", "life_minutes"] == (EXPIRES - LISTED).total_seconds() / 60
+    assert rows.loc["BTC-PERPETUAL", "is_perpetual"] and rows.loc["BTC-PERPETUAL", "expires_at"].year in (2999, 3000)
+
+
+def test_a_database_belongs_to_one_exchange(warehouse):
+    connection = warehouse.connection
+    for _ in range(2):
+        claim_origin(connection, "https://live", "https://history")
+    for hosts in [("https://simulated", "https://history"), ("https://live", "https://simulated")]:
+        with pytest.raises(OriginMismatch, match="https://live"):
+            claim_origin(connection, *hosts)
+
+
+def test_the_first_claims_at_once_all_learn_who_has_it(warehouse, market):
+    with psycopg.connect(market.dsn()) as first, psycopg.connect(market.dsn()) as second:
+        claim_origin(first, "https://live", "https://history")
+        answers: list[BaseException | None] = []
+
+        def claim() -> None:
+            try:
+                answers.append(claim_origin(second, "https://live", "https://history"))
+            except Exception as error:
+                answers.append(error)
+
+        waiting = threading.Thread(target=claim)
+        waiting.start()
+        while not warehouse.value("SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()"):
+            assert waiting.is_alive()
+        first.commit()
+        waiting.join(30)
+        assert answers == [None]

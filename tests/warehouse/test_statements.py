@@ -1,0 +1,54 @@
+"""The statements as files: each says what it is, each is used, and none hides in the code."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+from deribit.warehouse.sql import FOLDER
+
+ROOT = Path(__file__).resolve().parents[2]
+FILES = sorted(FOLDER.rglob("*.sql"))
+STATEMENTS = [file for file in FILES if file.parent.name != "ddl"]
+
+
+def name(file: Path) -> str:
+    return file.relative_to(FOLDER).with_suffix("").as_posix()
+
+
+def header(file: Path) -> str:
+    lines = file.read_text().splitlines()
+    end = next((n for n, line in enumerate(lines) if not line.startswith("--")), len(lines))
+    return " ".join(line.removeprefix("--").strip() for line in lines[:end])
+
+
+@pytest.mark.parametrize("file", FILES, ids=name)
+def test_a_file_says_what_it_is(file):
+    assert len(header(file)) > 20
+    if file in STATEMENTS:
+        assert re.search(r"Grain: \w+", header(file)), "its header says its grain"
+        assert re.search(r"Reads only|[Mm]ay run twice|not run twice", header(file)), "its header says why it may run twice"
+        assert file.read_text().count(";") == 0 or ";" not in re.sub(r"--.*", "", file.read_text()), "one statement a file"
+
+
+def test_every_statement_is_used():
+    code = "".join(f.read_text() for folder in ("plugins", "stack") for f in (ROOT / folder).rglob("*.py"))
+    assert [name(file) for file in STATEMENTS if f'"{name(file)}"' not in code] == []
+
+
+def test_no_statement_hides_in_the_code():
+    verbs = r"(?:SELECT|INSERT INTO|UPDATE|DELETE FROM|CREATE|ALTER|DROP|COPY|MERGE|TRUNCATE|WITH|SET|GRANT) "
+    found = [
+        f"{file.relative_to(ROOT)}: {line.strip()}"
+        for folder in ("plugins", "dags") for file in (ROOT / folder).rglob("*.py")
+        for line in file.read_text().splitlines() if re.search(rf"""["']\s*{verbs}""", line)
+    ]  # fmt: skip
+    assert found == []
+
+
+@pytest.mark.parametrize("file", [f for f in FILES if f.parent.name == "ddl"], ids=name)
+def test_migrations_are_numbered(file):
+    assert re.fullmatch(r"\d{4}_[a-z_]+", file.stem)
+    assert len(list(file.parent.glob(f"{file.stem[:4]}_*"))) == 1

@@ -1,0 +1,118 @@
+"""What gates found: kept, closed by the next look, listed while it holds, told once."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import psycopg
+import pytest
+
+from deribit.warehouse import validations
+from deribit.warehouse.report import due, newest_validation, summary, validation_results
+from tests.warehouse.days import FIRST, Warehouse, at, trading
+
+NEXT = FIRST + timedelta(days=1)
+A, B = ("BTC-PERPETUAL", FIRST), ("ETH-PERPETUAL", NEXT)
+
+
+def finding(key, rule="prices-positive", severity="critical", ts=None, observed="3", waived=None) -> tuple:
+    return (*key, ts, rule, severity, observed, waived)
+
+
+def find(warehouse: Warehouse, dataset="perpetuals_ohlcv", *, seen=(A, B), findings=(), **validation) -> int:
+    validation_id = warehouse.validation(dataset, **validation)
+    with warehouse.connection.transaction():
+        validations.record_findings(warehouse.connection, validation_id, dataset, seen=seen, findings=findings)
+    return validation_id
+
+
+def held(warehouse: Warehouse) -> list[tuple]:
+    return warehouse.rows("SELECT dataset, instrument, day, rule, validation_id FROM quarantined ORDER BY 1, 2, 3, 4")
+
+
+def test_the_next_look_at_a_key_closes_what_the_last_one_found(warehouse):
+    first = find(warehouse, findings=[finding(A), finding(A, "minutes-complete"), finding(B)])
+    other = find(warehouse, "futures_ohlcv", findings=[finding(A)])
+    assert held(warehouse) == [
+        ("futures_ohlcv", *A, "prices-positive", other),
+        ("perpetuals_ohlcv", *A, "minutes-complete", first),
+        ("perpetuals_ohlcv", *A, "prices-positive", first),
+        ("perpetuals_ohlcv", *B, "prices-positive", first),
+    ]
+    second = find(warehouse, seen=[A], findings=[finding(A, "minutes-complete")])
+    assert held(warehouse) == [
+        ("futures_ohlcv", *A, "prices-positive", other),
+        ("perpetuals_ohlcv", *A, "minutes-complete", second),
+        ("perpetuals_ohlcv", *B, "prices-positive", first),
+    ]
+    find(warehouse)
+    assert held(warehouse) == [("futures_ohlcv", *A, "prices-positive", other)]
+    kept = warehouse.rows("SELECT rule, closed_by, is_open FROM quality_findings WHERE validation_id = %s AND instrument = %s", first, A[0])
+    assert sorted(kept) == [("minutes-complete", second, False), ("prices-positive", second, False)], "nothing is forgotten"
+
+
+def test_warnings_and_waivers_are_kept_but_hold_nothing_back(warehouse):
+    find(warehouse, findings=[finding(A, severity="warning"), finding(B, waived="an outage, see the notice")])
+    assert held(warehouse) == []
+    rows = warehouse.rows("SELECT instrument, severity, waived_reason, is_open FROM quality_findings ORDER BY 1")
+    assert rows == [(A[0], "warning", None, True), (B[0], "critical", "an outage, see the notice", True)]
+
+
+def test_a_finding_may_be_about_an_hour_and_say_anything(warehouse):
+    find(warehouse, findings=[finding(A, ts=at(FIRST, 60), observed="tab\there, line\nthere, \\N and 'quotes'")])
+    assert warehouse.rows("SELECT ts, observed FROM quarantined") == [(at(FIRST, 60), "tab\there, line\nthere, \\N and 'quotes'")]
+
+
+def test_a_verdict_is_one_of_four(warehouse):
+    with pytest.raises(psycopg.errors.CheckViolation):
+        warehouse.validation(verdict="fine")
+
+
+def test_a_runs_report_names_all_its_windows_and_only_their_newest_look(warehouse):
+    later = {"begins": at(NEXT), "ends": at(NEXT, 1440)}
+    find(warehouse, run_id="r", findings=[finding(A, "rule-of-the-first-try")])
+    find(warehouse, run_id="r", findings=[finding(A), finding(A, "odd", "warning"), finding(B, waived="known")])
+    find(warehouse, run_id="r", findings=[finding(B)], verdict="blocked", blocked_because=["too many", "keys twice"], **later)
+    find(warehouse, run_id="another", findings=[finding(A, "not of this run")])
+    for label in ("first words", "last words"):
+        validations.record_run_failure(
+            warehouse.connection, dag_id="dag", run_id="r", task_id="load", map_index=3, label=label, error="refused"
+        )
+    report = validations.run_report_rows(warehouse.connection, "dag", "r")
+    assert report["failures"] == [{"task_id": "load", "map_index": 3, "label": "last words", "error": "refused"}]
+    assert report["blocked"] == ["too many", "keys twice"]
+    assert [(f["instrument"], f["day"], f["rule"]) for f in report["quarantined"]] == [(*A, "prices-positive"), (*B, "prices-positive")]
+    assert report["warnings"] == [f"{A[0]} {A[1]}: odd (3)"]
+
+
+def test_a_run_that_left_nothing_has_an_empty_report(warehouse):
+    find(warehouse, run_id="clean")
+    nothing = {"failures": [], "blocked": [], "quarantined": [], "warnings": []}
+    assert validations.run_report_rows(warehouse.connection, "dag", "clean") == nothing
+    assert validations.run_report_rows(warehouse.connection, "dag", "never ran") == nothing
+
+
+def test_results_come_back_as_they_were_given_newest_kept(warehouse):
+    assert newest_validation(warehouse.connection) == 0
+    for dataset in ("a", "b"):
+        for n in range(4):
+            last = warehouse.validation(dataset, result={"n": n, "of": dataset})
+    assert newest_validation(warehouse.connection) == last
+    kept = list(validation_results(warehouse.connection, 2))
+    assert kept == [{"n": n, "of": dataset} for dataset in ("a", "b") for n in (2, 3)]
+
+
+def test_the_summary_counts_what_is_published(warehouse, market):
+    reader = market.dsn("market_reader")
+    assert summary(reader) == [] or all(not row["rows"] for row in summary(reader))
+    perpetual = warehouse.instrument("BTC-PERPETUAL", at(FIRST))
+    warehouse.candles(perpetual, trading(at(FIRST), at(FIRST, 2880)))
+    warehouse.publish(perpetual)
+    warehouse.candles(perpetual, trading(at(FIRST, 2880), at(FIRST, 4320)))  # loaded, not published
+    for minutes, missing, verdict in ((999, 999, "blocked"), (4320, 1440, "quarantined")):
+        warehouse.validation("perpetuals_ohlcv", expected=minutes, missing=missing, verdict=verdict)
+    [row] = [row for row in summary(reader) if row["dataset"] == "perpetuals_ohlcv"]
+    assert (row["instruments"], row["rows"], row["missing_minutes"], row["validation"]) == (1, 2880, 1440, "1 quarantined")
+    assert abs(float(row["coverage_percent"]) - 200 / 3) < 1e-6
+    assert 1 < row["bytes_a_row"] < 200
+    assert due(reader) == {}
