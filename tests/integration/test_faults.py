@@ -54,14 +54,16 @@ def test_what_passes_is_healed_without_a_trace_in_the_data(pipeline, market, sim
     assert market.rows("SELECT * FROM quarantined") == []
 
 
-def test_what_does_not_pass_fails_the_run_and_holds_back_nothing_else(pipeline, market, simulated_exchange, caplog):
+def test_what_does_not_pass_fails_the_run_and_holds_back_nothing_else(pipeline, market, simulated_exchange):
     assert pipeline.run("instruments", AFTER) == "success"
     lived = [name for [name] in market.rows(
         "SELECT instrument FROM store.instrument WHERE kind = 'future' AND settlement_period <> 'perpetual' "
         "AND listed_at < '2018-11-01' AND expires_at > '2018-10-01' ORDER BY expires_at - listed_at"
     )]  # fmt: skip
     gone = lived[0]  # the shortest life, so that what is missing stays under the tolerated share
-    simulated_exchange.faults({"kind": "error_code", "code": -32602, "reason": "instrument not found", "instrument": gone, "times": 999})
+    simulated_exchange.faults(
+        {"kind": "error_code", "code": -32602, "reason": "instrument not found", "instrument": gone, "times": 999}
+    )
     assert pipeline.run("futures_ohlcv", AFTER) == "failed"
 
     [(task, error)] = market.rows("SELECT task_id, error FROM store.run_failure")

@@ -74,7 +74,9 @@ class Candles:
         return np.stack([getattr(self, name) for name in COLUMNS])
 
 
-def trading(begins: datetime, ends: datetime, *, seed: int = 0, level: float = 50_000.0, traded: float = 0.5) -> Candles:
+def trading(
+    begins: datetime, ends: datetime, *, seed: int = 0, level: float = 50_000.0, traded: float = 0.5
+) -> Candles:
     """Faultless candles: a walk on a tick of 0.5, about a share ``traded`` of the minutes with trades."""
     n = (ms(ends) - ms(begins)) // MINUTE
     random = np.random.default_rng(seed)
@@ -179,4 +181,17 @@ def bits(values) -> list:
     return [None if value is None else b"NaN" if value != value else np.float64(value).tobytes() for value in values]
 
 
-__all__ = ["COLUMNS", "DAY", "FIRST", "HOST", "MINUTE", "Candles", "Warehouse", "at", "bits", "minutes", "ms", "trading"]
+__all__ = [
+    "COLUMNS",
+    "DAY",
+    "FIRST",
+    "HOST",
+    "MINUTE",
+    "Candles",
+    "Warehouse",
+    "at",
+    "bits",
+    "minutes",
+    "ms",
+    "trading",
+]

@@ -54,7 +54,9 @@ def index(warehouse: Warehouse, perpetual_id: int, minutes: dict[int, float], ho
     """Publishes an index of the charted minutes (by their end) and the hours (1..72) given."""
     points = np.array([ms(at(FIRST, minute)) for minute in minutes])
     with warehouse.connection.transaction():
-        store_chart(warehouse.connection, points, np.array(list(minutes.values())), Provenance("i", "btc_usd", HOST, "r"))
+        store_chart(
+            warehouse.connection, points, np.array(list(minutes.values())), Provenance("i", "btc_usd", HOST, "r")
+        )
     columns = np.zeros((4, len(hours)))
     columns[2] = list(hours.values())
     warehouse.funding(perpetual_id, [at(FIRST, 60 * k) for k in hours], columns)
@@ -121,7 +123,9 @@ def test_every_minute_is_what_arithmetic_says(warehouse, pair):
     traded = warehouse.rows("SELECT ts, traded FROM basis_spread ORDER BY ts")
     volumes = [v > 0 if there else None for v, there in zip(future.volume, future.present, strict=True)]
     assert [t for _, t in traded] == volumes
-    assert warehouse.rows("SELECT DISTINCT coin, perpetual, expires_at FROM basis_spread") == [("BTC", "BTC-PERPETUAL", NEAR)]
+    assert warehouse.rows("SELECT DISTINCT coin, perpetual, expires_at FROM basis_spread") == [
+        ("BTC", "BTC-PERPETUAL", NEAR)
+    ]
 
 
 def test_signs_have_names(warehouse):
@@ -131,7 +135,7 @@ def test_signs_have_names(warehouse):
     add(warehouse, "BTC-28MAR25", at(FIRST), at("2025-03-28", 480), moved)
     compute(warehouse)
     publish(warehouse)
-    names = [name for name, in warehouse.rows("SELECT structure FROM basis_spread ORDER BY ts")]
+    names = [name for (name,) in warehouse.rows("SELECT structure FROM basis_spread ORDER BY ts")]
     assert names == ["contango", "flat", "backwardation"] * 480
 
 
@@ -165,7 +169,9 @@ def test_a_waived_perpetual_price_stops_nobody(warehouse, wrong):
     [row] = compute(warehouse)
     assert (row["not_finite_minutes"], row["basis_minutes"], row["missing_basis_minutes"]) == (1, 1440, 0)
     publish(warehouse)
-    assert warehouse.value("SELECT count(basis_fraction) FROM basis_spread WHERE basis_fraction BETWEEN -1 AND 1") == 1439
+    assert (
+        warehouse.value("SELECT count(basis_fraction) FROM basis_spread WHERE basis_fraction BETWEEN -1 AND 1") == 1439
+    )
 
 
 def test_a_republished_input_hides_the_pair_until_it_is_computed_again(warehouse, pair):
@@ -176,9 +182,14 @@ def test_a_republished_input_hides_the_pair_until_it_is_computed_again(warehouse
         changed = candles.but(close=candles.close + 1, high=candles.high + 1).cut(at(FIRST, 1440), at(FIRST, 2880))
         warehouse.candles(instrument_id, changed)
         assert due(warehouse) == 0
-        assert warehouse.value("SELECT count(DISTINCT day) FROM basis_spread") == 3, "what nobody judged changes nothing"
+        assert warehouse.value("SELECT count(DISTINCT day) FROM basis_spread") == 3, (
+            "what nobody judged changes nothing"
+        )
         warehouse.publish(instrument_id)
-        assert warehouse.rows("SELECT DISTINCT day FROM basis_spread ORDER BY day") == [(FIRST,), (FIRST + timedelta(days=2),)]
+        assert warehouse.rows("SELECT DISTINCT day FROM basis_spread ORDER BY day") == [
+            (FIRST,),
+            (FIRST + timedelta(days=2),),
+        ]
         assert due(warehouse) == 1
         compute(warehouse)
         assert publish(warehouse) == 1
@@ -217,8 +228,22 @@ def test_a_future_is_paired_with_the_perpetual_of_its_coin_and_settlement(wareho
     levels = {"BTC-PERPETUAL": 50_000.0, "BTC_USDC-PERPETUAL": 51_000.0, "ETH-PERPETUAL": 2_000.0}
     kinds = {"BTC": {}, "BTC_USDC": {"quote": "USDC", "settlement": "USDC"}, "ETH": {"base": "ETH"}}
     for n, (prefix, kind) in enumerate(kinds.items()):
-        add(warehouse, f"{prefix}-PERPETUAL", at(FIRST), None, trading(*day, seed=n, level=levels[f"{prefix}-PERPETUAL"]), **kind)
-        add(warehouse, f"{prefix}-28MAR25", at(FIRST), at("2025-03-28", 480), trading(*day, seed=n, level=3_000.0), **kind)
+        add(
+            warehouse,
+            f"{prefix}-PERPETUAL",
+            at(FIRST),
+            None,
+            trading(*day, seed=n, level=levels[f"{prefix}-PERPETUAL"]),
+            **kind,
+        )
+        add(
+            warehouse,
+            f"{prefix}-28MAR25",
+            at(FIRST),
+            at("2025-03-28", 480),
+            trading(*day, seed=n, level=3_000.0),
+            **kind,
+        )
     compute(warehouse)
     publish(warehouse)
     assert sorted(warehouse.rows("SELECT DISTINCT instrument, perpetual, coin FROM basis_spread")) == [
@@ -258,7 +283,9 @@ def test_the_term_structure_at_an_instant_is_the_views_minute(warehouse, curve, 
     for minute, seconds in [(0, 0), (0, 59.9), (100, 30), (719, 0), (1439, 59.999999)]:
         moment = at(FIRST, minute) + timedelta(seconds=seconds)
         found = warehouse.rows("SELECT * FROM term_structure_at('BTC', %s)", moment)
-        viewed = warehouse.rows("SELECT * FROM term_structure WHERE coin = 'BTC' AND ts = %s ORDER BY expires_at", at(FIRST, minute))
+        viewed = warehouse.rows(
+            "SELECT * FROM term_structure WHERE coin = 'BTC' AND ts = %s ORDER BY expires_at", at(FIRST, minute)
+        )
         assert found == viewed
         assert [row[2] for row in found] == sorted(TERMS, key=TERMS.get)
     for minute in (-1, 1440):
@@ -274,7 +301,9 @@ def test_the_basis_of_a_range_is_the_views(warehouse, pair):
     for zone in ("UTC", "Asia/Kolkata"):
         in_zone(warehouse, zone)
         for begins, ends in [(0, 201), (1439, 1441), (3300, 9999), (700, 700)]:
-            found = warehouse.rows(f"SELECT {VIEW} FROM basis('BTC-3MAR25', %s, %s)", at(FIRST, begins), at(FIRST, ends))
+            found = warehouse.rows(
+                f"SELECT {VIEW} FROM basis('BTC-3MAR25', %s, %s)", at(FIRST, begins), at(FIRST, ends)
+            )
             assert_close(found, {ts: v for ts, v in wanted.items() if at(FIRST, begins) <= ts < at(FIRST, ends)})
         everything = warehouse.rows(f"SELECT {VIEW} FROM basis('BTC-3MAR25', '-infinity', 'infinity')")
         assert_close(everything, wanted)
@@ -318,7 +347,9 @@ def test_a_tenor_at_an_expiry_is_that_future_and_outside_of_all_is_nothing(wareh
     add(warehouse, "BTC-A", at(FIRST), at(FIRST + timedelta(days=30), 1), trading(*day, seed=2, level=50_500.0))
     compute(warehouse)
     publish(warehouse)
-    rows = warehouse.rows("SELECT tenor_days, annualised, near_instrument, far_instrument FROM constant_maturity('BTC', %s, %s)", *day)
+    rows = warehouse.rows(
+        "SELECT tenor_days, annualised, near_instrument, far_instrument FROM constant_maturity('BTC', %s, %s)", *day
+    )
     exact = warehouse.value("SELECT annualised FROM basis_spread WHERE ts = %s", at(FIRST))
     assert rows[0] == (30, exact, "BTC-A", "BTC-A")
     assert rows[1:3] == [(90, None, "BTC-A", None), (180, None, "BTC-A", None)]

@@ -129,7 +129,9 @@ def test_a_day_that_goes_on_grows(warehouse):
     assert warehouse.candles(instrument_id, whole.cut(at(FIRST), at(FIRST, 900))) == Loaded(grown=1)
     assert warehouse.candles(instrument_id, whole.cut(at(FIRST), at(FIRST, 600))) == Loaded(kept=1)
     assert warehouse.candles(instrument_id, whole) == Loaded(grown=1)
-    assert warehouse.rows("SELECT n FROM store.candle_day") == [(1440,)], "the unpublished versions it replaced are gone"
+    assert warehouse.rows("SELECT n FROM store.candle_day") == [(1440,)], (
+        "the unpublished versions it replaced are gone"
+    )
 
 
 def test_a_changed_defect_is_a_correction_and_reaches_the_day_it_belongs_to(warehouse):
@@ -182,7 +184,9 @@ def test_provenance_and_coverage_say_what_there_is(warehouse):
     warehouse.publish(instrument_id)
     warehouse.candles(instrument_id, trading(at(FIRST, 60), at(FIRST, 1440)), run_id="second")
     warehouse.candles(instrument_id, trading(at(FIRST, 3 * 1440), at(FIRST, 4 * 1440)))
-    assert warehouse.rows("SELECT instrument, day, run_id, present, validation_id IS NOT NULL FROM provenance ORDER BY load_id") == [
+    assert warehouse.rows(
+        "SELECT instrument, day, run_id, present, validation_id IS NOT NULL FROM provenance ORDER BY load_id"
+    ) == [
         ("BTC-28MAR25", FIRST, "load", 1370, True),
         ("BTC-28MAR25", FIRST, "second", 1380, False),
         ("BTC-28MAR25", FIRST + timedelta(days=3), "load", 1440, False),
@@ -204,7 +208,9 @@ def test_loaders_at_once_neither_wait_in_a_circle_nor_double(warehouse, market):
             with psycopg.connect(market.dsn(), autocommit=True) as connection:
                 for i in map(int, order):
                     with connection.transaction():
-                        totals.append(store_candles(connection, i, candles[i], Provenance("candles", str(i), HOST, f"{seed}")))
+                        totals.append(
+                            store_candles(connection, i, candles[i], Provenance("candles", str(i), HOST, f"{seed}"))
+                        )
         except Exception as error:  # a thread's error is not pytest's
             failures.append(error)
 
@@ -255,8 +261,13 @@ def test_a_loader_killed_in_the_middle_leaves_the_old_state(warehouse, market):
     with pytest.raises(psycopg.OperationalError):
         with victim.transaction():
             changed = trading(at(FIRST), at(FIRST, 1440), seed=2)
-            store_candles(victim, instrument_id, Killed(**vars(changed)), Provenance("candles", str(instrument_id), HOST, "x"))
-    assert (warehouse.rows("SELECT xmin, * FROM store.candle_day"), warehouse.rows("SELECT * FROM store.load")) == before
+            store_candles(
+                victim, instrument_id, Killed(**vars(changed)), Provenance("candles", str(instrument_id), HOST, "x")
+            )
+    assert (
+        warehouse.rows("SELECT xmin, * FROM store.candle_day"),
+        warehouse.rows("SELECT * FROM store.load"),
+    ) == before
     assert warehouse.candles(instrument_id, old) == Loaded(unchanged=1)
 
 
@@ -272,13 +283,18 @@ def test_ranges_and_instants_mean_the_same_in_every_time_zone(shared_warehouse, 
         connection.execute("SELECT set_config('timezone', %s, true)", (zone,))
         get = connection.execute
         for begins, ends in [(0, 0), (0, 1), (1439, 1441), (700, 2200), (-500, 100), (4319, 9999)]:
-            rows = get("SELECT * FROM candles(%s, %s, %s)", (f"{base}-PERPETUAL", at("2025-03-08", begins), at("2025-03-08", ends)))
+            rows = get(
+                "SELECT * FROM candles(%s, %s, %s)",
+                (f"{base}-PERPETUAL", at("2025-03-08", begins), at("2025-03-08", ends)),
+            )
             assert as_bits(rows.fetchall()) == expected(candles)[max(begins, 0) : max(ends, 0)]
         rows = get("SELECT * FROM candles(%s, '-infinity', 'infinity')", (f"{base}-PERPETUAL",)).fetchall()
         assert as_bits(rows) == expected(candles)
         for minute, seconds in [(0, 0), (0, 59.9), (1439, 59.999999), (1440, 0), (4319, 59.6)]:
             moment = at("2025-03-08", minute) + timedelta(seconds=seconds)
-            [found] = [r for r in get("SELECT * FROM candle_at(%s)", (moment,)).fetchall() if r[0] == f"{base}-PERPETUAL"]
+            [found] = [
+                r for r in get("SELECT * FROM candle_at(%s)", (moment,)).fetchall() if r[0] == f"{base}-PERPETUAL"
+            ]
             assert as_bits([found[1:]]) == expected(candles)[minute : minute + 1]
         for minute in (-1, 4320):
             found = get("SELECT instrument FROM candle_at(%s)", (at("2025-03-08", minute),)).fetchall()

@@ -17,7 +17,18 @@ from tests.warehouse.days import FIRST, HOST, Warehouse, at
 LISTED, EXPIRES = at(FIRST, 500), at("2025-03-28", 480)
 
 
-def row(name: str, listed=LISTED, expires=EXPIRES, *, kind="future", period="week", tick=0.5, state="open", active=True, base="BTC"):
+def row(
+    name: str,
+    listed=LISTED,
+    expires=EXPIRES,
+    *,
+    kind="future",
+    period="week",
+    tick=0.5,
+    state="open",
+    active=True,
+    base="BTC",
+):
     return (
         name, 7, kind, base, "USD", base, period, "reversed", f"{base.lower()}_usd", tick, 10.0, listed, expires,
         None, None, state, active, HOST,
@@ -45,7 +56,9 @@ def test_reading_twice_changes_nothing_and_draws_no_number(warehouse):
 def test_what_is_no_longer_listed_stays_and_what_changed_follows(warehouse):
     read(warehouse, row("BTC-A"), row("BTC-B"))
     assert read(warehouse, row("BTC-B", state="closed", active=False, tick=2.5)) == (0, 1)
-    assert warehouse.rows("SELECT instrument, state, is_active, tick_size, changed_at > first_seen_at FROM store.instrument ORDER BY 1") == [
+    assert warehouse.rows(
+        "SELECT instrument, state, is_active, tick_size, changed_at > first_seen_at FROM store.instrument ORDER BY 1"
+    ) == [
         ("BTC-A", "open", True, 0.5, False),
         ("BTC-B", "closed", False, 2.5, True),
     ]
@@ -118,7 +131,10 @@ def test_a_reading_is_remembered_by_currency(warehouse):
     first = read_at(warehouse.connection, ["BTC", "ETH"])
     record_reading(warehouse.connection, "BTC", "future", 6, "r2")
     assert list(first) == ["BTC"] and read_at(warehouse.connection, ["BTC"])["BTC"] > first["BTC"]
-    assert warehouse.rows("SELECT kind, instruments, run_id FROM store.catalogue_reading ORDER BY 1") == [("future", 6, "r2"), ("option", 9, "r1")]
+    assert warehouse.rows("SELECT kind, instruments, run_id FROM store.catalogue_reading ORDER BY 1") == [
+        ("future", 6, "r2"),
+        ("option", 9, "r1"),
+    ]
 
 
 def test_the_profile_knows_a_name_that_says_another_day(warehouse):
@@ -130,7 +146,11 @@ def test_the_profile_knows_a_name_that_says_another_day(warehouse):
     )  # fmt: skip
     warehouse.connection.execute("SET timezone = 'Pacific/Auckland'")
     rows = instrument_profile(warehouse.connection).set_index("instrument")
-    assert {name for name, good in rows["name_expiry_matches"].items() if not good} == {"BTC-02APR25", "BTC-27MAR25", "BTC-FOREVER"}
+    assert {name for name, good in rows["name_expiry_matches"].items() if not good} == {
+        "BTC-02APR25",
+        "BTC-27MAR25",
+        "BTC-FOREVER",
+    }
     assert rows.loc["BTC-28MAR25", "life_minutes"] == (EXPIRES - LISTED).total_seconds() / 60
     assert rows.loc["BTC-PERPETUAL", "is_perpetual"] and rows.loc["BTC-PERPETUAL", "expires_at"].year in (2999, 3000)
 
@@ -157,7 +177,9 @@ def test_the_first_claims_at_once_all_learn_who_has_it(warehouse, market):
 
         waiting = threading.Thread(target=claim)
         waiting.start()
-        while not warehouse.value("SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()"):
+        while not warehouse.value(
+            "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()"
+        ):
             assert waiting.is_alive()
         first.commit()
         waiting.join(30)

@@ -43,10 +43,14 @@ def test_hours_come_out_as_they_went_in(warehouse, perpetual):
     assert warehouse.funding(perpetual, HOURS, columns) == Loaded(added=48)
     assert warehouse.value("SELECT count(*) FROM funding_rates") == 0
     assert warehouse.publish_funding(perpetual) == 48
-    shown = warehouse.rows("SELECT ts, interest_1h, interest_8h, index_price, prev_index_price FROM funding_rates ORDER BY ts")
+    shown = warehouse.rows(
+        "SELECT ts, interest_1h, interest_8h, index_price, prev_index_price FROM funding_rates ORDER BY ts"
+    )
     assert [ts for ts, *_ in shown] == HOURS
     assert [bits(values) for _, *values in shown] == [bits(hour) for hour in columns.T]
-    assert warehouse.rows("SELECT DISTINCT instrument, host FROM funding_rates") == [("BTC-PERPETUAL", "https://exchange.test")]
+    assert warehouse.rows("SELECT DISTINCT instrument, host FROM funding_rates") == [
+        ("BTC-PERPETUAL", "https://exchange.test")
+    ]
 
 
 def test_equal_hours_write_nothing_and_corrections_wait_for_the_gate(warehouse, perpetual):
@@ -123,7 +127,10 @@ def test_hours_are_hours_in_every_session(warehouse, perpetual, zone):
     wanted = profile(warehouse, at(FIRST), at(FIRST, 2880))
     warehouse.connection.execute("SELECT set_config('timezone', %s, false)", (zone,))
     found = profile(warehouse, at(FIRST), at(FIRST, 2880))
-    seen = [[(r["ts"].timestamp(), r["present"], r["on_the_hour"], r["index_price"]) for r in rows] for rows in (found, wanted)]
+    seen = [
+        [(r["ts"].timestamp(), r["present"], r["on_the_hour"], r["index_price"]) for r in rows]
+        for rows in (found, wanted)
+    ]
     assert seen[0] == seen[1]
     assert all(r["on_the_hour"] for r in found)
 

@@ -63,7 +63,12 @@ def hourly(seed: int = 3) -> np.ndarray:
 
 
 def test_chart_points_are_kept_at_the_minute_they_end(warehouse):
-    first = {at(FIRST, 1439): 1.0, at(FIRST, 1440): 2.0, at(FIRST, 1441): 3.0, at(FIRST, 1441) + timedelta(seconds=7): 9.0}
+    first = {
+        at(FIRST, 1439): 1.0,
+        at(FIRST, 1440): 2.0,
+        at(FIRST, 1441): 3.0,
+        at(FIRST, 1441) + timedelta(seconds=7): 9.0,
+    }
     assert chart(warehouse, first) == Loaded(added=2)
     wanted = {moment: price for moment, price in first.items() if price < 9}
     assert charted(warehouse) == wanted
@@ -71,7 +76,10 @@ def test_chart_points_are_kept_at_the_minute_they_end(warehouse):
 
     before = warehouse.rows("SELECT xmin, * FROM store.index_chart_day"), warehouse.rows("SELECT * FROM store.load")
     assert chart(warehouse, wanted) == Loaded(unchanged=2)
-    assert (warehouse.rows("SELECT xmin, * FROM store.index_chart_day"), warehouse.rows("SELECT * FROM store.load")) == before
+    assert (
+        warehouse.rows("SELECT xmin, * FROM store.index_chart_day"),
+        warehouse.rows("SELECT * FROM store.load"),
+    ) == before
 
     assert chart(warehouse, {at(FIRST, 1441): 3.0, at(FIRST, 1442): 4.0}) == Loaded(grown=1)
     assert chart(warehouse, {at(FIRST, 1439): 1.5}) == Loaded(corrected=1)
@@ -122,12 +130,16 @@ def test_each_minute_says_its_price_and_where_it_is_from(warehouse, perpetual):
             wanted.append((candles.close[minute], "perpetual_proxy"))
     shown = warehouse.rows("SELECT ts, price, source FROM index_prices WHERE index_name = 'btc_usd' ORDER BY ts")
     assert [ts for ts, *_ in shown] == [at(FIRST, minute) for minute in range(2880)]
-    assert [(bits([price]), source) for _, price, source in shown] == [(bits([price]), source) for price, source in wanted]
+    assert [(bits([price]), source) for _, price, source in shown] == [
+        (bits([price]), source) for price, source in wanted
+    ]
     assert wanted[2000] == (points[at(FIRST, 2001)], "funding_chart"), "the chart knows what the perpetual misses"
 
 
 def test_the_profile_counts_and_measures_as_an_oracle_does(warehouse, perpetual):
-    candles, true = fill(warehouse, perpetual, gone=(100, 119, slice(2000, 2010)), hours=[k for k in range(48) if k not in (7, 8)])
+    candles, true = fill(
+        warehouse, perpetual, gone=(100, 119, slice(2000, 2010)), hours=[k for k in range(48) if k not in (7, 8)]
+    )
     chart(warehouse, {at(FIRST, minute): 50_000.0 for minute in range(1990, 2006)})
     rows = compute(warehouse)
     assert [(r["index_name"], r["day"]) for r in rows] == [("btc_usd", day) for day in DAYS]
@@ -138,12 +150,17 @@ def test_the_profile_counts_and_measures_as_an_oracle_does(warehouse, perpetual)
             if at(FIRST, minute) in true and candles.present[minute - 1]
         ])  # fmt: skip
         stored = warehouse.rows(
-            "SELECT compared_hours, proxy_error_mean, proxy_error_p95, proxy_error_max FROM store.index_day WHERE day = %s", row["day"]
+            "SELECT compared_hours, proxy_error_mean, proxy_error_p95, proxy_error_max FROM store.index_day WHERE day = %s",
+            row["day"],
         )[0]
         np.testing.assert_allclose(
             stored, (len(errors), errors.mean(), np.percentile(abs(errors), 95), abs(errors).max()), rtol=1e-9
         )
-        assert (row["compared_hours"], row["proxy_error_p95"], row["proxy_error_max"]) == (stored[0], stored[2], stored[3])
+        assert (row["compared_hours"], row["proxy_error_p95"], row["proxy_error_max"]) == (
+            stored[0],
+            stored[2],
+            stored[3],
+        )
     first, second = rows
     # the first day misses minutes 100 and 119; the index of the latter is known from funding
     assert (first["expected_minutes"], first["minutes"], first["missing_minutes"]) == (1440, 1439, 0)
@@ -171,7 +188,9 @@ def test_an_index_day_is_due_when_an_input_is_republished(warehouse, perpetual):
     compute(warehouse)
     publish(warehouse)
     assert due(warehouse) == 0
-    assert compute(warehouse) and warehouse.value("SELECT count(*) FROM index_prices") == 2880, "computing it again hides nothing"
+    assert compute(warehouse) and warehouse.value("SELECT count(*) FROM index_prices") == 2880, (
+        "computing it again hides nothing"
+    )
 
     def hidden_until_computed(days: int) -> None:
         assert due(warehouse) == days
@@ -184,7 +203,9 @@ def test_an_index_day_is_due_when_an_input_is_republished(warehouse, perpetual):
     warehouse.candles(perpetual, trading(at(FIRST), at(FIRST, 1440), seed=12))
     assert due(warehouse) == 0, "a version nobody has judged is nobody's input"
     warehouse.publish(perpetual)
-    assert warehouse.value("SELECT count(DISTINCT day) FROM index_prices") == 1, "what was measured on a replaced version is not shown"
+    assert warehouse.value("SELECT count(DISTINCT day) FROM index_prices") == 1, (
+        "what was measured on a replaced version is not shown"
+    )
     hidden_until_computed(1)
 
     columns = hourly()
@@ -203,7 +224,9 @@ def test_an_hour_published_later_than_its_day_makes_the_day_due(warehouse, perpe
     warehouse.publish(perpetual)
     warehouse.funding(perpetual, HOURS, hourly())
     with warehouse.connection.transaction():
-        warehouse.connection.execute("UPDATE store.funding_rate SET validation_id = %s WHERE ts <> %s", (warehouse.validation(), HOURS[5]))
+        warehouse.connection.execute(
+            "UPDATE store.funding_rate SET validation_id = %s WHERE ts <> %s", (warehouse.validation(), HOURS[5])
+        )
     compute(warehouse)
     publish(warehouse)
     assert due(warehouse) == 0
@@ -241,7 +264,9 @@ def test_the_measured_error_is_shown_of_published_days(warehouse, perpetual):
     compute(warehouse)
     assert warehouse.rows("SELECT * FROM index_proxy_error") == []
     publish(warehouse)
-    assert [row[:3] for row in warehouse.rows("SELECT * FROM index_proxy_error ORDER BY day")] == [("btc_usd", day, 24) for day in DAYS]
+    assert [row[:3] for row in warehouse.rows("SELECT * FROM index_proxy_error ORDER BY day")] == [
+        ("btc_usd", day, 24) for day in DAYS
+    ]
 
 
 def test_each_index_has_the_perpetual_quoted_in_it(warehouse, perpetual):

@@ -41,7 +41,7 @@ def relations(dsn: str) -> list[str]:
 
 def applied(dsn: str) -> list[str]:
     with psycopg.connect(dsn) as connection:
-        return [name for name, in connection.execute("SELECT name FROM schema_migration ORDER BY applied_at, name")]
+        return [name for (name,) in connection.execute("SELECT name FROM schema_migration ORDER BY applied_at, name")]
 
 
 def test_a_fresh_database_gets_every_file_in_order_once(postgres, empty):

@@ -15,39 +15,49 @@ PROCESSES = 8
 REQUESTS = 20  # each: 160 together, a little over three seconds' worth
 
 
-def draw(dsn: str, requests: int) -> list[tuple[float, float]]:
-    """In a process of its own: for every request the moment it was let out at, by the clock all share, and its wait."""
-    taken = []
+def draw(dsn: str, ready, drawn) -> None:
+    """In a process of its own, once all are ready: for every request the moment it was let out at, by the clock all share."""
+    moments = []
     with psycopg.connect(dsn, autocommit=True) as connection:
-        pacer = Pacer(connection, {"history": RATE}, sleep=lambda seconds: taken.append([seconds]) or time.sleep(seconds))
-        for _ in range(requests):
+        pacer = Pacer(connection, {"history": RATE})
+        ready.wait(60)
+        for _ in range(REQUESTS):
             pacer("history")
-            taken[-1].append(time.time())
-    return [(moment, wait) for wait, moment in taken]
+            moments.append(time.time())
+    drawn.put(moments)
 
 
 def reserved(connection) -> float:
     """The next free moment of the bucket, in seconds."""
-    return connection.execute("SELECT extract(epoch FROM next_at)::float8 FROM store.pace WHERE bucket = 'history'").fetchone()[0]
+    return connection.execute(
+        "SELECT extract(epoch FROM next_at)::float8 FROM store.pace WHERE bucket = 'history'"
+    ).fetchone()[0]
 
 
 def test_eight_processes_share_a_bucket_evenly_and_use_it(market):
+    spawn = multiprocessing.get_context("spawn")
+    ready, drawn = spawn.Barrier(PROCESSES + 1), spawn.Queue()
+    processes = [spawn.Process(target=draw, args=(market.dsn(), ready, drawn)) for _ in range(PROCESSES)]
+    for process in processes:
+        process.start()
     with psycopg.connect(market.dsn(), autocommit=True) as connection:
-        # the bucket opens when everybody is ready: starting a process takes longer than all its requests
-        opens = time.time() + 6
+        while ready.n_waiting < PROCESSES:
+            assert all(process.is_alive() for process in processes)
+            time.sleep(0.05)
+        opens = time.time() + 0.5  # so that all queue up before the first goes out
         connection.execute("INSERT INTO store.pace VALUES ('history', to_timestamp(%s))", (opens,))
-        with multiprocessing.get_context("spawn").Pool(PROCESSES) as pool:
-            drawn = sorted(sum(pool.starmap(draw, [(market.dsn(), REQUESTS)] * PROCESSES), []))
+        ready.wait(60)
+        moments = sorted(sum((drawn.get(timeout=60) for _ in processes), []))
+        for process in processes:
+            process.join(30)
         total = PROCESSES * REQUESTS
-        assert len(drawn) == total
-        # every slot was given to one request: the bucket moved on by exactly the spacing of each, or, where nobody
-        # asked in time, by a little more. At least nine tenths of the rate was used.
+        assert len(moments) == total
+        # each request moved the bucket on by one spacing, or by more where nobody had asked in time: at least nine
+        # tenths of the rate were used
         moved = reserved(connection) - opens
-        assert total / RATE - 0.001 <= moved <= total / RATE / 0.9
-        moments = [moment for moment, _ in drawn]
-        assert moments[0] >= opens - 0.001, "nobody goes before the bucket opens"
-        # sleeping may be late, never early: by the k-th request at least k spacings have gone by (1 ms for the clocks)
-        assert all(moment >= opens + k / RATE - 0.001 for k, moment in enumerate(moments))
+    assert total / RATE - 0.001 <= moved <= total / RATE / 0.9
+    # sleeping may be late, never early: when the k-th goes out, k spacings have gone by (1 ms for the clocks)
+    assert all(moment >= opens + k / RATE - 0.001 for k, moment in enumerate(moments))
 
 
 @pytest.mark.parametrize("rate", [1.0, 7.0, 15.0, 50.0])

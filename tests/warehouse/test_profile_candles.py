@@ -35,7 +35,12 @@ def listed(warehouse):
 
 def profile(warehouse: Warehouse, *, perpetual=False, begins=at(FIRST), ends=TO, outages=(), currencies=("BTC",)):
     found = candle_profile(
-        warehouse.connection, perpetual=perpetual, currencies=list(currencies), begins=begins, ends=ends, outages=outages
+        warehouse.connection,
+        perpetual=perpetual,
+        currencies=list(currencies),
+        begins=begins,
+        ends=ends,
+        outages=outages,
     )
     assert set(COUNTS) | set(MEASURES) < set(found.columns)
     return {(row["instrument"], row["day"]): row for row in found.to_dict("records")}
@@ -70,7 +75,9 @@ def by_minute(candles: Candles | None, day: date) -> dict[int, tuple]:
     return stored if any(values is not None for values in stored.values()) else {}
 
 
-def judged(day: date, lives: range, candles: Candles | None, reference: Candles | None, outages, listing_day: bool) -> dict:
+def judged(
+    day: date, lives: range, candles: Candles | None, reference: Candles | None, outages, listing_day: bool
+) -> dict:
     stored, perpetual = by_minute(candles, day), by_minute(reference, day)
     there = {minute: values for minute, values in stored.items() if values is not None}
     gone = [minute for minute in lives if minute not in there]
@@ -127,7 +134,9 @@ def in_proportion(rows: list[dict]) -> None:
     usual = float(np.median(means)) if means else None
     for row in rows:
         row["spike_minutes"] = sum(move > 20 * (usual or 0) for move in row["spikes"])
-        row["largest_move_ratio"] = None if usual is None or row["largest_move"] is None else row["largest_move"] / usual
+        row["largest_move_ratio"] = (
+            None if usual is None or row["largest_move"] is None else row["largest_move"] / usual
+        )
 
 
 def assert_equal(found: dict, wanted: dict, key) -> None:
@@ -261,7 +270,13 @@ def test_a_defect_shows_in_its_own_column(warehouse, listed, name):
     after = profile(warehouse)
     warehouse.candles(future_id, good)
     before = profile(warehouse)
-    clean = {"missing_minutes", "spike_minutes", "bounds_broken_minutes", "untraded_not_flat_minutes", "not_finite_minutes"}
+    clean = {
+        "missing_minutes",
+        "spike_minutes",
+        "bounds_broken_minutes",
+        "untraded_not_flat_minutes",
+        "not_finite_minutes",
+    }
     assert all(not row[column] for row in before.values() for column in clean)
     changed = {
         (day, column): int(after[key][column]) - int(before[key][column])
@@ -302,8 +317,12 @@ def test_days_without_a_row_are_named_and_outages_explain_them(warehouse, listed
     outages = [(at(FIRST, 1440 + 100), at(FIRST, 1440 + 160)), (at(FIRST, 1440 + 130), at(FIRST, 1440 + 190))]
     rows = profile(warehouse, outages=outages)
     lives = [940, 1440, 1440, 1440, 480]
-    assert [(r["expected_minutes"], r["minutes"], r["longest_gap_minutes"]) for r in rows.values()] == [(n, 0, n) for n in lives]
-    assert [r["explained_minutes"] for r in rows.values()] == [0, 90, 0, 0, 0], "overlapping outages explain a minute once"
+    assert [(r["expected_minutes"], r["minutes"], r["longest_gap_minutes"]) for r in rows.values()] == [
+        (n, 0, n) for n in lives
+    ]
+    assert [r["explained_minutes"] for r in rows.values()] == [0, 90, 0, 0, 0], (
+        "overlapping outages explain a minute once"
+    )
     assert [r["missing_minutes"] for r in rows.values()] == [940, 1350, 1440, 1440, 480]
     assert {r["load_id"] for r in rows.values()} == {None}
 
@@ -325,8 +344,15 @@ def test_only_on_its_listing_day_may_an_instrument_begin_late(warehouse, listed)
 
 def test_a_window_that_ended_early_misses_the_rest_of_its_day(warehouse, listed):
     warehouse.candles(listed[0], trading(at(FIRST), at(FIRST, 700)))
-    [row] = profile(warehouse, perpetual=True, ends=at(FIRST, 1440), outages=[(at(FIRST, 690), at(FIRST, 710))]).values()
-    assert (row["minutes"], row["missing_minutes"], row["explained_minutes"], row["longest_gap_minutes"]) == (700, 730, 10, 740)
+    [row] = profile(
+        warehouse, perpetual=True, ends=at(FIRST, 1440), outages=[(at(FIRST, 690), at(FIRST, 710))]
+    ).values()
+    assert (row["minutes"], row["missing_minutes"], row["explained_minutes"], row["longest_gap_minutes"]) == (
+        700,
+        730,
+        10,
+        740,
+    )
 
 
 def test_the_interval_cuts_and_what_lived_outside_is_not_asked_for(warehouse, listed):

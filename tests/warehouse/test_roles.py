@@ -32,7 +32,7 @@ def public(market, kind: str) -> list[str]:
         "v": "SELECT relname FROM pg_class WHERE relnamespace = 'public'::regnamespace AND relkind = 'v' ORDER BY 1",
         "f": "SELECT proname FROM pg_proc WHERE pronamespace = 'public'::regnamespace ORDER BY 1",
     }[kind]
-    return [name for name, in market.rows(query)]
+    return [name for (name,) in market.rows(query)]
 
 
 def test_the_reader_reads_every_view_and_calls_every_function(filled):

@@ -29,8 +29,12 @@ def test_a_file_says_what_it_is(file):
     assert len(header(file)) > 20
     if file in STATEMENTS:
         assert re.search(r"Grain: \w+", header(file)), "its header says its grain"
-        assert re.search(r"Reads only|[Mm]ay run twice|not run twice", header(file)), "its header says why it may run twice"
-        assert file.read_text().count(";") == 0 or ";" not in re.sub(r"--.*", "", file.read_text()), "one statement a file"
+        assert re.search(r"Reads only|[Mm]ay run twice|not run twice", header(file)), (
+            "its header says why it may run twice"
+        )
+        assert file.read_text().count(";") == 0 or ";" not in re.sub(r"--.*", "", file.read_text()), (
+            "one statement a file"
+        )
 
 
 def test_every_statement_is_used():

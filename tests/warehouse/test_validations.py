@@ -47,8 +47,14 @@ def test_the_next_look_at_a_key_closes_what_the_last_one_found(warehouse):
     ]
     find(warehouse)
     assert held(warehouse) == [("futures_ohlcv", *A, "prices-positive", other)]
-    kept = warehouse.rows("SELECT rule, closed_by, is_open FROM quality_findings WHERE validation_id = %s AND instrument = %s", first, A[0])
-    assert sorted(kept) == [("minutes-complete", second, False), ("prices-positive", second, False)], "nothing is forgotten"
+    kept = warehouse.rows(
+        "SELECT rule, closed_by, is_open FROM quality_findings WHERE validation_id = %s AND instrument = %s",
+        first,
+        A[0],
+    )
+    assert sorted(kept) == [("minutes-complete", second, False), ("prices-positive", second, False)], (
+        "nothing is forgotten"
+    )
 
 
 def test_warnings_and_waivers_are_kept_but_hold_nothing_back(warehouse):
@@ -60,7 +66,9 @@ def test_warnings_and_waivers_are_kept_but_hold_nothing_back(warehouse):
 
 def test_a_finding_may_be_about_an_hour_and_say_anything(warehouse):
     find(warehouse, findings=[finding(A, ts=at(FIRST, 60), observed="tab\there, line\nthere, \\N and 'quotes'")])
-    assert warehouse.rows("SELECT ts, observed FROM quarantined") == [(at(FIRST, 60), "tab\there, line\nthere, \\N and 'quotes'")]
+    assert warehouse.rows("SELECT ts, observed FROM quarantined") == [
+        (at(FIRST, 60), "tab\there, line\nthere, \\N and 'quotes'")
+    ]
 
 
 def test_a_verdict_is_one_of_four(warehouse):
@@ -72,7 +80,14 @@ def test_a_runs_report_names_all_its_windows_and_only_their_newest_look(warehous
     later = {"begins": at(NEXT), "ends": at(NEXT, 1440)}
     find(warehouse, run_id="r", findings=[finding(A, "rule-of-the-first-try")])
     find(warehouse, run_id="r", findings=[finding(A), finding(A, "odd", "warning"), finding(B, waived="known")])
-    find(warehouse, run_id="r", findings=[finding(B)], verdict="blocked", blocked_because=["too many", "keys twice"], **later)
+    find(
+        warehouse,
+        run_id="r",
+        findings=[finding(B)],
+        verdict="blocked",
+        blocked_because=["too many", "keys twice"],
+        **later,
+    )
     find(warehouse, run_id="another", findings=[finding(A, "not of this run")])
     for label in ("first words", "last words"):
         validations.record_run_failure(
@@ -81,7 +96,10 @@ def test_a_runs_report_names_all_its_windows_and_only_their_newest_look(warehous
     report = validations.run_report_rows(warehouse.connection, "dag", "r")
     assert report["failures"] == [{"task_id": "load", "map_index": 3, "label": "last words", "error": "refused"}]
     assert report["blocked"] == ["too many", "keys twice"]
-    assert [(f["instrument"], f["day"], f["rule"]) for f in report["quarantined"]] == [(*A, "prices-positive"), (*B, "prices-positive")]
+    assert [(f["instrument"], f["day"], f["rule"]) for f in report["quarantined"]] == [
+        (*A, "prices-positive"),
+        (*B, "prices-positive"),
+    ]
     assert report["warnings"] == [f"{A[0]} {A[1]}: odd (3)"]
 
 
@@ -112,7 +130,12 @@ def test_the_summary_counts_what_is_published(warehouse, market):
     for minutes, missing, verdict in ((999, 999, "blocked"), (4320, 1440, "quarantined")):
         warehouse.validation("perpetuals_ohlcv", expected=minutes, missing=missing, verdict=verdict)
     [row] = [row for row in summary(reader) if row["dataset"] == "perpetuals_ohlcv"]
-    assert (row["instruments"], row["rows"], row["missing_minutes"], row["validation"]) == (1, 2880, 1440, "1 quarantined")
+    assert (row["instruments"], row["rows"], row["missing_minutes"], row["validation"]) == (
+        1,
+        2880,
+        1440,
+        "1 quarantined",
+    )
     assert abs(float(row["coverage_percent"]) - 200 / 3) < 1e-6
     assert 1 < row["bytes_a_row"] < 200
     assert due(reader) == {}
