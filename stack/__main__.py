@@ -245,7 +245,8 @@ def healthy(stack: Stack, name: str) -> int:
 
 def airflow(mode: str | None, words: list[str]) -> int:
     """Replaces this process by Airflow's command line. Without a mode: that of the only stack that has any state."""
-    there = [stack for stack in map(stack_of, [mode] if mode else MODES.values()) if (stack.home / "secrets.json").exists()]
+    stacks = map(stack_of, [mode] if mode else MODES.values())
+    there = [stack for stack in stacks if (stack.home / "secrets.json").exists()]
     if len(there) != 1:
         raise StackError(
             "Name the stack: --mode demo or --mode live" if there else "There is no stack yet: make demo, or make up"

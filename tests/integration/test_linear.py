@@ -15,7 +15,8 @@ def test_linear_perpetuals_are_selectable(open_pipeline, market, simulated_excha
 
     said = Market().candles("BTC_USDC-PERPETUAL", 1_785_542_400_000, 1_788_220_740_000)
     stored = market.rows(
-        "SELECT open, high, low, close, volume, cost FROM perpetuals_ohlcv WHERE instrument = 'BTC_USDC-PERPETUAL' ORDER BY ts"
+        "SELECT open, high, low, close, volume, cost FROM perpetuals_ohlcv "
+        "WHERE instrument = 'BTC_USDC-PERPETUAL' ORDER BY ts"
     )
     columns = [said[name] for name in ("open", "high", "low", "close", "volume", "cost")]
     assert np.array_equal(np.array(stored, float), np.column_stack(columns).astype(float))

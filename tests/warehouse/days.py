@@ -126,16 +126,19 @@ class Warehouse:
                 self.connection, instrument_id, candles, Provenance("candles", f"{instrument_id}", HOST, run_id)
             )
 
-    def funding(self, instrument_id: int, hours: list[datetime], columns: np.ndarray, *, start: bool = True) -> Loaded:
-        """columns: shape (4, hours)."""
+    def funding(self, instrument_id: int, hours: list[datetime], columns: np.ndarray, *, doubled=()) -> Loaded:
+        """columns: shape (4, hours). doubled: the hours that came more than once."""
         with self.connection.transaction():
-            if start:
-                record_start(self.connection, instrument_id, hours[0])
-            timestamp = np.array([ms(hour) for hour in hours], np.int64)
+            record_start(self.connection, instrument_id, hours[0])
+            timestamp, twice = (np.array([ms(hour) for hour in each], np.int64) for each in (hours, doubled))
             return store_funding(
-                self.connection, instrument_id, timestamp, list(columns),
+                self.connection,
+                instrument_id,
+                timestamp,
+                list(columns),
                 Provenance("funding_rates", f"{instrument_id}", HOST, "load"),
-            )  # fmt: skip
+                twice,
+            )
 
     def validation(self, dataset: str = "candles", *, run_id: str = "run", dag_id: str = "dag", **changed) -> int:
         values = {

@@ -12,7 +12,7 @@ from deribit.warehouse.index import store_chart
 from deribit.warehouse.loads import Provenance
 from deribit.warehouse.profiles import basis_profile, index_profile
 from deribit.warehouse.report import term_structure
-from deribit.warehouse.validations import judge_basis, judge_index, months_due
+from deribit.warehouse.validations import judge_basis, judge_index, months_due, recall_candles
 from tests.warehouse.days import FIRST, HOST, Candles, Warehouse, at, ms, trading
 
 END = FIRST + timedelta(days=3)
@@ -42,7 +42,7 @@ def add(warehouse: Warehouse, name: str, listed: datetime, expires: datetime | N
 
 @pytest.fixture
 def pair(warehouse):
-    """A future that is listed and expires within three days, and a perpetual born later than it: their ids and candles."""
+    """A future that lives two days and a perpetual born later than it: their ids and candles."""
     future = trading(at(FIRST, 200), NEAR, seed=1, level=50_200.0).without(300, slice(2000, 2004))
     perpetual = trading(at(FIRST, 500), at(FIRST, 4320), seed=2).without(400, slice(1600, 1603))
     perpetual_id = add(warehouse, "BTC-PERPETUAL", at(FIRST, 500), None, perpetual)
@@ -197,6 +197,16 @@ def test_a_republished_input_hides_the_pair_until_it_is_computed_again(warehouse
         assert warehouse.value("SELECT count(DISTINCT day) FROM basis_spread") == 3
 
 
+def test_an_input_taken_back_hides_the_pair(warehouse, pair):
+    compute(warehouse)
+    publish(warehouse)
+    [version] = [v for v in warehouse.newest(pair[2]) if v[1] == FIRST]
+    recall_candles(warehouse.connection, [version])
+    assert warehouse.value("SELECT min(day) FROM basis_spread") == FIRST + timedelta(days=1)
+    assert warehouse.rows("SELECT * FROM basis('BTC-3MAR25', %s, %s)", at(FIRST), at(FIRST, 1440)) == []
+    assert due(warehouse) == 0, "there is nothing to compute it from"
+
+
 def test_computing_and_judging_again_writes_nothing(warehouse, pair):
     compute(warehouse)
     publish(warehouse)
@@ -315,7 +325,8 @@ def test_constant_maturities_lie_on_the_line_between_their_neighbours(warehouse,
     in_zone(warehouse, "Asia/Kolkata")
     found = {
         (ts.astimezone(UTC), tenor): row for ts, tenor, *row in warehouse.rows(
-            "SELECT ts, tenor_days, annualised, near_instrument, far_instrument, traded FROM constant_maturity('BTC', %s, %s)",
+            "SELECT ts, tenor_days, annualised, near_instrument, far_instrument, traded "
+            "FROM constant_maturity('BTC', %s, %s)",
             at(FIRST), at(FIRST, 1440),
         )
     }  # fmt: skip
@@ -365,8 +376,11 @@ def test_curves_against_different_perpetuals_are_not_joined(warehouse):
     add(warehouse, "BTC_USDC-B", at(FIRST), at(FIRST + timedelta(days=40)), trading(*day, seed=3), **usdc)
     compute(warehouse)
     publish(warehouse)
-    rows = warehouse.rows("SELECT perpetual, near_instrument, far_instrument, annualised FROM constant_maturity('BTC', %s, %s) "
-                          "WHERE tenor_days = 30 ORDER BY 1", *day)  # fmt: skip
+    rows = warehouse.rows(
+        "SELECT perpetual, near_instrument, far_instrument, annualised FROM constant_maturity('BTC', %s, %s) "
+        "WHERE tenor_days = 30 ORDER BY 1",
+        *day,
+    )
     assert rows == [("BTC-PERPETUAL", "BTC-A", None, None), ("BTC_USDC-PERPETUAL", None, "BTC_USDC-B", None)]
 
 

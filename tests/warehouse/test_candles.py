@@ -165,6 +165,19 @@ def test_the_published_version_is_shown_until_the_next_one_is_published(warehous
     assert warehouse.value("SELECT count(*) FROM store.candle_day") == 1, "the old one is gone"
 
 
+def test_a_published_version_can_be_taken_back_and_given_again(warehouse):
+    instrument_id = perpetual(warehouse)
+    candles = trading(at(FIRST), at(FIRST, 2880))
+    warehouse.candles(instrument_id, candles)
+    warehouse.publish(instrument_id)
+    [first, second] = sorted(warehouse.newest(instrument_id))
+    assert validations.recall_candles(warehouse.connection, [first]) == 1
+    assert validations.recall_candles(warehouse.connection, [first]) == 0
+    assert as_bits(shown(warehouse, instrument_id)) == expected(candles)[1440:]
+    assert warehouse.publish(instrument_id) == 1
+    assert as_bits(shown(warehouse, instrument_id)) == expected(candles)
+
+
 def test_a_verdict_about_a_version_that_is_gone_hides_nothing(warehouse):
     """A load may replace a version between the gate's look and its verdict: what was published stays published."""
     instrument_id = perpetual(warehouse)

@@ -140,10 +140,15 @@ def test_a_reading_is_remembered_by_currency(warehouse):
 def test_the_profile_knows_a_name_that_says_another_day(warehouse):
     read(
         warehouse,
-        row("BTC-28MAR25"), row("BTC-2APR25", expires=at("2025-04-02", 480)), row("BTC-02APR25", expires=at("2025-04-02", 480)),
-        row("BTC-27MAR25"), row("BTC_USDC-28MAR25"), row("BTC-28MAR25-90000-C", kind="option"),
-        row("BTC-PERPETUAL", expires="infinity", period="perpetual"), row("BTC-FOREVER", expires="infinity", period="perpetual"),
-    )  # fmt: skip
+        row("BTC-28MAR25"),
+        row("BTC-2APR25", expires=at("2025-04-02", 480)),
+        row("BTC-02APR25", expires=at("2025-04-02", 480)),
+        row("BTC-27MAR25"),
+        row("BTC_USDC-28MAR25"),
+        row("BTC-28MAR25-90000-C", kind="option"),
+        row("BTC-PERPETUAL", expires="infinity", period="perpetual"),
+        row("BTC-FOREVER", expires="infinity", period="perpetual"),
+    )
     warehouse.connection.execute("SET timezone = 'Pacific/Auckland'")
     rows = instrument_profile(warehouse.connection).set_index("instrument")
     assert {name for name, good in rows["name_expiry_matches"].items() if not good} == {

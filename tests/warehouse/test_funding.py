@@ -11,6 +11,7 @@ import pytest
 from deribit.warehouse.funding import perpetuals_without_start, record_start
 from deribit.warehouse.loads import Loaded
 from deribit.warehouse.profiles import funding_profile
+from deribit.warehouse.validations import recall_funding
 from tests.warehouse.days import FIRST, Warehouse, at, bits
 
 BORN = at("2025-02-20")
@@ -112,6 +113,41 @@ def test_a_row_off_the_hour_is_a_row_of_its_own(warehouse, perpetual):
     rows = profile(warehouse, at(FIRST), at(FIRST, 180))
     seen = [(r["ts"].to_pydatetime(), r["present"], r["on_the_hour"]) for r in rows]
     assert seen == [(hours[0], True, True), (hours[1], True, False), (hours[2], True, True), (HOURS[2], False, True)]
+
+
+def test_a_row_off_the_hour_goes_when_it_is_not_told_any_more(warehouse, perpetual):
+    off = HOURS[0] + timedelta(minutes=17)
+    columns = rates(48)
+    warehouse.funding(perpetual, [HOURS[0], off, *HOURS[1:3]], columns[:, :4])
+    warehouse.funding(perpetual, HOURS[5:7], columns[:, 5:7])
+    assert warehouse.value("SELECT count(*) FROM store.funding_rate WHERE ts = %s", off) == 1, (
+        "another window says nothing of it"
+    )
+    kept = columns[:, [0, 2, 3]]
+    assert warehouse.funding(perpetual, HOURS[:3], kept) == Loaded(unchanged=3)
+    assert [ts for (ts,) in warehouse.rows("SELECT ts FROM store.funding_rate ORDER BY ts")] == [
+        *HOURS[:3],
+        *HOURS[5:7],
+    ]
+
+
+def test_an_hour_told_twice_is_marked_until_it_is_told_once(warehouse, perpetual):
+    columns = rates(48)
+    warehouse.funding(perpetual, HOURS, columns, doubled=HOURS[3:5])
+    rows = profile(warehouse, at(FIRST), at(FIRST, 2880))
+    assert [k for k, r in enumerate(rows) if r["doubled"]] == [3, 4]
+    assert warehouse.funding(perpetual, HOURS, columns) == Loaded(corrected=2, unchanged=46)
+    assert not any(r["doubled"] for r in profile(warehouse, at(FIRST), at(FIRST, 2880)))
+
+
+def test_a_published_hour_can_be_taken_back(warehouse, perpetual):
+    warehouse.funding(perpetual, HOURS, rates(48))
+    warehouse.publish_funding(perpetual)
+    versions = warehouse.rows("SELECT instrument_id, ts, load_id FROM store.funding_rate WHERE ts < %s", HOURS[5])
+    assert recall_funding(warehouse.connection, versions) == 5
+    assert recall_funding(warehouse.connection, versions) == 0
+    assert warehouse.value("SELECT min(ts) FROM funding_rates") == HOURS[5]
+    assert warehouse.publish_funding(perpetual) == 5
 
 
 def test_another_currencys_hours_are_not_this_gates(warehouse, perpetual):

@@ -16,7 +16,7 @@ from tests.warehouse.days import FIRST, HOST, Warehouse, at, bits, ms, trading
 
 BORN = at("2025-02-01")
 DAYS = (FIRST, FIRST + timedelta(days=1))
-END = FIRST + timedelta(days=2)
+BEGIN, END = at(FIRST), FIRST + timedelta(days=2)
 HOURS = [at(FIRST, 60 * k) for k in range(1, 49)]
 
 
@@ -97,7 +97,7 @@ def test_a_chart_that_stutters_counts_once_and_no_price_is_no_point(warehouse):
     assert charted(warehouse) == {at(FIRST, 5): 2.0, at(FIRST, 7): 3.0}
 
 
-def fill(warehouse: Warehouse, perpetual: int, *, begins=at(FIRST), gone=(), hours=range(48)) -> tuple:
+def fill(warehouse: Warehouse, perpetual: int, *, begins=BEGIN, gone=(), hours=range(48)) -> tuple:
     """Two days of a perpetual and its funding, published: the candles and the hourly prices by hour end."""
     candles = trading(begins, at(FIRST, 2880), seed=11).without(*gone)
     columns = hourly()
@@ -150,7 +150,8 @@ def test_the_profile_counts_and_measures_as_an_oracle_does(warehouse, perpetual)
             if at(FIRST, minute) in true and candles.present[minute - 1]
         ])  # fmt: skip
         stored = warehouse.rows(
-            "SELECT compared_hours, proxy_error_mean, proxy_error_p95, proxy_error_max FROM store.index_day WHERE day = %s",
+            "SELECT compared_hours, proxy_error_mean, proxy_error_p95, proxy_error_max "
+            "FROM store.index_day WHERE day = %s",
             row["day"],
         )[0]
         np.testing.assert_allclose(

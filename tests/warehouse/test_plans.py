@@ -16,22 +16,30 @@ MOMENT = "'2024-06-15 12:34+00'"
 MONTH = {"from": datetime(2024, 6, 1, tzinfo=UTC), "to": datetime(2024, 6, 8, tzinfo=UTC)}
 BIG = {"candle_day", "basis_day", "funding_rate", "index_day"}
 
+# a future lives a hundred days; one minute a day is enough to plan on
 FILL = (
-    "INSERT INTO store.load (dataset, subject, host, run_id, added, grown, corrected) VALUES ('d', 's', 'h', 'r', 1, 0, 0)",
-    "INSERT INTO store.validation (dataset, dag_id, run_id, interval_from, interval_to, verdict, suite, rows_checked, result) "
-    "VALUES ('d', 'd', 'r', now(), now(), 'passed', 's', 1, '{}')",
-    # a future lives a hundred days; one minute a day is enough to plan on
-    "INSERT INTO store.candle_day SELECT i.instrument_id, d::date, 1, 1, 754, 1, 1, 0, 0, 0, 0, a, a, a, a, a, a "
-    "FROM store.instrument i, (SELECT ARRAY[50000.5::float8] AS a) AS v, "
-    "LATERAL generate_series(i.listed_at, least(i.expires_at, i.listed_at + %(days)s * interval '1 day') - interval '1 day', '1 day') d",
-    "INSERT INTO store.basis_day SELECT c.instrument_id, c.day, 1, f.perpetual_id, 1, 1, true "
-    "FROM store.candle_day c JOIN store.future f USING (instrument_id) JOIN store.candle_day p "
-    "ON p.instrument_id = f.perpetual_id AND p.day = c.day",
-    "INSERT INTO store.index_day SELECT 'btc_usd', c.day, c.instrument_id, 1, 1, 1, array_fill(1.5::float8, ARRAY[24]), NULL, "
-    "24, 0, 0, 0, 1, true FROM store.candle_day c JOIN store.instrument i USING (instrument_id) WHERE i.settlement_period = 'perpetual'",
-    "INSERT INTO store.funding_rate SELECT i.instrument_id, h, 1, 1, 0, 0, 1, 1 FROM store.instrument i, "
-    "LATERAL generate_series(i.listed_at, i.listed_at + %(days)s * interval '1 day', '1 hour') h WHERE settlement_period = 'perpetual'",
-    "INSERT INTO store.funding_start SELECT instrument_id, listed_at FROM store.instrument WHERE settlement_period = 'perpetual'",
+    """INSERT INTO store.load (dataset, subject, host, run_id, added, grown, corrected)
+       VALUES ('d', 's', 'h', 'r', 1, 0, 0)""",
+    """INSERT INTO store.validation
+           (dataset, dag_id, run_id, interval_from, interval_to, verdict, suite, rows_checked, result)
+       VALUES ('d', 'd', 'r', now(), now(), 'passed', 's', 1, '{}')""",
+    """INSERT INTO store.candle_day SELECT i.instrument_id, d::date, 1, 1, 754, 1, 1, 0, 0, 0, 0, a, a, a, a, a, a
+       FROM store.instrument i CROSS JOIN (SELECT ARRAY[50000.5::float8] AS a) AS v
+       CROSS JOIN LATERAL generate_series(
+           i.listed_at, least(i.expires_at, i.listed_at + %(days)s * interval '1 day') - interval '1 day',
+           interval '1 day') AS d""",
+    """INSERT INTO store.basis_day SELECT c.instrument_id, c.day, 1, f.perpetual_id, 1, 1, true
+       FROM store.candle_day c JOIN store.future f USING (instrument_id)
+       JOIN store.candle_day p ON p.instrument_id = f.perpetual_id AND p.day = c.day""",
+    """INSERT INTO store.index_day
+       SELECT 'btc_usd', c.day, c.instrument_id, 1, 1, 1, array_fill(1.5::float8, ARRAY[24]), NULL, 24, 0, 0, 0, 1, true
+       FROM store.candle_day c JOIN store.instrument i USING (instrument_id) WHERE i.settlement_period = 'perpetual'""",
+    """INSERT INTO store.funding_rate SELECT i.instrument_id, h, 1, 1, 0, 0, 1, 1, false
+       FROM store.instrument i
+       CROSS JOIN LATERAL generate_series(i.listed_at, i.listed_at + %(days)s * interval '1 day', '1 hour') AS h
+       WHERE settlement_period = 'perpetual'""",
+    """INSERT INTO store.funding_start
+       SELECT instrument_id, listed_at FROM store.instrument WHERE settlement_period = 'perpetual'""",
 )
 
 

@@ -49,7 +49,8 @@ def test_the_reader_reads_every_view_and_calls_every_function(filled):
 
 def tables(market) -> list[str]:
     return [name for name, in market.rows(
-        "SELECT oid::regclass::text FROM pg_class WHERE relkind = 'r' AND relnamespace IN ('public'::regnamespace, 'store'::regnamespace)"
+        "SELECT oid::regclass::text FROM pg_class WHERE relkind = 'r' "
+            "AND relnamespace IN ('public'::regnamespace, 'store'::regnamespace)"
     )]  # fmt: skip
 
 
@@ -82,7 +83,7 @@ def test_nobody_but_the_owner_changes_the_structure(filled, role, statement):
 
 
 def test_everybody_else_has_nothing(postgres, market_template):
-    """PUBLIC appears in no list of rights, and objects without a list (whose default is generous) have an owner's only."""
+    """PUBLIC appears in no list of rights, nor in what holds where there is no list."""
     with psycopg.connect(postgres.dsn(market_template, "market_owner")) as connection:
         for query in (
             "SELECT oid::regclass::text FROM pg_class, aclexplode(relacl) a WHERE a.grantee = 0 AND relnamespace IN "
@@ -97,8 +98,9 @@ def test_everybody_else_has_nothing(postgres, market_template):
             assert connection.execute(query).fetchall() == [], query
 
 
-def test_a_function_made_later_is_nobodys_by_default(market):
-    with psycopg.connect(market.dsn("market_owner")) as connection:
+def test_a_function_made_later_is_nobodys_by_default(module_market):
+    with psycopg.connect(module_market.dsn("market_owner")) as connection:
         connection.execute("CREATE FUNCTION store.later() RETURNS integer LANGUAGE sql AS 'SELECT 1'")
         [acl] = connection.execute("SELECT proacl::text FROM pg_proc WHERE proname = 'later'").fetchone()
+        connection.rollback()
     assert "market_reader=X" in acl and not acl.startswith("{=") and ",=" not in acl

@@ -8,6 +8,7 @@ CREATE TABLE store.funding_rate (
     interest_8h      float8,                           -- fraction, trailing eight hours
     index_price      float8,                           -- USD at ts
     prev_index_price float8,                           -- USD at the previous row's ts
+    doubled          boolean     NOT NULL DEFAULT false, -- the exchange sent the hour more than once in an answer
     PRIMARY KEY (instrument_id, ts, load_id)
 );
 CREATE UNIQUE INDEX funding_rate_published ON store.funding_rate (ts, instrument_id) WHERE validation_id IS NOT NULL;

@@ -6,8 +6,8 @@ WITH newest AS (
     ORDER BY t.instrument_id, t.ts, t.load_id DESC
 ), compared AS (
     SELECT s.*, CASE WHEN t.load_id IS NULL THEN 'added'
-                     WHEN (s.interest_1h, s.interest_8h, s.index_price, s.prev_index_price)
-                          IS NOT DISTINCT FROM (t.interest_1h, t.interest_8h, t.index_price, t.prev_index_price) THEN 'unchanged'
+                     WHEN (s.interest_1h, s.interest_8h, s.index_price, s.prev_index_price, s.doubled)
+                          IS NOT DISTINCT FROM (t.interest_1h, t.interest_8h, t.index_price, t.prev_index_price, t.doubled) THEN 'unchanged'
                      ELSE 'corrected' END AS outcome
     FROM funding_stage s LEFT JOIN newest t USING (instrument_id, ts)
 ), counted AS (
@@ -20,14 +20,18 @@ WITH newest AS (
     FROM counted WHERE added + corrected > 0
     RETURNING load_id
 ), written AS (
-    INSERT INTO store.funding_rate (instrument_id, ts, load_id, interest_1h, interest_8h, index_price, prev_index_price)
-    SELECT instrument_id, ts, load_id, interest_1h, interest_8h, index_price, prev_index_price
+    INSERT INTO store.funding_rate (instrument_id, ts, load_id, interest_1h, interest_8h, index_price, prev_index_price, doubled)
+    SELECT instrument_id, ts, load_id, interest_1h, interest_8h, index_price, prev_index_price, doubled
     FROM compared CROSS JOIN loaded WHERE outcome <> 'unchanged'
     ORDER BY instrument_id, ts
 ), outdated AS (
     SELECT t.instrument_id, t.ts, t.load_id
-    FROM store.funding_rate t JOIN compared s USING (instrument_id, ts)
+    FROM (SELECT instrument_id, min(ts) AS first, max(ts) AS last FROM funding_stage GROUP BY instrument_id) AS span
+    JOIN store.funding_rate t ON t.instrument_id = span.instrument_id AND t.ts BETWEEN span.first AND span.last + interval '1 hour'
+    LEFT JOIN compared s ON s.instrument_id = t.instrument_id AND s.ts = t.ts
     WHERE t.validation_id IS NULL AND s.outcome = 'corrected'
+       -- a row off the hour that was never published, and that the exchange does not tell any more
+       OR t.validation_id IS NULL AND s.ts IS NULL AND t.ts <> date_trunc('hour', t.ts, 'UTC')
     ORDER BY t.instrument_id, t.ts, t.load_id FOR UPDATE OF t
 ), replaced AS (
     DELETE FROM store.funding_rate t USING outdated o

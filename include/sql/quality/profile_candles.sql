@@ -62,14 +62,15 @@ WITH expected AS (
         CROSS JOIN LATERAL (SELECT store.apart(u.close, u.previous) AS move OFFSET 0) AS v) m ON true
     LEFT JOIN LATERAL (
         -- only where something of the expected minutes is missing; on its listing day an instrument may begin late
-        SELECT sum(run) AS missing, sum(explained) AS explained, max(run) AS longest
-        FROM (SELECT count(*) AS run, count(*) FILTER (WHERE is_explained) AS explained
-              FROM (SELECT x.minute - row_number() OVER (ORDER BY x.minute) AS island,
-                           e.is_listing_day AND x.minute < c.first_minute + m.first_present - 1
-                           OR EXISTS (SELECT FROM outage o WHERE e.day + x.minute * interval '1 minute' >= o.begins
+        SELECT sum(run) AS missing, sum(explained) AS explained, max(run - late) AS longest
+        FROM (SELECT count(*) AS run, count(*) FILTER (WHERE is_explained) AS explained,
+                     count(*) FILTER (WHERE is_late) AS late
+              FROM (SELECT x.minute - row_number() OVER (ORDER BY x.minute) AS island, l.is_late,
+                           l.is_late OR EXISTS (SELECT FROM outage o WHERE e.day + x.minute * interval '1 minute' >= o.begins
                                                              AND e.day + x.minute * interval '1 minute' < o.ends) AS is_explained
                     FROM generate_series(e.first_minute, e.first_minute + e.minutes - 1) AS x(minute)
                     LEFT JOIN unnest(c.open) WITH ORDINALITY AS u(open, i) ON x.minute = c.first_minute + u.i - 1
+                    CROSS JOIN LATERAL (SELECT coalesce(e.is_listing_day AND x.minute < c.first_minute + m.first_present - 1, false)) AS l(is_late)
                     WHERE u.open IS NULL) AS gone
               GROUP BY island) AS gaps
         WHERE (c.first_minute, c.n, c.present) IS DISTINCT FROM (e.first_minute, e.minutes, e.minutes)) hole ON true

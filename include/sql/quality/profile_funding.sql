@@ -18,10 +18,10 @@ WITH newest AS (
 ), together AS (
     SELECT coalesce(e.instrument_id, n.instrument_id) AS instrument_id, coalesce(e.ts, n.ts) AS ts, n.load_id, n.validation_id,
            n.instrument_id IS NOT NULL AS present, coalesce(e.ts, n.ts) = date_trunc('hour', coalesce(e.ts, n.ts), 'UTC') AS on_the_hour,
-           n.interest_1h, n.interest_8h, n.index_price, n.prev_index_price
+           coalesce(n.doubled, false) AS doubled, n.interest_1h, n.interest_8h, n.index_price, n.prev_index_price
     FROM expected e FULL JOIN newest n USING (instrument_id, ts)
 )
-SELECT i.instrument, t.ts, t.instrument_id, t.load_id, t.validation_id, t.present, t.on_the_hour,
+SELECT i.instrument, t.ts, t.instrument_id, t.load_id, t.validation_id, t.present, t.on_the_hour, t.doubled,
        t.interest_1h, t.interest_8h, t.index_price, t.prev_index_price,
        CASE WHEN lag(t.present) OVER w THEN lag(t.index_price) OVER w
             WHEN t.ts = %(from)s + interval '1 hour' THEN b.index_price END AS previous_row_index_price

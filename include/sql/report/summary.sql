@@ -22,18 +22,18 @@ WITH candles AS (
     UNION ALL
     SELECT 'funding_rates', count(DISTINCT instrument_id), count(*),
            (SELECT e.rows FROM expected e WHERE e.dataset = 'funding_rates'),
-           pg_total_relation_size('store.funding_rate') / nullif(count(*), 0)
+           pg_total_relation_size('store.funding_rate')::numeric / nullif(count(*), 0)
     FROM store.funding_rate WHERE validation_id IS NOT NULL
     UNION ALL
     SELECT 'index_prices', count(DISTINCT x.index_name), coalesce(sum(p.present) FILTER (WHERE x.published), 0)::bigint,
            (SELECT sum(n) FROM candles WHERE dataset = 'perpetuals_ohlcv')::bigint,
-           (pg_total_relation_size('store.index_day') + pg_total_relation_size('store.index_chart_day')) / nullif(sum(p.present), 0)
+           (pg_total_relation_size('store.index_day') + pg_total_relation_size('store.index_chart_day'))::numeric / nullif(sum(p.present), 0)
     FROM store.index_day x
     JOIN store.candle_day p ON p.instrument_id = x.perpetual_id AND p.day = x.day AND p.load_id = x.perpetual_load_id
     UNION ALL
     SELECT 'basis_spread', count(DISTINCT b.instrument_id), coalesce(sum(c.present) FILTER (WHERE b.published), 0)::bigint,
            (SELECT sum(present) FROM candles WHERE dataset = 'futures_ohlcv')::bigint,
-           pg_total_relation_size('store.basis_day') / nullif(sum(c.present), 0)
+           pg_total_relation_size('store.basis_day')::numeric / nullif(sum(c.present), 0)
     FROM store.basis_day b
     JOIN store.candle_day c ON c.instrument_id = b.instrument_id AND c.day = b.day AND c.load_id = b.load_id
 ), verdicts AS (

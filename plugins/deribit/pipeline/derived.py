@@ -11,7 +11,7 @@ from airflow.sdk.exceptions import AirflowSkipException
 from deribit.datasets import BASIS, GATE_POOL, Dataset
 
 from .connections import market
-from .gate import conclude, key_of, passing, record_judgement, tell_what_is_held_back
+from .gate import conclude, key_of, record_judgement, split, tell_what_is_held_back
 
 
 @task
@@ -64,7 +64,7 @@ def judge(dataset: Dataset, window: dict[str, str]) -> dict[str, Any]:
             connection, dataset, profile, context, midnight(begins), midnight(ends),
             expected=int(profile[expected].sum()), missing=int(profile[missing].sum()),
         )  # fmt: skip
-        passed = {key_of(row, dataset) for row in passing(profile, dataset, decision)}
+        passed = {key_of(row, dataset) for row in split(profile, dataset, decision)[0]}
         subject = "instrument_id" if dataset == BASIS else "index_name"
         published = mark(connection, validation_id, [
             (getattr(row, subject), row.day, key_of(row, dataset) in passed)

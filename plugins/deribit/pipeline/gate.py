@@ -26,45 +26,48 @@ def gate(dataset: Dataset, loaded) -> dict[str, Any]:
     hold back the rest. Returns {validation_id, verdict, rows, quarantined, published}. Fails for good when the suite
     blocks the interval; then nothing of it is published. Skipped when nothing lived in the interval.
     """
-    from deribit.quality.suites import read_outages
-    from deribit.warehouse import profiles, validations
+    from deribit.warehouse import validations
 
     context = get_current_context()
     begins, ends = context["data_interval_start"], context["data_interval_end"]
-    currencies = settings.currencies()
+    publish, recall = (
+        (validations.publish_funding, validations.recall_funding)
+        if dataset == FUNDING
+        else (validations.publish_candles, validations.recall_candles)
+    )
     with market() as connection, connection.transaction():
-        if dataset == FUNDING:
-            profile = profiles.funding_profile(connection, currencies=currencies, begins=begins, ends=ends)
-            measures = (
-                {"expected": int(profile.on_the_hour.sum()), "missing": int((~profile.present).sum())}
-                if len(profile)
-                else {}
-            )
-            publish = validations.publish_funding
-        else:
-            outages = [(o.start, o.end) for o in read_outages(settings.EXPECTATIONS / "known_outages.json")]
-            profile = profiles.candle_profile(
-                connection,
-                perpetual=dataset.perpetual,
-                currencies=currencies,
-                begins=begins,
-                ends=ends,
-                outages=outages,
-            )
-            measures = {"expected": int(profile.expected_minutes.sum()),
-                        "missing": int((profile.expected_minutes - profile.minutes).sum())}  # fmt: skip
-            publish = validations.publish_candles
+        profile, expected, missing = profile_of(connection, dataset, begins, ends)
         if profile.empty:
             raise AirflowSkipException(f"nothing of {dataset.name} lived from {begins} to {ends}")
-        validation_id, decision = record_judgement(connection, dataset, profile, context, begins, ends, **measures)
-        passed = [row for row in passing(profile, dataset, decision) if row.load_id == row.load_id]
-        published = publish(connection, validation_id, [
-            (int(row.instrument_id), getattr(row, dataset.day), int(row.load_id)) for row in passed
-        ])  # fmt: skip
+        validation_id, decision = record_judgement(
+            connection, dataset, profile, context, begins, ends, expected=expected, missing=missing
+        )
+        passed, held = split(profile, dataset, decision)
+        recalled = recall(connection, versions(held, dataset))
+        published = publish(connection, validation_id, versions(passed, dataset))
+    if recalled:
+        log.warning("%d published versions of %s broke a rule now and were taken back", recalled, dataset.name)
     came = conclude(dataset, validation_id, decision, rows=len(profile), published=published)
     if decision.quarantined:
         tell_what_is_held_back(context)
     return came
+
+
+def profile_of(connection, dataset: Dataset, begins: datetime, ends: datetime) -> tuple:
+    """An interval's profile, and how many minutes (funding: hours) it expected and missed."""
+    from deribit.quality.suites import read_outages
+    from deribit.warehouse import profiles
+
+    currencies = settings.currencies()
+    if dataset == FUNDING:
+        profile = profiles.funding_profile(connection, currencies=currencies, begins=begins, ends=ends)
+        return profile, int(profile.on_the_hour.sum()), int((profile.present == False).sum())  # noqa: E712 (a column)
+    outages = [(o.start, o.end) for o in read_outages(settings.EXPECTATIONS / "known_outages.json")]
+    profile = profiles.candle_profile(
+        connection, perpetual=dataset.perpetual, currencies=currencies, begins=begins, ends=ends, outages=outages
+    )
+    expected = int(profile.expected_minutes.sum())
+    return profile, expected, expected - int(profile.minutes.sum())
 
 
 def record_judgement(
@@ -108,18 +111,36 @@ def key_of(row, dataset: Dataset) -> tuple:
     return tuple(getattr(row, key) for key in dataset.keys)
 
 
-def passing(profile, dataset: Dataset, decision) -> list:
-    """The profile's rows that may be published: none of a blocked interval, and no quarantined key."""
+def split(profile, dataset: Dataset, decision) -> tuple[list, list]:
+    """The profile's rows that may be published, and those that are held back. Of a blocked interval neither: that says
+    more of the whole than of any row, and what was published before stays as it is."""
     if decision.blocked_because:
-        return []
+        return [], []
     held = set(decision.quarantined_keys)
-    return [row for row in profile.itertuples(index=False) if key_of(row, dataset) not in held]
+    rows = list(profile.itertuples(index=False))
+    return [r for r in rows if key_of(r, dataset) not in held], [r for r in rows if key_of(r, dataset) in held]
+
+
+def versions(rows: list, dataset: Dataset) -> list[tuple]:
+    """The versions behind a profile's rows: (instrument_id, day or hour end, load_id). What is missing has none."""
+    return [
+        (int(row.instrument_id), getattr(row, dataset.day), int(row.load_id))
+        for row in rows
+        if row.load_id == row.load_id
+    ]
 
 
 def conclude(dataset: Dataset, validation_id: int, decision, *, rows: int, published: int) -> dict[str, Any]:
     """Says what came of it, after the commit; fails the task for good when the interval is blocked."""
     held = len(decision.quarantined_keys)
-    log.info("%s: %s; %d rows judged, %d newly published, %d quarantined", dataset.name, decision.verdict, rows, published, held)
+    log.info(
+        "%s: %s; %d rows judged, %d newly published, %d quarantined",
+        dataset.name,
+        decision.verdict,
+        rows,
+        published,
+        held,
+    )
     if decision.blocked_because:
         raise AirflowFailException(
             f"{dataset.name} was blocked, nothing of it was published: " + "; ".join(decision.blocked_because)

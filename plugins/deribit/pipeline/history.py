@@ -89,7 +89,11 @@ def load(dataset: Dataset, batch: dict[str, Any]) -> dict[str, int]:
                     funding = deribit.funding(instrument, begins, ends)
                     columns = [funding.interest_1h, funding.interest_8h, funding.index_price, funding.prev_index_price]
                     with connection.transaction():
-                        total += store_funding(connection, instrument_id, funding.timestamp, columns, provenance)
+                        total += store_funding(
+                            connection, instrument_id, funding.timestamp, columns, provenance, funding.doubled
+                        )
+                    if len(funding.outside):
+                        log.warning("%s: %d hours came that were not asked for", instrument, len(funding.outside))
                     requests += funding.requests
                 else:
                     candles = deribit.candles(instrument, begins, ends)

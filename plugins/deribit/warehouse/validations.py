@@ -60,6 +60,22 @@ def publish_funding(connection: Connection, validation_id: int, versions: list[t
     )  # fmt: skip
 
 
+def recall_candles(connection: Connection, versions: list[tuple[int, date, int]]) -> int:
+    """Takes back published versions (instrument_id, day, load_id) that are held back now; returns how many were."""
+    return sql.run(
+        connection, "quality/recall_candles", instrument_ids=[v[0] for v in versions], days=[v[1] for v in versions],
+        load_ids=[v[2] for v in versions],
+    )  # fmt: skip
+
+
+def recall_funding(connection: Connection, versions: list[tuple[int, datetime, int]]) -> int:
+    """Takes back published versions (instrument_id, hour end, load_id) that are held back now; returns how many."""
+    return sql.run(
+        connection, "quality/recall_funding", instrument_ids=[v[0] for v in versions], hours=[v[1] for v in versions],
+        load_ids=[v[2] for v in versions],
+    )  # fmt: skip
+
+
 def judge_index(connection: Connection, validation_id: int, judged: list[tuple[str, date, bool]]) -> int:
     """Says which index days (index_name, day, passed) were looked at; returns how many changed."""
     return sql.run(

@@ -60,6 +60,7 @@ def funding(rows: int) -> pd.DataFrame:
             "ts": [datetime(2025, 6, 1, 1, tzinfo=UTC) + timedelta(hours=n) for n in range(rows)],
             "present": True,
             "on_the_hour": True,
+            "doubled": False,
             "interest_1h": 0.00001,
             "interest_8h": -0.00008,
             "index_price": index,

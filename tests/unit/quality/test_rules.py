@@ -56,6 +56,7 @@ FAULTS = {
             {"hours-complete"},
         ),
         ({"on_the_hour": False}, {"hours-aligned"}),
+        ({"doubled": True}, {"hours-not-doubled"}),
         ({"interest_1h": None}, {"hourly-rate-known"}),
         ({"interest_8h": None}, {"eight-hour-rate-known"}),
         ({"index_price": None}, {"index-known"}),
