@@ -4,8 +4,9 @@
 
 **Grain.** A page a validation, the newest 120 of each dataset. The database keeps all of them (view `validations`).
 
-**Schedule.** Rung by every dataset's asset, and every ten minutes for the gates that blocked, which ring nothing. One
-run at a time: the site is built aside and swapped in whole.
+**Schedule.** Every five minutes, skipped when the site already shows the newest validation: a catchup of a hundred
+months judges hundreds of intervals, and the site is rendered whole. Trigger it to have it at once. One run at a time:
+the site is built aside and swapped in.
 
 **Late data.** A run that was cleared and judged again has a page for each judgement, newest first.
 
@@ -14,17 +15,13 @@ run at a time: the site is built aside and swapped in whole.
 
 from datetime import timedelta
 
-from airflow.sdk import AssetAny, AssetOrTimeSchedule, CronDataIntervalTimetable, dag
+from airflow.sdk import CronDataIntervalTimetable, dag
 
 from deribit import pipeline, settings
-from deribit.datasets import JUDGED
 
 
 @dag(
-    schedule=AssetOrTimeSchedule(
-        timetable=CronDataIntervalTimetable("*/10 * * * *", timezone="UTC"),
-        assets=AssetAny(*(pipeline.asset(dataset) for dataset in JUDGED)),
-    ),
+    schedule=CronDataIntervalTimetable("*/5 * * * *", timezone="UTC"),
     start_date=settings.history_from(),
     catchup=False,
     max_active_runs=1,

@@ -104,12 +104,10 @@ def test_collection_follows_the_calendar_and_never_the_past(bag, name):
     assert dag.catchup is False and dag.max_active_runs == 1
 
 
-def test_the_data_docs_are_built_one_at_a_time_and_also_after_a_gate_that_rang_nothing(bag):
-    from deribit.datasets import JUDGED
-
+def test_the_data_docs_are_built_one_at_a_time_and_not_for_every_gate(bag):
     dag = bag.dags["data_docs"]
-    assert rings(dag) == {dataset.name for dataset in JUDGED}
-    assert dag.timetable.timetable.expression == "*/10 * * * *"
+    assert rings(dag) == set()
+    assert dag.timetable.expression == "*/5 * * * *"
     assert dag.catchup is False and dag.max_active_runs == 1
 
 

@@ -355,16 +355,17 @@ def test_constant_maturities_lie_on_the_line_between_their_neighbours(warehouse,
 def test_a_tenor_at_an_expiry_is_that_future_and_outside_of_all_is_nothing(warehouse):
     day = at(FIRST), at(FIRST, 2)
     add(warehouse, "BTC-PERPETUAL", at(FIRST), None, trading(*day, seed=1))
-    add(warehouse, "BTC-A", at(FIRST), at(FIRST + timedelta(days=30), 1), trading(*day, seed=2, level=50_500.0))
+    add(warehouse, "BTC-A", at(FIRST), at(FIRST + timedelta(days=20)), trading(*day, seed=2, level=50_300.0))
+    add(warehouse, "BTC-B", at(FIRST), at(FIRST + timedelta(days=30), 1), trading(*day, seed=3, level=50_500.0))
     compute(warehouse)
     publish(warehouse)
     rows = warehouse.rows(
         "SELECT tenor_days, annualised, near_instrument, far_instrument FROM constant_maturity('BTC', %s, %s)", *day
     )
-    exact = warehouse.value("SELECT annualised FROM basis_spread WHERE ts = %s", at(FIRST))
-    assert rows[0] == (30, exact, "BTC-A", "BTC-A")
-    assert rows[1:3] == [(90, None, "BTC-A", None), (180, None, "BTC-A", None)]
-    assert rows[3] == (30, None, "BTC-A", None), "a minute later it is nearer than thirty days"
+    exact = "SELECT annualised FROM basis_spread WHERE instrument = 'BTC-B' AND ts = %s"
+    nowhere = [(90, None, "BTC-B", None), (180, None, "BTC-B", None)]
+    assert rows[:3] == [(30, warehouse.value(exact, at(FIRST)), "BTC-B", "BTC-B"), *nowhere]
+    assert rows[3:] == [(30, None, "BTC-B", None), *nowhere], "a minute later it is nearer than thirty days"
 
 
 def test_curves_against_different_perpetuals_are_not_joined(warehouse):

@@ -309,6 +309,18 @@ def test_one_spike_is_told_though_a_smaller_one_is_usual(warehouse):
     assert row["largest_move"] == 5.0
 
 
+@pytest.mark.parametrize(("jump", "spikes"), [(0.045, 0), (0.059, 0), (0.065, 1)])
+def test_a_spike_is_twenty_usual_moves_and_a_twentieth_of_the_price(warehouse, jump, spikes):
+    instrument_id = warehouse.instrument("BTC-PERPETUAL", BORN)
+    close = np.where(np.arange(1440) % 2, 100.3, 100.0)  # twenty times its usual move is about 6.2 %
+    close[701] = 100.0 * (1 + jump)
+    steady = trading(at(FIRST), at(FIRST, 1440))
+    steady = steady.but(open=close, high=close, low=close, close=close, volume=np.ones(1440), cost=close)
+    warehouse.candles(instrument_id, steady)
+    [row] = profile(warehouse, perpetual=True, ends=at(FIRST, 1440)).values()
+    assert row["spike_minutes"] == spikes
+
+
 # --- days and lives ---------------------------------------------------------------------------------------------
 
 

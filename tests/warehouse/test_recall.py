@@ -45,7 +45,8 @@ def store(warehouse, perpetual, minutes, doubled=()) -> None:
         record_start(warehouse.connection, perpetual, at(FIRST, 60))
         store_funding(
             warehouse.connection, perpetual, hours, list(np.ones((4, len(hours)))),
-            Provenance("funding_rates", "BTC-PERPETUAL", HOST, "load"), np.array([ms(at(FIRST, m)) for m in doubled], np.int64),
+            Provenance("funding_rates", "BTC-PERPETUAL", HOST, "load"),
+            np.array([ms(at(FIRST, minute)) for minute in doubled], np.int64),
         )  # fmt: skip
 
 

@@ -12,14 +12,14 @@ from deribit.warehouse.report import due, newest_validation, summary, validation
 from tests.warehouse.days import FIRST, Warehouse, at, trading
 
 NEXT = FIRST + timedelta(days=1)
-A, B = ("BTC-PERPETUAL", FIRST), ("ETH-PERPETUAL", NEXT)
+A, B, C = ("BTC-PERPETUAL", FIRST), ("ETH-PERPETUAL", NEXT), ("ETH-PERPETUAL", FIRST)
 
 
 def finding(key, rule="prices-positive", severity="critical", ts=None, observed="3", waived=None) -> tuple:
     return (*key, ts, rule, severity, observed, waived)
 
 
-def find(warehouse: Warehouse, dataset="perpetuals_ohlcv", *, seen=(A, B), findings=(), **validation) -> int:
+def find(warehouse: Warehouse, dataset="perpetuals_ohlcv", *, seen=(A, B, C), findings=(), **validation) -> int:
     validation_id = warehouse.validation(dataset, **validation)
     with warehouse.connection.transaction():
         validations.record_findings(warehouse.connection, validation_id, dataset, seen=seen, findings=findings)
@@ -31,18 +31,20 @@ def held(warehouse: Warehouse) -> list[tuple]:
 
 
 def test_the_next_look_at_a_key_closes_what_the_last_one_found(warehouse):
-    first = find(warehouse, findings=[finding(A), finding(A, "minutes-complete"), finding(B)])
+    first = find(warehouse, findings=[finding(A), finding(A, "minutes-complete"), finding(B), finding(C)])
     other = find(warehouse, "futures_ohlcv", findings=[finding(A)])
     assert held(warehouse) == [
         ("futures_ohlcv", *A, "prices-positive", other),
         ("perpetuals_ohlcv", *A, "minutes-complete", first),
         ("perpetuals_ohlcv", *A, "prices-positive", first),
+        ("perpetuals_ohlcv", *C, "prices-positive", first),
         ("perpetuals_ohlcv", *B, "prices-positive", first),
     ]
     second = find(warehouse, seen=[A], findings=[finding(A, "minutes-complete")])
     assert held(warehouse) == [
         ("futures_ohlcv", *A, "prices-positive", other),
         ("perpetuals_ohlcv", *A, "minutes-complete", second),
+        ("perpetuals_ohlcv", *C, "prices-positive", first),
         ("perpetuals_ohlcv", *B, "prices-positive", first),
     ]
     find(warehouse)

@@ -123,11 +123,10 @@ def split(profile, dataset: Dataset, decision) -> tuple[list, list]:
 
 def versions(rows: list, dataset: Dataset) -> list[tuple]:
     """The versions behind a profile's rows: (instrument_id, day or hour end, load_id). What is missing has none."""
-    return [
-        (int(row.instrument_id), getattr(row, dataset.day), int(row.load_id))
-        for row in rows
-        if row.load_id == row.load_id
-    ]
+    from pandas import notna
+
+    there = (row for row in rows if notna(row.load_id))
+    return [(int(row.instrument_id), getattr(row, dataset.day), int(row.load_id)) for row in there]
 
 
 def conclude(dataset: Dataset, validation_id: int, decision, *, rows: int, published: int) -> dict[str, Any]:
