@@ -92,7 +92,7 @@ def _airflow(stack: Stack, credentials: Credentials) -> dict[str, str]:
     settings = {
         "core": {
             "executor": "LocalExecutor",
-            "parallelism": 8,
+            "parallelism": 10,
             "dags_folder": stack.root / "dags",
             "plugins_folder": stack.root / "plugins",
             "load_examples": False,

@@ -6,8 +6,9 @@ from dataclasses import dataclass
 
 EXCHANGE_POOL = "exchange"
 GATE_POOL = "gate"
-POOLS = {EXCHANGE_POOL: 8, GATE_POOL: 2}
-"""Airflow pools and their slots: tasks that ask the exchange, and tasks that read a month of minutes at once."""
+POOLS = {EXCHANGE_POOL: 6, GATE_POOL: 3}
+"""Airflow pools and their slots: tasks that ask the exchange, and tasks that read a month of minutes at
+once. Together fewer than the executor runs at a time, so that neither keeps the plans waiting."""
 
 
 @dataclass(frozen=True)
