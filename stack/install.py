@@ -50,6 +50,7 @@ def install(kind: str) -> None:
     environ = {k: v for k, v in os.environ.items() if not k.startswith("PYTHON") and k != "VIRTUAL_ENV"}
     if environ.get("PIP_INDEX_URL"):
         environ.setdefault("UV_DEFAULT_INDEX", environ["PIP_INDEX_URL"])  # uv doesn't read pip's settings
+    environ.setdefault("UV_SYSTEM_CERTS", "1")  # behind a proxy with a certificate of its own pip works, and so does uv
     python, uv = venv / "bin" / "python", venv / "bin" / "uv"
     if whole:
         # --clear: a folder left by another Python or moved from elsewhere is not repaired, it is replaced.
