@@ -1,6 +1,6 @@
 # `make demo` runs everything against the exchange simulator, `make up` against the live exchange. All they need is
 # Python 3.11 to 3.13: stack/run installs the hashed lock into $WAREHOUSE_HOME (default .warehouse) before it runs a command.
-.PHONY: help demo up down status test lint lock
+.PHONY: help demo up down status test lint lock bench bench-history
 .DEFAULT_GOAL := help
 
 export FROM PYTHON WAREHOUSE_HOME
@@ -13,6 +13,7 @@ help:
 	@echo 'make up   [FROM=YYYY-MM-DD]  the same against the live exchange, history from 2018-08'
 	@echo 'make status                  what runs, and where its pages are'
 	@echo 'make down                    stops everything'
+	@echo 'make bench | bench-history   what is claimed, measured; the whole history through the scheduler'
 	@echo 'make test | lint | lock      every test; the static checks alone; the lock files anew'
 
 # FROM goes through the environment: whatever it holds, the shell never sees it.
@@ -29,6 +30,12 @@ lint:
 	@$(DEV) ruff check .
 	@$(DEV) lint-imports
 	@$(DEV) check-jsonschema --builtin-schema vendor.compose-spec docker-compose.yaml
+
+bench:
+	@$(DEV) python -m bench $(ARGS)
+
+bench-history:
+	@$(DEV) python -m bench.history $(ARGS)
 
 # Resolved for the oldest Python that is promised and for every platform at once, with the hash of every file.
 lock:

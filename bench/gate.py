@@ -1,0 +1,88 @@
+"""The gate over a month of all futures: the profile Postgres sums up, and Great Expectations over it.
+
+The yardstick is one reading of the same minutes through the view, all six columns, as cheap as SQL can have it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+import psycopg
+
+from deribit import settings
+from deribit.quality.gate import decide, validate
+from deribit.quality.suites import read_outages, read_suite, read_waivers
+from deribit.warehouse import profiles
+
+from . import market_data
+from .database import Server
+from .figure import Figure, seconds
+from .queries import settle
+
+MONTH = datetime(2026, 9, 1, tzinfo=UTC), datetime(2026, 10, 1, tzinfo=UTC)
+ONE_SCAN = "SELECT count(*), sum(open), sum(high), sum(low), sum(close), sum(volume), sum(cost) FROM futures_ohlcv"
+
+
+class Counting(psycopg.Cursor):
+    """Counts what is executed."""
+
+    statements = 0
+
+    def execute(self, *given, **named):
+        Counting.statements += 1
+        return super().execute(*given, **named)
+
+
+def run(server: Server) -> Iterator[Figure]:
+    source = market_data.market()
+    with server.market("bench_gate") as database:
+        with server.connect(database) as connection:
+            contracts = market_data.lived(source, *MONTH)
+            market_data.fill(connection, source, contracts)
+            market_data.publish(connection, *MONTH)
+        settle(server, database)
+        with server.connect(database, options="-c timezone=UTC", cursor_factory=Counting) as connection:
+            judged = judge(connection, ["BTC", "ETH"], *MONTH)
+            scan = seconds(lambda: connection.execute(ONE_SCAN).fetchall(), 3)
+            yield Figure("gate: minutes of a month of all futures", judged.minutes, "minutes")
+            yield Figure("gate: profile and suite, warm", judged.whole, "s", scan, "one plain scan", at_most=3)
+            yield Figure("gate: of it the profile in Postgres", judged.profile, "s")
+            yield Figure("gate: the first one of a process", judged.cold, "s")
+            yield Figure("gate: statements over the data", judged.statements, "statements", at_most=3)
+
+
+@dataclass(frozen=True)
+class Judged:
+    """Seconds: whole (median, warm), of it profile, and the first time in this process."""
+
+    whole: float
+    profile: float
+    cold: float
+    minutes: int
+    statements: int
+
+
+def judge(
+    connection: psycopg.Connection, currencies: list[str], begins: datetime, ends: datetime, runs: int = 5
+) -> Judged:
+    """What the DAG's gate does before it writes: profile, validate, decide. Expects a connection that counts."""
+    suite = read_suite(settings.EXPECTATIONS / "futures_ohlcv.json")
+    waivers = read_waivers(settings.EXPECTATIONS / "waivers.json")
+    outages = [(o.start, o.end) for o in read_outages(settings.EXPECTATIONS / "known_outages.json")]
+
+    def profile():
+        return profiles.candle_profile(
+            connection, perpetual=False, currencies=currencies, begins=begins, ends=ends, outages=outages
+        )
+
+    def whole() -> None:
+        validation = validate(profile(), suite, keys=["instrument", "day"], run_name="bench")
+        decide(validation, waivers=waivers, tolerated_share=suite.tolerated_share)
+
+    cold = seconds(whole, 1)
+    before = Counting.statements
+    minutes = int(profile().minutes.sum())
+    statements = Counting.statements - before
+    return Judged(seconds(whole, runs), seconds(profile, runs), cold, minutes, statements)

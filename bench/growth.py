@@ -1,0 +1,53 @@
+"""What grows how: the same questions with 1, 4 and 16 times the instruments.
+
+The base is twelve days of all BTC futures and their perpetual. The others are copies of it under further coins, so that
+only the number differs. The yardstick of each figure is the same one at the base: ratio 1 doesn't grow at all.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import UTC, datetime
+
+from . import market_data
+from .database import Server
+from .figure import Figure
+from .gate import Counting, judge
+from .queries import answers, settle
+
+WINDOW = datetime(2026, 9, 19, tzinfo=UTC), datetime(2026, 10, 1, tzinfo=UTC)
+TIMES = (1, 4, 16)
+RUNS = 3
+
+
+def run(server: Server) -> Iterator[Figure]:
+    source = market_data.market()
+    contracts = market_data.lived(source, *WINDOW, coins=("BTC",))
+    futures = sum(window.minutes for window in contracts if not window.listing.perpetual)
+    base: dict[str, float] = {}
+    for times in TIMES:
+        with server.market(f"bench_growth_{times}") as database:
+            with server.connect(database) as connection:
+                market_data.fill(connection, source, contracts)
+            with server.connect(database, "market_owner") as owner:
+                market_data.multiply(owner, times)
+            with server.connect(database) as connection:
+                market_data.publish(connection, *WINDOW)
+            settle(server, database)
+            with server.connect(database, options="-c timezone=UTC", cursor_factory=Counting) as connection:
+                found = answers(connection, *WINDOW, runs=RUNS)
+                coins = ["BTC", *(f"BTC~{copy}" for copy in range(1, times))]
+                judged = judge(connection, coins, *WINDOW, runs=RUNS)
+        for name, value, unit in (
+            ("instruments", times * len(contracts), "instruments"),
+            ("basis, computed in full and judged", times * futures / found.full, "minutes/s"),
+            ("basis, one day again", found.day * 1000, "ms"),
+            ("term structure of one coin at an instant", found.structure * 1000, "ms"),
+            ("basis, all days of one contract", found.contract * 1000, "ms"),
+            ("coverage of everything", found.coverage * 1000, "ms"),
+            ("gate of all days, warm", judged.whole, "s"),
+            ("gate of all days, the profile", judged.profile, "s"),
+            ("gate, statements over the data", judged.statements, "statements"),
+        ):
+            base.setdefault(name, value)
+            yield Figure(f"growth ×{times}: {name}", value, unit, base[name], "the base")

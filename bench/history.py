@@ -1,0 +1,181 @@
+"""The whole history through the real Airflow scheduler against the simulator: how near the exchange it comes.
+
+    sh stack/run dev python -m bench.history [--from 2018-08-01] [--rate 20]
+
+Starts a stack of its own in a temporary folder, runs every month of every dataset, and prints wall clock, requests,
+memory and storage beside what physics sets: the fewest requests that can fetch it, at the allowed rate.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import re
+import shutil
+import socket
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from datetime import UTC, datetime
+from math import ceil
+from pathlib import Path
+
+import psutil
+import psycopg
+import requests
+from rich.console import Console
+from rich.table import Table
+
+from . import machine
+from .__main__ import WIDTH, table
+from .figure import Figure
+
+ROOT = Path(__file__).resolve().parents[1]
+PAGE_MINUTES, PAGE_HOURS = 5_000, 744
+MINUTE, HOUR = 60_000, 3_600_000
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="python -m bench.history", description=__doc__)
+    parser.add_argument("--from", dest="first_day", default="2018-08-01", metavar="YYYY-MM-DD")
+    parser.add_argument("--rate", type=float, default=20, help="requests a second the simulator allows")
+    asked = parser.parse_args()
+    home = Path(tempfile.mkdtemp(prefix="bench-"))
+    ports = free_ports(3)
+    environ = {k: v for k, v in os.environ.items() if not k.startswith(("AIRFLOW", "DERIBIT", "DATA_DOCS"))} | {
+        "PYTHONPATH": f"{ROOT}:{ROOT / 'plugins'}",
+        "WAREHOUSE_HOME": str(home),
+        "WAREHOUSE_PORT": str(ports[0]),
+        "WAREHOUSE_SIMULATOR_PORT": str(ports[1]),
+        "WAREHOUSE_SIMULATOR_HISTORY_PORT": str(ports[2]),
+        # a hundredth under the limit: a request on the wire may be late, and the next one is not
+        "DERIBIT_REQUESTS_PER_SECOND": str(asked.rate * 0.99),
+        "DERIBIT_LIVE_SHARE": "0",
+    }
+    memory = Memory(home)
+    try:
+        memory.start()
+        run = subprocess.run(
+            [sys.executable, "-m", "stack", "demo", "--from", asked.first_day],
+            cwd=ROOT, env=environ, text=True, stdout=subprocess.PIPE,
+        )  # fmt: skip
+        memory.stop()
+        if run.returncode:
+            sys.exit(run.stdout)
+        stats = requests.get(f"http://127.0.0.1:{ports[1]}/simulator/stats", timeout=30).json()
+        report(asked, run.stdout, stats, memory, home)
+    finally:
+        subprocess.run([sys.executable, "-m", "stack", "down"], cwd=ROOT, env=environ, check=False)
+        shutil.rmtree(home, ignore_errors=True)
+
+
+def report(asked, printed: str, stats: dict, memory: Memory, home: Path) -> None:
+    seconds = float(re.search(r"The history has run: .* in (\d+) s", printed)[1])
+    fewest = fewest_requests(asked.first_day)
+    bound = fewest / asked.rate
+    busy = stats["last_request"] - stats["first_request"]
+    with psycopg.connect(reader(home)) as connection:
+        [(minutes, size)] = connection.execute(
+            "SELECT sum(n), (SELECT sum(pg_total_relation_size(oid)) FROM pg_class "
+            "WHERE relnamespace = 'store'::regnamespace AND relkind = 'r') FROM store.candle_day"
+        ).fetchall()
+        relations = connection.execute(
+            "SELECT relname, pg_relation_size(oid), pg_indexes_size(oid), "
+            "coalesce(pg_total_relation_size(nullif(reltoastrelid, 0)), 0), pg_total_relation_size(oid) FROM pg_class "
+            "WHERE relnamespace = 'store'::regnamespace AND relkind = 'r' ORDER BY 5 DESC LIMIT 8"
+        ).fetchall()
+    console = Console(width=None if sys.stdout.isatty() else WIDTH, highlight=False)
+    for line in machine.description("18, embedded"):
+        console.print(line)
+    console.print(printed[printed.index("What is stored") : printed.index("Basis term structure")])
+    peak, task = memory.peak / 2**20, memory.largest_task / 2**20
+    console.print(table([
+        Figure("history, wall clock", seconds, "s", bound, "fewest requests at the allowed rate", at_most=1.5 * bound),
+        Figure("requests", stats["requests"], "", fewest, "each life in whole pages", at_most=1.05 * fewest),
+        Figure("requests refused", stats["refused"], "", at_most=0),
+        Figure("busiest second", stats["busiest_second"], "requests", asked.rate, "allowed", at_most=asked.rate),
+        Figure("rate while it ran", stats["requests"] / busy, "requests/s", asked.rate, "allowed", ratio_at_least=0.9),
+        Figure("memory at the peak", peak, "MiB", 3072, "a 4 GB server, simulator excluded", at_most=3072),
+        Figure("largest task", task, "MiB", 300, "private memory", at_most=300),
+        Figure("minutes stored", minutes / 1e6, "million", 45, "", at_least=45),
+        Figure("storage, everything", size / 1e6, "MB", 1500, "AC-009", at_most=1500),
+        Figure("storage a minute", float(size / minutes), "B", 160, "the earlier project, perpetuals"),
+    ]))  # fmt: skip
+    storage = Table("relation", "table MB", "indexes MB", "TOAST MB", "total MB", title="Storage", title_justify="left")
+    for name, *sizes in relations:
+        storage.add_row(name, *(f"{each / 1e6:,.1f}" for each in sizes))
+    console.print(storage)
+
+
+def fewest_requests(first_day: str) -> int:
+    """The fewest pages that hold what the exchange has of the closed months since a day, each instrument in one go."""
+    from exchange_simulator.market import Market
+
+    begins = int(datetime.fromisoformat(first_day).replace(tzinfo=UTC).timestamp() * 1000)
+    ends = int(datetime.now(UTC).replace(day=1, hour=0, minute=0, second=0, microsecond=0).timestamp() * 1000)
+    pages = 0
+    market = Market()
+    for row in market.instruments("future"):
+        if row["settlement_currency"] == "USDC":
+            continue
+        first, last = max(begins, row["creation_timestamp"] // MINUTE * MINUTE), min(ends, row["expiration_timestamp"])
+        pages += max(0, ceil((last - first) / MINUTE / PAGE_MINUTES))
+        if row["settlement_period"] == "perpetual":
+            pages += max(0, ceil((last - first) / HOUR / PAGE_HOURS))
+    return pages
+
+
+def reader(home: Path) -> str:
+    secrets = json.loads((home / "demo" / "secrets.json").read_text())
+    configured = (home / "demo" / "postgres" / "postgresql.conf").read_text()
+    folder = configured.split("unix_socket_directories = '")[1].split("'")[0]
+    return f"host={folder} dbname=market user=market_reader password={secrets['market_reader']}"
+
+
+def free_ports(number: int) -> list[int]:
+    taken = [socket.create_server(("127.0.0.1", 0)) for _ in range(number)]
+    ports = [each.getsockname()[1] for each in taken]
+    for each in taken:
+        each.close()
+    return ports
+
+
+class Memory(threading.Thread):
+    """The proportional memory of everything a stack runs, the simulator left out, every two seconds. Bytes."""
+
+    def __init__(self, home: Path):
+        super().__init__(daemon=True)
+        self.mark = str(home / "demo")
+        self.peak = self.largest_task = 0
+        self.stopped = threading.Event()
+
+    def stop(self) -> None:
+        self.stopped.set()
+        self.join()
+
+    def run(self) -> None:
+        while not self.stopped.wait(2):
+            total = 0
+            for process in psutil.process_iter():
+                try:
+                    if process.environ().get("WAREHOUSE_STACK") != self.mark:
+                        continue
+                    command = " ".join(process.cmdline())
+                    if "exchange_simulator" in command:
+                        continue
+                    memory = process.memory_full_info()
+                    total += memory.pss
+                    if "airflow task" in command or "worker" in command:
+                        self.largest_task = max(self.largest_task, memory.uss)
+                except psutil.Error:
+                    continue
+            self.peak = max(self.peak, total)
+
+
+if __name__ == "__main__":
+    started = time.monotonic()
+    main()
+    print(f"{time.monotonic() - started:.0f} s in all")

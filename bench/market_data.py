@@ -1,0 +1,176 @@
+"""Candles of the simulated market, as the exchange would send them and as a filled database."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+import numpy as np
+import orjson
+from psycopg import Connection, sql
+
+from deribit.exchange import candles as pages
+from deribit.exchange.candles import Candles
+from deribit.exchange.coverage import windows
+from deribit.exchange.instruments import instrument
+from deribit.exchange.verdict import result_of
+from deribit.warehouse import profiles, validations
+from deribit.warehouse.candles import store_candles
+from deribit.warehouse.catalogue import store_instruments
+from deribit.warehouse.loads import Provenance
+from exchange_simulator.chart import chart
+from exchange_simulator.listings import MINUTE, Listing
+from exchange_simulator.market import Market
+
+HOST = "http://127.0.0.1"
+NOW = datetime(2026, 11, 1, tzinfo=UTC)
+
+
+def ms(moment: datetime) -> int:
+    return round(moment.timestamp() * 1000)
+
+
+@dataclass(frozen=True)
+class Window:
+    """The part of an interval one contract lived through, [begins, ends) ms, on whole minutes."""
+
+    listing: Listing
+    begins: int
+    ends: int
+
+    @property
+    def minutes(self) -> int:
+        return (self.ends - self.begins) // MINUTE
+
+
+def market() -> Market:
+    """The invented market, its clock at NOW."""
+    return Market(now_ms=ms(NOW))
+
+
+def lived(source: Market, begins: datetime, ends: datetime, coins: tuple[str, ...] = ("BTC", "ETH")) -> list[Window]:
+    """The inverse contracts, perpetuals included, that lived in [begins, ends)."""
+    found = [
+        Window(one, max(ms(begins), one.first_minute * MINUTE), min(ms(ends), one.expires))
+        for one in source.listings() if one.coin in coins and not one.linear
+    ]  # fmt: skip
+    return [window for window in found if window.begins < window.ends]
+
+
+def bodies(source: Market, window: Window) -> dict[int, bytes]:
+    """The JSON of every page of a window, as the exchange would send it, by the page's first minute (ms)."""
+    made = {}
+    for left, right in windows(window.begins, window.ends, pages.PAGE):
+        result = {"status": "ok"} | chart(source, window.listing, left - 1, right - 1)
+        made[left - 1] = orjson.dumps({"jsonrpc": "2.0", "result": result}, option=orjson.OPT_SERIALIZE_NUMPY)
+    return made
+
+
+def read(window: Window, sent: dict[int, bytes]) -> Candles:
+    """What the exchange client makes of these pages: its own reading, without the network."""
+
+    def ask(method, params, reader):
+        return reader(result_of(200, sent[params["start_timestamp"]]))
+
+    return pages.collect(ask, window.listing.name, window.begins, window.ends)
+
+
+def register(connection: Connection, listings: list[Listing]) -> dict[str, int]:
+    """Puts contracts into the catalogue and returns their ids by name."""
+    found = [instrument(one.row(ms(NOW)), at, HOST) for at, one in enumerate(listings)]
+    with connection.transaction():
+        store_instruments(connection, [
+            (one.instrument_name, one.exchange_id, one.kind, one.base_currency, one.quote_currency,
+             one.settlement_currency, one.settlement_period, one.instrument_type, one.price_index, one.tick_size,
+             one.contract_size, time_of(one.created), time_of(one.expires), one.strike, one.option_type, one.state,
+             one.is_active, one.host)
+            for one in found
+        ])  # fmt: skip
+        return dict(connection.execute("SELECT instrument, instrument_id FROM store.instrument").fetchall())
+
+
+def time_of(moment: int | None) -> datetime | str:
+    return "infinity" if moment is None else datetime.fromtimestamp(moment / 1000, UTC)
+
+
+def store(connection: Connection, instrument_id: int, window: Window, candles) -> object:
+    """One transaction, as a task loads it; returns what it changed."""
+    provenance = Provenance("bench", window.listing.name, HOST, "bench")
+    with connection.transaction():
+        return store_candles(connection, instrument_id, candles, provenance)
+
+
+def fill(connection: Connection, source: Market, contracts: list[Window]) -> int:
+    """Loads whole windows and returns how many minutes there are of them. What the simulated exchange lost is missing,
+    as in earnest."""
+    ids = register(connection, [window.listing for window in contracts])
+    for window in contracts:
+        columns = source.candles(window.listing.name, window.begins, window.ends - 1)
+        store(connection, ids[window.listing.name], window, on_grid(window, columns))
+    return sum(window.minutes for window in contracts)
+
+
+def on_grid(window: Window, columns: dict[str, np.ndarray]) -> Candles:
+    """The market's columns as the exchange client would hand them over."""
+    grid = pages.Grid(window.begins, window.ends)
+    values = np.stack([columns[name] for name in pages.COLUMNS])
+    grid.place(columns["ticks"], values, window.begins, window.ends)
+    nothing = np.empty(0, np.int64)
+    return Candles(
+        window.listing.name, window.begins, window.ends, *grid.values, grid.present, nothing, nothing, nothing, nothing,
+        requests=0,
+    )  # fmt: skip
+
+
+def multiply(owner: Connection, copies: int) -> None:
+    """Makes everything stored `copies` times as much: the same minutes under further coins, each with a perpetual of
+    its own. Expects a database with the contracts of nothing but BTC and ETH in it, by their own names."""
+    instrument = [name for [name] in owner.execute(
+        "SELECT attname FROM pg_attribute WHERE attrelid = 'store.instrument'::regclass AND attnum > 0"
+        " AND NOT attisdropped"
+        " AND attname NOT IN ('instrument_id', 'instrument', 'base_currency', 'settlement_currency')"
+    )]  # fmt: skip
+    day = [name for [name] in owner.execute(
+        "SELECT attname FROM pg_attribute WHERE attrelid = 'store.candle_day'::regclass AND attnum > 0"
+        " AND NOT attisdropped AND attname <> 'instrument_id'"
+    )]  # fmt: skip
+
+    def listed(names: list[str], table: str | None = None) -> sql.Composed:
+        return sql.SQL(", ").join(sql.Identifier(table, name) if table else sql.Identifier(name) for name in names)
+
+    with owner.transaction():
+        for copy in range(1, copies):
+            suffix = f"~{copy}"
+            owner.execute(
+                sql.SQL(
+                    "INSERT INTO store.instrument (instrument, base_currency, settlement_currency, {0})"
+                    " SELECT instrument || %s, base_currency || %s, settlement_currency || %s, {0}"
+                    " FROM store.instrument WHERE instrument NOT LIKE '%%~%%'"
+                ).format(listed(instrument)),
+                [suffix] * 3,
+            )
+            owner.execute(
+                sql.SQL(
+                    "INSERT INTO store.candle_day (instrument_id, {0}) SELECT i.instrument_id, {1}"
+                    " FROM store.candle_day c JOIN store.instrument o USING (instrument_id)"
+                    " JOIN store.instrument i ON i.instrument = o.instrument || %s"
+                    " WHERE o.instrument NOT LIKE '%%~%%' ORDER BY i.instrument_id, c.day"
+                ).format(listed(day), listed(day, "c")),
+                [suffix],
+            )
+
+
+def publish(connection: Connection, begins: datetime, ends: datetime) -> None:
+    """Publishes every stored day and judges every pair as passed, as the gates do when nothing is wrong."""
+    with connection.transaction():
+        validation_id = validations.record_validation(
+            connection, dataset="bench", dag_id="bench", run_id="bench", begins=begins, ends=ends, verdict="passed",
+            suite="bench", rows=1, expected=1, missing=0, blocked_because=[], result={},
+        )  # fmt: skip
+        newest = connection.execute(
+            "SELECT instrument_id, day, max(load_id) FROM store.candle_day WHERE validation_id IS NULL GROUP BY 1, 2"
+        ).fetchall()
+        validations.publish_candles(connection, validation_id, newest)
+        profiles.basis_profile(connection, begins=begins.date(), ends=ends.date())
+        pairs = connection.execute("SELECT instrument_id, day FROM store.basis_day").fetchall()
+        validations.judge_basis(connection, validation_id, [(*pair, True) for pair in pairs])
