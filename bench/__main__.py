@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import signal
 import sys
 import time
 from datetime import UTC, datetime
@@ -31,6 +32,7 @@ def main(given: list[str] | None = None) -> int:
     progress = Console(stderr=True)
     figures: list[Figure] = []
     began = time.monotonic()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that the server is stopped then, too
     with server() as postgres:
         header = machine.description(postgres.version)
         for name in arguments.only or BENCHMARKS:

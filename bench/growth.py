@@ -1,7 +1,8 @@
 """What grows how: the same questions with 1, 4 and 16 times the instruments.
 
-The base is twelve days of all BTC futures and their perpetual. The others are copies of it under further coins, so that
-only the number differs. The yardstick of each figure is the same one at the base: ratio 1 doesn't grow at all.
+The base is twelve days of all BTC futures and their perpetual. The others are the same under further coins, at prices
+of their own, so that only the number differs. The yardstick of each figure is the same one at the base: ratio 1 does
+not grow at all.
 """
 
 from __future__ import annotations
@@ -28,18 +29,16 @@ def run(server: Server) -> Iterator[Figure]:
     for times in TIMES:
         with server.market(f"bench_growth_{times}") as database:
             with server.connect(database) as connection:
-                market_data.fill(connection, source, contracts)
-            with server.connect(database, "market_owner") as owner:
-                market_data.multiply(owner, times)
-            with server.connect(database) as connection:
+                market_data.fill(connection, source, contracts, times)
                 market_data.publish(connection, *WINDOW)
             settle(server, database)
             with server.connect(database, options="-c timezone=UTC", cursor_factory=Counting) as connection:
                 found = answers(connection, *WINDOW, runs=RUNS)
-                coins = ["BTC", *(f"BTC~{copy}" for copy in range(1, times))]
+                coins = [f"BTC{market_data.coin_suffix(copy)}" for copy in range(times)]
                 judged = judge(connection, coins, *WINDOW, runs=RUNS)
         for name, value, unit in (
             ("instruments", times * len(contracts), "instruments"),
+            ("minutes the gate judged", judged.minutes, "minutes"),
             ("basis, computed in full and judged", times * futures / found.full, "minutes/s"),
             ("basis, one day again", found.day * 1000, "ms"),
             ("term structure of one coin at an instant", found.structure * 1000, "ms"),

@@ -13,7 +13,6 @@ import json
 import os
 import re
 import shutil
-import socket
 import subprocess
 import sys
 import tempfile
@@ -31,6 +30,7 @@ from rich.table import Table
 
 from . import machine
 from .__main__ import WIDTH, table
+from .exchange import free_ports
 from .figure import Figure
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -133,14 +133,6 @@ def reader(home: Path) -> str:
     configured = (home / "demo" / "postgres" / "postgresql.conf").read_text()
     folder = configured.split("unix_socket_directories = '")[1].split("'")[0]
     return f"host={folder} dbname=market user=market_reader password={secrets['market_reader']}"
-
-
-def free_ports(number: int) -> list[int]:
-    taken = [socket.create_server(("127.0.0.1", 0)) for _ in range(number)]
-    ports = [each.getsockname()[1] for each in taken]
-    for each in taken:
-        each.close()
-    return ports
 
 
 class Memory(threading.Thread):

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 
 import numpy as np
 import orjson
-from psycopg import Connection, sql
+from psycopg import Connection
 
 from deribit.exchange import candles as pages
 from deribit.exchange.candles import Candles
@@ -75,15 +75,16 @@ def read(window: Window, sent: dict[int, bytes]) -> Candles:
     return pages.collect(ask, window.listing.name, window.begins, window.ends)
 
 
-def register(connection: Connection, listings: list[Listing]) -> dict[str, int]:
-    """Puts contracts into the catalogue and returns their ids by name."""
+def register(connection: Connection, listings: list[Listing], coin_suffix: str = "") -> dict[str, int]:
+    """Puts contracts into the catalogue and returns all ids by name. With a suffix they are another coin's: it is
+    appended to their names and their coin."""
     found = [instrument(one.row(ms(NOW)), at, HOST) for at, one in enumerate(listings)]
     with connection.transaction():
         store_instruments(connection, [
-            (one.instrument_name, one.exchange_id, one.kind, one.base_currency, one.quote_currency,
-             one.settlement_currency, one.settlement_period, one.instrument_type, one.price_index, one.tick_size,
-             one.contract_size, time_of(one.created), time_of(one.expires), one.strike, one.option_type, one.state,
-             one.is_active, one.host)
+            (one.instrument_name + coin_suffix, one.exchange_id, one.kind, one.base_currency + coin_suffix,
+             one.quote_currency, one.settlement_currency + coin_suffix, one.settlement_period, one.instrument_type,
+             one.price_index, one.tick_size, one.contract_size, time_of(one.created), time_of(one.expires), one.strike,
+             one.option_type, one.state, one.is_active, one.host)
             for one in found
         ])  # fmt: skip
         return dict(connection.execute("SELECT instrument, instrument_id FROM store.instrument").fetchall())
@@ -100,14 +101,24 @@ def store(connection: Connection, instrument_id: int, window: Window, candles) -
         return store_candles(connection, instrument_id, candles, provenance)
 
 
-def fill(connection: Connection, source: Market, contracts: list[Window]) -> int:
-    """Loads whole windows and returns how many minutes there are of them. What the simulated exchange lost is missing,
-    as in earnest."""
-    ids = register(connection, [window.listing for window in contracts])
-    for window in contracts:
-        columns = source.candles(window.listing.name, window.begins, window.ends - 1)
-        store(connection, ids[window.listing.name], window, on_grid(window, columns))
-    return sum(window.minutes for window in contracts)
+def fill(connection: Connection, source: Market, contracts: list[Window], times: int = 1) -> None:
+    """Loads whole windows, `times` times: the further ones as other coins, each with a perpetual of its own.
+
+    What the simulated exchange lost is missing, as in earnest. Every coin has prices of its own, in proportion: of
+    equal arrays Postgres would remember the answer (Memoize) instead of computing it.
+    """
+    columns = [source.candles(window.listing.name, window.begins, window.ends - 1) for window in contracts]
+    for copy in range(times):
+        suffix, dearer = coin_suffix(copy), 1 + copy / 1024
+        ids = register(connection, [window.listing for window in contracts], suffix)
+        for window, columns_ in zip(contracts, columns, strict=True):
+            priced = {name: columns_[name] * dearer for name in ("open", "high", "low", "close", "cost")}
+            store(connection, ids[window.listing.name + suffix], window, on_grid(window, columns_ | priced))
+
+
+def coin_suffix(copy: int) -> str:
+    """How the coin of a copy is told from the original's: BTC, BTC~1, BTC~2, ..."""
+    return f"~{copy}" if copy else ""
 
 
 def on_grid(window: Window, columns: dict[str, np.ndarray]) -> Candles:
@@ -120,44 +131,6 @@ def on_grid(window: Window, columns: dict[str, np.ndarray]) -> Candles:
         window.listing.name, window.begins, window.ends, *grid.values, grid.present, nothing, nothing, nothing, nothing,
         requests=0,
     )  # fmt: skip
-
-
-def multiply(owner: Connection, copies: int) -> None:
-    """Makes everything stored `copies` times as much: the same minutes under further coins, each with a perpetual of
-    its own. Expects a database with the contracts of nothing but BTC and ETH in it, by their own names."""
-    instrument = [name for [name] in owner.execute(
-        "SELECT attname FROM pg_attribute WHERE attrelid = 'store.instrument'::regclass AND attnum > 0"
-        " AND NOT attisdropped"
-        " AND attname NOT IN ('instrument_id', 'instrument', 'base_currency', 'settlement_currency')"
-    )]  # fmt: skip
-    day = [name for [name] in owner.execute(
-        "SELECT attname FROM pg_attribute WHERE attrelid = 'store.candle_day'::regclass AND attnum > 0"
-        " AND NOT attisdropped AND attname <> 'instrument_id'"
-    )]  # fmt: skip
-
-    def listed(names: list[str], table: str | None = None) -> sql.Composed:
-        return sql.SQL(", ").join(sql.Identifier(table, name) if table else sql.Identifier(name) for name in names)
-
-    with owner.transaction():
-        for copy in range(1, copies):
-            suffix = f"~{copy}"
-            owner.execute(
-                sql.SQL(
-                    "INSERT INTO store.instrument (instrument, base_currency, settlement_currency, {0})"
-                    " SELECT instrument || %s, base_currency || %s, settlement_currency || %s, {0}"
-                    " FROM store.instrument WHERE instrument NOT LIKE '%%~%%'"
-                ).format(listed(instrument)),
-                [suffix] * 3,
-            )
-            owner.execute(
-                sql.SQL(
-                    "INSERT INTO store.candle_day (instrument_id, {0}) SELECT i.instrument_id, {1}"
-                    " FROM store.candle_day c JOIN store.instrument o USING (instrument_id)"
-                    " JOIN store.instrument i ON i.instrument = o.instrument || %s"
-                    " WHERE o.instrument NOT LIKE '%%~%%' ORDER BY i.instrument_id, c.day"
-                ).format(listed(day), listed(day, "c")),
-                [suffix],
-            )
 
 
 def publish(connection: Connection, begins: datetime, ends: datetime) -> None:

@@ -211,7 +211,13 @@ def test_a_backfill_from_the_ui_changes_nothing_twice_and_republishes_a_correcti
 
 
 def backfill(stack, page, dag: str, begins: datetime) -> None:
-    """One past month again, by clicking as a person would."""
+    """One past month again, by clicking as a person would. Airflow takes one backfill a DAG at a time."""
+
+    def at_rest() -> bool:
+        answer = stack.session.get(f"{stack.url}/api/v2/backfills", params={"dag_id": dag}, timeout=30).json()
+        return all(each["completed_at"] for each in answer["backfills"])
+
+    stack.wait(f"the end of an earlier backfill of {dag}", at_rest)
     known = {run["dag_run_id"]: run["end_date"] for run in stack.runs(dag)}
     page.goto(f"{stack.url}/dags/{dag}")
     page.get_by_test_id("trigger-dag-button").click()
@@ -278,7 +284,7 @@ def test_every_page_it_offers_opens_and_asks_no_other_machine(stack, page):
     for path in ("", "dags", "assets", *(f"dags/{dataset}" for dataset in datasets), "dags/data_docs"):
         page.goto(f"{stack.url}/{path}")
         page.wait_for_load_state("networkidle")
-        assert page.get_by_text("Data quality").first.is_visible()
+        page.get_by_text("Data quality").first.wait_for()
     page.goto(f"{stack.url}/dags/futures_ohlcv")
     page.get_by_role("link", name="Data quality").last.click()
     page.frame_locator("iframe").locator("h1:has-text('futures_ohlcv')").wait_for()
