@@ -124,6 +124,7 @@ def fresh_market(postgres: Postgres, template: str):
     )
     postgres.execute(sql.SQL("ALTER DATABASE {} SET timezone = 'UTC'").format(sql.Identifier(name)))
     postgres.execute(sql.SQL("ALTER DATABASE {} SET jit = off").format(sql.Identifier(name)))
+    postgres.execute(sql.SQL("ALTER DATABASE {} SET enable_memoize = off").format(sql.Identifier(name)))
     yield Market(postgres, name)
     postgres.execute(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(name)))
 

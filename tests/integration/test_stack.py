@@ -13,6 +13,7 @@ import tempfile
 import time
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from urllib.parse import quote
 
 import numpy as np
 import pandas as pd
@@ -21,6 +22,7 @@ import pytest
 import requests
 
 from ..conftest import ROOT, free_ports
+from .test_quarantine import BAD
 
 pytestmark = [pytest.mark.scheduler, pytest.mark.timeout(900)]
 
@@ -208,6 +210,45 @@ def test_a_backfill_from_the_ui_changes_nothing_twice_and_republishes_a_correcti
     assert new != old
     changed = [b for a, b in zip(old, new, strict=True) if a[1] != b[1]]
     assert changed and stack.rows(pairs) != pairs_before
+
+
+@pytest.mark.browser
+@pytest.mark.skipif(CHROMIUM is None, reason="no chromium on this machine (Debian: apt-get install chromium)")
+def test_bad_candles_of_a_backfill_stay_out_until_the_run_is_cleared_in_the_ui(stack, page):
+    begins, ends = last_closed_month()
+    [[instrument]] = stack.rows(
+        "SELECT instrument FROM store.instrument WHERE settlement_period = 'month' AND base_currency = 'BTC' "
+        "AND listed_at < %s AND expires_at > %s ORDER BY expires_at LIMIT 1", begins, ends,
+    )  # fmt: skip
+    kinds = [kind for kind in BAD if kind != "outside_window"]
+    bad = {(begins + timedelta(days=3 + i)).date(): kind for i, kind in enumerate(kinds)}
+    published = f"SELECT ts, close, volume, cost FROM futures_ohlcv WHERE instrument = '{instrument}' ORDER BY ts"
+    before = stack.rows(published)
+    faults = [
+        {"kind": kind, "instrument": instrument, "from": f"{day}T12:00:00", "to": f"{day}T13:00:00"}
+        for day, kind in bad.items()
+    ]
+    requests.post(f"{stack.simulator}/simulator/faults", timeout=30, json=faults).raise_for_status()
+    try:
+        backfill(stack, page, "futures_ohlcv", begins)
+    finally:
+        requests.delete(f"{stack.simulator}/simulator/faults", timeout=30)
+    held: dict = {}
+    for day, rule in stack.rows("SELECT day, rule FROM quarantined WHERE instrument = %s", instrument):
+        held.setdefault(day, set()).add(rule)
+    # a day that lost minutes does not even replace the fuller one
+    poorer = {day for day, kind in bad.items() if kind in ("missing_minutes", "misaligned_minute")}
+    assert held.keys() == bad.keys() - poorer and len(held) >= 12
+    assert all(BAD[bad[day]] in rules for day, rules in held.items())
+    assert stack.rows(published) == before, "what was published is still what passed"
+
+    run = stack.runs("futures_ohlcv")[0]
+    page.goto(f"{stack.url}/dags/futures_ohlcv/runs/{quote(run['dag_run_id'], safe='')}")
+    page.get_by_label("Press shift+c to clear").click()
+    page.get_by_role("dialog").get_by_role("button", name="Confirm").click()
+    stack.wait("the cleared run turning good", lambda: not stack.rows("SELECT 1 FROM quarantined"))
+    stack.wait("the end of the run", lambda: stack.runs("futures_ohlcv")[0]["state"] == "success")
+    assert stack.rows(published) == before
 
 
 def backfill(stack, page, dag: str, begins: datetime) -> None:

@@ -7,15 +7,21 @@ FROM store.basis_day b
 JOIN store.future f ON f.instrument_id = b.instrument_id AND f.perpetual_id = b.perpetual_id
 JOIN store.candle_day c ON c.instrument_id = b.instrument_id AND c.day = b.day AND c.load_id = b.load_id
 JOIN store.candle_day p ON p.instrument_id = b.perpetual_id AND p.day = b.day AND p.load_id = b.perpetual_load_id
+-- what is the same for all minutes of a day is computed once (OFFSET 0 keeps the planner from repeating it for each)
 CROSS JOIN LATERAL (
-    SELECT (extract(epoch FROM f.expires_at)::float8 - extract(epoch FROM b.day)::float8) / 60 AS minutes_to_expiry) AS d
+    SELECT (extract(epoch FROM f.expires_at)::float8 - extract(epoch FROM b.day)::float8) / 60 - c.first_minute AS minutes_left OFFSET 0) AS e
 CROSS JOIN LATERAL (
-    SELECT count(u.future)::integer AS future_minutes, count(u.future - u.perpetual)::integer AS basis_minutes,
-           count(*) FILTER (WHERE abs(u.future - u.perpetual) IN ('NaN', 'Infinity') OR u.perpetual <= 0)::integer AS not_finite,
-           max(abs(u.future - u.perpetual) / nullif(u.perpetual, 0)) AS largest_fraction,
-           max(abs(u.future - u.perpetual) / nullif(u.perpetual, 0) * 365 * 1440 / (d.minutes_to_expiry - (c.first_minute + u.i)))
-               FILTER (WHERE d.minutes_to_expiry - (c.first_minute + u.i) >= 1440) AS largest_annualised
-    FROM unnest(c.close, store.aligned(p.close, p.first_minute, c.first_minute, c.n)) WITH ORDINALITY AS u(future, perpetual, i)
+    SELECT e.minutes_left, floor(e.minutes_left - 1440)::bigint AS last_annualised OFFSET 0) AS d
+CROSS JOIN LATERAL (
+    SELECT count(x.future)::integer AS future_minutes, count(x.distance)::integer AS basis_minutes,
+           -- NaN sorts above Infinity
+           count(*) FILTER (WHERE x.distance >= 'Infinity' OR x.perpetual <= 0)::integer AS not_finite,
+           max(x.fraction) AS largest_fraction,
+           max(x.fraction * 365 * 1440 / (d.minutes_left - x.i)) FILTER (WHERE x.i <= d.last_annualised) AS largest_annualised
+    FROM (SELECT u.future, u.perpetual, u.i, abs(u.future - u.perpetual) AS distance,
+                 abs(u.future - u.perpetual) / nullif(u.perpetual, 0) AS fraction
+          FROM unnest(c.close, store.aligned(p.close, p.first_minute, c.first_minute, c.n)) WITH ORDINALITY AS u(future, perpetual, i)
+          OFFSET 0) AS x
 ) AS m
 WHERE b.day >= %(from)s AND b.day < %(to)s
 ORDER BY f.instrument, b.day

@@ -3,6 +3,8 @@
 DO $$ BEGIN
     EXECUTE format('ALTER DATABASE %I SET timezone = %L', current_database(), 'UTC');
     EXECUTE format('ALTER DATABASE %I SET jit = off', current_database());
+    -- it would hash whole arrays that never come again
+    EXECUTE format('ALTER DATABASE %I SET enable_memoize = off', current_database());
     IF (SELECT 'lz4' = ANY (enumvals) FROM pg_settings WHERE name = 'default_toast_compression') THEN
         EXECUTE format('ALTER DATABASE %I SET default_toast_compression = lz4', current_database());
     END IF;
