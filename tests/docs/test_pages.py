@@ -16,7 +16,7 @@ DOCS = ROOT / "docs"
 PAGES = sorted(DOCS.glob("*.md"))
 OPERATIONS = (DOCS / "operations.md").read_text()
 VARIABLE = r"(?:WAREHOUSE|DERIBIT|AIRFLOW_CONN)_[A-Z_]+|DATA_DOCS_DIR|FROM|PYTHON|PIP_INDEX_URL"
-ROOMS = ("bench/", "dags/", "docs/", "plugins/", "include/", "expectations/", "exchange_simulator/", "stack/", "tests/")
+ROOMS = ("dags/", "docs/", "plugins/", "include/", "expectations/", "exchange_simulator/", "stack/", "tests/")
 
 every_page = pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
 
