@@ -9,9 +9,11 @@ computes every minute from exactly those: basis (USD), fraction, days to expiry 
 (simple, 365 days; NULL under one day), contango or backwardation, and `traded`, because the close of a minute without
 a trade is stale. `term_structure` and `basis_constant_maturity` (30, 90, 180 days) read from it.
 
-**Schedule.** Rung by the assets of both inputs, and monthly; what is computed is asked of the data: every published
-futures day whose perpetual day is published and whose pair was not judged on the versions published now. A lost or
-doubled event costs nothing. A backfill, or a run with `from` and `to`, computes a range again.
+**Schedule.** Rung by the assets of both inputs, and monthly with catchup; what is computed is asked of the data: every
+published futures day whose perpetual day is published and whose pair was not judged on the versions published now, in
+the run's month when the calendar started it. A month whose inputs are not published yet has nothing to do; their
+assets ring when they are, and a lost or doubled event costs nothing. A backfill, or a run with `from` and `to`,
+computes a range again.
 
 **Late data.** A republished input hides the pair at once (missing, not wrong) and makes it due.
 

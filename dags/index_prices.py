@@ -8,9 +8,10 @@ are known (view `index_proxy_error`).
 **Grain.** One row an index and UTC day in the store, one row a minute in the view `index_prices`; `ts` is the bucket
 start, the price that of the bucket's END.
 
-**Schedule.** Rung by the perpetuals', the funding's and the chart's assets, and monthly; what is computed is asked of
-the data: every published day of a perpetual whose index was not judged on the versions published now. A backfill, or
-a run with `from` and `to`, computes a range again.
+**Schedule.** Rung by the perpetuals', the funding's and the chart's assets, and monthly with catchup; what is computed
+is asked of the data: every published day of a perpetual whose index was not judged on the versions published now, in
+the run's month when the calendar started it. A month whose inputs are not published yet has nothing to do; their
+assets ring when they are. A backfill, or a run with `from` and `to`, computes a range again.
 
 **Late data.** A republished input makes the day due; the next ring computes it.
 

@@ -110,6 +110,11 @@ class AirflowApi:
         """Runs of a DAG, of any state when none is named."""
         return self.call("GET", f"dags/{quote(dag)}/dagRuns", limit=1, state=list(states))["total_entries"]
 
+    def runs_by_state(self) -> dict[str, dict[str, int]]:
+        """How many runs every DAG has in each state: {dag: {state: runs}}."""
+        dags = self.call("GET", "dagStats")["dags"]
+        return {dag["dag_id"]: {each["state"]: each["count"] for each in dag["stats"]} for dag in dags}
+
     def runs(self, *states: str, dag: str = "~", newest: int = 100) -> list[dict]:
         """The newest runs of one DAG or of all."""
         path = f"dags/{quote(dag, safe='~')}/dagRuns"

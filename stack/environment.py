@@ -121,7 +121,8 @@ def _airflow(stack: Stack, credentials: Credentials) -> dict[str, str]:
             "instance_name": "Deribit warehouse" + (" (demo)" if stack.mode == "demo" else ""),
         },
         "api_auth": {"jwt_secret": credentials.jwt_secret},
-        "workers": {"execution_api_timeout": 30},
+        # most tasks are over before their second heartbeat; 300 s without one and they are taken for dead
+        "workers": {"execution_api_timeout": 30, "min_heartbeat_interval": 20},
         "scheduler": {"catchup_by_default": False, "scheduler_idle_sleep_time": 0.5, "enable_health_check": False},
         # callbacks of several runs of a file share a process and its time
         "dag_processor": {

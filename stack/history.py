@@ -95,7 +95,7 @@ def run_history(stack: Stack, api: AirflowApi, console: Console, anything_due) -
     quiet = 0
     with Live(console=console, refresh_per_second=2, transient=True) as live:
         while True:
-            progress = [_progress(api, dag) for dag in api.dags() if _kind(dag)]
+            progress = _progress(api)
             if console.is_terminal:
                 live.update(_table(progress, time.monotonic() - started))
             elif time.monotonic() - last_line > PLAIN_LINE_SECONDS:
@@ -131,23 +131,26 @@ def _kind(dag: dict) -> str | None:
     return next((kind for kind in ("history", "derived") if kind in tags), None)
 
 
-def _progress(api: AirflowApi, dag: dict) -> Progress:
+def _progress(api: AirflowApi) -> list[Progress]:
+    """Where every DAG of the history stands, in as few requests as say it: the API server has the tasks to serve."""
+    runs = api.runs_by_state()
+    now = datetime.now(UTC)
+    return [_progress_of(api, dag, runs.get(dag["dag_id"], {}), now) for dag in api.dags() if _kind(dag)]
+
+
+def _progress_of(api: AirflowApi, dag: dict, runs: dict[str, int], now: datetime) -> Progress:
     name, kind = dag["dag_id"], _kind(dag)
-    active = api.count(name, "queued", "running")
-    failed = api.count(name, "failed")
-    waiting = 0
-    if kind == "history":
-        waiting = months_waiting(
-            moment(dag["next_dagrun_data_interval_start"]),
-            moment(dag["next_dagrun_data_interval_end"]),
-            datetime.now(UTC),
-        )
-    else:
-        waiting = api.queued_events(name)
-        latest = api.runs(dag=name, newest=1)
-        # What is driven by events makes good in a later run what an earlier one failed to do.
-        failed = int(bool(latest) and latest[0]["state"] == "failed")
-    return Progress(name, kind, api.count(name, "success"), active, failed, waiting)
+    active, failed = runs.get("queued", 0) + runs.get("running", 0), runs.get("failed", 0)
+    waiting = months_waiting(
+        moment(dag["next_dagrun_data_interval_start"]), moment(dag["next_dagrun_data_interval_end"]), now
+    )
+    if kind == "derived":
+        if not active:
+            waiting += api.queued_events(name)
+        if failed:
+            # What is driven by events makes good in a later run what an earlier one failed to do.
+            failed = int(api.runs(dag=name, newest=1)[0]["state"] == "failed")
+    return Progress(name, kind, runs.get("success", 0), active, failed, waiting)
 
 
 def months_waiting(start: datetime | None, end: datetime | None, now: datetime) -> int:

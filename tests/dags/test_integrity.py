@@ -85,14 +85,17 @@ def test_history_is_a_run_a_calendar_month_with_catchup(bag, name):
 
 
 @pytest.mark.parametrize("name", sorted(DERIVED))
-def test_what_is_derived_is_rung_by_its_inputs_and_backfillable_by_month(bag, name):
+def test_what_is_derived_is_rung_by_its_inputs_and_catches_up_by_month(bag, name):
     from airflow.sdk import AssetOrTimeSchedule
+
+    from deribit import settings
 
     dag = bag.dags[name]
     assert isinstance(dag.timetable, AssetOrTimeSchedule)
     assert rings(dag) == DERIVED[name]
     assert dag.timetable.timetable.expression == MONTHLY
-    assert dag.catchup is False and dag.max_active_runs == 1
+    assert dag.catchup is True and dag.max_active_runs == 1
+    assert dag.start_date == settings.history_from()
     assert set(dag.params) == {"from", "to"}
     assert "derived" in dag.tags
 
@@ -180,3 +183,10 @@ def source_of(task):
     import inspect
 
     return inspect.getsource(function_of(task))
+
+
+def test_a_result_is_one_xcom(every_task):
+    """Airflow takes a dictionary for several outputs unless told, and stores each of its values once more."""
+    for task in every_task:
+        options = task.partial_kwargs if task.is_mapped else vars(task)
+        assert options.get("multiple_outputs", False) is False, names([task])

@@ -101,6 +101,7 @@ def stack():
             logs = [f"{log}\n{log.read_text()[-3000:]}" for log in folder.glob("demo/logs/*.log")]
             pytest.fail("\n".join([started.stdout, started.stderr, *logs]))
         stack = Stack(folder / "demo", started.stdout, ports)
+        stack.run = run
         stack.again = run("demo")
         yield stack
     finally:
@@ -176,16 +177,66 @@ def test_the_basis_of_every_futures_minute_is_there_and_right(stack):
     np.testing.assert_allclose(basis.annualised, annualised.where(days >= 1), rtol=1e-12)
 
 
+DATASETS = ("perpetuals_ohlcv", "futures_ohlcv", "funding_rates", "index_prices", "basis_spread")
+
+
+def rows_as_they_lie(stack) -> dict[str, list]:
+    """Every stored row's place and writer: not the same once a row was written again, even as it was."""
+    fingerprint = "SELECT count(*), sum(hashtext(ctid::text || xmin::text)::bigint) FROM store."
+    return {
+        table: stack.rows(fingerprint + table) for table in ("candle_day", "funding_rate", "index_day", "basis_day")
+    }
+
+
+def test_every_dataset_caught_up_by_calendar(stack):
+    begins, ends = last_closed_month()
+    for dag in DATASETS:
+        [run] = [run for run in stack.runs(dag) if run["run_type"] == "scheduled"]
+        assert run["state"] == "success", dag
+        interval = [datetime.fromisoformat(run[f"data_interval_{side}"]) for side in ("start", "end")]
+        assert interval == [begins, ends], dag
+
+
+def backfill_by_command(stack, dag: str, day: str) -> None:
+    said = stack.run(
+        "airflow", "backfill", "create", "--dag-id", dag, "--from-date", day, "--to-date", day,
+        "--reprocess-behavior", "completed",
+    )  # fmt: skip
+    assert said.returncode == 0, said.stderr
+
+
+def backfill_by_rest(stack, dag: str, day: str) -> None:
+    stack.session.post(
+        f"{stack.url}/api/v2/backfills", timeout=30,
+        json={"dag_id": dag, "from_date": f"{day}T00:00:00Z", "to_date": f"{day}T00:00:00Z",
+              "reprocess_behavior": "completed"},
+    ).raise_for_status()  # fmt: skip
+
+
+@pytest.mark.parametrize("way", [backfill_by_command, backfill_by_rest])
+def test_a_second_run_of_every_dataset_changes_no_row(stack, way):
+    begins, _ = last_closed_month()
+    before = rows_as_they_lie(stack)
+    [[validations]] = stack.rows("SELECT max(validation_id) FROM store.validation")
+    for dag in DATASETS:
+        over = watch(stack, dag)
+        way(stack, dag, f"{begins:%Y-%m-%d}")
+        stack.wait(f"the backfill of {dag}", over)
+    assert rows_as_they_lie(stack) == before
+    judged = {
+        dataset for [dataset] in
+        stack.rows("SELECT dataset FROM store.validation WHERE validation_id > %s", validations)
+    }  # fmt: skip
+    assert judged == set(DATASETS), "every backfill judged its month again"
+
+
 @pytest.mark.browser
 @pytest.mark.skipif(CHROMIUM is None, reason="no chromium on this machine (Debian: apt-get install chromium)")
 def test_a_backfill_from_the_ui_changes_nothing_twice_and_republishes_a_correction(stack, page):
     begins, _ = last_closed_month()
-    contents = "SELECT count(*), max(load_id), sum(hashtext(ctid::text || xmin::text)::bigint) FROM store.candle_day"
-    pairs = "SELECT count(*), sum(hashtext(ctid::text || xmin::text)::bigint) FROM store.basis_day"
-    before, pairs_before = stack.rows(contents), stack.rows(pairs)
-
+    before = rows_as_they_lie(stack)
     backfill(stack, page, "perpetuals_ohlcv", begins)
-    assert stack.rows(contents) == before, "a second run changed rows"
+    assert rows_as_they_lie(stack) == before, "a second run changed rows"
 
     # The exchange corrects what it said: fills of an hour of the perpetual are 1 % off the close before (a warning).
     day = begins + timedelta(days=9)
@@ -209,7 +260,7 @@ def test_a_backfill_from_the_ui_changes_nothing_twice_and_republishes_a_correcti
     new = stack.rows(closes)
     assert new != old
     changed = [b for a, b in zip(old, new, strict=True) if a[1] != b[1]]
-    assert changed and stack.rows(pairs) != pairs_before
+    assert changed and rows_as_they_lie(stack)["basis_day"] != before["basis_day"]
 
 
 @pytest.mark.browser
@@ -251,8 +302,9 @@ def test_bad_candles_of_a_backfill_stay_out_until_the_run_is_cleared_in_the_ui(s
     assert stack.rows(published) == before
 
 
-def backfill(stack, page, dag: str, begins: datetime) -> None:
-    """One past month again, by clicking as a person would. Airflow takes one backfill a DAG at a time."""
+def watch(stack, dag: str):
+    """Waits until Airflow takes a backfill of a DAG, which it does one at a time, and returns what says whether the
+    runs that were made after this call are over."""
 
     def at_rest() -> bool:
         answer = stack.session.get(f"{stack.url}/api/v2/backfills", params={"dag_id": dag}, timeout=30).json()
@@ -260,6 +312,19 @@ def backfill(stack, page, dag: str, begins: datetime) -> None:
 
     stack.wait(f"the end of an earlier backfill of {dag}", at_rest)
     known = {run["dag_run_id"]: run["end_date"] for run in stack.runs(dag)}
+
+    def over() -> bool:
+        fresh = [run for run in stack.runs(dag) if known.get(run["dag_run_id"]) != run["end_date"]]
+        assert not any(run["state"] == "failed" for run in fresh)
+        ended = all(run["state"] == "success" for run in fresh)
+        return ended and any(run["run_type"] == "backfill" for run in fresh)
+
+    return over
+
+
+def backfill(stack, page, dag: str, begins: datetime) -> None:
+    """One past month again, by clicking as a person would."""
+    over = watch(stack, dag)
     page.goto(f"{stack.url}/dags/{dag}")
     page.get_by_test_id("trigger-dag-button").click()
     dialog = page.get_by_role("dialog")
@@ -274,13 +339,7 @@ def backfill(stack, page, dag: str, begins: datetime) -> None:
     dialog.get_by_text("All Runs").click()
     dialog.get_by_text("1 run will be triggered").wait_for()
     dialog.get_by_role("button", name="Run Backfill").click()
-
-    def done() -> bool:
-        fresh = [run for run in stack.runs(dag) if known.get(run["dag_run_id"]) != run["end_date"]]
-        assert not any(run["state"] == "failed" for run in fresh)
-        return bool(fresh) and all(run["state"] == "success" for run in fresh)
-
-    stack.wait(f"the backfill of {dag}", done)
+    stack.wait(f"the backfill of {dag}", over)
 
 
 @pytest.fixture
@@ -315,7 +374,7 @@ def page(stack):
 @pytest.mark.browser
 @pytest.mark.skipif(CHROMIUM is None, reason="no chromium on this machine (Debian: apt-get install chromium)")
 def test_every_page_it_offers_opens_and_asks_no_other_machine(stack, page):
-    datasets = ("perpetuals_ohlcv", "futures_ohlcv", "funding_rates", "index_prices", "basis_spread", "instruments")
+    datasets = (*DATASETS, "instruments")
     for dataset in datasets:
         page.goto(f"{stack.url}/data-docs/dataset/{dataset}")
         page.wait_for_selector(f"h1:has-text('{dataset}')")

@@ -107,3 +107,35 @@ def test_buckets_are_apart_and_an_unknown_one_is_refused(market):
         assert waits == [0, 0]
         with pytest.raises(KeyError):
             pacer("options")
+
+
+def test_who_was_kept_from_its_moment_takes_another(market):
+    """The clock is the test's, the bucket the real one."""
+    now, slept = [0.0], []
+
+    def oversleeps_once(seconds):
+        now[0] += seconds + (0.1 if not slept else 0.0)
+        slept.append(seconds)
+
+    with psycopg.connect(market.dsn(), autocommit=True) as connection:
+        pacer = Pacer(connection, {"history": RATE}, sleep=oversleeps_once, clock=lambda: now[0])
+        opens = time.time() + 60
+        connection.execute("INSERT INTO store.pace VALUES ('history', to_timestamp(%s))", (opens,))
+        pacer("history")
+        assert len(slept) == 2
+        assert round((reserved(connection) - opens) * RATE) == 2
+        pacer("history")
+        assert len(slept) == 3, "who keeps its moment asks once"
+
+
+def test_an_answer_that_is_always_slow_is_no_lateness(market):
+    """A database 0.2 s away delays every request alike; what exceeds the fastest answer is late."""
+    ticks, slept = iter([0, 0.2, 0.2, 1, 1.2, 1.2, 2, 2.4, 2.4, 3, 3.2, 3.2]), []
+
+    with psycopg.connect(market.dsn(), autocommit=True) as connection:
+        pacer = Pacer(connection, {"history": 1e6}, sleep=slept.append, clock=lambda: next(ticks))
+        pacer("history")
+        pacer("history")
+        assert len(slept) == 2
+        pacer("history")
+        assert len(slept) == 4, "the third answer took 0.4 s and its moment is let go"

@@ -21,7 +21,7 @@ log = logging.getLogger(__name__)
 KINDS = ("future", "option")
 
 
-@task(pool=EXCHANGE_POOL, map_index_template="{{ label }}")
+@task(pool=EXCHANGE_POOL, map_index_template="{{ label }}", multiple_outputs=False)
 def read_catalogue(currency: str, kind: str) -> dict[str, int]:
     """Reads every instrument of a currency and kind, listed and expired, from both hosts.
 
@@ -49,7 +49,7 @@ def read_catalogue(currency: str, kind: str) -> dict[str, int]:
     return {"instruments": len(found), "added": added, "changed": changed}
 
 
-@task(pool=EXCHANGE_POOL)
+@task(pool=EXCHANGE_POOL, multiple_outputs=False)
 def discover_funding_starts(read) -> dict[str, str]:
     """Finds the first hour of funding of each perpetual it was not found for yet: {instrument: ISO hour end}."""
     from deribit.warehouse import funding
@@ -74,7 +74,7 @@ def discover_funding_starts(read) -> dict[str, str]:
     return discovered
 
 
-@task(pool=GATE_POOL)
+@task(pool=GATE_POOL, multiple_outputs=False)
 def check_catalogue(read) -> dict[str, Any]:
     """Judges the catalogue by its suite. Nothing is held back: an instrument that breaks a rule is named and told."""
     from deribit.warehouse import profiles

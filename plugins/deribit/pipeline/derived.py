@@ -18,16 +18,19 @@ from .gate import conclude, key_of, record_judgement, split, tell_what_is_held_b
 def due(dataset: Dataset) -> list[dict[str, str]]:
     """The windows to compute, a month each at most: [{label, from, to}], ISO dates, [from, to).
 
-    With the run's parameters from or to, or in a backfill: everything published in that range, again. Otherwise what
-    has no result yet, or one judged on other versions than are published now.
+    What has no result yet, or one judged on other versions than are published now: in the run's month when the
+    calendar started it, anywhere when an asset rang. With the run's parameters from or to, or in a backfill of its
+    month: everything published in that range, again.
     """
     from deribit.warehouse.validations import months_due
 
     context = get_current_context()
     begins, ends = (context["params"].get(bound) for bound in ("from", "to"))
     again = bool(begins or ends)
-    if not again and context["dag_run"].run_type == "backfill":
-        begins, ends, again = context["data_interval_start"].date(), context["data_interval_end"].date(), True
+    run_type = context["dag_run"].run_type
+    if not again and run_type in ("scheduled", "backfill"):
+        begins, ends = context["data_interval_start"].date(), context["data_interval_end"].date()
+        again = run_type == "backfill"
     with market() as connection:
         months = months_due(connection, dataset.name, begins, ends, again=again)
     return [
@@ -40,7 +43,7 @@ def due(dataset: Dataset) -> list[dict[str, str]]:
     ]
 
 
-@task(pool=GATE_POOL, map_index_template="{{ label }}", retries=1)
+@task(pool=GATE_POOL, map_index_template="{{ label }}", retries=1, multiple_outputs=False)
 def judge(dataset: Dataset, window: dict[str, str]) -> dict[str, Any]:
     """Computes a window of a derived dataset in full, judges it and publishes what passed, in one transaction.
 
@@ -73,7 +76,7 @@ def judge(dataset: Dataset, window: dict[str, str]) -> dict[str, Any]:
     return conclude(dataset, validation_id, decision, rows=len(profile), published=published)
 
 
-@task(trigger_rule=TriggerRule.ALL_DONE)
+@task(trigger_rule=TriggerRule.ALL_DONE_MIN_ONE_SUCCESS)
 def tell(judged) -> None:
     """Tells once of everything the run's windows hold back."""
     tell_what_is_held_back(get_current_context())

@@ -18,7 +18,7 @@ from .connections import market
 log = logging.getLogger(__name__)
 
 
-@task(pool=GATE_POOL, trigger_rule=TriggerRule.ALL_DONE, retries=1)
+@task(pool=GATE_POOL, trigger_rule=TriggerRule.ALL_DONE, retries=1, multiple_outputs=False)
 def gate(dataset: Dataset, loaded) -> dict[str, Any]:
     """Judges what is stored of the run's interval and publishes what passed.
 

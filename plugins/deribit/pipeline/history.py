@@ -64,7 +64,7 @@ def plan(dataset: Dataset) -> list[dict[str, Any]]:
     return [{"label": label([life[1] for life in batch]), "lives": batch} for batch in batches]
 
 
-@task(pool=EXCHANGE_POOL, map_index_template="{{ label }}")
+@task(pool=EXCHANGE_POOL, map_index_template="{{ label }}", multiple_outputs=False)
 def load(dataset: Dataset, batch: dict[str, Any]) -> dict[str, int]:
     """Brings a batch of instruments from the exchange into the store, one transaction an instrument.
 

@@ -14,7 +14,7 @@ from .connections import base_url, exchange, market
 log = logging.getLogger(__name__)
 
 
-@task(pool=EXCHANGE_POOL)
+@task(pool=EXCHANGE_POOL, multiple_outputs=False)
 def collect_index_minutes() -> dict[str, int]:
     """Keeps the minutes of each index that its perpetual's funding chart still tells: {index_name: points}."""
     from deribit.warehouse.index import index_proxies, store_chart

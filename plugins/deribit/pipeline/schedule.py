@@ -52,12 +52,13 @@ HISTORY = {
 
 DERIVED = {
     "start_date": settings.history_from(),
-    "catchup": False,
+    "catchup": True,
     "max_active_runs": 1,
     "default_args": DEFAULTS,
     "on_failure_callback": tell_failure,
 }
-"""What the DAGs computed from published data have in common: one run at a time, rung by assets or the calendar."""
+"""What the DAGs computed from published data have in common: a run a month with catchup, and one whenever an input
+rings, one at a time."""
 
 RANGE = {
     "from": Param(
@@ -67,7 +68,7 @@ RANGE = {
         None, type=["null", "string"], format="date", title="To", description="First day not to compute again (UTC)"
     ),
 }
-"""Run parameters of the derived DAGs. Empty: whatever is due."""
+"""Run parameters of the derived DAGs. Empty: whatever is due in the run's month, or at all when an asset rang."""
 
 
 def asset(dataset: Dataset) -> Asset:
