@@ -10,7 +10,6 @@ from psycopg import Connection
 
 from .sql import run, statement
 
-
 TARDY = 0.03
 """Seconds a request may go out after its moment. Evenly spaced moments hold the rate in every second only as far as
 they are kept: a request that comes later would share a second with those that follow it on time."""
