@@ -92,7 +92,9 @@ def _airflow(stack: Stack, credentials: Credentials) -> dict[str, str]:
     settings = {
         "core": {
             "executor": "LocalExecutor",
-            "parallelism": 10,
+            # More than ever run at once (the pools see to that): a worker stays busy for up to min_heartbeat_interval,
+            # 5 s, after its task has ended, because its supervisor waits that long before it looks again.
+            "parallelism": 24,
             "dags_folder": stack.root / "dags",
             "plugins_folder": stack.root / "plugins",
             "load_examples": False,
@@ -121,8 +123,7 @@ def _airflow(stack: Stack, credentials: Credentials) -> dict[str, str]:
             "instance_name": "Deribit warehouse" + (" (demo)" if stack.mode == "demo" else ""),
         },
         "api_auth": {"jwt_secret": credentials.jwt_secret},
-        # most tasks are over before their second heartbeat; 300 s without one and they are taken for dead
-        "workers": {"execution_api_timeout": 30, "min_heartbeat_interval": 20},
+        "workers": {"execution_api_timeout": 30},
         "scheduler": {"catchup_by_default": False, "scheduler_idle_sleep_time": 0.5, "enable_health_check": False},
         # callbacks of several runs of a file share a process and its time
         "dag_processor": {
