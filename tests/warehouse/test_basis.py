@@ -315,6 +315,13 @@ def test_the_basis_of_a_range_is_the_views(warehouse, pair):
                 f"SELECT {VIEW} FROM basis('BTC-3MAR25', %s, %s)", at(FIRST, begins), at(FIRST, ends)
             )
             assert_close(found, {ts: v for ts, v in wanted.items() if at(FIRST, begins) <= ts < at(FIRST, ends)})
+        within = timedelta(seconds=0.5)  # bounds inside a minute: it begins before the one and before the other
+        found = warehouse.rows(
+            f"SELECT {VIEW} FROM basis('BTC-3MAR25', %s, %s)", at(FIRST, 10) + within, at(FIRST, 1460) + within
+        )
+        assert_close(found, {ts: v for ts, v in wanted.items() if at(FIRST, 11) <= ts <= at(FIRST, 1460)})
+        ordered = warehouse.rows("SELECT ts FROM basis('BTC-3MAR25', '-infinity', 'infinity')")
+        assert ordered == sorted(ordered)
         everything = warehouse.rows(f"SELECT {VIEW} FROM basis('BTC-3MAR25', '-infinity', 'infinity')")
         assert_close(everything, wanted)
     assert warehouse.rows("SELECT * FROM basis('BTC-PERPETUAL', '-infinity', 'infinity')") == []

@@ -301,6 +301,12 @@ def test_ranges_and_instants_mean_the_same_in_every_time_zone(shared_warehouse, 
                 (f"{base}-PERPETUAL", at("2025-03-08", begins), at("2025-03-08", ends)),
             )
             assert as_bits(rows.fetchall()) == expected(candles)[max(begins, 0) : max(ends, 0)]
+        within = timedelta(seconds=0.5)  # bounds inside a minute: it begins before the one and before the other
+        rows = get(
+            "SELECT * FROM candles(%s, %s, %s)",
+            (f"{base}-PERPETUAL", at("2025-03-08", 10) + within, at("2025-03-09", 20) + within),
+        )
+        assert as_bits(rows.fetchall()) == expected(candles)[11:1461]
         rows = get("SELECT * FROM candles(%s, '-infinity', 'infinity')", (f"{base}-PERPETUAL",)).fetchall()
         assert as_bits(rows) == expected(candles)
         for minute, seconds in [(0, 0), (0, 59.9), (1439, 59.999999), (1440, 0), (4319, 59.6)]:

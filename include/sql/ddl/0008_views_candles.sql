@@ -24,17 +24,27 @@ LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
     SELECT (extract(hour FROM at AT TIME ZONE 'UTC') * 60 + extract(minute FROM at AT TIME ZONE 'UTC'))::integer
 $$;
 
+-- Which minutes of a UTC day, of the n from first_minute on, have from <= ts < to: those from "first" to before "past".
+CREATE FUNCTION store.cut(day date, first_minute integer, n integer, "from" timestamptz, "to" timestamptz)
+RETURNS TABLE (first integer, past integer)
+LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
+    SELECT greatest(first_minute, ceil(least((extract(epoch FROM "from")::float8 - m.epoch) / 60, 1440)))::integer,
+           least(first_minute + n, ceil(greatest((extract(epoch FROM "to")::float8 - m.epoch) / 60, 0)))::integer
+    FROM (SELECT extract(epoch FROM day)::float8 AS epoch) AS m
+$$;
+
 -- Every published minute of every kind of instrument. A missing minute is a row of NULLs.
 -- Say the day as well as the ts when you filter (or use candles() and candle_at()): only the day is indexed.
 CREATE VIEW candle AS
     SELECT i.instrument,
-           c.day::timestamp AT TIME ZONE 'UTC' + (c.first_minute + m.i - 1) * interval '1 minute' AS ts,
+           to_timestamp(e.epoch + 60 * m.i) AS ts,
            m.open, m.high, m.low, m.close, m.volume, m.cost, m.volume > 0 AS traded,
            c.day, i.kind, i.settlement_period, l.host, l.loaded_at, c.validation_id, v.validated_at
     FROM store.candle_day c
     JOIN store.instrument i USING (instrument_id)
     JOIN store.load l USING (load_id)
     JOIN store.validation v USING (validation_id)
+    CROSS JOIN LATERAL (SELECT extract(epoch FROM c.day)::float8 + 60 * (c.first_minute - 1) AS epoch OFFSET 0) AS e
     CROSS JOIN LATERAL unnest(c.open, c.high, c.low, c.close, c.volume, c.cost)
         WITH ORDINALITY AS m(open, high, low, close, volume, cost, i)
     WHERE c.validation_id IS NOT NULL;
@@ -47,16 +57,24 @@ CREATE VIEW futures_ohlcv AS
     SELECT instrument, ts, open, high, low, close, volume, cost, traded, day, host, loaded_at, validation_id, validated_at
     FROM candle WHERE kind = 'future' AND settlement_period <> 'perpetual';
 
--- The candles of one instrument with from <= ts < to.
+-- The candles of one instrument with from <= ts < to, in order of time: the days are sorted, their minutes are so
+-- anyway. A day is cut to the range as arrays, before there are rows.
 CREATE FUNCTION candles(instrument text, "from" timestamptz, "to" timestamptz)
 RETURNS TABLE (ts timestamptz, open float8, high float8, low float8, close float8, volume float8, cost float8, traded boolean)
 LANGUAGE sql STABLE PARALLEL SAFE AS $$
-    SELECT c.ts, c.open, c.high, c.low, c.close, c.volume, c.cost, c.traded
-    FROM candle c
-    WHERE c.instrument = candles.instrument
-      AND c.day >= (candles."from" AT TIME ZONE 'UTC')::date AND c.day <= (candles."to" AT TIME ZONE 'UTC')::date
-      AND c.ts >= candles."from" AND c.ts < candles."to"
-    ORDER BY c.ts
+    SELECT to_timestamp(d.epoch + 60 * m.i), m.open, m.high, m.low, m.close, m.volume, m.cost, m.volume > 0
+    FROM (SELECT c.open, c.high, c.low, c.close, c.volume, c.cost,
+                 k.first - c.first_minute + 1 AS first, k.past - c.first_minute AS last,
+                 extract(epoch FROM c.day)::float8 + 60 * (k.first - 1) AS epoch
+          FROM store.candle_day c
+          JOIN store.instrument i USING (instrument_id)
+          CROSS JOIN LATERAL store.cut(c.day, c.first_minute, c.n, candles."from", candles."to") AS k
+          WHERE i.instrument = candles.instrument AND c.validation_id IS NOT NULL
+            AND c.day >= (candles."from" AT TIME ZONE 'UTC')::date AND c.day <= (candles."to" AT TIME ZONE 'UTC')::date
+          ORDER BY c.day OFFSET 0) AS d
+    CROSS JOIN LATERAL unnest(d.open[d.first : d.last], d.high[d.first : d.last], d.low[d.first : d.last],
+                              d.close[d.first : d.last], d.volume[d.first : d.last], d.cost[d.first : d.last])
+        WITH ORDINALITY AS m(open, high, low, close, volume, cost, i)
 $$;
 
 -- The candle of every instrument in the minute that "at" lies in.

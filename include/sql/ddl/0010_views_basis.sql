@@ -1,20 +1,21 @@
--- The basis of the minutes "from_minute" to "to_minute" of the days "from" to "to" (all inclusive) of every
--- published future, against the perpetual and, where it is known, the true index: the one place where it is
--- computed, for whole days (basis_spread) as for a single minute (term_structure_at). Computed from the very
--- versions that were judged; a pair with a republished input is not shown.
-CREATE FUNCTION store.basis_minutes("from" date, "to" date, from_minute integer, to_minute integer)
+-- The basis of one judged pair of days, minute by minute with from <= ts < to, against the perpetual and, where it
+-- is known, the true index: the one place where it is computed, for whole years (basis_spread) as for a single minute
+-- (term_structure_at). Computed from the very versions that were judged; a pair with a republished input gives
+-- nothing. What is the same for all minutes of a day is computed once (OFFSET 0 keeps the planner from repeating it).
+CREATE FUNCTION store.basis_of(pair store.basis_day, "from" timestamptz, "to" timestamptz)
 RETURNS TABLE (instrument text, ts timestamptz, future_close float8, perpetual_close float8, basis float8,
                basis_fraction float8, days_to_expiry float8, annualised float8, structure text, traded boolean,
                index_price float8, index_basis float8, index_basis_fraction float8, index_annualised float8,
                coin text, perpetual text, expires_at timestamptz, day date, validation_id bigint)
 LANGUAGE sql STABLE PARALLEL SAFE AS $$
     SELECT f.instrument,
-           b.day::timestamp AT TIME ZONE 'UTC' + (w.first + m.i - 1) * interval '1 minute',
+           to_timestamp(w.epoch + 60 * m.i),
            m.future, m.perpetual,
            m.future - m.perpetual,
            (m.future - m.perpetual) / nullif(m.perpetual, 0),
-           t.days,
-           CASE WHEN t.days >= 1 THEN (m.future - m.perpetual) / nullif(m.perpetual, 0) * 365 / t.days END,
+           (w.minutes_left - m.i) / 1440,
+           CASE WHEN m.i <= w.last_annualised
+                THEN (m.future - m.perpetual) / nullif(m.perpetual, 0) * 365 * 1440 / (w.minutes_left - m.i) END,
            CASE WHEN m.future > m.perpetual THEN 'contango'
                 WHEN m.future < m.perpetual THEN 'backwardation'
                 WHEN m.future = m.perpetual THEN 'flat' END,
@@ -22,34 +23,35 @@ LANGUAGE sql STABLE PARALLEL SAFE AS $$
            t.index_price,
            m.future - t.index_price,
            (m.future - t.index_price) / nullif(t.index_price, 0),
-           CASE WHEN t.days >= 1 THEN (m.future - t.index_price) / nullif(t.index_price, 0) * 365 / t.days END,
-           f.base_currency, p.instrument, f.expires_at, b.day, b.judged_by
-    FROM store.basis_day b
-    JOIN store.instrument f ON f.instrument_id = b.instrument_id
+           CASE WHEN m.i <= w.last_annualised
+                THEN (m.future - t.index_price) / nullif(t.index_price, 0) * 365 * 1440 / (w.minutes_left - m.i) END,
+           f.base_currency, p.instrument, f.expires_at, pair.day, pair.judged_by
+    FROM store.instrument f
     -- each by its key and no other way (LIMIT 1): between a minute and eight years no one plan of a join is right
     CROSS JOIN LATERAL (SELECT v.first_minute, v.n, v.close, v.volume FROM store.candle_day v
-                        WHERE v.instrument_id = b.instrument_id AND v.day = b.day AND v.load_id = b.load_id
+                        WHERE v.instrument_id = pair.instrument_id AND v.day = pair.day AND v.load_id = pair.load_id
                           AND v.validation_id IS NOT NULL LIMIT 1) AS c
     CROSS JOIN LATERAL (SELECT v.first_minute, v.close, i.instrument
                         FROM store.candle_day v JOIN store.instrument i USING (instrument_id)
-                        WHERE v.instrument_id = b.perpetual_id AND v.day = b.day AND v.load_id = b.perpetual_load_id
+                        WHERE v.instrument_id = pair.perpetual_id AND v.day = pair.day AND v.load_id = pair.perpetual_load_id
                           AND v.validation_id IS NOT NULL LIMIT 1) AS p
     LEFT JOIN LATERAL (SELECT v.hourly, v.minutes FROM store.index_day v
-                       WHERE v.index_name = f.price_index AND v.day = b.day AND v.published LIMIT 1) AS x ON true
+                       WHERE v.index_name = f.price_index AND v.day = pair.day AND v.published LIMIT 1) AS x ON true
     CROSS JOIN LATERAL (
-        SELECT greatest(c.first_minute, from_minute) AS first,
-               least(c.first_minute + c.n - 1, to_minute) - greatest(c.first_minute, from_minute) + 1 AS n,
-               (extract(epoch FROM f.expires_at)::float8 - extract(epoch FROM b.day)::float8) / 60 AS minutes_to_expiry
-    ) AS w
+        SELECT extract(epoch FROM pair.day)::float8 AS midnight, extract(epoch FROM f.expires_at)::float8 AS expiry) AS e
+    CROSS JOIN LATERAL store.cut(pair.day, c.first_minute, c.n, "from", "to") AS k
+    CROSS JOIN LATERAL (
+        SELECT k.first, k.past - k.first AS n, e.midnight + 60 * (k.first - 1) AS epoch,
+               (e.expiry - e.midnight) / 60 - k.first AS minutes_left,
+               floor((e.expiry - e.midnight) / 60 - k.first - 1440) AS last_annualised OFFSET 0) AS w
     CROSS JOIN LATERAL unnest(store.aligned(c.close, c.first_minute, w.first, w.n), store.aligned(c.volume, c.first_minute, w.first, w.n),
                               store.aligned(p.close, p.first_minute, w.first, w.n), store.aligned(x.minutes, 0, w.first, w.n))
         WITH ORDINALITY AS m(future, volume, perpetual, charted, i)
     CROSS JOIN LATERAL (
-        SELECT (w.minutes_to_expiry - (w.first + m.i)) / 1440 AS days,
-               CASE WHEN (w.first + m.i) % 60 = 0
+        SELECT CASE WHEN (w.first + m.i) % 60 = 0
                     THEN coalesce(x.hourly[(w.first + m.i) / 60], m.charted) ELSE m.charted END AS index_price
     ) AS t
-    WHERE b.day BETWEEN "from" AND "to" AND b.published AND w.n > 0
+    WHERE f.instrument_id = pair.instrument_id AND w.n > 0
 $$;
 
 -- The basis of every minute of every published future.
@@ -59,15 +61,19 @@ $$;
 --   annualised       simple, basis_fraction * 365 / days_to_expiry; NULL under one day, where it explodes
 --   traded           the future traded in that minute; otherwise its close is stale
 -- Say the day as well as the ts when you filter (or use basis() and term_structure_at()): only the day is indexed.
-CREATE VIEW basis_spread AS SELECT * FROM store.basis_minutes('-infinity', 'infinity', 0, 1439);
+CREATE VIEW basis_spread AS
+    SELECT m.* FROM store.basis_day b CROSS JOIN LATERAL store.basis_of(b, '-infinity', 'infinity') m WHERE b.published;
 
--- The basis of one future with from <= ts < to.
+-- The basis of one future with from <= ts < to, in order of time: the days are sorted, their minutes are so anyway,
+-- and what is computed for each day (OFFSET 0) can't be joined in any other order.
 CREATE FUNCTION basis(instrument text, "from" timestamptz, "to" timestamptz) RETURNS SETOF basis_spread
 LANGUAGE sql STABLE PARALLEL SAFE AS $$
-    SELECT b.*
-    FROM store.basis_minutes((basis."from" AT TIME ZONE 'UTC')::date, (basis."to" AT TIME ZONE 'UTC')::date, 0, 1439) b
-    WHERE b.instrument = basis.instrument AND b.ts >= basis."from" AND b.ts < basis."to"
-    ORDER BY b.ts
+    SELECT m.*
+    FROM (SELECT b AS pair FROM store.basis_day b JOIN store.instrument i USING (instrument_id)
+          WHERE i.instrument = basis.instrument AND b.published
+            AND b.day >= (basis."from" AT TIME ZONE 'UTC')::date AND b.day <= (basis."to" AT TIME ZONE 'UTC')::date
+          ORDER BY b.day OFFSET 0) AS d
+    CROSS JOIN LATERAL (SELECT * FROM store.basis_of(d.pair, basis."from", basis."to") OFFSET 0) AS m
 $$;
 
 -- The term structure: every future of a coin in one minute, nearest expiry first.
@@ -78,12 +84,12 @@ CREATE VIEW term_structure AS
 
 CREATE FUNCTION term_structure_at(coin text, at timestamptz) RETURNS SETOF term_structure
 LANGUAGE sql STABLE PARALLEL SAFE AS $$
-    SELECT b.coin, b.ts, b.instrument, b.expires_at, b.days_to_expiry, b.future_close, b.perpetual_close, b.basis, b.basis_fraction,
-           b.annualised, b.structure, b.traded, b.index_price, b.index_basis, b.index_annualised, b.day, b.perpetual
-    FROM store.basis_minutes((at AT TIME ZONE 'UTC')::date, (at AT TIME ZONE 'UTC')::date,
-                             store.minute_of(at), store.minute_of(at)) b
-    WHERE b.coin = term_structure_at.coin
-    ORDER BY b.perpetual, b.expires_at
+    SELECT m.coin, m.ts, m.instrument, m.expires_at, m.days_to_expiry, m.future_close, m.perpetual_close, m.basis, m.basis_fraction,
+           m.annualised, m.structure, m.traded, m.index_price, m.index_basis, m.index_annualised, m.day, m.perpetual
+    FROM store.basis_day b
+    CROSS JOIN LATERAL store.basis_of(b, date_trunc('minute', at, 'UTC'), date_trunc('minute', at, 'UTC') + interval '1 minute') AS m
+    WHERE b.day = (at AT TIME ZONE 'UTC')::date AND b.published AND m.coin = term_structure_at.coin
+    ORDER BY m.perpetual, m.expires_at
 $$;
 
 -- Annualised basis at constant maturities of 30, 90 and 180 days: linear in days to expiry between the two

@@ -2,12 +2,13 @@
 WITH last_day AS (
     SELECT day FROM store.basis_day WHERE published ORDER BY day DESC LIMIT 1
 ), last_minute AS (
-    SELECT l.day, max(c.first_minute + c.n - 1) AS minute
+    SELECT l.day, l.day::timestamp AT TIME ZONE 'UTC' + max(c.first_minute + c.n - 1) * interval '1 minute' AS ts
     FROM last_day l JOIN store.basis_day b ON b.day = l.day AND b.published
     JOIN store.candle_day c ON c.instrument_id = b.instrument_id AND c.day = b.day AND c.load_id = b.load_id
     GROUP BY l.day
 )
 SELECT s.coin, s.ts, s.instrument, s.expires_at, s.days_to_expiry, s.future_close, s.perpetual_close, s.basis, s.basis_fraction,
        s.annualised, s.structure, s.traded
-FROM last_minute l CROSS JOIN LATERAL store.basis_minutes(l.day, l.day, l.minute, l.minute) AS s
+FROM last_minute l JOIN store.basis_day b ON b.day = l.day AND b.published
+CROSS JOIN LATERAL store.basis_of(b, l.ts, l.ts + interval '1 minute') AS s
 ORDER BY s.coin, s.expires_at
