@@ -23,20 +23,26 @@ from datetime import UTC, datetime
 from math import ceil
 from pathlib import Path
 
+import orjson
 import psutil
 import psycopg
 import requests
 from rich.console import Console
 from rich.table import Table
 
+from deribit.warehouse.report import summary
+
 from . import machine
 from .__main__ import WIDTH, table
 from .exchange import free_ports
-from .figure import Figure
+from .figure import Figure, seconds
 
 ROOT = Path(__file__).resolve().parents[1]
 PAGE_MINUTES, PAGE_HOURS = 5_000, 744
 MINUTE, HOUR = 60_000, 3_600_000
+RESULTS = Path(__file__).with_name("results-history.json")
+BYTES = {"perpetuals_ohlcv": 32, "futures_ohlcv": 20, "basis_spread": 8}
+"""What a minute may take at most, indexes and TOAST included."""
 
 
 def main() -> None:
@@ -79,10 +85,13 @@ def main() -> None:
 
 
 def report(asked, printed: str, stats: dict, memory: Memory, processor: dict[str, float], home: Path) -> None:
-    seconds = float(re.search(r"The history has run: .* in (\d+) s", printed)[1])
+    took = float(re.search(r"The history has run: .* in (\d+) s", printed)[1])
     fewest = fewest_requests(asked.first_day)
     bound = fewest / asked.rate
-    busy = stats["last_request"] - stats["first_request"]
+    # while there was history to fetch: from the first page to the last, the catalogue before it left out
+    pages = ("get_tradingview_chart_data", "get_funding_rate_history")
+    fetched = sum(stats["by_method"][method] for method in pages)
+    busy = max(stats["last_by_method"][m] for m in pages) - min(stats["first_by_method"][m] for m in pages)
     with psycopg.connect(database(home, "market", "market_reader")) as connection:
         [(minutes, size)] = connection.execute(
             "SELECT sum(n), (SELECT sum(pg_total_relation_size(oid)) FROM pg_class "
@@ -93,6 +102,7 @@ def report(asked, printed: str, stats: dict, memory: Memory, processor: dict[str
             "coalesce(pg_total_relation_size(nullif(reltoastrelid, 0)), 0), pg_total_relation_size(oid) FROM pg_class "
             "WHERE relnamespace = 'store'::regnamespace AND relkind = 'r' ORDER BY 5 DESC LIMIT 8"
         ).fetchall()
+    stored = {row["dataset"]: row["bytes_a_row"] for row in summary(database(home, "market", "market_reader"))}
     with psycopg.connect(database(home, "airflow", "airflow")) as connection:
         tasks = connection.execute(
             "SELECT dag_id, task_id, count(*), avg(extract(epoch FROM end_date - start_date))::float8, "
@@ -104,31 +114,56 @@ def report(asked, printed: str, stats: dict, memory: Memory, processor: dict[str
         console.print(line)
     console.print(printed[printed.index("What is stored") : printed.index("Basis term structure")])
     peak, task = memory.peak / 2**20, memory.largest_task / 2**20
-    console.print(table([
-        Figure("history, wall clock", seconds, "s", bound, "fewest requests at the allowed rate", at_most=1.5 * bound),
+    figures = [
+        Figure("history, wall clock", took, "s", bound, "fewest requests at the allowed rate", at_most=1.5 * bound),
         Figure("requests", stats["requests"], "", fewest, "each life in whole pages", at_most=1.05 * fewest),
         Figure("requests refused", stats["refused"], "", at_most=0),
         Figure("busiest second", stats["busiest_second"], "requests", asked.rate, "allowed", at_most=asked.rate),
-        Figure("rate while it ran", stats["requests"] / busy, "requests/s", asked.rate, "allowed", ratio_at_least=0.9),
+        Figure("rate while there was work", fetched / busy, "requests/s", asked.rate, "allowed", ratio_at_least=0.9),
         Figure("memory at the peak", peak, "MiB", 3072, "a 4 GB server, simulator excluded", at_most=3072),
         Figure("largest task", task, "MiB", 300, "private memory", at_most=300),
         Figure("minutes stored", minutes / 1e6, "million", 45, "", at_least=45),
         Figure("storage, everything", size / 1e6, "MB", 1500, "AC-009", at_most=1500),
+        *questions(home),
+        *(Figure(f"storage, {name}", float(stored[name]), "B a minute", at_most=most) for name, most in BYTES.items()),
         Figure("storage a minute", size / minutes, "B", 160, "the earlier project, perpetuals"),
-    ]))  # fmt: skip
+    ]  # fmt: skip
+    console.print(table(figures))
+    RESULTS.write_bytes(orjson.dumps([figure.row() for figure in figures], option=orjson.OPT_INDENT_2) + b"\n")
     storage = Table("relation", "table MB", "indexes MB", "TOAST MB", "total MB", title="Storage", title_justify="left")
     for name, *sizes in relations:
         storage.add_row(name, *(f"{each / 1e6:,.1f}" for each in sizes))
     console.print(storage)
     cpu = Table("process", "CPU s", "% of 2 cores", title="Processor time", title_justify="left")
     for role, spent in sorted(processor.items(), key=lambda each: -each[1]):
-        cpu.add_row(role, f"{spent:,.0f}", f"{spent / seconds / 2:.1%}")
+        cpu.add_row(role, f"{spent:,.0f}", f"{spent / took / 2:.1%}")
     console.print(cpu)
     ran = Table("DAG", "task", "instances", "s each", "s queued", title="Tasks", title_justify="left")
     for dag, task, count, took, queued in tasks:
         ran.add_row(dag, task, str(count), f"{took:.1f}", f"{queued:.1f}")
     console.print(ran)
     console.print(f"{sum(count for _, _, count, *_ in tasks):,} tasks ran")
+
+
+def questions(home: Path) -> list[Figure]:
+    """What a reader asks of all that is stored now."""
+    with psycopg.connect(database(home, "market", "market_reader"), autocommit=True) as connection:
+
+        def asked(statement: str, *values) -> float:
+            return seconds(lambda: connection.execute(statement, values).fetchall(), 5) * 1000
+
+        [[instant]] = connection.execute("SELECT max(day) - time '11:23' FROM store.basis_day WHERE published")
+        [[name, begins, ends]] = connection.execute(
+            "SELECT instrument, expires_at - interval '365 days', expires_at FROM store.future "
+            "WHERE expires_at < %s ORDER BY expires_at - listed_at DESC, expires_at DESC LIMIT 1", [instant],
+        )  # fmt: skip
+        year = "SELECT count(*), sum(annualised), max(ts) FROM basis(%s, %s, %s)"
+        return [
+            Figure("coverage of everything", asked("SELECT * FROM coverage"), "ms", at_most=100),
+            Figure("term structure at an instant", asked("SELECT * FROM term_structure_at('BTC', %s)", instant), "ms",
+                   at_most=5),
+            Figure("a year of one contract", asked(year, name, begins, ends), "ms", against=name, at_most=200),
+        ]  # fmt: skip
 
 
 def fewest_requests(first_day: str) -> int:

@@ -55,10 +55,14 @@ class Stats:
         self._candles = self._bytes = self._busiest = 0
         self._busiest_at = self._first = self._last = None
         self._window: deque[float] = deque()
+        self._first_of: dict[str, float] = {}
+        self._last_of: dict[str, float] = {}
 
     def accepted(self, method: str, at: float) -> None:
         self._methods[method] += 1
         self._first, self._last = self._first or at, at
+        self._first_of.setdefault(method, at)
+        self._last_of[method] = at
         self._window.append(at)
         while self._window[0] <= at - 1:
             self._window.popleft()
@@ -90,6 +94,8 @@ class Stats:
             "busiest_second_ended": self._busiest_at,
             "first_request": self._first,
             "last_request": self._last,
+            "first_by_method": dict(self._first_of),
+            "last_by_method": dict(self._last_of),
             "candles_served": self._candles,
             "bytes_served": self._bytes,
         }
