@@ -18,7 +18,7 @@ from . import machine
 from .database import server
 from .figure import Figure
 
-BENCHMARKS = ("load", "storage", "fetch", "queries", "gate", "growth")
+BENCHMARKS = ("load", "storage", "fetch", "pace", "queries", "gate", "growth")
 RESULTS = Path(__file__).with_name("results.json")
 WIDTH = 132
 

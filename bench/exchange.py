@@ -1,4 +1,4 @@
-"""The simulated exchange as a process of its own, with limits that don't matter."""
+"""The simulated exchange as a process of its own; unless told, with limits that don't matter."""
 
 from __future__ import annotations
 
@@ -24,18 +24,22 @@ class Simulated:
 
     def requests(self) -> int:
         """How many calls of its public methods were let in since the count was last reset."""
-        return requests.get(f"{self.live_url}/simulator/stats", timeout=10).json()["requests"]
+        return self.stats()["requests"]
+
+    def stats(self) -> dict:
+        """What was asked and served since the count was last reset, by the simulator's own clock."""
+        return requests.get(f"{self.live_url}/simulator/stats", timeout=10).json()
 
     def reset(self) -> None:
         requests.post(f"{self.live_url}/simulator/stats/reset", timeout=10).raise_for_status()
 
 
 @contextmanager
-def simulator() -> Iterator[Simulated]:
+def simulator(requests_per_second: float = 100_000) -> Iterator[Simulated]:
     ports = free_ports(2)
     process = subprocess.Popen(
         [sys.executable, "-m", "exchange_simulator", "--port", str(ports[0]), "--history-port", str(ports[1]),
-         "--now", NOW.isoformat(), "--requests-per-second", "100000", "--burst", "100000"],
+         "--now", NOW.isoformat(), "--requests-per-second", str(requests_per_second), "--burst", "100000"],
         cwd=ROOT, stdout=subprocess.DEVNULL,
     )  # fmt: skip
     urls = [f"http://127.0.0.1:{port}" for port in ports]

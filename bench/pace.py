@@ -1,0 +1,54 @@
+"""The limiter that all processes share, as the exchange sees it: eight processes at once, each asking for pages."""
+
+from __future__ import annotations
+
+import multiprocessing
+from collections.abc import Iterator
+
+import psycopg
+
+from deribit.exchange import Exchange
+from deribit.warehouse.pace import Pacer
+
+from .database import Server
+from .exchange import simulator
+from .fetch import CANDLES, PERPETUAL
+from .figure import Figure
+from .history import USED
+from .market_data import MINUTE
+
+ALLOWED = 20  # requests a second
+PROCESSES, PAGES = 8, 40  # each: 320 requests, some 17 seconds' worth
+PAGE = 5_000 * MINUTE
+
+
+def run(server: Server) -> Iterator[Figure]:
+    spawn = multiprocessing.get_context("spawn")
+    with server.market("bench_pace") as database, simulator(ALLOWED) as exchange:
+        ready = spawn.Barrier(PROCESSES)
+        given = (server.dsn(database), exchange.live_url, exchange.history_url, ready)
+        processes = [spawn.Process(target=ask, args=given) for _ in range(PROCESSES)]
+        exchange.reset()
+        for process in processes:
+            process.start()
+        for process in processes:
+            process.join()
+        stats = exchange.stats()
+    if any(process.exitcode for process in processes):
+        raise RuntimeError("a process that asked did not end well; what it said is above")
+    rate = (stats["requests"] - 1) / (stats["last_request"] - stats["first_request"])
+    yield Figure("pace: requests of 8 processes", stats["requests"], "requests")
+    yield Figure("pace: busiest second", stats["busiest_second"], "requests", ALLOWED, "allowed", at_most=ALLOWED)
+    yield Figure("pace: rate", rate, "requests/s", ALLOWED, "allowed", ratio_at_least=0.9)
+    yield Figure("pace: refused", stats["refused"], "requests", at_most=0)
+
+
+def ask(dsn: str, live: str, history: str, ready) -> None:
+    """In a process of its own: pages of candles as a load task asks for them."""
+    with psycopg.connect(dsn, autocommit=True) as connection:
+        pacer = Pacer(connection, {"public": ALLOWED * USED})
+        with Exchange(live, history, pace=pacer) as client:
+            ready.wait(60)
+            for page in range(PAGES):
+                begins = CANDLES[0] + page * PAGE
+                client.candles(PERPETUAL, begins, begins + PAGE)
