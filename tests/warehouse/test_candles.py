@@ -103,6 +103,39 @@ def test_a_second_load_writes_nothing(warehouse):
     assert (warehouse.rows(written), warehouse.rows("SELECT * FROM store.load")) == before
 
 
+def test_an_array_is_compressed_where_it_stays_and_only_there(warehouse):
+    """Compression is most of what a load costs: a day that is only compared must not pay for it."""
+    warehouse.candles(perpetual(warehouse), trading(at(FIRST), at(FIRST, 1440)))
+    staged = (
+        "SELECT DISTINCT attstorage::text FROM pg_attribute "
+        "WHERE attrelid = 'candle_day_stage'::regclass AND atttypid = 'float8[]'::regtype"
+    )
+    assert warehouse.rows(staged) == [("e",)], "never compressed"
+    assert warehouse.value("SELECT pg_column_compression(close) IS NOT NULL FROM store.candle_day")
+
+
+def test_a_day_is_the_same_whatever_window_it_comes_in(warehouse):
+    """Missing minutes of one day must not show in how another one of the window is stored or compared."""
+    instrument_id = perpetual(warehouse)
+    candles = trading(at(FIRST, 60), at(FIRST, 4 * 1440)).without(slice(100, 110), 2000)
+    assert warehouse.candles(instrument_id, candles) == Loaded(added=4)
+    for begins, ends in [(60, 1440), (1440, 2880), (2880, 4320), (4320, 5760), (1440, 5760)]:
+        part = candles.cut(at(FIRST, begins), at(FIRST, ends))
+        assert warehouse.candles(instrument_id, part) == Loaded(unchanged=-(-(ends - begins) // 1440))
+    last = candles.setting(5699, close=1.0).cut(at(FIRST, 2880), at(FIRST, 5760))
+    assert warehouse.candles(instrument_id, last) == Loaded(corrected=1, unchanged=1)
+    warehouse.publish(instrument_id)
+    assert as_bits(shown(warehouse, instrument_id)) == expected(candles.setting(5699, close=1.0))
+
+
+@pytest.mark.parametrize("minutes_of_it", [0, 1440])
+def test_a_window_without_anything_changes_nothing(warehouse, minutes_of_it):
+    instrument_id = perpetual(warehouse)
+    nothing = trading(at(FIRST), at(FIRST, 1440)).without(slice(0, 1440)).cut(at(FIRST), at(FIRST, minutes_of_it))
+    assert warehouse.candles(instrument_id, nothing) == Loaded()
+    assert warehouse.rows("SELECT FROM store.candle_day UNION ALL SELECT FROM store.load") == []
+
+
 def test_what_changed_is_counted_by_kind(warehouse):
     instrument_id = perpetual(warehouse)
     days = [at(FIRST, n * 1440) for n in range(6)]
