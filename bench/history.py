@@ -28,7 +28,6 @@ import psutil
 import psycopg
 import requests
 from rich.console import Console
-from rich.table import Table
 
 from deribit.warehouse.report import summary
 
@@ -117,34 +116,32 @@ def report(asked, printed: str, stats: dict, memory: Memory, processor: dict[str
     console.print(printed[printed.index("What is stored") : printed.index("Basis term structure")])
     peak, task = memory.peak / 2**20, memory.largest_task / 2**20
     figures = [
-        Figure("history, wall clock", took, "s", bound, "fewest requests at the allowed rate", at_most=1.5 * bound),
-        Figure("requests", stats["requests"], "", fewest, "each life in whole pages", at_most=1.05 * fewest),
-        Figure("requests refused", stats["refused"], "", at_most=0),
-        Figure("busiest second", stats["busiest_second"], "requests", asked.rate, "allowed", at_most=asked.rate),
-        Figure("rate while there was work", fetched / busy, "requests/s", asked.rate, "allowed", ratio_at_least=0.9),
-        Figure("memory at the peak", peak, "MiB", 3072, "a 4 GB server, simulator excluded", at_most=3072),
-        Figure("largest task", task, "MiB", 300, "private memory", at_most=300),
-        Figure("minutes stored", minutes / 1e6, "million", 45, "", at_least=45),
-        Figure("storage, everything", size / 1e6, "MB", 1500, "AC-009", at_most=1500),
+        Figure("history: wall clock", took, "s", bound, "fewest requests at the allowed rate", at_most=1.5 * bound),
+        Figure("history: requests", stats["requests"], "", fewest, "each life in whole pages", at_most=1.05 * fewest),
+        Figure("history: requests refused", stats["refused"], "", at_most=0),
+        Figure("history: busiest second", stats["busiest_second"], "requests", asked.rate, "allowed",
+               at_most=asked.rate),
+        Figure("history: rate while there was work", fetched / busy, "requests/s", asked.rate, "allowed",
+               ratio_at_least=0.9),
+        Figure("history: memory at the peak", peak, "MiB", 3072, "a 4 GB server, simulator excluded", at_most=3072),
+        Figure("history: largest task", task, "MiB", 300, "private memory", at_most=300),
+        Figure("history: minutes stored", minutes / 1e6, "million", 45, at_least=45),
+        Figure("history: tasks", sum(count for _, _, count, *_ in tasks), ""),
         *questions(home),
-        *(Figure(f"storage, {name}", float(stored[name]), "B a minute", at_most=most) for name, most in BYTES.items()),
-        Figure("storage a minute", size / minutes, "B", 160, "the earlier project, perpetuals"),
+        *(Figure(f"history: storage, {name}", float(stored[name]), "B a minute", at_most=most)
+          for name, most in BYTES.items()),
+        Figure("history: storage, everything", size / 1e6, "MB", 1500, "AC-009", at_most=1500),
+        Figure("history: storage a minute", size / minutes, "B", 160, "the earlier project, perpetuals"),
+        *(Figure(f"relation: {name}", total / 1e6, "MB",
+                 against=f"table {rows / 1e6:,.1f}, indexes {indexes / 1e6:,.1f}, TOAST {toast / 1e6:,.1f}")
+          for name, rows, indexes, toast, total in relations),
+        *(Figure(f"processor: {role}", spent, "s", against=f"{spent / took / 2:.1%} of two cores")
+          for role, spent in sorted(processor.items(), key=lambda each: -each[1])),
+        *(Figure(f"task: {dag}.{name}", seconds_each, "s each", against=f"{count} ran, {queued:.1f} s in the queue")
+          for dag, name, count, seconds_each, queued in tasks),
     ]  # fmt: skip
     console.print(table(figures))
     RESULTS.write_bytes(orjson.dumps([figure.row() for figure in figures], option=orjson.OPT_INDENT_2) + b"\n")
-    storage = Table("relation", "table MB", "indexes MB", "TOAST MB", "total MB", title="Storage", title_justify="left")
-    for name, *sizes in relations:
-        storage.add_row(name, *(f"{each / 1e6:,.1f}" for each in sizes))
-    console.print(storage)
-    cpu = Table("process", "CPU s", "% of 2 cores", title="Processor time", title_justify="left")
-    for role, spent in sorted(processor.items(), key=lambda each: -each[1]):
-        cpu.add_row(role, f"{spent:,.0f}", f"{spent / took / 2:.1%}")
-    console.print(cpu)
-    ran = Table("DAG", "task", "instances", "s each", "s queued", title="Tasks", title_justify="left")
-    for dag, task, count, took, queued in tasks:
-        ran.add_row(dag, task, str(count), f"{took:.1f}", f"{queued:.1f}")
-    console.print(ran)
-    console.print(f"{sum(count for _, _, count, *_ in tasks):,} tasks ran")
 
 
 def questions(home: Path) -> list[Figure]:
@@ -159,12 +156,12 @@ def questions(home: Path) -> list[Figure]:
             "SELECT instrument, expires_at - interval '365 days', expires_at FROM store.future "
             "WHERE expires_at < %s ORDER BY expires_at - listed_at DESC, expires_at DESC LIMIT 1", [instant],
         )  # fmt: skip
+        structure = "SELECT * FROM term_structure_at('BTC', %s)"
         year = "SELECT count(*), sum(annualised), max(ts) FROM basis(%s, %s, %s)"
         return [
-            Figure("coverage of everything", asked("SELECT * FROM coverage"), "ms", at_most=100),
-            Figure("term structure at an instant", asked("SELECT * FROM term_structure_at('BTC', %s)", instant), "ms",
-                   at_most=5),
-            Figure("a year of one contract", asked(year, name, begins, ends), "ms", against=name, at_most=200),
+            Figure("history: coverage of everything", asked("SELECT * FROM coverage"), "ms", at_most=100),
+            Figure("history: term structure at an instant", asked(structure, instant), "ms", at_most=5),
+            Figure("history: a year of one contract", asked(year, name, begins, ends), "ms", against=name, at_most=200),
         ]  # fmt: skip
 
 

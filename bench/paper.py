@@ -51,7 +51,7 @@ CASES = (
 
 def main() -> None:
     measured = read(RESULTS) | read(HISTORY_RESULTS)
-    rate = measured["rate while there was work"]
+    rate = measured["history: rate while there was work"]
     gate = measured["gate: minutes of a month of all futures"] / measured["gate: profile and suite, warm"]
     table = Table("on paper", title=f"at {rate:.1f} requests/s; the gate at {gate / 1e6:.2f} million minutes/s")
     for column in ("million minutes", "requests", "minutes to fetch", "GB", "gate s"):
@@ -59,7 +59,7 @@ def main() -> None:
     for case in CASES:
         table.add_row(
             case.name, f"{case.minutes / 1e6:,.1f}", f"{case.requests:,}", f"{case.requests / rate / 60:,.0f}",
-            f"{case.minutes * measured[f'storage, {case.like}'] / 1e9:,.2f}", f"{case.minutes / gate:,.0f}",
+            f"{case.minutes * measured[f'history: storage, {case.like}'] / 1e9:,.2f}", f"{case.minutes / gate:,.0f}",
         )  # fmt: skip
     Console(width=None if sys.stdout.isatty() else WIDTH).print(table)
 

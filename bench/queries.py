@@ -82,7 +82,7 @@ def run(server: Server, days: int = DAYS) -> Iterator[Figure]:
             yield Figure(
                 "basis: a year of one contract, as rows in Python", contract_rows(connection, begins, ENDS) * 1000, "ms"
             )  # fmt: skip
-            yield Figure("coverage: everything, instrument by month", found.coverage * 1000, "ms", at_most=100)
+            yield Figure("basis: coverage of everything, instrument by month", found.coverage * 1000, "ms", at_most=100)
 
 
 @dataclass(frozen=True)

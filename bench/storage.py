@@ -54,7 +54,7 @@ def run(server: Server) -> Iterator[Figure]:
             sizes = {encoding: size(connection, perpetual, columns) for encoding, columns in ENCODINGS.items()}
             stored = next(iter(sizes.values()))
             for encoding, taken in sizes.items():
-                yield Figure(f"storage, {name}: {encoding}", taken, "B a minute", stored, "as stored")
+                yield Figure(f"storage: {name}, {encoding}", taken, "B a minute", stored, "as stored")
 
 
 def size(connection: Connection, perpetual: bool, columns: str) -> float:
