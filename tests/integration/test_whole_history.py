@@ -21,20 +21,20 @@ POSTGRES_EPOCH = 946_684_800_000  # ms: 2000-01-01, from which Postgres counts
 
 BIRTH = "2018-08"  # the first month; the perpetual is born on its 14th, among futures that are older
 OUTAGE = "2019-05"  # the exchange was down from the 12th to the 13th, over midnight; ETH is two months old
-RECENT = "2026-03"  # four quarters ahead of today, and the first futures of a single day
+RECENT = "2026-03"  # the end of a quarter, and the first futures that live four days
 
 
 @pytest.fixture(scope="module")
 def unlimited_exchange():
-    """The simulator of the whole market without its limit: waiting for it would be a third of the time."""
-    yield from start_simulator("--now", "2026-11-22T12:00:00", "--requests-per-second", "1000")
+    """The simulator after the last of these months, without its limit: waiting for it would take half a minute."""
+    yield from start_simulator("--now", "2026-04-01T00:00:00", "--requests-per-second", "1000")
 
 
 @pytest.fixture
 def pipeline(open_pipeline, module_market, unlimited_exchange, monkeypatch):
     pipeline = open_pipeline(module_market, unlimited_exchange)
     monkeypatch.setenv("DERIBIT_REQUESTS_PER_SECOND", "900")
-    if not module_market.rows("SELECT FROM store.catalogue_reading"):  # 76,000 options: once is enough
+    if not module_market.rows("SELECT FROM store.catalogue_reading"):  # 54,000 options: once is enough
         assert pipeline.run("instruments") == "success"
     return pipeline
 
