@@ -116,10 +116,9 @@ def test_a_month_is_what_the_exchange_says(pipeline, module_market, connection, 
         compare(connection, "candle", month, listing.name, ticks, said)
         days = ticks.astype("datetime64[ms]").astype("datetime64[D]")
         named |= {(listing.name, day) for day in np.unique(days[down]).tolist()}
-        lived[listing.name] = listing, ticks, days, said["close"]
+        lived[listing.name] = listing, ticks, said["close"]
 
-    held_back = set()
-    for name, (listing, ticks, days, close) in lived.items():
+    for name, (listing, ticks, close) in lived.items():
         if listing.perpetual:
             funding = exchange.funding(name, first, last)
             hours = funding["timestamp"]
@@ -137,20 +136,17 @@ def test_a_month_is_what_the_exchange_says(pipeline, module_market, connection, 
             "days_to_expiry": left,
             "annualised": np.where(left >= 1, fraction * 365 / np.maximum(left, 1), np.nan),
         }
-        # a day that has a future's minute without the perpetual's is held back whole: the day of the perpetual's birth
-        alone = np.isin(days, days[np.isnan(perpetual) & ~np.isnan(close)])
-        held_back |= {("basis_spread", name, day) for day in np.unique(days[alone & born]).tolist()}
-        shown = {column: values[~alone] for column, values in said.items()}
-        compare(connection, "basis_spread", month, name, ticks[~alone], shown)
+        shown = {column: values[born] for column, values in said.items()}
+        compare(connection, "basis_spread", month, name, ticks[born], shown)
 
-    # and nothing else: no other instrument, nothing that waits, nothing else held back, every outage named
+    # and nothing else: no other instrument, nothing that waits, nothing held back, every outage named
     of_month = "SELECT DISTINCT {} WHERE day >= %s AND day < %s"
     stored = of_month.format("instrument FROM store.candle_day JOIN store.instrument USING (instrument_id)")
     assert {name for [name] in module_market.rows(stored, begins, ends)} == lived.keys()
     for table in ("candle_day", "funding_rate"):
         assert module_market.value(f"SELECT count(*) FROM store.{table} WHERE validation_id IS NULL") == 0
     quarantined = of_month.format("dataset, instrument, day FROM quarantined")
-    assert set(module_market.rows(quarantined, begins, ends)) == held_back
+    assert module_market.rows(quarantined, begins, ends) == []
     explained = of_month.format("instrument, day FROM quality_findings") + " AND rule = 'minutes-explained'"
     assert set(module_market.rows(explained, begins, ends)) == named
 

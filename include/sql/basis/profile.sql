@@ -1,15 +1,19 @@
 -- The basis of every minute of the paired days, computed in full and summed up. Grain: future, day. Reads only.
--- Parameters: from, to (dates).
+-- Parameters: from, to (dates). On the day the perpetual is born minutes count from its birth on: before it there is
+-- nothing a basis could be missing against.
 SELECT f.instrument, b.day, b.instrument_id, b.load_id, b.judged_by,
-       c.n::integer AS expected_minutes, m.future_minutes, m.basis_minutes, m.future_minutes - m.basis_minutes AS missing_basis_minutes,
+       e.n AS expected_minutes, m.future_minutes, m.basis_minutes, m.future_minutes - m.basis_minutes AS missing_basis_minutes,
        m.not_finite AS not_finite_minutes, m.largest_fraction, m.largest_annualised
 FROM store.basis_day b
 JOIN store.future f ON f.instrument_id = b.instrument_id AND f.perpetual_id = b.perpetual_id
+JOIN store.instrument i ON i.instrument_id = b.perpetual_id
 JOIN store.candle_day c ON c.instrument_id = b.instrument_id AND c.day = b.day AND c.load_id = b.load_id
 JOIN store.candle_day p ON p.instrument_id = b.perpetual_id AND p.day = b.day AND p.load_id = b.perpetual_load_id
+CROSS JOIN LATERAL store.cut(b.day, c.first_minute, c.n, date_trunc('minute', i.listed_at, 'UTC'), 'infinity') AS k
 -- what is the same for all minutes of a day is computed once (OFFSET 0 keeps the planner from repeating it for each)
 CROSS JOIN LATERAL (
-    SELECT (extract(epoch FROM f.expires_at)::float8 - extract(epoch FROM b.day)::float8) / 60 - c.first_minute AS minutes_left OFFSET 0) AS e
+    SELECT k.first, k.past - k.first AS n,
+           (extract(epoch FROM f.expires_at)::float8 - extract(epoch FROM b.day)::float8) / 60 - k.first AS minutes_left OFFSET 0) AS e
 CROSS JOIN LATERAL (
     SELECT e.minutes_left, floor(e.minutes_left - 1440)::bigint AS last_annualised OFFSET 0) AS d
 CROSS JOIN LATERAL (
@@ -20,8 +24,9 @@ CROSS JOIN LATERAL (
            max(x.fraction * 365 * 1440 / (d.minutes_left - x.i)) FILTER (WHERE x.i <= d.last_annualised) AS largest_annualised
     FROM (SELECT u.future, u.perpetual, u.i, abs(u.future - u.perpetual) AS distance,
                  abs(u.future - u.perpetual) / nullif(u.perpetual, 0) AS fraction
-          FROM unnest(c.close, store.aligned(p.close, p.first_minute, c.first_minute, c.n)) WITH ORDINALITY AS u(future, perpetual, i)
+          FROM unnest(store.aligned(c.close, c.first_minute, e.first, e.n), store.aligned(p.close, p.first_minute, e.first, e.n))
+              WITH ORDINALITY AS u(future, perpetual, i)
           OFFSET 0) AS x
 ) AS m
-WHERE b.day >= %(from)s AND b.day < %(to)s
+WHERE b.day >= %(from)s AND b.day < %(to)s AND e.n > 0
 ORDER BY f.instrument, b.day

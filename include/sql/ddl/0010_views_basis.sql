@@ -1,7 +1,8 @@
 -- The basis of one judged pair of days, minute by minute with from <= ts < to, against the perpetual and, where it
 -- is known, the true index: the one place where it is computed, for whole years (basis_spread) as for a single minute
--- (term_structure_at). Computed from the very versions that were judged; a pair with a republished input gives
--- nothing. What is the same for all minutes of a day is computed once (OFFSET 0 keeps the planner from repeating it).
+-- (term_structure_at). It begins with the perpetual. Computed from the very versions that were judged; a pair with a
+-- republished input gives nothing. What is the same for all minutes of a day is computed once (OFFSET 0 keeps the
+-- planner from repeating it).
 CREATE FUNCTION store.basis_of(pair store.basis_day, "from" timestamptz, "to" timestamptz)
 RETURNS TABLE (instrument text, ts timestamptz, future_close float8, perpetual_close float8, basis float8,
                basis_fraction float8, days_to_expiry float8, annualised float8, structure text, traded boolean,
@@ -31,7 +32,7 @@ LANGUAGE sql STABLE PARALLEL SAFE AS $$
     CROSS JOIN LATERAL (SELECT v.first_minute, v.n, v.close, v.volume FROM store.candle_day v
                         WHERE v.instrument_id = pair.instrument_id AND v.day = pair.day AND v.load_id = pair.load_id
                           AND v.validation_id IS NOT NULL LIMIT 1) AS c
-    CROSS JOIN LATERAL (SELECT v.first_minute, v.close, i.instrument
+    CROSS JOIN LATERAL (SELECT v.first_minute, v.close, i.instrument, date_trunc('minute', i.listed_at, 'UTC') AS born
                         FROM store.candle_day v JOIN store.instrument i USING (instrument_id)
                         WHERE v.instrument_id = pair.perpetual_id AND v.day = pair.day AND v.load_id = pair.perpetual_load_id
                           AND v.validation_id IS NOT NULL LIMIT 1) AS p
@@ -39,7 +40,7 @@ LANGUAGE sql STABLE PARALLEL SAFE AS $$
                        WHERE v.index_name = f.price_index AND v.day = pair.day AND v.published LIMIT 1) AS x ON true
     CROSS JOIN LATERAL (
         SELECT extract(epoch FROM pair.day)::float8 AS midnight, extract(epoch FROM f.expires_at)::float8 AS expiry) AS e
-    CROSS JOIN LATERAL store.cut(pair.day, c.first_minute, c.n, "from", "to") AS k
+    CROSS JOIN LATERAL store.cut(pair.day, c.first_minute, c.n, greatest("from", p.born), "to") AS k
     CROSS JOIN LATERAL (
         SELECT k.first, k.past - k.first AS n, e.midnight + 60 * (k.first - 1) AS epoch,
                (e.expiry - e.midnight) / 60 - k.first AS minutes_left,

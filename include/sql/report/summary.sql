@@ -31,11 +31,16 @@ WITH candles AS (
     FROM store.index_day x
     JOIN store.candle_day p ON p.instrument_id = x.perpetual_id AND p.day = x.day AND p.load_id = x.perpetual_load_id
     UNION ALL
-    SELECT 'basis_spread', count(DISTINCT b.instrument_id), coalesce(sum(c.present) FILTER (WHERE b.published), 0)::bigint,
+    SELECT 'basis_spread', count(DISTINCT b.instrument_id), coalesce(sum(c.present - k.unborn) FILTER (WHERE b.published), 0)::bigint,
            (SELECT sum(present) FROM candles WHERE dataset = 'futures_ohlcv')::bigint,
            pg_total_relation_size('store.basis_day')::numeric / nullif(sum(c.present), 0)
     FROM store.basis_day b
     JOIN store.candle_day c ON c.instrument_id = b.instrument_id AND c.day = b.day AND c.load_id = b.load_id
+    JOIN store.instrument i ON i.instrument_id = b.perpetual_id
+    -- minutes of the future before the perpetual was born
+    CROSS JOIN LATERAL (
+        SELECT k.first - c.first_minute AS unborn
+        FROM store.cut(b.day, c.first_minute, c.n, date_trunc('minute', i.listed_at, 'UTC'), 'infinity') AS k) AS k
 ), verdicts AS (
     SELECT dataset, string_agg(number || ' ' || verdict, ', ' ORDER BY verdict) AS validation
     FROM (SELECT dataset, verdict, count(*) AS number
