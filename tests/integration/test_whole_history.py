@@ -124,7 +124,7 @@ def test_a_month_is_what_the_exchange_says(pipeline, module_market, connection, 
             hours = funding["timestamp"]
             compare(connection, "funding_rates", month, name, hours, {column: funding[column] for column in FUNDING})
             continue
-        _, since, _, reference = lived[f"{listing.coin}-PERPETUAL"]
+        _, since, reference = lived[f"{listing.coin}-PERPETUAL"]
         born = ticks >= since[0]
         perpetual = np.full(ticks.size, np.nan)
         perpetual[born] = reference[(ticks[born] - since[0]) // MINUTE]
