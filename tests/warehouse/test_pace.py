@@ -130,7 +130,7 @@ def test_who_was_kept_from_its_moment_takes_another(market):
 
 def test_an_answer_that_is_always_slow_is_no_lateness(market):
     """A database 0.2 s away delays every request alike; what exceeds the fastest answer is late."""
-    ticks, slept = iter([0, 0.2, 0.2, 1, 1.2, 1.2, 2, 2.4, 2.4, 3, 3.2, 3.2]), []
+    ticks, slept = iter([0, 0.2, 1, 1.2, 1.2, 2, 2.2, 2.2, 3, 3.4, 3.4, 4, 4.2, 4.2]), []
 
     with psycopg.connect(market.dsn(), autocommit=True) as connection:
         pacer = Pacer(connection, {"history": 1e6}, sleep=slept.append, clock=lambda: next(ticks))
@@ -139,3 +139,13 @@ def test_an_answer_that_is_always_slow_is_no_lateness(market):
         assert len(slept) == 2
         pacer("history")
         assert len(slept) == 4, "the third answer took 0.4 s and its moment is let go"
+
+
+def test_the_very_first_answer_can_be_late(market):
+    """What an answer takes is known from before the first request."""
+    ticks, slept = iter([0, 0.01, 1, 1.2, 1.2, 2, 2.01, 2.01]), []
+
+    with psycopg.connect(market.dsn(), autocommit=True) as connection:
+        pacer = Pacer(connection, {"history": 1e6}, sleep=slept.append, clock=lambda: next(ticks))
+        pacer("history")
+        assert len(slept) == 2
