@@ -39,9 +39,9 @@ from .figure import Figure, seconds
 ROOT = Path(__file__).resolve().parents[1]
 PAGE_MINUTES, PAGE_HOURS = 5_000, 744
 MINUTE, HOUR = 60_000, 3_600_000
-USED = 0.93
+USED = 0.91
 """The share of the allowed rate that is asked for. The rest is what a request may be late on its way to the exchange
-while the next ones are not, 1 / 0.93 - 1 s, before a second holds one too many."""
+while the next ones are not, 1 / 0.91 - 1 s, before a second holds one too many."""
 RESULTS = Path(__file__).with_name("results-history.json")
 BYTES = {"perpetuals_ohlcv": 32, "futures_ohlcv": 20, "basis_spread": 8}
 """What a minute may take at most, indexes and TOAST included."""

@@ -18,9 +18,9 @@ from .connections import base_url, exchange, market
 log = logging.getLogger(__name__)
 
 PAGE_MINUTES = 5_000
-BATCH_PAGES = 40
+BATCH_PAGES = 80
 """Requests a mapped task should be worth: at the exchange's pace that is well over the five seconds a task's
-own overhead has to be small against."""
+own overhead has to be small against. A busy month of all futures still makes three batches."""
 
 
 class CatalogueBehind(AirflowException):
