@@ -12,11 +12,11 @@ from datetime import UTC, datetime
 import numpy as np
 
 from deribit.exchange import Exchange
+from exchange_simulator.process import Running, running
 
 from .database import Server
-from .exchange import Simulated, simulator
 from .figure import Figure, seconds
-from .market_data import MINUTE, ms
+from .market_data import MINUTE, NOW, ms
 
 HOUR = 60 * MINUTE
 PERPETUAL, SYMBOL = "BTC-PERPETUAL", "BTC/USD:BTC"
@@ -28,7 +28,8 @@ Fetch = Callable[[], np.ndarray]  # brings everything and returns the ticks, ms
 
 
 def run(server: Server) -> Iterator[Figure]:
-    with simulator() as exchange:
+    unlimited = ("--requests-per-second", "100000", "--burst", "100000")
+    with running("--now", NOW.isoformat(), *unlimited) as exchange:
         theirs = ccxt_client(exchange)
         with Exchange(exchange.live_url, exchange.history_url, pace=lambda meter: None) as ours:
             yield from side_by_side(
@@ -42,7 +43,7 @@ def run(server: Server) -> Iterator[Figure]:
 
 
 def side_by_side(
-    exchange: Simulated, what: str, expected: np.ndarray, ours: Fetch, theirs: Fetch | None
+    exchange: Running, what: str, expected: np.ndarray, ours: Fetch, theirs: Fetch | None
 ) -> Iterator[Figure]:
     mine = measured(exchange, ours, expected)
     other = measured(exchange, theirs, expected) if theirs else (None,) * 4
@@ -54,11 +55,11 @@ def side_by_side(
         yield Figure(f"fetch: {what}: {name}", value, unit, yardstick, against, at_most=target)
 
 
-def measured(exchange: Simulated, fetch: Fetch, expected: np.ndarray) -> tuple[float, int, int, int]:
+def measured(exchange: Running, fetch: Fetch, expected: np.ndarray) -> tuple[float, int, int, int]:
     """Seconds (median), and of the last run requests, rows, and rows that are missing."""
     got: list[np.ndarray] = []
     took = seconds(lambda: got.append(fetch()), RUNS, before=exchange.reset)
-    return took, exchange.requests(), len(got[-1]), len(np.setdiff1d(expected, got[-1]))
+    return took, exchange.stats()["requests"], len(got[-1]), len(np.setdiff1d(expected, got[-1]))
 
 
 def our_candles(client: Exchange) -> np.ndarray:
@@ -70,7 +71,7 @@ def our_funding(client: Exchange) -> np.ndarray:
     return client.funding(PERPETUAL, *FUNDING).timestamp
 
 
-def ccxt_client(exchange: Simulated):
+def ccxt_client(exchange: Running):
     """ccxt's Deribit client, its catalogue read; None where ccxt is not installed."""
     try:
         import ccxt

@@ -10,8 +10,6 @@ processor did all the time, and which tasks there were.
 from __future__ import annotations
 
 import argparse
-import json
-import os
 import re
 import shutil
 import subprocess
@@ -29,16 +27,16 @@ import psycopg
 import requests
 from rich.console import Console
 
+from deribit.exchange import candles, funding
 from deribit.warehouse.report import summary
+from stack import credentials, postgres
+from stack.settings import Stack, apart, stack_of
 
 from . import machine
 from .__main__ import WIDTH, table
-from .exchange import free_ports
 from .figure import Figure, seconds
 
 ROOT = Path(__file__).resolve().parents[1]
-PAGE_MINUTES, PAGE_HOURS = 5_000, 744
-MINUTE, HOUR = 60_000, 3_600_000
 USED = 0.91
 """The share of the allowed rate that is asked for. The rest is what a request may be late on its way to the exchange
 while the next ones are not, 1 / 0.91 - 1 s, before a second holds one too many."""
@@ -54,17 +52,12 @@ def main() -> None:
     parser.add_argument("--keep", action="store_true", help="leave the stack running, to look into it")
     asked = parser.parse_args()
     home = Path(tempfile.mkdtemp(prefix="bench-"))
-    ports = free_ports(3)
-    environ = {k: v for k, v in os.environ.items() if not k.startswith(("AIRFLOW", "DERIBIT", "DATA_DOCS"))} | {
-        "PYTHONPATH": f"{ROOT}:{ROOT / 'plugins'}",
-        "WAREHOUSE_HOME": str(home),
-        "WAREHOUSE_PORT": str(ports[0]),
-        "WAREHOUSE_SIMULATOR_PORT": str(ports[1]),
-        "WAREHOUSE_SIMULATOR_HISTORY_PORT": str(ports[2]),
+    environ = apart(home) | {
         "DERIBIT_REQUESTS_PER_SECOND": str(asked.rate * USED),
         "DERIBIT_LIVE_SHARE": "0",
     }
-    memory = Memory(home)
+    stack = stack_of("demo", environ)
+    memory = Memory(stack)
     try:
         memory.start()
         run = subprocess.run(
@@ -72,11 +65,11 @@ def main() -> None:
             cwd=ROOT, env=environ, text=True, stdout=subprocess.PIPE,
         )  # fmt: skip
         memory.stop()
-        processor = processor_seconds(home)
+        processor = processor_seconds(stack)
         if run.returncode:
             sys.exit(run.stdout)
-        stats = requests.get(f"http://127.0.0.1:{ports[1]}/simulator/stats", timeout=30).json()
-        report(asked, run.stdout, stats, memory, processor, home)
+        stats = requests.get(f"http://127.0.0.1:{stack.simulator_port}/simulator/stats", timeout=30).json()
+        report(asked, run.stdout, stats, memory, processor, stack)
     finally:
         if asked.keep:
             print(f"Left running: WAREHOUSE_HOME={home} make down stops it.")
@@ -85,7 +78,7 @@ def main() -> None:
             shutil.rmtree(home, ignore_errors=True)
 
 
-def report(asked, printed: str, stats: dict, memory: Memory, processor: dict[str, float], home: Path) -> None:
+def report(asked, printed: str, stats: dict, memory: Memory, processor: dict[str, float], stack: Stack) -> None:
     took = float(re.search(r"The history has run: .* in (\d+) s", printed)[1])
     fewest = fewest_requests(asked.first_day)
     bound = fewest / asked.rate
@@ -93,7 +86,7 @@ def report(asked, printed: str, stats: dict, memory: Memory, processor: dict[str
     pages = ("get_tradingview_chart_data", "get_funding_rate_history")
     fetched = sum(stats["by_method"][method] for method in pages)
     busy = max(stats["last_by_method"][m] for m in pages) - min(stats["first_by_method"][m] for m in pages)
-    with psycopg.connect(database(home, "market", "market_reader")) as connection:
+    with psycopg.connect(database(stack, "market", "market_reader")) as connection:
         [(minutes, size)] = connection.execute(
             "SELECT sum(n), (SELECT sum(pg_total_relation_size(oid)) FROM pg_class "
             "WHERE relnamespace = 'store'::regnamespace AND relkind = 'r')::float8 FROM store.candle_day"
@@ -103,8 +96,8 @@ def report(asked, printed: str, stats: dict, memory: Memory, processor: dict[str
             "coalesce(pg_total_relation_size(nullif(reltoastrelid, 0)), 0), pg_total_relation_size(oid) FROM pg_class "
             "WHERE relnamespace = 'store'::regnamespace AND relkind = 'r' ORDER BY 5 DESC LIMIT 8"
         ).fetchall()
-    stored = {row["dataset"]: row["bytes_a_row"] for row in summary(database(home, "market", "market_reader"))}
-    with psycopg.connect(database(home, "airflow", "airflow")) as connection:
+    stored = {row["dataset"]: row["bytes_a_row"] for row in summary(database(stack, "market", "market_reader"))}
+    with psycopg.connect(database(stack, "airflow", "airflow")) as connection:
         tasks = connection.execute(
             "SELECT dag_id, task_id, count(*), avg(extract(epoch FROM end_date - start_date))::float8, "
             "avg(extract(epoch FROM start_date - queued_dttm))::float8 "
@@ -127,7 +120,7 @@ def report(asked, printed: str, stats: dict, memory: Memory, processor: dict[str
         Figure("history: largest task", task, "MiB", 300, "private memory", at_most=300),
         Figure("history: minutes stored", minutes / 1e6, "million", 45, at_least=45),
         Figure("history: tasks", sum(count for _, _, count, *_ in tasks), ""),
-        *questions(home),
+        *questions(stack),
         *(Figure(f"history: storage, {name}", float(stored[name]), "B a minute", at_most=most)
           for name, most in BYTES.items()),
         Figure("history: storage, everything", size / 1e6, "MB", 1500, "AC-009", at_most=1500),
@@ -144,9 +137,9 @@ def report(asked, printed: str, stats: dict, memory: Memory, processor: dict[str
     RESULTS.write_bytes(orjson.dumps([figure.row() for figure in figures], option=orjson.OPT_INDENT_2) + b"\n")
 
 
-def questions(home: Path) -> list[Figure]:
+def questions(stack: Stack) -> list[Figure]:
     """What a reader asks of all that is stored now."""
-    with psycopg.connect(database(home, "market", "market_reader"), autocommit=True) as connection:
+    with psycopg.connect(database(stack, "market", "market_reader"), autocommit=True) as connection:
 
         def asked(statement: str, *values) -> float:
             return seconds(lambda: connection.execute(statement, values).fetchall(), 5) * 1000
@@ -176,18 +169,16 @@ def fewest_requests(first_day: str) -> int:
     for row in market.instruments("future"):
         if row["settlement_currency"] == "USDC":
             continue
-        first, last = max(begins, row["creation_timestamp"] // MINUTE * MINUTE), min(ends, row["expiration_timestamp"])
-        pages += max(0, ceil((last - first) / MINUTE / PAGE_MINUTES))
+        born = row["creation_timestamp"] // candles.MINUTE * candles.MINUTE
+        first, last = max(begins, born), min(ends, row["expiration_timestamp"])
+        pages += max(0, ceil((last - first) / candles.PAGE))
         if row["settlement_period"] == "perpetual":
-            pages += max(0, ceil((last - first) / HOUR / PAGE_HOURS))
+            pages += max(0, ceil((last - first) / funding.PAGE))
     return pages
 
 
-def database(home: Path, name: str, user: str) -> str:
-    secrets = json.loads((home / "demo" / "secrets.json").read_text())
-    configured = (home / "demo" / "postgres" / "postgresql.conf").read_text()
-    folder = configured.split("unix_socket_directories = '")[1].split("'")[0]
-    return f"host={folder} dbname={name} user={user} password={secrets[user]}"
+def database(stack: Stack, name: str, role: str) -> str:
+    return postgres.dsn(stack, credentials.load(stack.home), role, name)
 
 
 ROLES = {
@@ -203,12 +194,12 @@ ROLES = {
 }
 
 
-def processor_seconds(home: Path) -> dict[str, float]:
+def processor_seconds(stack: Stack) -> dict[str, float]:
     """Processor seconds of everything a stack has run so far, by role. Children that ended count for their parent."""
     spent: dict[str, float] = {}
     for process in psutil.process_iter():
         try:
-            if process.environ().get("WAREHOUSE_STACK") != str(home / "demo"):
+            if process.environ().get("WAREHOUSE_STACK") != str(stack.home):
                 continue
             command, times = " ".join(process.cmdline()), process.cpu_times()
         except psutil.Error:
@@ -221,9 +212,9 @@ def processor_seconds(home: Path) -> dict[str, float]:
 class Memory(threading.Thread):
     """The proportional memory of everything a stack runs, the simulator left out, every five seconds. Bytes."""
 
-    def __init__(self, home: Path):
+    def __init__(self, stack: Stack):
         super().__init__(daemon=True)
-        self.mark = str(home / "demo")
+        self.mark = str(stack.home)
         self.peak = self.largest_task = 0
         self.stopped = threading.Event()
 

@@ -8,23 +8,24 @@ from collections.abc import Iterator
 import psycopg
 
 from deribit.exchange import Exchange
+from deribit.exchange.candles import PAGE
 from deribit.warehouse.pace import Pacer
+from exchange_simulator.process import running
 
 from .database import Server
-from .exchange import simulator
 from .fetch import CANDLES, PERPETUAL
 from .figure import Figure
 from .history import USED
-from .market_data import MINUTE
+from .market_data import NOW
 
 ALLOWED = 20  # requests a second
 PROCESSES, PAGES = 8, 40  # each: 320 requests, some 17 seconds' worth
-PAGE = 5_000 * MINUTE
 
 
 def run(server: Server) -> Iterator[Figure]:
     spawn = multiprocessing.get_context("spawn")
-    with server.market("bench_pace") as database, simulator(ALLOWED) as exchange:
+    options = ("--now", NOW.isoformat(), "--requests-per-second", str(ALLOWED), "--burst", "100000")
+    with server.market("bench_pace") as database, running(*options) as exchange:
         ready = spawn.Barrier(PROCESSES)
         given = (server.dsn(database), exchange.live_url, exchange.history_url, ready)
         processes = [spawn.Process(target=ask, args=given) for _ in range(PROCESSES)]

@@ -16,8 +16,9 @@ import orjson
 from rich.console import Console
 from rich.table import Table
 
+from deribit.exchange.candles import MINUTE, PAGE
+
 from .__main__ import RESULTS, WIDTH
-from .history import PAGE_MINUTES
 from .history import RESULTS as HISTORY_RESULTS
 
 DAY = 1440
@@ -38,7 +39,7 @@ class Case:
 
     @property
     def requests(self) -> int:
-        return self.instruments * ceil(self.days * DAY / PAGE_MINUTES)
+        return self.instruments * ceil(self.days * DAY * MINUTE / PAGE)
 
 
 CASES = (

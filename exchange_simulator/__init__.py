@@ -17,6 +17,7 @@ did. In Python, `market.Market` and `replay.Replay` say what a correct client mu
 | `limits`      | credits, and what was served                                                  |
 | `faults`      | what can go wrong on demand: a table of all kinds                             |
 | `app`         | HTTP: envelope, limits, faults                                                |
+| `process`     | the whole of it as a process of its own, for tests and benchmarks             |
 | `measure`     | what a page of candles costs                                                  |
 
 Traps that are kept, because a client has to survive them: funding answers 744 rows of `(start, end]` and forgets the

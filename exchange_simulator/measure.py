@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import http.client
 import resource
-import subprocess
-import sys
 import time
+
+from .process import running
 
 PAGES = 200
 PAGE = 5000 * 60_000
@@ -15,12 +15,9 @@ PAGE = 5000 * 60_000
 def _run(instrument: str, pages: int) -> tuple[float, float, int]:
     """(server CPU seconds, median seconds a page as the client sees it, body bytes) of a server's whole life."""
     limits = ["--requests-per-second", "1000000", "--burst", "1000000"]
-    command = [sys.executable, "-m", "exchange_simulator", "--port", "0", "--history-port", "0", *limits]
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
-    server = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
-    try:
-        port = int(server.stdout.readline().split(",")[0].rpartition(":")[2])
-        client = http.client.HTTPConnection("127.0.0.1", port)
+    with running(*limits) as exchange:
+        client = http.client.HTTPConnection(exchange.live_url.removeprefix("http://"))
         took, size, end = [0.0], 0, int(time.time() * 1000) - PAGE
         for page in range(pages):
             began = time.perf_counter()
@@ -33,10 +30,6 @@ def _run(instrument: str, pages: int) -> tuple[float, float, int]:
             size = len(client.getresponse().read())
             took.append(time.perf_counter() - began)
         client.close()
-    finally:
-        server.terminate()
-        server.wait()
-        server.stdout.close()
     after = resource.getrusage(resource.RUSAGE_CHILDREN)
     cpu = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
     return cpu, sorted(took)[len(took) // 2], size

@@ -3,6 +3,7 @@
 import hashlib
 import os
 import re
+import socket
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date
@@ -110,6 +111,22 @@ def stack_of(mode: str, environ: Mapping[str, str] = os.environ) -> Stack:
         simulator_host=environ.get("WAREHOUSE_SIMULATOR_HOST") or "127.0.0.1",
         postgres_host=environ.get("WAREHOUSE_POSTGRES_HOST") or "",
     )
+
+
+def apart(home: Path, environ: Mapping[str, str] = os.environ) -> dict[str, str]:
+    """An environment for a stack beside any other on this machine, as tests and benchmarks start one: the caller's
+    without what is set for Airflow and the collection, with a state folder and ports of its own."""
+    listeners = [socket.create_server(("127.0.0.1", 0)) for _ in PORTS]  # all open at once: no port is given twice
+    ports = [str(listener.getsockname()[1]) for listener in listeners]
+    for listener in listeners:
+        listener.close()
+    foreign = ("AIRFLOW", "DERIBIT", "DATA_DOCS")
+    return {
+        **{name: value for name, value in environ.items() if not name.startswith(foreign)},
+        "PYTHONPATH": f"{ROOT}:{ROOT / 'plugins'}",  # as stack/run sets it
+        "WAREHOUSE_HOME": str(home),
+        **dict(zip(PORTS, ports, strict=True)),
+    }
 
 
 def _port(name: str, text: str | None, default: int) -> int:

@@ -4,19 +4,18 @@ from __future__ import annotations
 
 import json
 import os
-import socket
 import subprocess
 import sys
 import tempfile
-import time
 import uuid
 from dataclasses import dataclass
 from pathlib import Path
 
 import psycopg
 import pytest
-import requests
 from psycopg import sql
+
+from exchange_simulator.process import Running
 
 ROOT = Path(__file__).resolve().parents[1]
 # a socket's path is limited, so not pytest's deep folder
@@ -129,57 +128,6 @@ def fresh_market(postgres: Postgres, template: str):
     postgres.execute(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(name)))
 
 
-@dataclass(frozen=True)
-class SimulatedExchange:
-    """A running simulator: two hosts of one exchange."""
-
-    live_url: str
-    history_url: str
-
-    def faults(self, *faults: dict) -> None:
-        """Replaces the faults in force."""
-        requests.delete(f"{self.live_url}/simulator/faults", timeout=10).raise_for_status()
-        if faults:
-            answer = requests.post(f"{self.live_url}/simulator/faults", json=list(faults), timeout=10)
-            assert answer.ok, answer.text
-
-    def stats(self) -> dict:
-        return requests.get(f"{self.live_url}/simulator/stats", timeout=10).json()
-
-
-def start_simulator(*arguments: str):
-    ports = free_ports(2)
-    log = tempfile.TemporaryFile("w+")
-    process = subprocess.Popen(
-        [sys.executable, "-m", "exchange_simulator", "--port", str(ports[0]), "--history-port", str(ports[1]),
-         *arguments],
-        cwd=ROOT, stdout=log, stderr=subprocess.STDOUT,
-    )  # fmt: skip
-    exchange = SimulatedExchange(*(f"http://127.0.0.1:{port}" for port in ports))
-    try:
-        for _ in range(300):
-            try:
-                requests.get(f"{exchange.live_url}/api/v2/public/get_time", timeout=5)
-                break
-            except requests.ConnectionError:
-                if process.poll() is not None:
-                    log.seek(0)
-                    raise RuntimeError(f"the simulator ended: {log.read()}") from None
-                time.sleep(0.1)
-        yield exchange
-    finally:
-        process.terminate()
-        process.wait(15)
-
-
-def free_ports(number: int) -> list[int]:
-    taken = [socket.create_server(("127.0.0.1", 0)) for _ in range(number)]
-    ports = [each.getsockname()[1] for each in taken]
-    for each in taken:
-        each.close()
-    return ports
-
-
 @pytest.fixture(scope="session")
 def airflow_database(postgres):
     """Airflow's metadata in the embedded server, migrated once."""
@@ -194,7 +142,7 @@ def airflow_database(postgres):
     dispose_orm()  # before its server goes
 
 
-def connect(monkeypatch, exchange: SimulatedExchange, market: Market) -> None:
+def connect(monkeypatch, exchange: Running, market: Market) -> None:
     """Points Airflow's connections at a simulator and a market database, as an installation's environment does."""
     for connection_id, url in (("DERIBIT", exchange.live_url), ("DERIBIT_HISTORY", exchange.history_url)):
         host, port = url.removeprefix("http://").split(":")

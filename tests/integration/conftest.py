@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
-from ..conftest import ROOT, Market, SimulatedExchange, connect, fresh_market, start_simulator
+from exchange_simulator.process import Running, running
+
+from ..conftest import ROOT, Market, connect, fresh_market
 
 
 class Pipeline:
     """Runs DAGs as the scheduler would, in this process."""
 
-    def __init__(self, market: Market, exchange: SimulatedExchange, docs: Path):
+    def __init__(self, market: Market, exchange: Running, docs: Path):
         from airflow.dag_processing.dagbag import DagBag
 
         self.market, self.exchange, self.docs = market, exchange, docs
@@ -27,11 +30,20 @@ class Pipeline:
         return str(self.bag.dags[dag_id].test(logical_date=moment, run_conf=conf or None).state)
 
 
+def rows_as_they_lie(rows: Callable[[str], list]) -> dict[str, list]:
+    """Every stored row's place and writer: not the same once a row was written again, even as it was.
+
+    rows: runs a statement and returns its rows.
+    """
+    fingerprint = "SELECT count(*), sum(hashtext(ctid::text || xmin::text)::bigint) FROM store."
+    return {table: rows(fingerprint + table) for table in ("candle_day", "funding_rate", "index_day", "basis_day")}
+
+
 @pytest.fixture
 def open_pipeline(monkeypatch, airflow_database, tmp_path):
     """A function that joins a market and an exchange to a Pipeline."""
 
-    def join(market: Market, exchange: SimulatedExchange) -> Pipeline:
+    def join(market: Market, exchange: Running) -> Pipeline:
         connect(monkeypatch, exchange, market)
         monkeypatch.setenv("DERIBIT_REQUESTS_PER_SECOND", "19.5")
         monkeypatch.setenv("DERIBIT_LIVE_SHARE", "0")
@@ -49,19 +61,22 @@ def open_pipeline(monkeypatch, airflow_database, tmp_path):
 @pytest.fixture(scope="session")
 def replayed_exchange(recorded):
     """The simulator replaying the recorded data, at the end of the last recorded month."""
-    yield from start_simulator("--replay", str(recorded), "--now", "2026-03-01T00:00:00")
+    with running("--replay", str(recorded), "--now", "2026-03-01T00:00:00") as exchange:
+        yield exchange
 
 
 @pytest.fixture(scope="session")
 def simulated_exchange():
     """The simulator of the whole market."""
-    yield from start_simulator("--now", "2026-11-22T12:00:00")
+    with running("--now", "2026-11-22T12:00:00") as exchange:
+        yield exchange
 
 
 @pytest.fixture(scope="session")
 def young_exchange():
     """The simulator in its first year: the same prices, and a catalogue that is read at once."""
-    yield from start_simulator("--now", "2019-07-02T00:00:00")
+    with running("--now", "2019-07-02T00:00:00") as exchange:
+        yield exchange
 
 
 __all__ = ["fresh_market", "json"]

@@ -4,13 +4,12 @@ backfill from the UI do, and every page it offers."""
 from __future__ import annotations
 
 import io
-import json
-import os
 import shutil
 import subprocess
 import sys
 import tempfile
 import time
+from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from urllib.parse import quote
@@ -21,7 +20,11 @@ import psycopg
 import pytest
 import requests
 
-from ..conftest import ROOT, free_ports
+from stack import credentials, postgres
+from stack.settings import Stack, apart, stack_of
+
+from ..conftest import ROOT
+from .conftest import rows_as_they_lie
 from .test_quarantine import BAD
 
 pytestmark = [pytest.mark.scheduler, pytest.mark.timeout(900)]
@@ -35,24 +38,19 @@ def last_closed_month() -> tuple[datetime, datetime]:
     return (ends - timedelta(days=1)).replace(day=1), ends
 
 
-class Stack:
+class Demo:
     """A demo of one month, started once for this file."""
 
-    def __init__(self, home: Path, printed: str, ports: list[int]):
-        self.home, self.printed = home, printed
-        self.url, self.simulator = (f"http://127.0.0.1:{port}" for port in ports[:2])
-        self.secrets = json.loads((home / "secrets.json").read_text())
-        [socket] = {p.parent for p in home.rglob(".s.PGSQL.*") if p.is_socket()} or {Path(self.reader_host())}
-        self.dsn = f"host={socket} dbname=market user=market_reader password={self.secrets['market_reader']}"
+    def __init__(self, placed: Stack, printed: str):
+        self.home, self.printed = placed.home, printed
+        self.url, self.simulator = placed.address, f"http://127.0.0.1:{placed.simulator_port}"
+        self.secrets = asdict(credentials.load(placed.home))
+        self.dsn = postgres.dsn(placed, credentials.load(placed.home), "market_reader", "market")
         self.session = requests.Session()
         token = requests.post(
             f"{self.url}/auth/token", json={"username": "admin", "password": self.secrets["admin"]}, timeout=30
         ).json()["access_token"]
         self.session.headers["Authorization"] = f"Bearer {token}"
-
-    def reader_host(self) -> str:
-        configured = (self.home / "postgres" / "postgresql.conf").read_text()
-        return configured.split("unix_socket_directories = '")[1].split("'")[0]
 
     def rows(self, statement: str, *values) -> list[tuple]:
         with psycopg.connect(self.dsn) as connection:
@@ -80,17 +78,8 @@ class Stack:
 @pytest.fixture(scope="module")
 def stack():
     folder = Path(tempfile.mkdtemp(prefix="warehouse-"))
-    ports = free_ports(3)
-    environment = {
-        name: value for name, value in os.environ.items() if not name.startswith(("AIRFLOW", "DERIBIT", "DATA_DOCS"))
-    }
-    environment |= {
-        "PYTHONPATH": f"{ROOT}:{ROOT / 'plugins'}",  # as stack/run sets it
-        "WAREHOUSE_HOME": str(folder),
-        "WAREHOUSE_PORT": str(ports[0]),
-        "WAREHOUSE_SIMULATOR_PORT": str(ports[1]),
-        "WAREHOUSE_SIMULATOR_HISTORY_PORT": str(ports[2]),
-    }
+    environment = apart(folder)
+    placed = stack_of("demo", environment)
     run = lambda *words: subprocess.run(  # noqa: E731
         [sys.executable, "-m", "stack", *words], cwd=ROOT, env=environment, text=True, capture_output=True, timeout=600
     )
@@ -98,9 +87,9 @@ def stack():
     started = run("demo", "--from", f"{begins:%Y-%m-%d}")
     try:
         if started.returncode:
-            logs = [f"{log}\n{log.read_text()[-3000:]}" for log in folder.glob("demo/logs/*.log")]
+            logs = [f"{log}\n{log.read_text()[-3000:]}" for log in placed.logs.glob("*.log")]
             pytest.fail("\n".join([started.stdout, started.stderr, *logs]))
-        stack = Stack(folder / "demo", started.stdout, ports)
+        stack = Demo(placed, started.stdout)
         stack.run = run
         stack.again = run("demo")
         yield stack
@@ -180,14 +169,6 @@ def test_the_basis_of_every_futures_minute_is_there_and_right(stack):
 DATASETS = ("perpetuals_ohlcv", "futures_ohlcv", "funding_rates", "index_prices", "basis_spread")
 
 
-def rows_as_they_lie(stack) -> dict[str, list]:
-    """Every stored row's place and writer: not the same once a row was written again, even as it was."""
-    fingerprint = "SELECT count(*), sum(hashtext(ctid::text || xmin::text)::bigint) FROM store."
-    return {
-        table: stack.rows(fingerprint + table) for table in ("candle_day", "funding_rate", "index_day", "basis_day")
-    }
-
-
 def test_every_dataset_caught_up_by_calendar(stack):
     begins, ends = last_closed_month()
     for dag in DATASETS:
@@ -216,7 +197,7 @@ def backfill_by_rest(stack, dag: str, day: str) -> None:
 @pytest.mark.parametrize("way", [backfill_by_command, backfill_by_rest])
 def test_a_second_run_of_every_dataset_changes_no_row(stack, way):
     begins, _ = last_closed_month()
-    before = rows_as_they_lie(stack)
+    before = rows_as_they_lie(stack.rows)
     [[validations]] = stack.rows("SELECT max(validation_id) FROM store.validation")
     over = {}
     for dag in DATASETS:  # all at once
@@ -224,7 +205,7 @@ def test_a_second_run_of_every_dataset_changes_no_row(stack, way):
         way(stack, dag, f"{begins:%Y-%m-%d}")
     for dag in DATASETS:
         stack.wait(f"the backfill of {dag}", over[dag])
-    assert rows_as_they_lie(stack) == before
+    assert rows_as_they_lie(stack.rows) == before
     judged = {
         dataset for [dataset] in
         stack.rows("SELECT dataset FROM store.validation WHERE validation_id > %s", validations)
@@ -236,9 +217,9 @@ def test_a_second_run_of_every_dataset_changes_no_row(stack, way):
 @pytest.mark.skipif(CHROMIUM is None, reason="no chromium on this machine (Debian: apt-get install chromium)")
 def test_a_backfill_from_the_ui_changes_nothing_twice_and_republishes_a_correction(stack, page):
     begins, _ = last_closed_month()
-    before = rows_as_they_lie(stack)
+    before = rows_as_they_lie(stack.rows)
     backfill(stack, page, "perpetuals_ohlcv", begins)
-    assert rows_as_they_lie(stack) == before, "a second run changed rows"
+    assert rows_as_they_lie(stack.rows) == before, "a second run changed rows"
 
     # The exchange corrects what it said: fills of an hour of the perpetual are 1 % off the close before (a warning).
     day = begins + timedelta(days=9)
@@ -262,7 +243,7 @@ def test_a_backfill_from_the_ui_changes_nothing_twice_and_republishes_a_correcti
     new = stack.rows(closes)
     assert new != old
     changed = [b for a, b in zip(old, new, strict=True) if a[1] != b[1]]
-    assert changed and rows_as_they_lie(stack)["basis_day"] != before["basis_day"]
+    assert changed and rows_as_they_lie(stack.rows)["basis_day"] != before["basis_day"]
 
 
 @pytest.mark.browser

@@ -11,8 +11,9 @@ import pytest
 
 from exchange_simulator.listings import DAY, MINUTE
 from exchange_simulator.market import Market
+from exchange_simulator.process import running
 
-from ..conftest import start_simulator
+from .conftest import rows_as_they_lie
 
 COMPARED = ("perpetuals_ohlcv", "futures_ohlcv", "funding_rates", "basis_spread")
 CANDLE = ("open", "high", "low", "close", "volume", "cost")
@@ -27,7 +28,8 @@ RECENT = "2026-03"  # the end of a quarter, and the first futures that live four
 @pytest.fixture(scope="module")
 def unlimited_exchange():
     """The simulator after the last of these months, without its limit: waiting for it would take half a minute."""
-    yield from start_simulator("--now", "2026-04-01T00:00:00", "--requests-per-second", "1000")
+    with running("--now", "2026-04-01T00:00:00", "--requests-per-second", "1000") as exchange:
+        yield exchange
 
 
 @pytest.fixture
@@ -156,19 +158,12 @@ def test_a_second_run_of_a_month_changes_no_row(pipeline, module_market):
     begins, ends = map(str, bounds(BIRTH))
     assert pipeline.run("index_prices", ends) == "success"
 
-    def rows_as_they_lie() -> dict[str, list]:
-        """Every stored row's place and writer: not the same once a row was written again, even as it was."""
-        fingerprint = "SELECT count(*), sum(hashtext(ctid::text || xmin::text)::bigint) FROM store."
-        return {
-            table: module_market.rows(fingerprint + table)
-            for table in ("candle_day", "funding_rate", "index_day", "basis_day")
-        }
-
-    before, validations = rows_as_they_lie(), module_market.value("SELECT max(validation_id) FROM validations")
+    before = rows_as_they_lie(module_market.rows)
+    validations = module_market.value("SELECT max(validation_id) FROM validations")
     asked = {"from": begins, "to": ends}  # what is computed from other datasets isn't due again by itself
     runs = dict.fromkeys(COMPARED, {}) | {"index_prices": asked, "basis_spread": asked}
     for dag, conf in runs.items():
         assert pipeline.run(dag, ends, **conf) == "success", dag
-    assert rows_as_they_lie() == before
+    assert rows_as_they_lie(module_market.rows) == before
     judged = module_market.rows("SELECT DISTINCT dataset FROM validations WHERE validation_id > %s", validations)
     assert {dataset for [dataset] in judged} == runs.keys(), "the second run judged all of it again"

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from stack.credentials import Credentials
-from stack.settings import stack_of
+from stack.settings import apart, stack_of
 
 
 @pytest.fixture
@@ -16,21 +16,8 @@ def credentials():
 
 
 @pytest.fixture
-def stack(tmp_path, unused_ports):
-    return stack_of("demo", {"WAREHOUSE_HOME": str(tmp_path), **unused_ports})
-
-
-@pytest.fixture
-def unused_ports():
-    """Free ports for the variables that place a stack, so that a warehouse running on this machine is no neighbour."""
-    import socket
-
-    names = ("WAREHOUSE_PORT", "WAREHOUSE_SIMULATOR_PORT", "WAREHOUSE_SIMULATOR_HISTORY_PORT")
-    sockets = [socket.create_server(("127.0.0.1", 0)) for _ in names]
-    ports = {name: str(one.getsockname()[1]) for name, one in zip(names, sockets, strict=True)}
-    for one in sockets:
-        one.close()
-    return ports
+def stack(tmp_path):
+    return stack_of("demo", apart(tmp_path, {}))
 
 
 @pytest.fixture

@@ -17,7 +17,6 @@ from .connections import base_url, exchange, market
 
 log = logging.getLogger(__name__)
 
-PAGE_MINUTES = 5_000
 BATCH_PAGES = 80
 """Requests a mapped task should be worth: at the exchange's pace that is well over the five seconds a task's
 own overhead has to be small against. A busy month of all futures still makes three batches."""
@@ -34,6 +33,7 @@ def plan(dataset: Dataset) -> list[dict[str, Any]]:
     Returns a list of {label, lives: [[instrument_id, instrument, begins ms, ends ms], ...]}, expiries together, so
     that a batch reads like a range of contracts. Raises CatalogueBehind.
     """
+    from deribit.exchange.candles import PAGE
     from deribit.warehouse import catalogue
 
     context = get_current_context()
@@ -59,7 +59,7 @@ def plan(dataset: Dataset) -> list[dict[str, Any]]:
             batches.append([])
             pages = 0
         batches[-1].append([life.instrument_id, life.instrument, milliseconds(life.begins), milliseconds(life.ends)])
-        pages += ceil((life.ends - life.begins).total_seconds() / 60 / PAGE_MINUTES)
+        pages += ceil((life.ends - life.begins).total_seconds() * 1000 / PAGE)
     log.info("%s from %s to %s: %d instruments in %d batches", dataset.name, begins, ends, len(lives), len(batches))
     return [{"label": label([life[1] for life in batch]), "lives": batch} for batch in batches]
 
