@@ -37,9 +37,6 @@ from .__main__ import WIDTH, table
 from .figure import Figure, seconds
 
 ROOT = Path(__file__).resolve().parents[1]
-USED = 0.91
-"""The share of the allowed rate that is asked for. The rest is what a request may be late on its way to the exchange
-while the next ones are not, 1 / 0.91 - 1 s, before a second holds one too many."""
 RESULTS = Path(__file__).with_name("results-history.json")
 BYTES = {"perpetuals_ohlcv": 32, "futures_ohlcv": 20, "basis_spread": 8}
 """What a minute may take at most, indexes and TOAST included."""
@@ -53,7 +50,7 @@ def main() -> None:
     asked = parser.parse_args()
     home = Path(tempfile.mkdtemp(prefix="bench-"))
     environ = apart(home) | {
-        "DERIBIT_REQUESTS_PER_SECOND": str(asked.rate * USED),
+        "DERIBIT_REQUESTS_PER_SECOND": str(asked.rate),
         "DERIBIT_LIVE_SHARE": "0",
     }
     stack = stack_of("demo", environ)

@@ -15,7 +15,6 @@ from exchange_simulator.process import running
 from .database import Server
 from .fetch import CANDLES, PERPETUAL
 from .figure import Figure
-from .history import USED
 from .market_data import NOW
 
 ALLOWED = 20  # requests a second
@@ -37,7 +36,8 @@ def run(server: Server) -> Iterator[Figure]:
         stats = exchange.stats()
     if any(process.exitcode for process in processes):
         raise RuntimeError("a process that asked did not end well; what it said is above")
-    rate = (stats["requests"] - 1) / (stats["last_request"] - stats["first_request"])
+    # the first window may be full at once: what comes after it is what goes on for hours
+    rate = (stats["requests"] - ALLOWED) / (stats["last_request"] - stats["first_request"])
     yield Figure("pace: 8 processes at once", stats["requests"], "requests")
     yield Figure("pace: busiest second", stats["busiest_second"], "requests", ALLOWED, "allowed", at_most=ALLOWED)
     yield Figure("pace: rate", rate, "requests/s", ALLOWED, "allowed", ratio_at_least=0.9)
@@ -47,7 +47,7 @@ def run(server: Server) -> Iterator[Figure]:
 def ask(dsn: str, live: str, history: str, ready) -> None:
     """In a process of its own: pages of candles as a load task asks for them."""
     with psycopg.connect(dsn, autocommit=True) as connection:
-        pacer = Pacer(connection, {"public": ALLOWED * USED})
+        pacer = Pacer(connection, {"public": ALLOWED})
         with Exchange(live, history, pace=pacer) as client:
             ready.wait(60)
             for page in range(PAGES):

@@ -1,9 +1,10 @@
 -- Reserves the next free moment of a bucket and says how many seconds away it is. Grain: a request. May run twice: that is two
--- requests. Requests
--- of all processes and machines are spaced evenly; an idle bucket saves up nothing, so no second ever
--- holds more than the rate.
-INSERT INTO store.pace AS p (bucket, next_at)
-VALUES (%(bucket)s, clock_timestamp() + make_interval(secs => %(spacing)s))
+-- requests. Parameters: most, window (seconds). A moment is free once the one `most` before it is `window` old, so that no stretch of
+-- that length holds more than `most`; who was kept from asking catches up within it.
+INSERT INTO store.pace AS p (bucket, moments)
+VALUES (%(bucket)s, ARRAY[clock_timestamp()])
 ON CONFLICT (bucket) DO UPDATE
-    SET next_at = greatest(p.next_at, clock_timestamp()) + make_interval(secs => %(spacing)s)
-RETURNING greatest(extract(epoch FROM next_at - clock_timestamp())::float8 - %(spacing)s, 0)
+    SET moments = p.moments[cardinality(p.moments) - %(most)s + 2 :] || greatest(
+            clock_timestamp(), p.moments[cardinality(p.moments)],
+            p.moments[cardinality(p.moments) - %(most)s + 1] + make_interval(secs => %(window)s))
+RETURNING greatest(extract(epoch FROM moments[cardinality(moments)] - clock_timestamp())::float8, 0)

@@ -4,22 +4,31 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from math import ceil
 
 from psycopg import Connection
 
 from .sql import run, statement
 
+MARGIN = 0.08
+"""Seconds that a window of requests is longer than the second it is allowed in: what one request may be late on its way
+to the exchange, and the next ones not, before the exchange sees one too many in a second."""
+
 TARDY = 0.03
-"""Seconds a request may go out after its moment. Evenly spaced moments hold the rate in every second only as far as
-they are kept: a request that comes later would share a second with those that follow it on time."""
+"""Seconds a request may go out after its moment: it must leave most of MARGIN to the way."""
+
+
+def window(rate: float) -> tuple[int, float]:
+    """How many requests may go out in a stretch of how many seconds, so that no second holds more than the rate
+    (requests a second)."""
+    most = max(1, int(rate))
+    return most, max(1.0, most / rate) + MARGIN
 
 
 class Pacer:
     """Blocks until a request of a bucket may go out.
 
     connection: an autocommit connection of its own (a slot must not wait for, or vanish with, a transaction).
-    rates: requests a second by bucket, for all processes together.
+    rates: requests a second by bucket, for all processes together: the most that any second may hold.
     Whoever was kept from using its moment by more than TARDY lets it go and takes another. What every answer of the
     database takes is not lateness: it delays all requests alike.
     Raises KeyError for a bucket without a rate.
@@ -41,8 +50,8 @@ class Pacer:
         self.fastest_answer = clock() - asked
 
     def __call__(self, bucket: str) -> None:
-        spacing = ceil(1e6 / self.rates[bucket]) / 1e6  # Postgres counts microseconds; never one too few
-        reserve, bound = statement("load/reserve_request"), {"bucket": bucket, "spacing": spacing}
+        most, seconds = window(self.rates[bucket])
+        reserve, bound = statement("load/reserve_request"), {"bucket": bucket, "most": most, "window": seconds}
         while True:
             asked = self.clock()
             (seconds,) = self.connection.execute(reserve, bound).fetchone()
