@@ -180,7 +180,9 @@ def database(stack: Stack, name: str, role: str) -> str:
 
 ROLES = {
     "exchange_simulator": "simulator",
-    "postgres": "Postgres",
+    "postgres: airflow": "Postgres, for Airflow",
+    "postgres: market": "Postgres, for the warehouse",
+    "postgres": "Postgres, the rest and connections that ended",
     "api_server": "Airflow's API server",
     "api-server": "Airflow's API server",
     "dag-processor": "DAG processor",
@@ -191,19 +193,40 @@ ROLES = {
 }
 
 
+def processes(stack: Stack) -> list[psutil.Process]:
+    """Everything a stack runs: what carries its mark, and what that has started (Postgres' backends write their title
+    over theirs)."""
+    parents, found = {}, []
+    for process in psutil.process_iter():
+        try:
+            parents[process] = process.ppid()
+            if process.environ().get("WAREHOUSE_STACK") == str(stack.home):
+                found.append(process)
+        except psutil.Error:
+            continue
+    ours = {process.pid for process in found}
+    for process in found:
+        children = [child for child, parent in parents.items() if parent == process.pid and child.pid not in ours]
+        found += children
+        ours |= {child.pid for child in children}
+    return found
+
+
 def processor_seconds(stack: Stack) -> dict[str, float]:
     """Processor seconds of everything a stack has run so far, by role. Children that ended count for their parent."""
     spent: dict[str, float] = {}
-    for process in psutil.process_iter():
+    for process in processes(stack):
         try:
-            if process.environ().get("WAREHOUSE_STACK") != str(stack.home):
-                continue
-            command, times = " ".join(process.cmdline()), process.cpu_times()
+            name, times = role(process), process.cpu_times()
         except psutil.Error:
             continue
-        role = next((role for mark, role in ROLES.items() if mark in command), "other")
-        spent[role] = spent.get(role, 0.0) + times.user + times.system + times.children_user + times.children_system
+        spent[name] = spent.get(name, 0.0) + times.user + times.system + times.children_user + times.children_system
     return spent
+
+
+def role(process: psutil.Process) -> str:
+    command = " ".join(process.cmdline())
+    return next((role for mark, role in ROLES.items() if mark in command), "other")
 
 
 class Memory(threading.Thread):
@@ -211,7 +234,7 @@ class Memory(threading.Thread):
 
     def __init__(self, stack: Stack):
         super().__init__(daemon=True)
-        self.mark = str(stack.home)
+        self.stack = stack
         self.peak = self.largest_task = 0
         self.stopped = threading.Event()
 
@@ -222,19 +245,17 @@ class Memory(threading.Thread):
     def run(self) -> None:
         while not self.stopped.wait(5):
             total = 0
-            for process in psutil.process_iter():
+            for process in processes(self.stack):
                 try:
-                    if process.environ().get("WAREHOUSE_STACK") != self.mark:
-                        continue
-                    command = " ".join(process.cmdline())
-                    if "exchange_simulator" in command:
+                    name = role(process)
+                    if name == "simulator":
                         continue
                     memory = process.memory_full_info()
-                    total += memory.pss
-                    if "airflow task" in command or "worker" in command:
-                        self.largest_task = max(self.largest_task, memory.uss)
                 except psutil.Error:
                     continue
+                total += memory.pss
+                if name == "tasks":
+                    self.largest_task = max(self.largest_task, memory.uss)
             self.peak = max(self.peak, total)
 
 

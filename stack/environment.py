@@ -87,7 +87,7 @@ def process_environment(stack: Stack, environ: Mapping[str, str] = os.environ) -
 
 
 def _airflow(stack: Stack, credentials: Credentials) -> dict[str, str]:
-    metadata = dsn(stack, credentials, "airflow", "airflow").replace("postgresql://", "postgresql+psycopg://", 1)
+    metadata = dsn(stack, credentials, "airflow", "airflow").removeprefix("postgresql")
     home = stack.home / "airflow"
     settings = {
         "core": {
@@ -109,8 +109,9 @@ def _airflow(stack: Stack, credentials: Credentials) -> dict[str, str]:
             "max_map_length": 1024,
         },
         "database": {
-            "sql_alchemy_conn": metadata,
-            "sql_alchemy_conn_async": metadata,
+            # psycopg 3 can do both, and takes a tenth more of the scheduler's processor time
+            "sql_alchemy_conn": f"postgresql+psycopg2{metadata}",
+            "sql_alchemy_conn_async": f"postgresql+psycopg{metadata}",
             "sql_alchemy_pool_size": 30,
             "load_default_connections": False,
         },

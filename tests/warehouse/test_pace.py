@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import multiprocessing
 import time
+from datetime import UTC, datetime
 
 import hypothesis
 import psycopg
 import pytest
 from hypothesis import given as whatever
-from hypothesis.strategies import floats, lists
+from hypothesis.strategies import floats, integers, lists, none, one_of, tuples
 
 from deribit.warehouse.pace import MARGIN, Pacer, window
+from deribit.warehouse.sql import statement
 
 RATE = 50.0
 PROCESSES = 8
@@ -104,27 +106,54 @@ def test_no_second_holds_more_than_the_rate(market, rate):
     assert moments[-1] - moments[0] == pytest.approx(3 * seconds, abs=0.5), "no more is held back than has to be"
 
 
-@whatever(rate=floats(0.2, 60), slower=floats(0.2, 60), pauses=lists(floats(0, 3), min_size=1, max_size=80))
+@whatever(
+    rate=floats(0.5, 40),
+    steps=lists(tuples(floats(0, 1.5), one_of(none(), tuples(integers(0, 50), floats(0, 1)))), min_size=5, max_size=60),
+)
 @hypothesis.settings(
     deadline=None, max_examples=25, suppress_health_check=[hypothesis.HealthCheck.function_scoped_fixture]
 )
-def test_it_holds_however_the_requests_come(market, rate, pauses, slower):
-    """Time goes by between requests (their moments are moved into the past), and the rate is changed on the way."""
+def test_it_holds_however_requests_come_and_whoever_is_late(market, rate, steps):
+    """A step: time goes by (all moments are moved into the past), a request is reserved, and perhaps one of those that
+    still wait oversleeps."""
+    most, seconds = window(rate)
+    ago, reserved = 0.0, []  # reserved: moments as if none had been moved
+
     with psycopg.connect(market.dsn(), autocommit=True) as connection:
+
+        def pass_by(more: float) -> None:
+            nonlocal ago
+            connection.execute(
+                "UPDATE store.pace SET moments = ARRAY("
+                "SELECT m - make_interval(secs => %s) FROM unnest(moments) WITH ORDINALITY AS u(m, i) ORDER BY i)",
+                [more],
+            )
+            ago += more
+
         connection.execute("DELETE FROM store.pace")
-        for allowed in (rate, min(rate, slower)):
-            moments, ago = [], 0.0
-            pacer = Pacer(connection, {"history": allowed}, sleep=lambda seconds: None)
-            for pause in pauses:
-                connection.execute(
-                    "UPDATE store.pace SET moments = ARRAY("
-                    "SELECT m - make_interval(secs => %s) FROM unnest(moments) WITH ORDINALITY AS u(m, i) ORDER BY i)",
-                    [pause],
-                )
-                ago += pause
-                pacer("history")
-                moments.append(given(connection)[-1] + ago)
-            assert holds(moments, allowed)
+        for pause, late in steps:
+            pass_by(pause)
+            moment, _ = connection.execute(
+                statement("load/reserve_request"), {"bucket": "history", "most": most, "window": seconds}
+            ).fetchone()
+            reserved.append(moment.timestamp() + ago)
+            waiting = [at for at, moment in enumerate(reserved) if moment > time.time() + ago]
+            if late and waiting:
+                which, oversleeps = waiting[late[0] % len(waiting)], late[1]
+                pass_by(reserved[which] + oversleeps - time.time() - ago)
+                missed = datetime.fromtimestamp(reserved[which] - ago, UTC)
+                [kept] = connection.execute("SELECT moments FROM store.pace").fetchone()
+                missed = min(kept, key=lambda moment: abs(moment - missed))  # floats are good to a microsecond
+                if abs(missed.timestamp() + ago - reserved[which]) > 1e-4:
+                    del reserved[which]  # forgotten, a whole window waits behind it: it is not used
+                    continue
+                [moved] = connection.execute(
+                    statement("load/move_request"), {"bucket": "history", "moment": missed}
+                ).fetchone()
+                reserved[which] = moved.timestamp() + ago
+            assert len(given(connection)) <= most, "older moments are forgotten"
+            assert given(connection) == sorted(given(connection))
+    assert holds(reserved, rate)
 
 
 def test_who_could_not_ask_catches_up_within_the_window(market):
@@ -149,21 +178,39 @@ def test_buckets_are_apart_and_an_unknown_one_is_refused(market):
             pacer("options")
 
 
-def test_who_was_kept_from_its_moment_takes_another(market):
-    """The clock is the test's, the bucket the real one."""
+def oversleeping_once(connection, meanwhile=lambda: None):
+    """A pacer whose first sleep takes 0.1 s too long, by its own clock, and the list of its sleeps."""
     now, slept = [0.0], []
 
-    def oversleeps_once(seconds):
-        now[0] += seconds + (0.1 if not slept else 0.0)
+    def sleep(seconds):
+        if not slept:
+            now[0] += 0.1
+            meanwhile()
+        now[0] += seconds
         slept.append(seconds)
 
+    return Pacer(connection, {"history": RATE}, sleep=sleep, clock=lambda: now[0]), slept
+
+
+def test_who_was_kept_from_its_moment_moves_it_to_the_present(market):
     with psycopg.connect(market.dsn(), autocommit=True) as connection:
-        pacer = Pacer(connection, {"history": RATE}, sleep=oversleeps_once, clock=lambda: now[0])
-        open_at(connection, time.time() + 60)
+        pacer, slept = oversleeping_once(connection, meanwhile=lambda: time.sleep(0.05))
+        before = time.time()
         pacer("history")
-        assert len(slept) == 2
+        assert slept == [0, 0], "it goes out at once"
+        [moment] = given(connection)
+        assert moment >= before + 0.05, "the others see when it went out"
         pacer("history")
-        assert len(slept) == 3, "who keeps its moment asks once"
+        assert len(slept) == 3 and len(given(connection)) == 2, "who keeps its moment asks once"
+
+
+def test_a_missed_moment_that_is_forgotten_is_no_moment(market):
+    """So late that a whole window was given away after it: then another is taken."""
+    with psycopg.connect(market.dsn(), autocommit=True) as connection:
+        others = Pacer(connection, {"history": RATE}, sleep=lambda seconds: None)
+        pacer, slept = oversleeping_once(connection, meanwhile=lambda: [others("history") for _ in range(int(RATE))])
+        pacer("history")
+        assert slept[0] == 0 and slept[1] > 0.5
 
 
 def test_an_answer_that_is_always_slow_is_no_lateness(market):
@@ -176,7 +223,7 @@ def test_an_answer_that_is_always_slow_is_no_lateness(market):
         pacer("history")
         assert len(slept) == 2
         pacer("history")
-        assert len(slept) == 4, "the third answer took 0.4 s and its moment is let go"
+        assert len(slept) == 4, "the third answer took 0.4 s and its moment is moved"
 
 
 def test_the_very_first_answer_can_be_late(market):

@@ -13,7 +13,7 @@ MARGIN = 0.08
 """Seconds that a window of requests is longer than the second it is allowed in: what one request may be late on its way
 to the exchange, and the next ones not, before the exchange sees one too many in a second."""
 
-TARDY = 0.03
+TARDY = 0.02
 """Seconds a request may go out after its moment: it must leave most of MARGIN to the way."""
 
 
@@ -29,8 +29,8 @@ class Pacer:
 
     connection: an autocommit connection of its own (a slot must not wait for, or vanish with, a transaction).
     rates: requests a second by bucket, for all processes together: the most that any second may hold.
-    Whoever was kept from using its moment by more than TARDY lets it go and takes another. What every answer of the
-    database takes is not lateness: it delays all requests alike.
+    Whoever was kept from using its moment by more than TARDY moves it to the present, so that those who come after see
+    when it really went out. What every answer of the database takes is not lateness: it delays all requests alike.
     Raises KeyError for a bucket without a rate.
     """
 
@@ -52,10 +52,15 @@ class Pacer:
     def __call__(self, bucket: str) -> None:
         most, seconds = window(self.rates[bucket])
         reserve, bound = statement("load/reserve_request"), {"bucket": bucket, "most": most, "window": seconds}
+        move = statement("load/move_request")
+        moment = None
         while True:
             asked = self.clock()
-            (seconds,) = self.connection.execute(reserve, bound).fetchone()
+            if moment and (moved := self.connection.execute(move, {"bucket": bucket, "moment": moment}).fetchone()):
+                (moment,), away = moved, 0.0
+            else:
+                moment, away = self.connection.execute(reserve, bound).fetchone()
             self.fastest_answer = min(self.fastest_answer, self.clock() - asked)
-            self.sleep(seconds)
-            if self.clock() - asked - self.fastest_answer - seconds <= TARDY:
+            self.sleep(away)
+            if self.clock() - asked - self.fastest_answer - away <= TARDY:
                 return
