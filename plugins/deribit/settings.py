@@ -28,13 +28,13 @@ def currencies() -> list[str]:
 
 
 def history_rate() -> float:
-    """Requests a second that history may send, all processes together: what is allowed less the share of live."""
+    """Requests that history may send in any one second, all processes together: what is allowed less live's share."""
     allowed = float(os.environ.get("DERIBIT_REQUESTS_PER_SECOND", "15"))
     return allowed * (1 - live_share())
 
 
 def live_rate() -> float:
-    """Requests a second kept back for live collection, all processes together."""
+    """Requests in any one second kept back for live collection, all processes together."""
     return float(os.environ.get("DERIBIT_REQUESTS_PER_SECOND", "15")) * live_share()
 
 
