@@ -24,8 +24,8 @@ CROSS JOIN LATERAL (
            max(x.fraction * 365 * 1440 / (d.minutes_left - x.i)) FILTER (WHERE x.i <= d.last_annualised) AS largest_annualised
     FROM (SELECT u.future, u.perpetual, u.i, abs(u.future - u.perpetual) AS distance,
                  abs(u.future - u.perpetual) / nullif(u.perpetual, 0) AS fraction
-          FROM unnest(store.aligned(c.close, c.first_minute, e.first, e.n), store.aligned(p.close, p.first_minute, e.first, e.n))
-              WITH ORDINALITY AS u(future, perpetual, i)
+          FROM (SELECT unnest(store.aligned(c.close, c.first_minute, e.first, e.n)) AS future,
+                       unnest(store.aligned(p.close, p.first_minute, e.first, e.n)) AS perpetual, generate_series(1, e.n) AS i) AS u
           OFFSET 0) AS x
 ) AS m
 WHERE b.day >= %(from)s AND b.day < %(to)s AND e.n > 0

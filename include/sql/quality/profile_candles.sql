@@ -55,10 +55,10 @@ WITH expected AS (
                max(v.move) AS largest_move, avg(v.move) AS mean_move,
                count(*) FILTER (WHERE u.volume > 0 AND u.reference IS NOT NULL) AS referenced,
                max(store.apart(u.close, u.reference)) FILTER (WHERE u.volume > 0) AS reference_distance
-        FROM unnest(c.open, c.high, c.low, c.close, c.volume, c.cost,
-                    array_prepend(NULL::float8, c.close[1 : c.n - 1]), c.close[2 : c.n],
-                    store.aligned(p.close, p.first_minute, c.first_minute, c.n))
-             WITH ORDINALITY AS u(open, high, low, close, volume, cost, previous, following, reference, i)
+        FROM (SELECT unnest(c.open) AS open, unnest(c.high) AS high, unnest(c.low) AS low, unnest(c.close) AS close,
+                     unnest(c.volume) AS volume, unnest(c.cost) AS cost,
+                     unnest(array_prepend(NULL::float8, c.close[1 : c.n - 1])) AS previous, unnest(c.close[2 : c.n]) AS following,
+                     unnest(store.aligned(p.close, p.first_minute, c.first_minute, c.n)) AS reference, generate_series(1, c.n) AS i) AS u
         CROSS JOIN LATERAL (SELECT store.apart(u.close, u.previous) AS move OFFSET 0) AS v) m ON true
     LEFT JOIN LATERAL (
         -- only where something of the expected minutes is missing; on its listing day an instrument may begin late

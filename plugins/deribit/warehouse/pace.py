@@ -9,7 +9,7 @@ from psycopg import Connection
 
 from .sql import run, statement
 
-MARGIN = 0.095
+MARGIN = 0.085
 """Seconds that a window of requests is longer than the second it is allowed in: what one request may be late on its way
 to the exchange, and the next ones not, before the exchange sees one too many in a second."""
 
