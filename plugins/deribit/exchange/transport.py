@@ -89,9 +89,14 @@ class Host:
         self._session.close()
 
     def _once(self, method: str, params: Mapping[str, Any], read: Callable[[Any], T]) -> T:
-        self._pace(BUCKETS.get(method, "public"))
         try:
-            response = self._session.get(f"{self.url}/api/v2/public/{method}", params=params, timeout=self._timeout)
+            # made ready first: between its moment and its way there is nothing left to do
+            request = self._session.prepare_request(
+                requests.Request("GET", f"{self.url}/api/v2/public/{method}", params=params)
+            )
+            surroundings = self._session.merge_environment_settings(request.url, {}, None, None, None)
+            self._pace(BUCKETS.get(method, "public"))
+            response = self._session.send(request, timeout=self._timeout, **surroundings)
         except WAY_FAULTS as error:
             raise Failure(f"{type(error).__name__}: {error}", Unavailable, passing=True) from error
         except requests.RequestException as error:
