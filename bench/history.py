@@ -65,6 +65,7 @@ def main() -> None:
         memory.stop()
         processor = processor_seconds(stack)
         if run.returncode:
+            asked.keep = True  # what went wrong is in its logs
             sys.exit(run.stdout)
         stats = requests.get(f"http://127.0.0.1:{stack.simulator_port}/simulator/stats", timeout=30).json()
         report(asked, run.stdout, stats, memory, processor, stack)

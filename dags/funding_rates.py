@@ -21,7 +21,7 @@ from deribit import pipeline
 from deribit.datasets import FUNDING
 
 
-@dag(**pipeline.HISTORY, max_active_runs=1, doc_md=__doc__, tags=["deribit", "funding", "history"])
+@dag(**pipeline.HISTORY, max_active_runs=2, doc_md=__doc__, tags=["deribit", "funding", "history"])
 def funding_rates():
     batches = pipeline.plan(FUNDING)
     loaded = pipeline.load.override(priority_weight=20).partial(dataset=FUNDING).expand(batch=batches)
