@@ -67,7 +67,7 @@ def test_every_dag_tells_of_a_failed_run_in_one_message(every_dag):
 
 def test_no_dag_runs_without_bound(every_dag):
     for dag in every_dag:
-        assert 1 <= dag.max_active_runs <= 3, dag.dag_id
+        assert 1 <= dag.max_active_runs <= 4, dag.dag_id  # Airflow would open 16, and looks through each in every round
 
 
 @pytest.mark.parametrize("name", sorted(HISTORY))
