@@ -55,7 +55,7 @@ def main() -> None:
         "DERIBIT_LIVE_SHARE": "0",
     }
     stack = stack_of("demo", environ)
-    memory = Memory(stack)
+    memory, keep = Memory(stack), asked.keep
     try:
         memory.start()
         run = subprocess.run(
@@ -65,12 +65,12 @@ def main() -> None:
         memory.stop()
         processor = processor_seconds(stack)
         if run.returncode:
-            asked.keep = True  # what went wrong is in its logs
+            keep = True  # what went wrong is in its logs
             sys.exit(run.stdout)
         stats = requests.get(f"http://127.0.0.1:{stack.simulator_port}/simulator/stats", timeout=30).json()
         report(asked, run.stdout, stats, memory, processor, stack)
     finally:
-        if asked.keep:
+        if keep:
             print(f"Left running: WAREHOUSE_HOME={home} make down stops it.")
         else:
             subprocess.run([sys.executable, "-m", "stack", "down"], cwd=ROOT, env=environ, check=False)
