@@ -9,6 +9,6 @@ WITH last_day AS (
 )
 SELECT s.coin, s.ts, s.instrument, s.expires_at, s.days_to_expiry, s.future_close, s.perpetual_close, s.basis, s.basis_fraction,
        s.annualised, s.structure, s.traded
-FROM last_minute l JOIN store.basis_day b ON b.day = l.day AND b.published
-CROSS JOIN LATERAL store.basis_of(b, l.ts, l.ts + interval '1 minute') AS s
+FROM last_minute l JOIN store.basis_day b ON b.day = l.day AND b.published JOIN store.instrument i USING (instrument_id)
+CROSS JOIN LATERAL store.basis_of(b, i, l.ts, l.ts + interval '1 minute') AS s
 ORDER BY s.coin, s.expires_at
