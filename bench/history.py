@@ -36,6 +36,7 @@ from stack.settings import Stack, apart, stack_of
 from . import machine
 from .__main__ import WIDTH, table
 from .figure import Figure, seconds
+from .sample import compared
 
 ROOT = Path(__file__).resolve().parents[1]
 RESULTS = Path(__file__).with_name("results-history.json")
@@ -120,6 +121,7 @@ def report(asked, printed: str, stats: dict, memory: Memory, processor: dict[str
         Figure("history: minutes stored", minutes / 1e6, "million", 45, at_least=45),
         Figure("history: tasks", sum(count for _, _, count, *_ in tasks), ""),
         *questions(stack),
+        *sampled(asked, stack),
         *(Figure(f"history: storage, {name}", float(stored[name]), "B a minute", at_most=most)
           for name, most in BYTES.items()),
         Figure("history: storage, everything", size / 1e6, "MB", 1500, "AC-009", at_most=1500),
@@ -134,6 +136,21 @@ def report(asked, printed: str, stats: dict, memory: Memory, processor: dict[str
     ]  # fmt: skip
     console.print(table(figures))
     RESULTS.write_bytes(orjson.dumps([figure.row() for figure in figures], option=orjson.OPT_INDENT_2) + b"\n")
+
+
+def sampled(asked, stack: Stack) -> list[Figure]:
+    from exchange_simulator.market import Market
+
+    with psycopg.connect(database(stack, "market", "market_reader"), autocommit=True) as connection:
+        rows = lambda statement, *values: connection.execute(statement, values).fetchall()  # noqa: E731
+        return list(compared(Market(), rows, *span(asked.first_day)))
+
+
+def span(first_day: str) -> tuple[int, int]:
+    """The closed months since a day, [first, past) in ms."""
+    begins = datetime.fromisoformat(first_day).replace(tzinfo=UTC)
+    ends = datetime.now(UTC).replace(day=1, hour=0, minute=0, second=0, microsecond=0)
+    return int(begins.timestamp() * 1000), int(ends.timestamp() * 1000)
 
 
 def settle(stack: Stack) -> None:
@@ -171,8 +188,7 @@ def fewest_requests(first_day: str) -> int:
     """The fewest pages that hold what the exchange has of the closed months since a day, each instrument in one go."""
     from exchange_simulator.market import Market
 
-    begins = int(datetime.fromisoformat(first_day).replace(tzinfo=UTC).timestamp() * 1000)
-    ends = int(datetime.now(UTC).replace(day=1, hour=0, minute=0, second=0, microsecond=0).timestamp() * 1000)
+    begins, ends = span(first_day)
     pages = 0
     market = Market()
     for row in market.instruments("future"):

@@ -75,8 +75,10 @@ CREATE OR REPLACE FUNCTION term_structure_at(coin text, at timestamptz) RETURNS 
 LANGUAGE sql STABLE PARALLEL SAFE AS $$
     SELECT m.coin, m.ts, m.instrument, m.expires_at, m.days_to_expiry, m.future_close, m.perpetual_close, m.basis, m.basis_fraction,
            m.annualised, m.structure, m.traded, m.index_price, m.index_basis, m.index_annualised, m.day, m.perpetual
-    FROM store.basis_day b JOIN store.instrument i USING (instrument_id)
-    CROSS JOIN LATERAL store.basis_of(b, i, date_trunc('minute', at, 'UTC'), date_trunc('minute', at, 'UTC') + interval '1 minute') AS m
+    FROM store.basis_day b
+    -- by its key: a join may walk through the whole catalogue
+    CROSS JOIN LATERAL (SELECT v AS contract FROM store.instrument v WHERE v.instrument_id = b.instrument_id LIMIT 1) AS i
+    CROSS JOIN LATERAL store.basis_of(b, i.contract, date_trunc('minute', at, 'UTC'), date_trunc('minute', at, 'UTC') + interval '1 minute') AS m
     WHERE b.day = (at AT TIME ZONE 'UTC')::date AND b.published AND m.coin = term_structure_at.coin
     ORDER BY m.perpetual, m.expires_at
 $$;

@@ -1,0 +1,88 @@
+"""Value by value: does a warehouse hold what the exchange says?
+
+Asked of the market itself, not of the API: whatever paging, parsing, storing and reading may do to a value shows.
+`rows` runs an SQL statement with its values as a reader of the warehouse and returns its rows.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import UTC, datetime
+
+import numpy as np
+
+from .listings import MINUTE
+from .market import Market
+
+Rows = Callable[..., list[tuple]]
+
+CANDLES = """
+    SELECT (extract(epoch FROM ts) * 1000)::bigint, open, high, low, close, volume, cost FROM candles(%s, %s, %s)
+    WHERE open IS NOT NULL
+"""
+FUNDING = """
+    SELECT (extract(epoch FROM ts) * 1000)::bigint, interest_1h, interest_8h, index_price, prev_index_price
+    FROM funding_rates WHERE instrument = %s AND ts > %s AND ts <= %s ORDER BY ts
+"""
+BASIS = """
+    SELECT (extract(epoch FROM ts) * 1000)::bigint, basis, basis_fraction, days_to_expiry, annualised
+    FROM basis(%s, %s, %s) WHERE basis IS NOT NULL
+"""
+
+
+class Different(AssertionError):
+    """The warehouse says something else than the exchange; the message names instrument, column and first moment."""
+
+
+def candles(market: Market, rows: Rows, name: str, first: int, past: int) -> int:
+    """Compares the published minutes of an instrument with first <= tick < past (ms); returns how many there are.
+    Raises Different."""
+    said = market.candles(name, first, past - MINUTE)
+    columns = ("ticks", "open", "high", "low", "close", "volume", "cost")
+    return _same(name, columns, rows(CANDLES, name, moment(first), moment(past)), [said[each] for each in columns])
+
+
+def funding(market: Market, rows: Rows, name: str, first: int, last: int) -> int:
+    """Compares the published hours of a perpetual that end in (first, last] (ms); returns how many there are.
+    Raises Different."""
+    said = market.funding(name, first, last)
+    columns = ("timestamp", "interest_1h", "interest_8h", "index_price", "prev_index_price")
+    return _same(name, columns, rows(FUNDING, name, moment(first), moment(last)), [said[each] for each in columns])
+
+
+def basis(market: Market, rows: Rows, name: str, first: int, past: int) -> int:
+    """Compares the published basis of a future with first <= tick < past (ms) with what follows from the closes the
+    exchange says, to 1e-12; returns how many minutes there are. Raises Different."""
+    expires = market.listing(name).expires
+    future = market.candles(name, first, past - MINUTE)
+    perpetual = market.candles(f"{market.listing(name).coin}-PERPETUAL", first, past - MINUTE)
+    ticks, here, there = np.intersect1d(future["ticks"], perpetual["ticks"], return_indices=True)
+    future, perpetual = future["close"][here], perpetual["close"][there]
+    days = (expires - ticks - MINUTE) / 86_400_000
+    fraction = (future - perpetual) / perpetual
+    annualised = np.divide(fraction * 365, days, out=np.full(len(days), np.nan), where=days >= 1)
+    columns = ("ticks", "basis", "basis_fraction", "days_to_expiry", "annualised")
+    expected = [ticks, future - perpetual, fraction, days, annualised]
+    return _same(name, columns, rows(BASIS, name, moment(first), moment(past)), expected, within=1e-12)
+
+
+def moment(ms: int) -> datetime:
+    return datetime.fromtimestamp(ms / 1000, UTC)
+
+
+def _same(name: str, columns, kept: list[tuple], said: list[np.ndarray], within: float = 0.0) -> int:
+    """within: relative. A NULL equals NaN."""
+    if len(kept) != len(said[0]):
+        raise Different(f"{name}: {len(kept)} rows are kept, {len(said[0])} were said")
+    if not kept:
+        return 0
+    stored = np.array(kept, float)
+    for i, column in enumerate(columns):
+        wrong = ~np.isclose(stored[:, i], said[i], rtol=within, atol=0, equal_nan=True)
+        if wrong.any():
+            at = int(np.argmax(wrong))
+            raise Different(
+                f"{name}: {int(wrong.sum())} values of {column} differ, the first at {moment(int(said[0][at]))}: "
+                f"{stored[at, i]!r} is kept, {said[i][at]!r} was said"
+            )
+    return len(kept)

@@ -1,0 +1,74 @@
+"""The comparison finds what differs: the market is compared with itself, and with one value changed."""
+
+import numpy as np
+import pytest
+
+from exchange_simulator import comparison
+from exchange_simulator.listings import DAY, MINUTE
+from exchange_simulator.market import Market
+
+MARKET = Market()
+FIRST = 1_709_251_200_000  # 2024-03-01
+FUTURE, PERPETUAL = "BTC-28JUN24", "BTC-PERPETUAL"
+
+
+def rows_of(said, columns):
+    return list(zip(*(said[column].tolist() for column in columns), strict=True))
+
+
+def candle_rows(name=FUTURE):
+    columns = ("ticks", "open", "high", "low", "close", "volume", "cost")
+    return rows_of(MARKET.candles(name, FIRST, FIRST + DAY - MINUTE), columns)
+
+
+def funding_rows():
+    columns = ("timestamp", "interest_1h", "interest_8h", "index_price", "prev_index_price")
+    return rows_of(MARKET.funding(PERPETUAL, FIRST, FIRST + DAY), columns)
+
+
+def basis_rows():
+    rows, expires = [], MARKET.listing(FUTURE).expires
+    for (tick, *_, future, _, _), (*_, perpetual, _, _) in zip(candle_rows(), candle_rows(PERPETUAL), strict=True):
+        days, fraction = (expires - tick - MINUTE) / DAY, (future - perpetual) / perpetual
+        rows.append((tick, future - perpetual, fraction, days, fraction * 365 / days))
+    return rows
+
+
+KINDS = {
+    "candles": (comparison.candles, FUTURE, candle_rows, 1440),
+    "funding": (comparison.funding, PERPETUAL, funding_rows, 24),
+    "basis": (comparison.basis, FUTURE, basis_rows, 1440),
+}
+
+
+@pytest.fixture(params=KINDS)
+def kind(request):
+    compare, name, rows, count = KINDS[request.param]
+    kept = rows()
+    return lambda: compare(MARKET, lambda *_: kept, name, FIRST, FIRST + DAY), kept, name, count
+
+
+def test_what_is_the_same_passes_and_is_counted(kind):
+    compare, _, _, count = kind
+    assert compare() == count
+
+
+@pytest.mark.parametrize("column", range(5))
+@pytest.mark.parametrize("changed", [lambda value: value * (1 + 1e-9) + 1e-9, lambda _: None, lambda _: np.inf])
+def test_one_value_that_differs_is_named(kind, column, changed):
+    compare, kept, name, _ = kind
+    row = list(kept[7])
+    row[column] = changed(row[column])
+    kept[7] = tuple(row)
+    with pytest.raises(comparison.Different, match=rf"{name}: 1 values of \w+ differ, the first at 2024-03-01 0"):
+        compare()
+
+
+def test_a_row_too_few_and_one_too_many_are_found(kind):
+    compare, kept, name, count = kind
+    last = kept.pop()
+    with pytest.raises(comparison.Different, match=f"{name}: {count - 1} rows are kept, {count} were said"):
+        compare()
+    kept += [last, last]
+    with pytest.raises(comparison.Different, match=f"{count + 1} rows"):
+        compare()
