@@ -23,7 +23,7 @@ from deribit import pipeline
 from deribit.datasets import FUTURES
 
 
-@dag(**pipeline.HISTORY, max_active_runs=4, doc_md=__doc__, tags=["deribit", "ohlcv", "history"])
+@dag(**pipeline.HISTORY, max_active_runs=5, doc_md=__doc__, tags=["deribit", "ohlcv", "history"])
 def futures_ohlcv():
     batches = pipeline.plan(FUTURES)
     loaded = pipeline.load.partial(dataset=FUTURES).expand(batch=batches)
