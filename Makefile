@@ -32,7 +32,7 @@ lint:
 	@$(DEV) check-jsonschema --builtin-schema vendor.compose-spec docker-compose.yaml
 
 bench:
-	@$(DEV) python -m bench $(ARGS)
+	@sh stack/run bench python -m bench $(ARGS)
 
 bench-history:
 	@$(DEV) python -m bench.history $(ARGS)
@@ -42,3 +42,4 @@ lock:
 	@$(RUN) $(COMPILE) stack/requirements-bootstrap.in -o stack/requirements-bootstrap.txt
 	@$(RUN) $(COMPILE) requirements.in -o requirements.txt
 	@$(RUN) $(COMPILE) requirements-dev.in -o requirements-dev.txt
+	@$(RUN) $(COMPILE) --no-deps bench/requirements.in -o bench/requirements.txt

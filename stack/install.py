@@ -1,8 +1,9 @@
-"""Installs a lock into $WAREHOUSE_HOME/venv and becomes a command in it: `stack/run runtime|dev|none COMMAND ...`.
+"""Installs a lock into $WAREHOUSE_HOME/venv and becomes a command in it: `stack/run KIND COMMAND ...`.
 
 Runs on the system's Python before anything is installed, so it needs the standard library only. pip installs uv from
 a hashed pin, uv installs the rest, several times faster than pip would. A stamp keyed on the lock, the interpreter and
-the folder makes later calls return at once. `none` takes what is installed, for the commands that only look and stop.
+the folder makes later calls return at once. KIND is runtime, dev, bench, or none, which takes
+what is installed: for the commands that only look and stop.
 """
 
 from __future__ import annotations
@@ -20,7 +21,8 @@ ROOT = Path(__file__).resolve().parent.parent
 BOOTSTRAP = ROOT / "stack" / "requirements-bootstrap.txt"
 RUNTIME = ROOT / "requirements.txt"
 DEV = ROOT / "requirements-dev.txt"  # contains RUNTIME, at the same versions
-LOCKS = {"runtime": (RUNTIME,), "dev": (RUNTIME, DEV)}
+BENCH = ROOT / "bench" / "requirements.txt"  # only what the benchmarks compare with, beside DEV
+LOCKS = {"runtime": (RUNTIME,), "dev": (RUNTIME, DEV), "bench": (RUNTIME, DEV, BENCH)}
 ROOM_BYTES = 1.5e9
 
 
@@ -39,7 +41,10 @@ def install(kind: str) -> None:
     venv = home / "venv"
     if _is_installed(kind, venv) or (kind == "runtime" and _is_installed("dev", venv)):
         return
-    whole = not _is_installed("runtime", venv)  # otherwise the development packages are added to what is there
+    if kind == "bench":
+        install("dev")
+    # otherwise what is lacking is added to what is there
+    whole = not any(_is_installed(smaller, venv) for smaller in ("runtime", "dev"))
     if whole:
         _may_replace(home)
     log = home / "install.log"
@@ -56,7 +61,10 @@ def install(kind: str) -> None:
         # --clear: a folder left by another Python or moved from elsewhere is not repaired, it is replaced.
         _run([sys.executable, "-m", "venv", "--clear", venv], log, environ)
         _run([python, "-m", "pip", "install", "--require-hashes", "--no-deps", "-r", BOOTSTRAP], log, environ)
-    _run([uv, "pip", "install", "--python", python, "--require-hashes", "--compile-bytecode", "-r", lock], log, environ)
+    flags = ["--require-hashes", "--compile-bytecode"]
+    if kind == "bench":
+        flags.append("--no-deps")  # it must not replace what it is compared with
+    _run([uv, "pip", "install", "--python", python, *flags, "-r", lock], log, environ)
     (venv / f".installed-{kind}").write_text(_fingerprint(kind, venv))
     print(f"Installed in {time.monotonic() - started:.0f} s", flush=True)
 
@@ -142,7 +150,7 @@ def become(command: list[str]) -> None:
 
 if __name__ == "__main__":
     if len(sys.argv) < 3 or sys.argv[1] not in {*LOCKS, "none"}:
-        raise SystemExit("usage: stack/run runtime|dev|none COMMAND [ARGUMENT ...]")
+        raise SystemExit("usage: stack/run runtime|dev|bench|none COMMAND [ARGUMENT ...]")
     if sys.argv[1] != "none":
         install(sys.argv[1])
     become(sys.argv[2:])

@@ -82,6 +82,16 @@ def test_the_development_packages_are_added_to_what_runs(home, commands):
     assert len(commands) == 4
 
 
+def test_what_the_benchmarks_compare_with_replaces_nothing(home, commands):
+    install.install("bench")
+    assert [c[-1].rsplit("/", 2)[-1] for c in commands[2:]] == ["requirements-dev.txt", "requirements.txt"]
+    assert commands[-1][-1] == str(install.BENCH)
+    assert "--no-deps" in commands[-1] and "--require-hashes" in commands[-1] and "--no-deps" not in commands[-2]
+    install.install("bench")
+    install.install("dev")
+    assert len(commands) == 4
+
+
 def test_another_lock_or_a_dead_python_installs_anew(home, commands, tmp_path, monkeypatch):
     install.install("runtime")
     (home / "venv" / "bin" / "python").unlink()
