@@ -56,6 +56,7 @@ def run(server: Server, days: int = 31) -> Iterator[Figure]:
             owner.execute(BARE.format("keyed", ", PRIMARY KEY (instrument_id, ts)"))
         yield Figure("load: rows", minutes, "rows")
         yield from through_us_and_psql(server, database, work, minutes)
+        yield from each_alone(server, database, work, minutes)
         yield from through_the_hook(server, database, work)
 
 
@@ -85,6 +86,49 @@ def through_us_and_psql(server: Server, database: str, work: Part, minutes: int)
             )  # fmt: skip
             if writers == 1:
                 yield Figure("load: rows the unchanged reruns wrote", written, "rows", at_most=0)
+
+
+def each_alone(server: Server, database: str, work: Part, minutes: int) -> Iterator[Figure]:
+    """What a fresh load is made of, each by itself: no load can be faster than its slowest part."""
+    empty(server, database, "store.load, store.candle_day")
+    load(server, database, work)
+    arrays = ("open", "high", "low", "close", "volume", "cost")
+    uncompressed = ", ".join(f"ALTER COLUMN {name} SET STORAGE EXTERNAL" for name in arrays)
+    with server.connect(database, "market_owner") as owner:
+        with owner.cursor().copy("COPY store.candle_day TO STDOUT (FORMAT binary)") as copied:
+            days = b"".join(copied)
+        for table in ("days_compressed", "days_plain"):
+            owner.execute(
+                f"CREATE TABLE public.{table} (LIKE store.candle_day INCLUDING STORAGE INCLUDING COMPRESSION)"
+            )
+        owner.execute(f"ALTER TABLE public.days_plain {uncompressed}")
+
+    def read() -> None:
+        for window, sent, _ in work:
+            market_data.read(window, sent)
+
+    def copy_days(table: str) -> None:
+        with server.connect(database, "market_owner") as owner, owner.cursor() as cursor:
+            with cursor.copy(f"COPY public.{table} FROM STDIN (FORMAT binary)") as copying:
+                copying.write(days)
+
+    with tempfile.TemporaryDirectory(prefix="bench-") as folder:
+        file = text_file(work, Path(folder) / "all.txt")
+        parts = {
+            "ceiling": lambda: copy(server, database, file),
+            "reading the pages": read,
+            "COPY of the arrays": lambda: copy_days("days_compressed"),
+            "COPY of the arrays, compression off": lambda: copy_days("days_plain"),
+        }
+        times: dict[str, list[float]] = {name: [] for name in parts}
+        for _ in range(RUNS):
+            for name, part in parts.items():
+                empty(server, database, "public.bare, public.days_compressed, public.days_plain")
+                times[name].append(seconds(part, 1))
+    each = {name: median(taken) / minutes * 1e6 for name, taken in times.items()}
+    ceiling = each.pop("ceiling")
+    for name, microseconds in each.items():
+        yield Figure(f"load: {name} alone", microseconds, "µs a row", ceiling, "psql \\copy, 1 at once")
 
 
 def through_the_hook(server: Server, database: str, work: Part) -> Iterator[Figure]:
@@ -198,5 +242,3 @@ def changes(server: Server, database: str) -> int:
             "SELECT sum(n_tup_ins + n_tup_upd + n_tup_del)::bigint FROM pg_stat_all_tables WHERE schemaname = 'store'"
         ).fetchall()
     return count
-
-

@@ -22,7 +22,7 @@ from deribit import pipeline
 from deribit.datasets import PERPETUALS
 
 
-@dag(**pipeline.HISTORY, max_active_runs=2, doc_md=__doc__, tags=["deribit", "ohlcv", "history"])
+@dag(**pipeline.HISTORY, max_active_runs=3, doc_md=__doc__, tags=["deribit", "ohlcv", "history"])
 def perpetuals_ohlcv():
     batches = pipeline.plan(PERPETUALS)
     loaded = pipeline.load.override(priority_weight=10).partial(dataset=PERPETUALS).expand(batch=batches)

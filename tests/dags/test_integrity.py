@@ -66,7 +66,7 @@ def test_every_dag_tells_of_a_failed_run_in_one_message(every_dag):
         assert dag.on_failure_callback is tell_failure, dag.dag_id
 
 
-OPEN_RUNS = {"futures_ohlcv": 5, "perpetuals_ohlcv": 2, "funding_rates": 2}
+OPEN_RUNS = {"futures_ohlcv": 5, "perpetuals_ohlcv": 3, "funding_rates": 2}
 """How many runs of a DAG are open at once, as measured; one of every other. Airflow would open 16."""
 
 
