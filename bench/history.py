@@ -96,6 +96,11 @@ def report(asked, printed: str, stats: dict, memory: Memory, processor: dict[str
             "coalesce(pg_total_relation_size(nullif(reltoastrelid, 0)), 0), pg_total_relation_size(oid) FROM pg_class "
             "WHERE relnamespace = 'store'::regnamespace AND relkind = 'r' ORDER BY 5 DESC LIMIT 8"
         ).fetchall()
+        [(unreferenced,)] = connection.execute(
+            "SELECT count(*) FROM store.quarantine q JOIN store.future f ON f.instrument = q.subject "
+            "JOIN store.instrument p ON p.instrument_id = f.perpetual_id "
+            "WHERE q.rule = 'reference-known' AND q.day > p.listed_at"
+        ).fetchall()
     stored = {row["dataset"]: row["bytes_a_row"] for row in summary(database(stack, "market", "market_reader"))}
     with psycopg.connect(database(stack, "airflow", "airflow")) as connection:
         tasks = connection.execute(
@@ -119,6 +124,7 @@ def report(asked, printed: str, stats: dict, memory: Memory, processor: dict[str
         Figure("history: memory at the peak", peak, "MiB", 3072, "a 4 GB server, simulator excluded", at_most=3072),
         Figure("history: largest task", task, "MiB", 300, "private memory", at_most=300),
         Figure("history: minutes stored", minutes / 1e6, "million", 45, at_least=45),
+        Figure("history: futures days judged before their perpetual was there", unreferenced, "days", at_most=0),
         Figure("history: tasks", sum(count for _, _, count, *_ in tasks), ""),
         *questions(stack),
         *sampled(asked, stack),

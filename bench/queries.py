@@ -146,7 +146,7 @@ def answers(connection: Connection, begins: datetime, ends: datetime, runs: int 
         day=seconds(lambda: again(lambda profile: None), 4 * runs),
         day_judged=seconds(lambda: again(great_expectations), runs),
         structure=seconds(lambda: asked("SELECT * FROM term_structure_at('BTC', %s)", instant), 10 * runs),
-        contract=seconds(lambda: asked(contract, name, begins, ends), runs),
+        contract=seconds(lambda: asked(contract, name, begins, ends), 4 * runs),
         contract_minutes=minutes,
         coverage=seconds(lambda: asked("SELECT * FROM coverage"), runs),
     )

@@ -1,6 +1,16 @@
 -- The basis takes its contract from whoever asks (these definitions replace those of 0010 and 0014). With nothing left
 -- to join but what each pair of days leads to, no plan can change the order of time, so basis() needs no fence between
 -- the minutes and what is asked of them: only the columns that are asked for are computed.
+
+-- As in 0008; and an array that is wanted to the end of the day is taken as it is: cutting goes element by element.
+CREATE OR REPLACE FUNCTION store.aligned(elements float8[], first integer, at integer, n integer) RETURNS float8[]
+LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
+    SELECT CASE WHEN first IS NULL OR at IS NULL THEN NULL
+                WHEN at = first AND at + n >= 1440 THEN elements
+                WHEN at >= first THEN elements[at - first + 1 : at - first + n]
+                ELSE array_fill(NULL::float8, ARRAY[least(first - at, n)]) || elements[1 : n - (first - at)] END
+$$;
+
 CREATE FUNCTION store.basis_of(pair store.basis_day, contract store.instrument, "from" timestamptz, "to" timestamptz)
 RETURNS TABLE (instrument text, ts timestamptz, future_close float8, perpetual_close float8, basis float8,
                basis_fraction float8, days_to_expiry float8, annualised float8, structure text, traded boolean,
