@@ -3,7 +3,6 @@ backfill from the UI do, and every page it offers."""
 
 from __future__ import annotations
 
-import io
 import shutil
 import subprocess
 import sys
@@ -14,8 +13,6 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from urllib.parse import quote
 
-import numpy as np
-import pandas as pd
 import psycopg
 import pytest
 import requests
@@ -30,7 +27,6 @@ from .test_quarantine import BAD
 pytestmark = [pytest.mark.scheduler, pytest.mark.timeout(900)]
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-MINUTE = 60_000
 
 
 def last_closed_month() -> tuple[datetime, datetime]:
@@ -55,12 +51,6 @@ class Demo:
     def rows(self, statement: str, *values) -> list[tuple]:
         with psycopg.connect(self.dsn) as connection:
             return connection.execute(statement, values).fetchall()
-
-    def frame(self, statement: str) -> pd.DataFrame:
-        """A query's rows by COPY, floats as they are."""
-        with psycopg.connect(self.dsn) as connection, connection.cursor() as cursor:
-            with cursor.copy(f"COPY ({statement}) TO STDOUT (FORMAT csv, HEADER)") as copy:
-                return pd.read_csv(io.BytesIO(b"".join(copy)), float_precision="round_trip")
 
     def runs(self, dag: str) -> list[dict]:
         answer = self.session.get(
@@ -114,56 +104,24 @@ def test_a_second_demo_is_told_of_the_first_and_leaves_it_alone(stack):
     assert stack.session.get(f"{stack.url}/api/v2/monitor/health", timeout=30).ok
 
 
-def test_every_minute_equals_what_the_exchange_says(stack):
+def test_every_value_equals_what_the_exchange_says(stack):
+    from exchange_simulator import comparison
     from exchange_simulator.market import Market
 
-    begins, ends = last_closed_month()
-    first, last = (int(moment.timestamp() * 1000) for moment in (begins, ends))
-    columns = ["open", "high", "low", "close", "volume", "cost"]
-    stored = stack.frame(
-        "SELECT instrument, (extract(epoch FROM ts) * 1000)::bigint AS tick, open, high, low, close, volume, cost "
-        "FROM candle"
-    )
-    assert not stored.duplicated(["instrument", "tick"]).any()
-    by_instrument = dict(list(stored.groupby("instrument")))
+    first, past = (int(moment.timestamp() * 1000) for moment in last_closed_month())
     market = Market()
-    compared = 0
-    for row in market.instruments("future"):
-        name, listed, expires = row["instrument_name"], row["creation_timestamp"], row["expiration_timestamp"]
-        if listed >= last or expires <= first or row["settlement_currency"] == "USDC":
+    minutes = hours = basis = 0
+    for listing in market.listings():
+        if listing.linear or listing.listed >= past or listing.expires <= first:
             continue
-        said = market.candles(name, max(first, listed // MINUTE * MINUTE), min(last, expires) - MINUTE)
-        kept = by_instrument.pop(name).sort_values("tick")
-        assert np.array_equal(kept["tick"], said["ticks"]), name
-        for column in columns:
-            assert np.array_equal(kept[column].to_numpy(float), np.asarray(said[column], float)), (name, column)
-        compared += len(kept)
-    assert not by_instrument
-    assert compared > 1_000_000
-
-    for coin in ("BTC", "ETH"):
-        said = market.funding(f"{coin}-PERPETUAL", first, last)
-        kept = stack.rows(
-            "SELECT (extract(epoch FROM ts) * 1000)::bigint, interest_1h, interest_8h, index_price, prev_index_price "
-            "FROM funding_rates WHERE instrument = %s ORDER BY ts", f"{coin}-PERPETUAL",
-        )  # fmt: skip
-        names = ("timestamp", "interest_1h", "interest_8h", "index_price", "prev_index_price")
-        assert np.array_equal(np.array(kept, float), np.column_stack([np.asarray(said[name], float) for name in names]))
-
-
-def test_the_basis_of_every_futures_minute_is_there_and_right(stack):
-    basis = stack.frame(
-        "SELECT instrument, (extract(epoch FROM ts) * 1000)::bigint AS tick, future_close, perpetual_close, "
-        "basis, basis_fraction, days_to_expiry, annualised, "
-        "(extract(epoch FROM expires_at) * 1000)::bigint AS expires FROM basis_spread"
-    )
-    [[futures_minutes]] = stack.rows("SELECT count(*) FROM futures_ohlcv WHERE close IS NOT NULL")
-    assert len(basis) == futures_minutes
-    days = (basis.expires - basis.tick - MINUTE) / 86_400_000
-    assert np.array_equal(basis.basis, basis.future_close - basis.perpetual_close)
-    np.testing.assert_allclose(basis.days_to_expiry, days, rtol=1e-12)
-    annualised = (basis.future_close - basis.perpetual_close) / basis.perpetual_close * 365 / days
-    np.testing.assert_allclose(basis.annualised, annualised.where(days >= 1), rtol=1e-12)
+        minutes += comparison.candles(market, stack.rows, listing.name, first, past)
+        if listing.perpetual:
+            hours += comparison.funding(market, stack.rows, listing.name, first, past)
+        else:
+            basis += comparison.basis(market, stack.rows, listing.name, first, past)
+    views = ("candle", "funding_rates", "basis_spread")
+    assert [stack.rows(f"SELECT count(*) FROM {view}") for view in views] == [[(minutes,)], [(hours,)], [(basis,)]]
+    assert minutes > 1_000_000
 
 
 DATASETS = ("perpetuals_ohlcv", "futures_ohlcv", "funding_rates", "index_prices", "basis_spread")
