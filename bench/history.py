@@ -66,10 +66,12 @@ def main() -> None:
         memory.stop()
         processor = processor_seconds(stack)
         if run.returncode:
-            keep = True  # what went wrong is in its logs
             sys.exit(run.stdout)
         stats = requests.get(f"http://127.0.0.1:{stack.simulator_port}/simulator/stats", timeout=30).json()
         report(asked, run.stdout, stats, memory, processor, stack)
+    except (Exception, SystemExit):
+        keep = True  # what went wrong is in its logs and its database
+        raise
     finally:
         if keep:
             print(f"Left running: WAREHOUSE_HOME={home} make down stops it.")

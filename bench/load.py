@@ -92,8 +92,7 @@ def each_alone(server: Server, database: str, work: Part, minutes: int) -> Itera
     """What a fresh load is made of, each by itself: no load can be faster than its slowest part."""
     empty(server, database, "store.load, store.candle_day")
     load(server, database, work)
-    arrays = ("open", "high", "low", "close", "volume", "cost")
-    uncompressed = ", ".join(f"ALTER COLUMN {name} SET STORAGE EXTERNAL" for name in arrays)
+    uncompressed = ", ".join(f"ALTER COLUMN {name} SET STORAGE EXTERNAL" for name in COLUMNS[2:])
     with server.connect(database, "market_owner") as owner:
         with owner.cursor().copy("COPY store.candle_day TO STDOUT (FORMAT binary)") as copied:
             days = b"".join(copied)

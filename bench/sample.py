@@ -22,11 +22,11 @@ def compared(market: Market, rows: comparison.Rows, first: int, past: int) -> It
         if listing.linear or begins >= ends:
             continue
         for day in days(listing, begins, ends, drawn):
-            minutes += comparison.candles(market, rows, listing.name, day, min(day + DAY, past))
+            minutes += comparison.candles(market, rows, listing.name, day, day + DAY)
             if not listing.perpetual:
                 basis += comparison.basis(market, rows, listing.name, day, day + DAY)
         if listing.perpetual:
-            hours += comparison.funding(market, rows, listing.name, max(first, listing.listed), past)
+            hours += comparison.funding(market, rows, listing.name, begins, ends)
     yield Figure("sample: minutes, as the exchange says", minutes, "minutes")
     yield Figure("sample: minutes of basis, as they follow from it", basis, "minutes")
     yield Figure("sample: hours of funding, as the exchange says", hours, "hours")

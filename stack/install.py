@@ -2,8 +2,8 @@
 
 Runs on the system's Python before anything is installed, so it needs the standard library only. pip installs uv from
 a hashed pin, uv installs the rest, several times faster than pip would. A stamp keyed on the lock, the interpreter and
-the folder makes later calls return at once. KIND is runtime, dev, bench, or none, which takes
-what is installed: for the commands that only look and stop.
+the folder makes later calls return at once. KIND is runtime, dev, bench, or none, which takes what is
+installed: for the commands that only look and stop.
 """
 
 from __future__ import annotations
