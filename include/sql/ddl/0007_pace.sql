@@ -1,6 +1,7 @@
--- The request limiter every process on every machine shares: when the next request of a bucket may go out.
--- Nothing is lost when it is: unlogged, and small enough to be updated in place.
+-- The request limiter every process on every machine shares: the newest moments given away in a bucket, oldest first.
+-- Nothing is lost when they are, but that a start without them may hold one window's requests too many, once. Unlogged,
+-- and small enough to be updated in place.
 CREATE UNLOGGED TABLE store.pace (
     bucket  text PRIMARY KEY,
-    next_at timestamptz NOT NULL
+    moments timestamptz[] NOT NULL DEFAULT '{}'
 ) WITH (fillfactor = 10);

@@ -1,8 +1,10 @@
 -- The n elements from minute "at" on of an array that starts at minute "first" of a day; NULL where it has
--- nothing. So arrays that start at different minutes are laid side by side, and a minute is cut out of a day.
+-- nothing. So arrays that start at different minutes are laid side by side, and a minute is cut out of a day. An array
+-- that is wanted to the end of the day is taken as it is: cutting goes element by element.
 CREATE FUNCTION store.aligned(elements float8[], first integer, at integer, n integer) RETURNS float8[]
 LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
     SELECT CASE WHEN first IS NULL OR at IS NULL THEN NULL
+                WHEN at = first AND at + n >= 1440 THEN elements
                 WHEN at >= first THEN elements[at - first + 1 : at - first + n]
                 ELSE array_fill(NULL::float8, ARRAY[least(first - at, n)]) || elements[1 : n - (first - at)] END
 $$;
@@ -34,6 +36,7 @@ LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
 $$;
 
 -- Every published minute of every kind of instrument. A missing minute is a row of NULLs.
+-- Arrays side by side in a SELECT list are unnested in step, a row at a time; in FROM each is first stored as a table.
 -- Say the day as well as the ts when you filter (or use candles() and candle_at()): only the day is indexed.
 CREATE VIEW candle AS
     SELECT i.instrument,
@@ -45,8 +48,9 @@ CREATE VIEW candle AS
     JOIN store.load l USING (load_id)
     JOIN store.validation v USING (validation_id)
     CROSS JOIN LATERAL (SELECT extract(epoch FROM c.day)::float8 + 60 * (c.first_minute - 1) AS epoch OFFSET 0) AS e
-    CROSS JOIN LATERAL unnest(c.open, c.high, c.low, c.close, c.volume, c.cost)
-        WITH ORDINALITY AS m(open, high, low, close, volume, cost, i)
+    CROSS JOIN LATERAL (
+        SELECT unnest(c.open) AS open, unnest(c.high) AS high, unnest(c.low) AS low, unnest(c.close) AS close,
+               unnest(c.volume) AS volume, unnest(c.cost) AS cost, generate_series(1, c.n) AS i) AS m
     WHERE c.validation_id IS NOT NULL;
 
 CREATE VIEW perpetuals_ohlcv AS
@@ -72,9 +76,11 @@ LANGUAGE sql STABLE PARALLEL SAFE AS $$
           WHERE i.instrument = candles.instrument AND c.validation_id IS NOT NULL
             AND c.day >= (candles."from" AT TIME ZONE 'UTC')::date AND c.day <= (candles."to" AT TIME ZONE 'UTC')::date
           ORDER BY c.day OFFSET 0) AS d
-    CROSS JOIN LATERAL unnest(d.open[d.first : d.last], d.high[d.first : d.last], d.low[d.first : d.last],
-                              d.close[d.first : d.last], d.volume[d.first : d.last], d.cost[d.first : d.last])
-        WITH ORDINALITY AS m(open, high, low, close, volume, cost, i)
+    CROSS JOIN LATERAL (
+        SELECT unnest(d.open[d.first : d.last]) AS open, unnest(d.high[d.first : d.last]) AS high,
+               unnest(d.low[d.first : d.last]) AS low, unnest(d.close[d.first : d.last]) AS close,
+               unnest(d.volume[d.first : d.last]) AS volume, unnest(d.cost[d.first : d.last]) AS cost,
+               generate_series(1, d.last - d.first + 1) AS i) AS m
 $$;
 
 -- The candle of every instrument in the minute that "at" lies in.

@@ -20,8 +20,9 @@ CREATE VIEW index_prices AS
            x.day, x.proxy_error_p95, x.judged_by AS validation_id
     FROM store.index_day x
     JOIN store.candle_day p ON p.instrument_id = x.perpetual_id AND p.day = x.day AND p.load_id = x.perpetual_load_id
-    CROSS JOIN LATERAL unnest(p.close, store.aligned(x.minutes, 0, p.first_minute, p.n))
-        WITH ORDINALITY AS m(proxy, charted, i)
+    CROSS JOIN LATERAL (
+        SELECT unnest(p.close) AS proxy, unnest(store.aligned(x.minutes, 0, p.first_minute, p.n)) AS charted,
+               generate_series(1, p.n) AS i) AS m
     CROSS JOIN LATERAL (SELECT CASE WHEN (p.first_minute + m.i) % 60 = 0 THEN x.hourly[(p.first_minute + m.i) / 60] END AS hourly) AS known
     WHERE x.published AND p.validation_id IS NOT NULL;
 

@@ -1,15 +1,17 @@
 -- The basis of one judged pair of days, minute by minute with from <= ts < to, against the perpetual and, where it
 -- is known, the true index: the one place where it is computed, for whole years (basis_spread) as for a single minute
 -- (term_structure_at). It begins with the perpetual. Computed from the very versions that were judged; a pair with a
--- republished input gives nothing. What is the same for all minutes of a day is computed once (OFFSET 0 keeps the
+-- republished input gives nothing. It takes its contract from whoever asks: with nothing left to join but what each
+-- pair of days leads to, no plan can change the order of time, and only the columns that are asked for are computed.
+-- What is the same for all minutes of a day is computed once (OFFSET 0 keeps the
 -- planner from repeating it).
-CREATE FUNCTION store.basis_of(pair store.basis_day, "from" timestamptz, "to" timestamptz)
+CREATE FUNCTION store.basis_of(pair store.basis_day, contract store.instrument, "from" timestamptz, "to" timestamptz)
 RETURNS TABLE (instrument text, ts timestamptz, future_close float8, perpetual_close float8, basis float8,
                basis_fraction float8, days_to_expiry float8, annualised float8, structure text, traded boolean,
                index_price float8, index_basis float8, index_basis_fraction float8, index_annualised float8,
                coin text, perpetual text, expires_at timestamptz, day date, validation_id bigint)
 LANGUAGE sql STABLE PARALLEL SAFE AS $$
-    SELECT f.instrument,
+    SELECT contract.instrument,
            to_timestamp(w.epoch + 60 * m.i),
            m.future, m.perpetual,
            m.future - m.perpetual,
@@ -26,33 +28,34 @@ LANGUAGE sql STABLE PARALLEL SAFE AS $$
            (m.future - t.index_price) / nullif(t.index_price, 0),
            CASE WHEN m.i <= w.last_annualised
                 THEN (m.future - t.index_price) / nullif(t.index_price, 0) * 365 * 1440 / (w.minutes_left - m.i) END,
-           f.base_currency, p.instrument, f.expires_at, pair.day, pair.judged_by
-    FROM store.instrument f
+           contract.base_currency, p.instrument, contract.expires_at, pair.day, pair.judged_by
     -- each by its key and no other way (LIMIT 1): between a minute and eight years no one plan of a join is right
-    CROSS JOIN LATERAL (SELECT v.first_minute, v.n, v.close, v.volume FROM store.candle_day v
-                        WHERE v.instrument_id = pair.instrument_id AND v.day = pair.day AND v.load_id = pair.load_id
-                          AND v.validation_id IS NOT NULL LIMIT 1) AS c
+    FROM (SELECT v.first_minute, v.n, v.close, v.volume FROM store.candle_day v
+          WHERE v.instrument_id = pair.instrument_id AND v.day = pair.day AND v.load_id = pair.load_id
+            AND v.validation_id IS NOT NULL LIMIT 1) AS c
     CROSS JOIN LATERAL (SELECT v.first_minute, v.close, i.instrument, date_trunc('minute', i.listed_at, 'UTC') AS born
                         FROM store.candle_day v JOIN store.instrument i USING (instrument_id)
                         WHERE v.instrument_id = pair.perpetual_id AND v.day = pair.day AND v.load_id = pair.perpetual_load_id
                           AND v.validation_id IS NOT NULL LIMIT 1) AS p
     LEFT JOIN LATERAL (SELECT v.hourly, v.minutes FROM store.index_day v
-                       WHERE v.index_name = f.price_index AND v.day = pair.day AND v.published LIMIT 1) AS x ON true
+                       WHERE v.index_name = contract.price_index AND v.day = pair.day AND v.published LIMIT 1) AS x ON true
     CROSS JOIN LATERAL (
-        SELECT extract(epoch FROM pair.day)::float8 AS midnight, extract(epoch FROM f.expires_at)::float8 AS expiry) AS e
+        SELECT extract(epoch FROM pair.day)::float8 AS midnight, extract(epoch FROM contract.expires_at)::float8 AS expiry) AS e
     CROSS JOIN LATERAL store.cut(pair.day, c.first_minute, c.n, greatest("from", p.born), "to") AS k
     CROSS JOIN LATERAL (
         SELECT k.first, k.past - k.first AS n, e.midnight + 60 * (k.first - 1) AS epoch,
                (e.expiry - e.midnight) / 60 - k.first AS minutes_left,
                floor((e.expiry - e.midnight) / 60 - k.first - 1440) AS last_annualised OFFSET 0) AS w
-    CROSS JOIN LATERAL unnest(store.aligned(c.close, c.first_minute, w.first, w.n), store.aligned(c.volume, c.first_minute, w.first, w.n),
-                              store.aligned(p.close, p.first_minute, w.first, w.n), store.aligned(x.minutes, 0, w.first, w.n))
-        WITH ORDINALITY AS m(future, volume, perpetual, charted, i)
+    CROSS JOIN LATERAL (
+        SELECT unnest(store.aligned(c.close, c.first_minute, w.first, w.n)) AS future,
+               unnest(store.aligned(c.volume, c.first_minute, w.first, w.n)) AS volume,
+               unnest(store.aligned(p.close, p.first_minute, w.first, w.n)) AS perpetual,
+               unnest(store.aligned(x.minutes, 0, w.first, w.n)) AS charted, generate_series(1, w.n) AS i) AS m
     CROSS JOIN LATERAL (
         SELECT CASE WHEN (w.first + m.i) % 60 = 0
                     THEN coalesce(x.hourly[(w.first + m.i) / 60], m.charted) ELSE m.charted END AS index_price
     ) AS t
-    WHERE f.instrument_id = pair.instrument_id AND w.n > 0
+    WHERE w.n > 0
 $$;
 
 -- The basis of every minute of every published future.
@@ -63,18 +66,21 @@ $$;
 --   traded           the future traded in that minute; otherwise its close is stale
 -- Say the day as well as the ts when you filter (or use basis() and term_structure_at()): only the day is indexed.
 CREATE VIEW basis_spread AS
-    SELECT m.* FROM store.basis_day b CROSS JOIN LATERAL store.basis_of(b, '-infinity', 'infinity') m WHERE b.published;
+    SELECT m.*
+    FROM store.basis_day b JOIN store.instrument i USING (instrument_id)
+    CROSS JOIN LATERAL store.basis_of(b, i, '-infinity', 'infinity') AS m
+    WHERE b.published;
 
--- The basis of one future with from <= ts < to, in order of time: the days are sorted, their minutes are so anyway,
--- and what is computed for each day (OFFSET 0) can't be joined in any other order.
+-- The basis of one future with from <= ts < to, in order of time: the days are sorted (OFFSET 0 keeps them so), their
+-- minutes are so anyway.
 CREATE FUNCTION basis(instrument text, "from" timestamptz, "to" timestamptz) RETURNS SETOF basis_spread
 LANGUAGE sql STABLE PARALLEL SAFE AS $$
     SELECT m.*
-    FROM (SELECT b AS pair FROM store.basis_day b JOIN store.instrument i USING (instrument_id)
+    FROM (SELECT b AS pair, i AS contract FROM store.basis_day b JOIN store.instrument i USING (instrument_id)
           WHERE i.instrument = basis.instrument AND b.published
             AND b.day >= (basis."from" AT TIME ZONE 'UTC')::date AND b.day <= (basis."to" AT TIME ZONE 'UTC')::date
           ORDER BY b.day OFFSET 0) AS d
-    CROSS JOIN LATERAL (SELECT * FROM store.basis_of(d.pair, basis."from", basis."to") OFFSET 0) AS m
+    CROSS JOIN LATERAL store.basis_of(d.pair, d.contract, basis."from", basis."to") AS m
 $$;
 
 -- The term structure: every future of a coin in one minute, nearest expiry first.
@@ -88,7 +94,9 @@ LANGUAGE sql STABLE PARALLEL SAFE AS $$
     SELECT m.coin, m.ts, m.instrument, m.expires_at, m.days_to_expiry, m.future_close, m.perpetual_close, m.basis, m.basis_fraction,
            m.annualised, m.structure, m.traded, m.index_price, m.index_basis, m.index_annualised, m.day, m.perpetual
     FROM store.basis_day b
-    CROSS JOIN LATERAL store.basis_of(b, date_trunc('minute', at, 'UTC'), date_trunc('minute', at, 'UTC') + interval '1 minute') AS m
+    -- by its key: a join may walk through the whole catalogue
+    CROSS JOIN LATERAL (SELECT v AS contract FROM store.instrument v WHERE v.instrument_id = b.instrument_id LIMIT 1) AS i
+    CROSS JOIN LATERAL store.basis_of(b, i.contract, date_trunc('minute', at, 'UTC'), date_trunc('minute', at, 'UTC') + interval '1 minute') AS m
     WHERE b.day = (at AT TIME ZONE 'UTC')::date AND b.published AND m.coin = term_structure_at.coin
     ORDER BY m.perpetual, m.expires_at
 $$;

@@ -29,7 +29,8 @@ CREATE VIEW coverage AS
                        lead(load_id) OVER (PARTITION BY instrument_id, day ORDER BY load_id) IS NULL AS is_newest
                 FROM store.candle_day) AS versions
           GROUP BY 1, 2) AS c
-    JOIN store.instrument i USING (instrument_id)
+    -- by its key: a join would read the whole catalogue, options and all
+    CROSS JOIN LATERAL (SELECT * FROM store.instrument WHERE instrument_id = c.instrument_id LIMIT 1) AS i
     CROSS JOIN LATERAL (
         SELECT (extract(epoch FROM least((c.month + interval '1 month') AT TIME ZONE 'UTC', i.expires_at, date_trunc('minute', now()))
                             - greatest(c.month::timestamp AT TIME ZONE 'UTC', date_trunc('minute', i.listed_at))) / 60)::bigint AS minutes) AS e;

@@ -1,8 +1,8 @@
 """Brings the market database to the version of this package: the files of include/sql/ddl, each once, in order.
 
 A file is applied in one transaction together with the note that it was, under a lock, so that two starts at
-once or a killed one leave either the old structure or the new. A file that was applied is never edited again:
-a changed one stops the start.
+once or a killed one leave either the old structure or the new. A database that was laid out by other files is refused:
+there has been no release, so until then there is one clean base and no upgrade.
 """
 
 from __future__ import annotations
@@ -38,7 +38,9 @@ def migrate(dsn: str, folder: Path = sql.FOLDER / "ddl") -> list[str]:
                 raise MigrationError(f"the database has migration {name}, which this package lacks: it is newer")
             if sha256(files[name]).hexdigest() != digest:
                 raise MigrationError(
-                    f"migration {name} was applied and has changed since: put the change in a new file"
+                    f"the database was laid out by another state of this package: its migration {name} is not today's. "
+                    "Before the first release there is no upgrade from one to the other: start with a new database (on "
+                    "one machine, a new WAREHOUSE_HOME). A change of your own belongs in a new file"
                 )
         for name, text in files.items():
             if name in known:
