@@ -15,7 +15,7 @@ from rich.console import Console
 
 from stack import StackError, history, postgres, preflight, report, services
 from stack.api import AirflowApi
-from stack.credentials import ADMIN, Credentials, load, load_or_make, write_private
+from stack.credentials import ADMIN, Credentials, load, load_or_make, share_with_postgres, write_private
 from stack.environment import PRELOAD, environment
 from stack.settings import Stack, history_from, stack_of
 
@@ -47,6 +47,8 @@ def main(arguments: list[str]) -> int:
         command = commands.add_parser(name, help=what)
         if name in ("service", "healthy"):
             command.add_argument("name", choices=["scheduler", "dag-processor", "triggerer", "api-server", "simulator"])
+        if name == "secrets":
+            command.add_argument("--adopt", action="store_true", help="around the password a lost state volume left")
         command.add_argument("--mode", choices=["demo", "live"], default=os.environ.get("WAREHOUSE_MODE") or "live")
     asked = parser.parse_args(arguments)
     os.umask(0o077)  # logs and state are this user's business
@@ -60,7 +62,7 @@ def main(arguments: list[str]) -> int:
         if asked.command == "airflow":
             return airflow(asked.mode, asked.words)
         if asked.command == "secrets":
-            return make_secrets(stack_of(asked.mode))
+            return make_secrets(stack_of(asked.mode), asked.adopt)
         if asked.command == "prepare":
             return prepare(stack_of(asked.mode))
         if asked.command == "history":
@@ -203,11 +205,12 @@ def status() -> int:
     return 0 if all(good) else 1
 
 
-def make_secrets(stack: Stack) -> int:
+def make_secrets(stack: Stack, adopt: bool = False) -> int:
     """The compose file's first step: all secrets, and the superuser's password alone where Postgres may read it."""
-    credentials = load_or_make(stack.home)
     if folder := os.environ.get("WAREHOUSE_POSTGRES_SECRET"):
-        write_private(Path(folder) / "password", credentials.postgres)
+        share_with_postgres(stack.home, Path(folder) / "password", adopt)
+    else:
+        load_or_make(stack.home)
     say(f"The secrets are in {stack.home / 'secrets.json'}")
     return 0
 

@@ -4,7 +4,7 @@ import base64
 import json
 import os
 import secrets
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 
 from stack import StackError
@@ -73,5 +73,31 @@ def load_or_make(home: Path) -> Credentials:
                 f"{home} holds a database but not the passwords that open it ({path} is gone). Restore the file, or "
                 f"start over by removing {home}."
             )
-        write_private(path, json.dumps(asdict(Credentials.generate()), indent=1) + "\n")
+        _save(home, Credentials.generate())
     return load(home)
+
+
+def share_with_postgres(home: Path, password: Path, adopt: bool = False) -> Credentials:
+    """The credentials of a stack whose Postgres reads the superuser's password from a file, in a container.
+
+    Where the file is all that is left of the credentials it is the last copy of a password that may open a database:
+    it is kept. adopt makes the other secrets anew around it. Raises StackError otherwise.
+    """
+    left = password.read_text().strip() if password.exists() else ""
+    if left and not (home / "secrets.json").exists():
+        if not adopt:
+            raise StackError(
+                f"The volume `state` is new ({home} has no secrets.json), but {password} still holds the password of "
+                "an earlier database, which is not overwritten. Restore the volume `state` from a backup. Without one, "
+                "make the other secrets anew around that password: docker compose run --rm secrets secrets --adopt, "
+                "then start with the same FROM as the first time (what was saved in Airflow's UI with a password has "
+                "to be entered again). To start over without the data: docker compose down --volumes."
+            )
+        _save(home, replace(Credentials.generate(), postgres=left))
+    credentials = load_or_make(home)
+    write_private(password, credentials.postgres)
+    return credentials
+
+
+def _save(home: Path, credentials: Credentials) -> None:
+    write_private(home / "secrets.json", json.dumps(asdict(credentials), indent=1) + "\n")

@@ -1,10 +1,12 @@
 """docker-compose.yaml: no engine runs here; it is held to its schema (make lint), its rules and the embedded stack."""
 
 import re
+from datetime import date
 
 import pytest
 import yaml
 
+from stack import credentials as secrets
 from stack import postgres, services
 from stack.__main__ import main
 from stack.environment import environment
@@ -126,8 +128,6 @@ def test_postgres_has_the_settings_of_the_embedded_one(compose):
 
 def test_its_environment_leads_to_the_embedded_one(compose, mode, credentials, tmp_path):
     """The same function makes the environment; only places differ."""
-    from datetime import date
-
     inside = compose["services"]["scheduler"]["environment"]
     there = stack_of(inside["WAREHOUSE_MODE"], inside)
     here = stack_of(mode, {"WAREHOUSE_HOME": str(tmp_path)})
@@ -151,3 +151,88 @@ def test_it_runs_the_services_of_the_embedded_stack(compose, mode):
     ours = {service.name for service in services.services(stack_of(mode, {}))}
     theirs = {name for name, service in compose["services"].items() if mode in service.get("profiles", [mode])}
     assert theirs - ONE_SHOT == ours
+
+
+def test_one_service_builds_the_image_and_nobody_pulls_it(compose):
+    """Several builds of one tag fail with the containerd image store, and a registry may have that name."""
+    ours = {name: service for name, service in compose["services"].items() if service["image"] == "deribit-warehouse"}
+    assert ours.keys() == compose["services"].keys() - {"postgres"}
+    assert [name for name, service in ours.items() if "build" in service] == ["secrets"]
+    assert {service["pull_policy"] for service in ours.values()} == {"never"}
+    for name in ours.keys() - {"secrets"}:  # whatever is started alone brings the one that builds
+        assert "secrets" in waited_for(compose, name), name
+
+
+def waited_for(compose, name):
+    needed = set(compose["services"][name].get("depends_on") or ())
+    return needed.union(*(waited_for(compose, one) for one in needed))
+
+
+def test_the_image_is_readable_whatever_the_umask_of_the_checkout_was():
+    dockerfile = (ROOT / "stack" / "Dockerfile").read_text()
+    copied = re.findall(r"^COPY (?:--chmod=(\d+) )?(\S+) \S+$", dockerfile, re.M)
+    assert len(copied) == len(re.findall("^COPY", dockerfile, re.M))
+    before_the_code = {"requirements.txt", "stack/requirements-bootstrap.txt"}  # root installs from them
+    for mode, what in copied:
+        assert mode == "755" or what in before_the_code, what
+    assert {what for mode, what in copied if mode} == {
+        line.removeprefix("!") for line in (ROOT / "stack" / "Dockerfile.dockerignore").read_text().splitlines()
+        if line.startswith("!") and line != "!requirements.txt"
+    }  # fmt: skip
+
+
+def test_another_first_day_changes_the_step_that_prepares_and_nothing_that_runs(mode):
+    """Compose makes every service anew whose definition has changed."""
+    asked, forgotten = (
+        interpolated({"WAREHOUSE_MODE": mode} | given)["services"] for given in ({"FROM": "2099-01-01"}, {})
+    )
+    assert [name for name in asked if asked[name] != forgotten[name]] == ["prepare"]
+
+
+@pytest.fixture
+def container(tmp_path, monkeypatch):
+    """The places of the service `secrets`."""
+    for name, value in {
+        "WAREHOUSE_HOME": tmp_path / "state",
+        "WAREHOUSE_POSTGRES_HOST": "postgres",
+        "WAREHOUSE_POSTGRES_SECRET": tmp_path / "secret",
+    }.items():
+        monkeypatch.setenv(name, str(value))
+    (tmp_path / "state").mkdir()
+    return tmp_path
+
+
+def test_the_secrets_are_made_once_and_a_lost_password_file_comes_back(container):
+    assert main(["secrets"]) == 0
+    made = secrets.load(container / "state" / "live")
+    password = container / "secret" / "password"
+    assert password.read_text() == made.postgres and password.stat().st_mode & 0o777 == 0o600
+    password.unlink()
+    assert main(["secrets"]) == 0
+    assert password.read_text() == made.postgres and secrets.load(container / "state" / "live") == made
+
+
+def test_a_lost_state_volume_does_not_cost_the_databases_password(container, capsys):
+    main(["secrets"])
+    first = secrets.load(container / "state" / "live")
+    (container / "state" / "live" / "secrets.json").rename(container / "lost.json")
+    for _ in range(2):  # the engine tries again
+        assert main(["secrets"]) == 1
+        said = capsys.readouterr().err
+        assert said.count("\n") == 1 and "secrets --adopt" in said and "Restore the volume" in said
+        assert (container / "secret" / "password").read_text() == first.postgres
+        assert not (container / "state" / "live" / "secrets.json").exists()
+    assert main(["secrets", "--adopt"]) == 0
+    second = secrets.load(container / "state" / "live")
+    assert second.postgres == first.postgres == (container / "secret" / "password").read_text()
+    assert second.airflow != first.airflow
+    assert main(["secrets"]) == 0 and secrets.load(container / "state" / "live") == second
+
+
+def test_a_password_that_was_changed_in_the_secrets_is_handed_on(container):
+    main(["secrets"])
+    path = container / "state" / "live" / "secrets.json"
+    first = secrets.load(path.parent)
+    path.write_text(path.read_text().replace(first.postgres, "another-one"))
+    assert main(["secrets"]) == 0
+    assert (container / "secret" / "password").read_text() == "another-one"
