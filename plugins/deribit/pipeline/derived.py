@@ -11,7 +11,7 @@ from airflow.sdk.exceptions import AirflowSkipException
 from deribit.datasets import BASIS, GATE_POOL, Dataset
 
 from .connections import market
-from .gate import conclude, key_of, record_judgement, split, tell_what_is_held_back
+from .gate import conclude, judged, key_of, record, split, tell_what_is_held_back
 
 
 @task
@@ -47,8 +47,11 @@ def due(dataset: Dataset) -> list[dict[str, str]]:
 def judge(dataset: Dataset, window: dict[str, str]) -> dict[str, Any]:
     """Computes a window of a derived dataset in full, judges it and publishes what passed, in one transaction.
 
-    Returns {validation_id, verdict, rows, quarantined, published}; fails for good when the suite blocks the window.
+    Returns {validation_id, verdict, rows, quarantined, published}. Fails for good when the suite blocks the window;
+    then what was published of it stays, and what was due stays due.
     """
+    from psycopg import Rollback
+
     from deribit.warehouse import profiles, validations
 
     context = get_current_context()
@@ -59,20 +62,29 @@ def judge(dataset: Dataset, window: dict[str, str]) -> dict[str, Any]:
         if dataset == BASIS
         else (profiles.index_profile, "expected_minutes", "missing_minutes", validations.judge_index)
     )
+    window_of = (context, midnight(begins), midnight(ends))
     with market() as connection, connection.transaction():
-        profile = compute(connection, begins=begins, ends=ends)
-        if profile.empty:
-            raise AirflowSkipException(f"nothing of {dataset.name} is published from {begins} to {ends}")
-        validation_id, decision = record_judgement(
-            connection, dataset, profile, context, midnight(begins), midnight(ends),
+        # computing replaces what was computed before, so it is undone where the suite blocks the window: what is
+        # published stays as it is, and what was due is due again
+        with connection.transaction() as computed:
+            profile = compute(connection, begins=begins, ends=ends)
+            if profile.empty:
+                raise AirflowSkipException(f"nothing of {dataset.name} is published from {begins} to {ends}")
+            judgement = _, decision = judged(dataset, profile, *window_of)
+            if decision.blocked_because:
+                raise Rollback(computed)
+        validation_id = record(
+            connection, dataset, profile, *window_of, judgement,
             expected=int(profile[expected].sum()), missing=int(profile[missing].sum()),
         )  # fmt: skip
-        passed = {key_of(row, dataset) for row in split(profile, dataset, decision)[0]}
-        subject = "instrument_id" if dataset == BASIS else "index_name"
-        published = mark(connection, validation_id, [
-            (getattr(row, subject), row.day, key_of(row, dataset) in passed)
-            for row in profile.itertuples(index=False)
-        ])  # fmt: skip
+        published = 0
+        if not decision.blocked_because:
+            passed = {key_of(row, dataset) for row in split(profile, dataset, decision)[0]}
+            subject = "instrument_id" if dataset == BASIS else "index_name"
+            published = mark(connection, validation_id, [
+                (getattr(row, subject), row.day, key_of(row, dataset) in passed)
+                for row in profile.itertuples(index=False)
+            ])  # fmt: skip
     return conclude(dataset, validation_id, decision, rows=len(profile), published=published)
 
 

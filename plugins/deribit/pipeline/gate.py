@@ -77,20 +77,38 @@ def record_judgement(
 ):
     """Runs the dataset's suite over a profile, records what it said in the caller's transaction and returns
     (validation id, decision). expected, missing: minutes (funding: hours)."""
-    from deribit.quality.gate import Finding, decide, recorded, validate
+    judgement = judged(dataset, profile, context, begins, ends)
+    return record(
+        connection, dataset, profile, context, begins, ends, judgement, expected=expected, missing=missing
+    ), judgement[1]
+
+
+def judged(dataset: Dataset, profile, context, begins: datetime, ends: datetime) -> tuple:
+    """What the dataset's suite says of a profile, and what is decided: (validation, decision). Asks no database."""
+    from deribit.quality.gate import decide, validate
     from deribit.quality.suites import read_suite, read_waivers
-    from deribit.warehouse import validations
 
     suite = read_suite(settings.EXPECTATIONS / f"{dataset.name}.json")
-    dag_run = context["dag_run"]
-    run_name = f"{dataset.name} · {begins:%Y-%m-%d} to {ends:%Y-%m-%d} · {dag_run.run_id}"
+    run_name = f"{dataset.name} · {begins:%Y-%m-%d} to {ends:%Y-%m-%d} · {context['dag_run'].run_id}"
     validation = validate(profile, suite, keys=list(dataset.keys), run_name=run_name)
-    decision = decide(
+    return validation, decide(
         validation, waivers=read_waivers(settings.EXPECTATIONS / "waivers.json"), tolerated_share=suite.tolerated_share
     )
+
+
+def record(
+    connection, dataset: Dataset, profile, context, begins: datetime, ends: datetime, judgement: tuple, *,
+    expected: int, missing: int,
+) -> int:  # fmt: skip
+    """Records a judgement and its findings in the caller's transaction; returns the validation's id."""
+    from deribit.quality.gate import Finding, recorded
+    from deribit.warehouse import validations
+
+    validation, decision = judgement
+    dag_run = context["dag_run"]
     validation_id = validations.record_validation(
         connection, dataset=dataset.name, dag_id=dag_run.dag_id, run_id=dag_run.run_id, begins=begins, ends=ends,
-        verdict=decision.verdict, suite=suite.name, rows=validation.rows, expected=expected, missing=missing,
+        verdict=decision.verdict, suite=validation.suite, rows=validation.rows, expected=expected, missing=missing,
         blocked_because=decision.blocked_because,
         result=recorded(validation, decision, interval_from=begins.isoformat(), interval_to=ends.isoformat(),
                         dag_id=dag_run.dag_id, run_id=dag_run.run_id),
@@ -105,7 +123,7 @@ def record_judgement(
             for f in (*decision.quarantined, *decision.waived, *decision.warnings) if isinstance(f, Finding)
         ],
     )  # fmt: skip
-    return validation_id, decision
+    return validation_id
 
 
 def key_of(row, dataset: Dataset) -> tuple:

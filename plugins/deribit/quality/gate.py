@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import logging
 import math
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -18,6 +19,10 @@ from deribit.quality.suites import SEVERITIES, Suite, Waiver
 
 if TYPE_CHECKING:
     from pandas import DataFrame
+
+# So many subjects (instruments, indexes) must have failed, or all there are, before a batch counts as broken: of a
+# handful a tenth is less than one, and one that fails says nothing of its neighbours.
+FAILED_SUBJECTS = 3
 
 # Of each expectation the stored result keeps this many failing keys, for the data docs; quarantine has them all.
 KEPT_KEYS = 200
@@ -44,13 +49,17 @@ class BrokenRule:
 
 @dataclass(frozen=True)
 class Validation:
-    """What a suite says about a profile of `rows` rows. `result` is Great Expectations' own result, fit for jsonb."""
+    """What a suite says about a profile of `rows` rows. `result` is Great Expectations' own result, fit for jsonb.
+
+    `subjects` are the rows each subject has, by the first part of their keys (an instrument, an index).
+    """
 
     dataset: str
     suite: str
     rows: int
     broken: list[BrokenRule]
     result: dict[str, Any]
+    subjects: dict[Any, int]
 
 
 @dataclass(frozen=True)
@@ -125,6 +134,7 @@ def validate(
         rows=len(profile),
         broken=broken,
         result=_stored(outcome, suite, run_name, {"rows": len(profile), **(meta or {})}),
+        subjects={_plain(subject): int(rows) for subject, rows in profile[keys[0]].value_counts().items()},
     )
 
 
@@ -132,8 +142,10 @@ def decide(validation: Validation, *, waivers: Iterable[Waiver], tolerated_share
     """Which rows of a validation may be published.
 
     Critical with keys: those rows are quarantined, unless a waiver covers the rule for the row. Critical without keys:
-    everything is blocked, and no waiver helps. More quarantined rows than `tolerated_share` (a fraction of the rows):
-    blocked too: that is a broken source and not a bad day. Warnings are recorded; an unknown severity is critical.
+    everything is blocked, and no waiver helps. A broken source, and not a bad day, blocks everything too: more than
+    `tolerated_share` of the rows are quarantined, and more than that share of the subjects have failed, and they are
+    FAILED_SUBJECTS or all there are. A subject has failed when more than `tolerated_share` of its own rows are
+    quarantined. Warnings are recorded; an unknown severity is critical.
     """
     waivers = list(waivers)
     quarantined: dict[tuple, Finding] = {}
@@ -161,10 +173,18 @@ def decide(validation: Validation, *, waivers: Iterable[Waiver], tolerated_share
                 # Two expectations may share a rule: the row is quarantined for it once.
                 quarantined.setdefault((key, broken.rule), finding)
 
-    held = len({finding.key for finding in quarantined.values()})
-    if held > tolerated_share * validation.rows:
+    held = {finding.key for finding in quarantined.values()}
+    held_of = Counter(key[0] for key in held)
+    subjects = validation.subjects
+    failed = [subject for subject, rows in held_of.items() if rows > tolerated_share * subjects[subject]]
+    if (
+        len(held) > tolerated_share * validation.rows
+        and len(failed) > tolerated_share * len(subjects)
+        and len(failed) >= min(FAILED_SUBJECTS, len(subjects))
+    ):
         blocked_because.append(
-            f"{held} of {validation.rows} rows broke a critical rule, more than the tolerated {tolerated_share:.0%}: "
+            f"{len(held)} of {validation.rows} rows broke a critical rule, and {len(failed)} of {len(subjects)} failed "
+            f"in more than the tolerated {tolerated_share:.0%} of their rows: "
             + ", ".join(sorted({finding.rule for finding in quarantined.values()}))
         )
     if blocked_because:

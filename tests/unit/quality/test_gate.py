@@ -5,11 +5,14 @@ from __future__ import annotations
 import json
 import math
 from dataclasses import replace
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from deribit.quality.gate import (
+    FAILED_SUBJECTS,
     KEPT_KEYS,
     BrokenRule,
     GateError,
@@ -23,8 +26,15 @@ from deribit.quality.suites import Waiver
 DAYS = [("BTC-PERPETUAL", date(2025, 6, n)) for n in range(1, 21)]
 
 
-def judged(*broken: BrokenRule, rows: int = 20) -> Validation:
-    return Validation("perpetuals_ohlcv", "perpetuals_ohlcv", rows, list(broken), {"meta": {"dataset": "x"}})
+def judged(*broken: BrokenRule, subjects: dict[str, int] | None = None) -> Validation:
+    """A validation of twenty days of one perpetual, or of the rows of each subject."""
+    subjects = subjects or {"BTC-PERPETUAL": 20}
+    rows = sum(subjects.values())
+    return Validation("perpetuals_ohlcv", "perpetuals_ohlcv", rows, list(broken), {"meta": {"dataset": "x"}}, subjects)
+
+
+def days_of(*instruments: str, days: int = 20) -> list[tuple]:
+    return [(instrument, date(2025, 6, 1) + timedelta(days=n)) for instrument in instruments for n in range(days)]
 
 
 def breaks(rule: str, severity: str, keys: list[tuple], observed: list | None = None) -> BrokenRule:
@@ -70,6 +80,69 @@ def test_two_expectations_of_a_rule_quarantine_a_row_once():
 @pytest.mark.parametrize(("bad", "expected"), [(1, "quarantined"), (2, "quarantined"), (3, "blocked"), (20, "blocked")])
 def test_more_than_the_tolerated_share_blocks(bad, expected):
     assert verdict(breaks("no-spike", "critical", DAYS[:bad])) == expected
+
+
+TWO = {"BTC-PERPETUAL": 20, "ETH-PERPETUAL": 20}
+
+
+def test_one_failed_perpetual_of_two_does_not_keep_the_other_from_being_published():
+    broken = judged(breaks("near-reference", "critical", days_of("BTC-PERPETUAL")), subjects=TWO)
+    decision = decide(broken, waivers=[], tolerated_share=0.1)
+    assert (decision.verdict, decision.quarantined_keys) == ("quarantined", days_of("BTC-PERPETUAL"))
+
+
+def test_a_source_that_is_broken_for_both_of_two_blocks_and_says_for_how_many():
+    broken = judged(breaks("near-reference", "critical", days_of(*TWO)), subjects=TWO)
+    decision = decide(broken, waivers=[], tolerated_share=0.1)
+    assert decision.verdict == "blocked"
+    assert decision.blocked_because == [
+        "40 of 40 rows broke a critical rule, and 2 of 2 failed in more than the tolerated 10% of their rows: "
+        "near-reference"
+    ]
+
+
+@given(others=st.integers(1, 1_200), days=st.integers(1, 31), share=st.sampled_from([0.0, 0.01, 0.1, 0.5]))
+def test_one_that_fails_never_blocks_its_neighbours_and_all_that_fail_always_do(others, days, share):
+    names = [f"COIN{n}-PERPETUAL" for n in range(others + 1)]
+    subjects = dict.fromkeys(names, days)
+
+    def verdict_of(failed: list[str]) -> str:
+        broken = breaks("near-reference", "critical", days_of(*failed, days=days))
+        return decide(judged(broken, subjects=subjects), waivers=[], tolerated_share=share).verdict
+
+    assert verdict_of(names[:1]) == "quarantined"
+    assert verdict_of(names) == "blocked"
+
+
+@given(subjects=st.integers(2, 1_200), data=st.data())
+def test_a_batch_is_blocked_by_how_many_failed_and_by_no_short_life(subjects, data):
+    """Every row of some instruments is bad: blocked from the tenth on, and never under the floor."""
+    names = [f"COIN{n}-PERPETUAL" for n in range(subjects)]
+    failed = data.draw(st.integers(1, min(subjects, 2 + subjects // 5)))
+    broken = breaks("near-reference", "critical", days_of(*names[:failed], days=2))
+    found = decide(judged(broken, subjects=dict.fromkeys(names, 2)), waivers=[], tolerated_share=0.1).verdict
+    enough = failed > subjects / 10 and failed >= min(FAILED_SUBJECTS, subjects)
+    assert found == ("blocked" if enough else "quarantined")
+
+
+def test_short_lives_that_fail_do_not_block_what_lives_long():
+    """Half of the contracts are dailies with a bad day each: many that failed, and few rows."""
+    dailies = [f"BTC-{n}JUN25" for n in range(1, 11)]
+    lives = dict.fromkeys(dailies, 1) | {f"BTC-Q{n}": 30 for n in range(10)}
+    broken = breaks("near-reference", "critical", days_of(*dailies, days=1))
+    assert decide(judged(broken, subjects=lives), waivers=[], tolerated_share=0.1).verdict == "quarantined"
+
+
+def test_one_bad_day_of_everything_is_a_bad_day():
+    names = [f"BTC-Q{n}" for n in range(100)]
+    broken = breaks("near-reference", "critical", days_of(*names, days=3))
+    assert decide(judged(broken, subjects=dict.fromkeys(names, 31)), waivers=[], tolerated_share=0.1).verdict == (
+        "quarantined"
+    )
+
+
+def test_the_rows_of_each_subject_are_counted(clean, validate):
+    assert validate("perpetuals_ohlcv", clean("perpetuals_ohlcv")).subjects == {"BTC-PERPETUAL": 20}
 
 
 def test_nothing_is_tolerated_at_a_share_of_zero_and_anything_at_one():
