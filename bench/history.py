@@ -206,7 +206,8 @@ def fewest_requests(first_day: str) -> int:
         first, last = max(begins, born), min(ends, row["expiration_timestamp"])
         pages += max(0, ceil((last - first) / candles.PAGE))
         if row["settlement_period"] == "perpetual":
-            pages += max(0, ceil((last - first) / funding.PAGE))
+            told = max(first, market.first_funding_ms(row["instrument_name"]))
+            pages += max(0, ceil((last - told) / funding.PAGE))
     return pages
 
 

@@ -56,6 +56,10 @@ OUTAGES = (
 )
 
 
+# The first funding row of BTC-PERPETUAL, which is months younger than the contract; of ETH-PERPETUAL it is inferred.
+FUNDING_BEGAN = _ms("2019-04-30T10:00")
+
+
 def _anchors(coin: str) -> tuple[np.ndarray, np.ndarray]:
     quarters = [_ms(f"{year}-{month:02}-01") for year in range(2018, 2027) for month in (1, 4, 7, 10)]
     years = [_ms(f"{year}-01-01") for year in (2027, 2028, 2029)]
@@ -236,8 +240,9 @@ class Market:
     # -- funding -------------------------------------------------------------------------------------------------
 
     def first_funding_ms(self, instrument_name: str) -> int:
-        """The timestamp of the first funding row: the end of the first full hour after the birth."""
-        return -(-self._listings[instrument_name].listed // HOUR) * HOUR + HOUR
+        """The timestamp of the first funding row: the end of the first full hour after the birth, and not before
+        the exchange began to keep funding."""
+        return max(-(-self._listings[instrument_name].listed // HOUR) * HOUR + HOUR, FUNDING_BEGAN)
 
     def funding(
         self, instrument_name: str, start_ms: int, end_ms: int, newest: int | None = None
@@ -245,9 +250,33 @@ class Market:
         """Hourly funding rows with timestamp in (start_ms, end_ms], all of them or only the `newest`.
 
         Columns timestamp (int64 ms, the END of the hour), index_price (USD), interest_8h, interest_1h (fractions,
-        positive = longs pay), prev_index_price. interest_8h is the sum of the eight newest interest_1h, of fewer in
-        the first seven rows. Empty for anything but a perpetual. KeyError for an unknown name.
+        positive = longs pay), prev_index_price, which is NaN in the very first row. interest_8h is what a position
+        held over the eight newest hours has paid, of what it was worth at their start: prev_index_price of the
+        oldest times the sum of interest_1h / prev_index_price; over fewer hours in the first seven rows. Empty for
+        anything but a perpetual. KeyError for an unknown name.
         """
+        hours, prices, hourly, eight_hours = self._funding(instrument_name, start_ms, end_ms, newest)
+        previous = prices[:-1].copy()
+        previous[hours * HOUR == self.first_funding_ms(instrument_name)] = np.nan
+        return {
+            "timestamp": hours * HOUR,
+            "index_price": prices[1:],
+            "interest_8h": eight_hours,
+            "interest_1h": hourly,
+            "prev_index_price": previous,
+        }
+
+    def funding_value(self, instrument_name: str, start_ms: int, end_ms: int) -> float:
+        """What a position held from start_ms to end_ms has paid, as a fraction of its worth at the start: the hours
+        that end in (start_ms, end_ms], weighted by the index as interest_8h is. 0.0 without such an hour."""
+        _, prices, hourly, _ = self._funding(instrument_name, start_ms, end_ms)
+        return float(prices[0] * np.sum(hourly / prices[:-1])) if hourly.size else 0.0
+
+    def _funding(
+        self, instrument_name: str, start_ms: int, end_ms: int, newest: int | None = None
+    ) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+        """The hours that end in (start_ms, end_ms], since 1970; the index at the start of the first and the end of
+        each; interest_1h and interest_8h of each."""
         listing = self.listing(instrument_name)
         if listing is None:
             raise KeyError(f"{instrument_name}: no such instrument is listed")
@@ -258,19 +287,16 @@ class Market:
             first = max(first, last - newest + 1)
         hours = np.arange(first, last + 1 if listing.perpetual else first)
         if not hours.size:
-            return {name: np.zeros(0, np.int64 if name == "timestamp" else np.float64) for name in FUNDING_COLUMNS}
-        hourly = self._interest(listing, np.arange(first - 7, last + 1)) * (np.arange(first - 7, last + 1) >= born)
+            return hours, np.zeros(1), np.zeros(0), np.zeros(0)
+        since = np.arange(first - 7, last + 1)
+        hourly = self._interest(listing, since) * (since >= born)
+        prices = self.index(listing.coin, np.arange(first - 8, last + 1) * HOUR)
+        paid = hourly / prices[:-1]
         eight_hours = np.zeros(hours.size)
         for age in range(7, -1, -1):
-            eight_hours += hourly[7 - age : 7 - age + hours.size]
-        prices = self.index(listing.coin, np.arange(first - 1, last + 1) * HOUR)
-        return {
-            "timestamp": hours * HOUR,
-            "index_price": prices[1:],
-            "interest_8h": eight_hours,
-            "interest_1h": hourly[7:],
-            "prev_index_price": prices[:-1],
-        }
+            eight_hours += paid[7 - age : 7 - age + hours.size]
+        oldest = np.maximum(hours - 8, born - 1) - (first - 8)
+        return hours, prices[7:], hourly[7:], eight_hours * prices[oldest]
 
     def _interest(self, listing: Listing, hours: np.ndarray) -> np.ndarray:
         rate = 1.2e-5

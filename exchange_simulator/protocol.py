@@ -43,7 +43,7 @@ MESSAGES = {
 }
 _MINUTE_POINTS = {"8h": (8 * HOUR, MINUTE), "24h": (DAY, 5 * MINUTE), "1m": (30 * DAY, HOUR)}
 _INDEX_CHARTS = {  # how far back, and the distance of the points
-    "1h": (HOUR, MINUTE),
+    "1h": (HOUR, 6_000),
     "1d": (DAY, 10 * MINUTE),
     "2d": (2 * DAY, 20 * MINUTE),
     "1m": (30 * DAY, 4 * HOUR),
@@ -205,8 +205,14 @@ class Exchange:
         start, end = given.integer("start_timestamp"), given.integer("end_timestamp")
         rows = self.source.funding(listing.name, start, end, newest=NEWEST_FUNDING)
         rows = self.faults.on_funding(listing, rows)
-        columns = [rows[name].tolist() for name in FUNDING_COLUMNS]
+        # NaN is what the exchange leaves out: the first row's prev_index_price is null.
+        columns = [np.where(np.isnan(rows[name]), None, rows[name]).tolist() for name in FUNDING_COLUMNS]
         return [dict(zip(FUNDING_COLUMNS, row, strict=True)) for row in zip(*columns, strict=True)]
+
+    def get_funding_rate_value(self, given: Parameters, history: bool) -> float:
+        listing = self._perpetual(given)
+        start, end = given.integer("start_timestamp"), given.integer("end_timestamp")
+        return self.source.funding_value(listing.name, start, end)
 
     def get_funding_chart_data(self, given: Parameters, history: bool) -> dict:
         listing = self._perpetual(given)
@@ -327,7 +333,7 @@ def _volatility(currency: str, at_ms: np.ndarray) -> np.ndarray:
 
 
 _SIDES = ("-C", "-P")
-_NOT_ON_HISTORY = ("get_funding_rate_history", "get_funding_chart_data")
+_NOT_ON_HISTORY = ("get_funding_rate_history", "get_funding_rate_value", "get_funding_chart_data")
 METHODS = {
     name: getattr(Exchange, name)
     for name in (
@@ -335,6 +341,7 @@ METHODS = {
         "get_delivery_prices",
         "get_funding_chart_data",
         "get_funding_rate_history",
+        "get_funding_rate_value",
         "get_index_chart_data",
         "get_index_price",
         "get_instrument",

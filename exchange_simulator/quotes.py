@@ -148,7 +148,7 @@ def _option_summary(ticker: dict, currency: str) -> dict:
         "mark_price": ticker["mark_price"],
         "creation_timestamp": ticker["timestamp"],
         "estimated_delivery_price": ticker["estimated_delivery_price"],
-        "price_change": None,
+        "price_change": ticker["stats"]["price_change"],
         "volume": ticker["stats"]["volume"],
         "base_currency": currency,
         "quote_currency": currency,

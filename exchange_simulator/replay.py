@@ -94,6 +94,12 @@ class Replay:
             start = max(start, end - newest)
         return {name: self._funding[name][start : max(end, start)] for name in FUNDING_COLUMNS}
 
+    def funding_value(self, instrument_name: str, start_ms: int, end_ms: int) -> float:
+        """As `Market.funding_value`, of the recorded rows: where one is missing, so is its share."""
+        rows = self.funding(instrument_name, start_ms, end_ms)
+        before = np.where(np.isnan(rows["prev_index_price"]), rows["index_price"], rows["prev_index_price"])
+        return float(before[0] * np.sum(rows["interest_1h"] / before)) if before.size else 0.0
+
 
 def _listing(name: str, columns: dict[str, np.ndarray]) -> Listing:
     """Births of perpetuals are known; a dated future counts as listed at 00:00 UTC of its first recorded day."""

@@ -36,5 +36,5 @@ def test_every_value_is_the_exchanges(open_pipeline, market, simulated_exchange)
     assert market.value("SELECT count(*) FROM candle WHERE open IS NOT NULL") == minutes
     assert market.value("SELECT count(*) FROM funding_rates") == hours
     assert market.value("SELECT count(*) FROM basis_spread WHERE basis IS NOT NULL") == basis
-    assert minutes > 1_000_000 and hours > 3_000 and basis > 1_000_000
+    assert minutes > 1_000_000 and hours == 4 * 744 and basis > 1_000_000  # no funding in 2018-08
     assert market.rows("SELECT * FROM quarantined WHERE severity = 'critical'") == []

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from exchange_simulator.listings import DAY, HOUR, MINUTE
-from exchange_simulator.market import COLUMNS, FUNDING_CAP, OUTAGES, Market
+from exchange_simulator.market import COLUMNS, FUNDING_BEGAN, FUNDING_CAP, OUTAGES, Market
 
 NOW = 1_789_939_037_426
 MARKET = Market(now_ms=NOW)
@@ -162,24 +162,50 @@ def test_the_index_may_be_asked_in_any_order(instants):
     assert MARKET.index("BTC", np.array(instants)).tolist() == alone
 
 
-@pytest.mark.parametrize(("name", "birth"), [("BTC-PERPETUAL", 1534242287000), ("ETH-PERPETUAL", 1552568454000)])
-def test_a_perpetual_starts_in_the_minute_and_pays_from_the_first_full_hour_of_its_birth(name, birth):
+BORN = {"BTC-PERPETUAL": 1534242287000, "ETH-PERPETUAL": 1552568454000, "BTC_USDC-PERPETUAL": 1649232024000}
+
+
+@pytest.mark.parametrize(("name", "birth"), BORN.items())
+def test_a_perpetual_starts_in_the_minute_of_its_birth(name, birth):
     assert MARKET.candles(name, 0, birth + DAY)["ticks"][0] == birth // MINUTE * MINUTE
-    first = MARKET.funding(name, 0, birth + DAY)["timestamp"][0]
-    assert first % HOUR == 0 and HOUR < first - birth <= 2 * HOUR
 
 
-def test_funding_is_hourly_bounded_and_sums_up():
+@pytest.mark.parametrize("name", BORN)
+def test_funding_is_kept_from_the_first_full_hour_and_not_before_2019_04_30(name):
+    rows = MARKET.funding(name, 0, NOW)
+    first, birth = int(rows["timestamp"][0]), BORN[name]
+    if birth < FUNDING_BEGAN:
+        assert first == 1556618400000  # 2019-04-30T10:00Z
+    else:
+        assert first % HOUR == 0 and HOUR < first - birth <= 2 * HOUR
+    assert np.flatnonzero(np.isnan(rows["prev_index_price"])).tolist() == [0]
+
+
+def test_funding_is_hourly_bounded_and_adds_up_weighted_by_the_index():
     rows = MARKET.funding("BTC-PERPETUAL", 0, NOW)
     assert (np.diff(rows["timestamp"]) == HOUR).all()
     assert rows["timestamp"][-1] == NOW // HOUR * HOUR
     assert np.abs(rows["interest_1h"]).max() <= FUNDING_CAP
     assert np.abs(rows["interest_8h"]).max() < 0.005
-    eight = np.convolve(rows["interest_1h"], np.ones(8))[: rows["interest_8h"].size]
-    np.testing.assert_allclose(rows["interest_8h"], eight, atol=1e-15)
     np.testing.assert_array_equal(rows["prev_index_price"][1:], rows["index_price"][:-1])
     np.testing.assert_array_equal(rows["index_price"], MARKET.index("BTC", rows["timestamp"]))
     assert (rows["interest_1h"] < 0).any() and (rows["interest_1h"] > 0).any()
+    later = {name: column[1:] for name, column in rows.items()}  # the first row does not say what the index was before
+    paid = np.convolve(later["interest_1h"] / later["prev_index_price"], np.ones(8), "valid")
+    np.testing.assert_allclose(later["interest_8h"][7:], paid * later["prev_index_price"][:-7], atol=1e-15)
+
+
+def test_the_funding_value_is_that_of_the_hours_that_end_in_the_window():
+    rows = MARKET.funding("BTC-PERPETUAL", NOW - 800 * HOUR, NOW)
+    start, end = int(rows["timestamp"][20]), int(rows["timestamp"][764])
+    inside = slice(21, 765)
+    paid = rows["prev_index_price"][21] * np.sum(rows["interest_1h"][inside] / rows["prev_index_price"][inside])
+    assert MARKET.funding_value("BTC-PERPETUAL", start, end) == pytest.approx(paid, rel=1e-12)
+    trailing = MARKET.funding_value("BTC-PERPETUAL", end - 8 * HOUR, end)
+    assert trailing == pytest.approx(rows["interest_8h"][764], rel=1e-12)
+    assert MARKET.funding_value("BTC-PERPETUAL", 0, FUNDING_BEGAN - 1) == 0
+    first = MARKET.funding("BTC-PERPETUAL", 0, FUNDING_BEGAN)
+    assert MARKET.funding_value("BTC-PERPETUAL", 0, FUNDING_BEGAN) == pytest.approx(first["interest_1h"][0], rel=1e-12)
 
 
 @given(st.integers(-100, 60_000), st.integers(0, 900))

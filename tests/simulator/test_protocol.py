@@ -10,7 +10,7 @@ import orjson
 import pytest
 
 from exchange_simulator.listings import DAY, HOUR, MINUTE
-from exchange_simulator.market import COLUMNS, Market
+from exchange_simulator.market import COLUMNS, FUNDING_BEGAN, Market
 from exchange_simulator.protocol import Exchange
 
 NOW = 1_789_939_037_426
@@ -176,6 +176,21 @@ def test_funding_is_half_open_newest_744_and_ignores_an_older_start(live):
     assert list(rows[0]) == ["timestamp", "index_price", "interest_8h", "interest_1h", "prev_index_price"]
 
 
+def test_the_first_row_does_not_say_what_the_index_was_before(live):
+    [first, second] = live.funding("BTC-PERPETUAL", 0, FUNDING_BEGAN + HOUR)
+    assert first["timestamp"] == FUNDING_BEGAN and first["prev_index_price"] is None
+    assert second["prev_index_price"] == first["index_price"]
+    assert list(first) == list(second)
+
+
+def test_the_value_of_a_month_is_a_number_from_the_model_whatever_the_rows_say(live, market):
+    month = {"instrument_name": "BTC-PERPETUAL", "start_timestamp": NOW - 30 * DAY, "end_timestamp": NOW}
+    live.faults({"kind": "funding_beyond_cap", "instrument": "BTC-PERPETUAL"})
+    value = live.get("get_funding_rate_value", **month)
+    assert value == market.funding_value("BTC-PERPETUAL", NOW - 30 * DAY, NOW) != 0
+    assert live.ask("get_funding_rate_value", **month | {"instrument_name": "BTC-25DEC26"}).status_code == 400
+
+
 def test_funding_before_the_birth_is_empty_and_of_a_dated_future_refused(live):
     assert live.funding("ETH-PERPETUAL", 0, 1_552_568_454_000) == []
     refused = live.ask("get_funding_rate_history", instrument_name="BTC-25DEC26", start_timestamp=0, end_timestamp=NOW)
@@ -183,7 +198,7 @@ def test_funding_before_the_birth_is_empty_and_of_a_dated_future_refused(live):
 
 
 def test_the_history_host_has_no_funding(history):
-    for method in ("get_funding_rate_history", "get_funding_chart_data"):
+    for method in ("get_funding_rate_history", "get_funding_rate_value", "get_funding_chart_data"):
         response = history.ask(method, instrument_name="BTC-PERPETUAL")
         assert (response.status_code, response.text) == (400, "Bad request")
 
@@ -258,7 +273,8 @@ def test_index_price_chart_and_deliveries(live, market):
     assert price == {"index_price": price["index_price"], "estimated_delivery_price": price["index_price"]}
     assert price["index_price"] == float(market.index("BTC", NOW)[0])
     points = live.get("get_index_chart_data", index_name="eth_usd", range="1h")
-    assert len(points) == 60 and points[-1][1] == float(market.index("ETH", points[-1][0])[0])
+    assert len(points) == 600 and set(np.diff([at for at, _ in points])) == {6000}
+    assert points[-1][1] == float(market.index("ETH", points[-1][0])[0])
     page = live.get("get_delivery_prices", index_name="btc_usd", offset=0, count=1000)
     rest = live.get("get_delivery_prices", index_name="btc_usd", offset=page["records_total"] - 5, count=1000)
     assert page["data"][0]["date"] == "2026-09-20" and len(page["data"]) == 1000
@@ -282,6 +298,8 @@ def test_options_are_quoted_now_and_only_now(live):
     rows = live.get("get_book_summary_by_currency", currency="BTC", kind="option")
     listed = {row["instrument_name"] for row in live.get("get_instruments", currency="BTC", kind="option")}
     assert {row["instrument_name"] for row in rows} == listed
+    traded = [row["volume"] > 0 for row in rows]
+    assert any(traded) and [row["price_change"] is not None for row in rows] == traded
     call = next(name for name in sorted(listed) if name.endswith("-C"))
     ticker, put = (live.get("ticker", instrument_name=name) for name in (call, call[:-1] + "P"))
     assert ticker["greeks"]["delta"] - put["greeks"]["delta"] == pytest.approx(1, abs=2e-5)
