@@ -84,7 +84,7 @@ def register(connection: Connection, listings: list[Listing], coin_suffix: str =
             (one.instrument_name + coin_suffix, one.exchange_id, one.kind, one.base_currency + coin_suffix,
              one.quote_currency, one.settlement_currency + coin_suffix, one.settlement_period, one.instrument_type,
              one.price_index, one.tick_size, one.contract_size, time_of(one.created), time_of(one.expires), one.strike,
-             one.option_type, one.state, one.is_active, one.host)
+             one.option_type, one.state, one.is_active, one.host, one.underlying_type, None, None, None)
             for one in found
         ])  # fmt: skip
         return dict(connection.execute("SELECT instrument, instrument_id FROM store.instrument").fetchall())

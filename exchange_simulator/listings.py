@@ -75,8 +75,12 @@ class Listing:
         return self.listed // MINUTE
 
     def row(self, now: int) -> dict:
-        """The `get_instruments` row, with the real rows' fields in their order."""
+        """The live host's `get_instruments` row, with the real rows' fields in their order."""
         return instrument_row(self, now)
+
+    def history_row(self, now: int) -> dict:
+        """The same contract as the history host tells it."""
+        return history_row(self.row(now))
 
 
 def state_at(listed: int, expires: int, now: int) -> str:
@@ -128,6 +132,22 @@ def instrument_row(listing: Listing, now: int) -> dict:
         "settlement_period": listing.period,
         "quote_currency_uuid": _uuid(quote),
     }
+
+
+# The fields of the one row of the history host that was recorded, in its order: none is instrument_type, state or
+# underlying_type. An option's row, www's of 2022 cut down the same way, has no leverage but its strike and type.
+_HISTORY_FIELDS = (
+    "tick_size", "taker_commission", "settlement_period", "settlement_currency", "rfq", "quote_currency",
+    "price_index", "min_trade_amount", "max_liquidation_commission", "max_leverage", "maker_commission", "kind",
+    "is_active", "instrument_name", "instrument_id", "future_type", "expiration_timestamp", "creation_timestamp",
+    "counter_currency", "contract_size", "block_trade_commission", "base_currency",
+)  # fmt: skip
+
+
+def history_row(row: dict) -> dict:
+    """A `get_instruments` row of the live host in the history host's words."""
+    known = row | {"rfq": False}
+    return {name: known[name] for name in _HISTORY_FIELDS if name in known}
 
 
 def expiry_name(day: date) -> str:

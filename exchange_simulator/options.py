@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import orjson
 
-from .listings import Listing, instrument_row, state_at
+from .listings import Listing, history_row, instrument_row, state_at
 
 _SHAPE = {"day": (0.01, 10), "week": (0.025, 16), "month": (0.05, 18)}  # step as a share of the index, strikes a side
 _TICK = {"BTC": 0.0005, "ETH": 0.0005}
@@ -40,9 +40,9 @@ class OptionChain:
             yield f"{self.future.name}-{strike}-C", strike, "C"
             yield f"{self.future.name}-{strike}-P", strike, "P"
 
-    def rows(self, now: int) -> list[dict]:
-        """`get_instruments` rows."""
-        shared = self._shared(now)
+    def rows(self, now: int, *, history: bool = False) -> list[dict]:
+        """`get_instruments` rows, of the live or the history host."""
+        shared = self._shared(now, history)
         return [
             shared
             | {
@@ -54,9 +54,9 @@ class OptionChain:
             for place, (name, strike, side) in enumerate(self.names())
         ]
 
-    def rows_json(self, now: int) -> bytes:
+    def rows_json(self, now: int, *, history: bool = False) -> bytes:
         """The same rows as the inside of a JSON array: a hundred thousand dicts would take seconds."""
-        shared = orjson.dumps(self._shared(now))[:-1].decode()
+        shared = orjson.dumps(self._shared(now, history))[:-1].decode()
         rows = (
             f'{shared},"option_type":"{"call" if side == "C" else "put"}","strike":{strike}.0,'
             f'"instrument_name":"{name}","instrument_id":{self._number(place)}}}'
@@ -67,16 +67,15 @@ class OptionChain:
     def _number(self, place: int) -> int:
         return self.future.number * 1000 + place
 
-    def _shared(self, now: int) -> dict:
+    def _shared(self, now: int, history: bool) -> dict:
         smallest, smallest_block = _CONTRACT[self.coin]
         row = instrument_row(self.future, now)
-        for name in ("future_type", "instrument_name", "instrument_id", "max_non_default_leverage"):
+        for name in ("future_type", "instrument_name", "instrument_id", "max_leverage", "max_non_default_leverage"):
             del row[name]
-        return row | {
+        row |= {
             "kind": "option",
             "quote_currency": self.coin,
             "quote_currency_uuid": row["base_currency_uuid"],
-            "max_leverage": 1,
             "contract_size": 1.0,
             "min_trade_amount": smallest,
             "tick_size": _TICK[self.coin],
@@ -88,6 +87,7 @@ class OptionChain:
             "block_trade_tick_size": 0.0001,
             "state": state_at(self.listed, self.expires, now),
         }
+        return history_row(row) if history else row
 
 
 def chain_of(future: Listing, index: float) -> OptionChain:

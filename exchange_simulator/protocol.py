@@ -152,9 +152,11 @@ class Exchange:
             key = (history, under, of, expired)
             if key not in self._catalogue:
                 if of == "future":
-                    pieces = [orjson.dumps(one.row(now)) for one in futures if one.currency == under and shown(one)]
+                    found = [one for one in futures if one.currency == under and shown(one)]
+                    pieces = [orjson.dumps(one.history_row(now) if history else one.row(now)) for one in found]
                 else:
-                    pieces = [chain.rows_json(now) for chain in chains if chain.coin == under and shown(chain)]
+                    found = [chain for chain in chains if chain.coin == under and shown(chain)]
+                    pieces = [chain.rows_json(now, history=history) for chain in found]
                 self._catalogue[key] = b",".join(pieces)
             return self._catalogue[key]
 

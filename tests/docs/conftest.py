@@ -59,7 +59,8 @@ def fill(connection) -> None:
 def listed(instrument: str, expires: datetime | None) -> tuple:
     return (
         instrument, 1, "future", "BTC", "USD", "BTC", "month" if expires else "perpetual", "reversed", "btc_usd", 0.5,
-        10.0, datetime(2025, 8, 1, tzinfo=UTC), expires or "infinity", None, None, "open", True, "live",
+        10.0, datetime(2025, 8, 1, tzinfo=UTC), expires or "infinity", None, None, "open", True, "live", "crypto",
+        None, None, None,
     )  # fmt: skip
 
 

@@ -68,6 +68,14 @@ def test_the_open_futures_and_their_row_are_those_of_the_recorded_day(market, re
         assert abs(mine["creation_timestamp"] - row["creation_timestamp"]) < 60_000
 
 
+@pytest.mark.recorded
+def test_the_history_host_tells_an_expired_future_in_the_fields_of_the_recorded_row(market, recorded):
+    real = json.loads((recorded / "responses" / "history_host_instrument_2016.json").read_text())
+    mine = market.listing("BTC-27MAR20").history_row(NOW)
+    assert list(mine) == list(real)
+    assert {name: type(value) for name, value in mine.items()} == {name: type(real[name]) for name in real}
+
+
 def test_options_are_a_ladder_around_the_index(market):
     chains = market.option_chains()
     for chain in chains[:: len(chains) // 40]:
@@ -75,4 +83,7 @@ def test_options_are_a_ladder_around_the_index(market):
         assert chain.strikes[0] < index < chain.strikes[-1]
         assert list(chain.strikes) == sorted(set(chain.strikes))
         assert orjson.loads(b"[" + chain.rows_json(NOW) + b"]") == chain.rows(NOW)
+        archived = chain.rows(NOW, history=True)
+        assert orjson.loads(b"[" + chain.rows_json(NOW, history=True) + b"]") == archived
+        assert not {"instrument_type", "state", "max_leverage", "underlying_type"} & set(archived[0])
     assert 60_000 < sum(2 * len(chain.strikes) for chain in chains) < 120_000

@@ -115,6 +115,7 @@ class Warehouse:
         row = (
             name, 1, kind, base, quote, settlement or base, period, "reversed" if quote == "USD" else "linear",
             f"{base}_{quote}".lower(), 0.5, 10.0, listed, expires or "infinity", None, None, "open", True, HOST,
+            "crypto", None, None, None,
         )  # fmt: skip
         with self.connection.transaction():
             store_instruments(self.connection, [row])

@@ -31,7 +31,7 @@ def row(
 ):
     return (
         name, 7, kind, base, "USD", base, period, "reversed", f"{base.lower()}_usd", tick, 10.0, listed, expires,
-        None, None, state, active, HOST,
+        None, None, state, active, HOST, "crypto", None, None, None,
     )  # fmt: skip
 
 

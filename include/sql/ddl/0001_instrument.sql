@@ -12,7 +12,8 @@ END $$;
 
 -- The catalogue: one row an instrument the exchange ever listed. Rows are never deleted: an instrument
 -- the exchange stops listing keeps its last known state. When the catalogue was last read says
--- catalogue_reading; a reading that tells nothing new writes no row here.
+-- catalogue_reading; a reading that tells nothing new writes no row here. NULL: no host ever told it, and it does not
+-- follow from what was told (the history host tells no state, rows of 2021 no settlement_currency).
 CREATE SCHEMA store;
 
 CREATE TABLE store.instrument (
@@ -21,11 +22,12 @@ CREATE TABLE store.instrument (
     exchange_id         bigint,
     kind                text        NOT NULL,
     base_currency       text        NOT NULL,
-    quote_currency      text        NOT NULL,
-    settlement_currency text        NOT NULL,
+    quote_currency      text,
+    settlement_currency text,
     settlement_period   text        NOT NULL,
-    instrument_type     text        NOT NULL,
+    instrument_type     text,                          -- reversed or linear
     price_index         text,
+    underlying_type     text,                          -- crypto, equity, commodity ...: told since 2026-06-30
     tick_size           float8,
     contract_size       float8,
     listed_at           timestamptz NOT NULL,
@@ -33,8 +35,8 @@ CREATE TABLE store.instrument (
     strike              float8,
     option_type         text,
     state               text,
-    is_active           boolean     NOT NULL,
-    host                text        NOT NULL,          -- the host that told it last
+    is_active           boolean,
+    host                text        NOT NULL,          -- the host that told the last change
     first_seen_at       timestamptz NOT NULL DEFAULT now(),
     changed_at          timestamptz NOT NULL DEFAULT now()  -- when the exchange last told something new of it
 );

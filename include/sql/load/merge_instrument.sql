@@ -1,23 +1,47 @@
 -- Adds instruments not known yet and brings the known ones up to date. Grain: an instrument. Nothing is ever
--- deleted: what the exchange stops listing stays as it was last told. May run twice: a reading that tells
--- nothing new writes nothing (and draws no number: 76,000 rows are read every day). One reading at a time: the
--- caller holds the catalogue's lock.
+-- deleted: what the exchange stops listing stays as it was last told, and what a host doesn't tell (NULL) takes nothing
+-- away from what another one did. What follows from a row (implied_*) counts only where nothing was ever told. May run
+-- twice: a reading that tells nothing new writes nothing (and draws no number: 76,000 rows are read every day). One
+-- reading at a time: the caller holds the catalogue's lock.
 WITH told AS (
-    SELECT DISTINCT ON (instrument) * FROM instrument_stage ORDER BY instrument, host DESC
+    SELECT DISTINCT ON (instrument) * FROM instrument_stage ORDER BY instrument, listed_at DESC
+), known AS (
+    SELECT t.instrument_id, s.host,
+           coalesce(s.exchange_id, t.exchange_id) AS exchange_id, coalesce(s.quote_currency, t.quote_currency) AS quote_currency,
+           coalesce(s.settlement_currency, t.settlement_currency, s.implied_settlement_currency) AS settlement_currency,
+           coalesce(s.settlement_period, t.settlement_period) AS settlement_period,
+           coalesce(s.instrument_type, t.instrument_type, s.implied_instrument_type) AS instrument_type,
+           coalesce(s.price_index, t.price_index, s.implied_price_index) AS price_index,
+           coalesce(s.underlying_type, t.underlying_type) AS underlying_type, coalesce(s.tick_size, t.tick_size) AS tick_size,
+           coalesce(s.contract_size, t.contract_size) AS contract_size, s.listed_at, s.expires_at,
+           coalesce(s.strike, t.strike) AS strike, coalesce(s.option_type, t.option_type) AS option_type,
+           coalesce(s.state, t.state) AS state, coalesce(s.is_active, t.is_active) AS is_active
+    FROM told s JOIN store.instrument t USING (instrument)
 ), changed AS (
     UPDATE store.instrument t SET
-        exchange_id = s.exchange_id, tick_size = s.tick_size, contract_size = s.contract_size, listed_at = s.listed_at,
-        expires_at = s.expires_at, state = s.state, is_active = s.is_active, host = s.host, changed_at = now()
-    FROM told s
-    WHERE t.instrument = s.instrument
-      AND (t.exchange_id, t.tick_size, t.contract_size, t.listed_at, t.expires_at, t.state, t.is_active, t.host)
-          IS DISTINCT FROM (s.exchange_id, s.tick_size, s.contract_size, s.listed_at, s.expires_at, s.state, s.is_active, s.host)
+        exchange_id = k.exchange_id, quote_currency = k.quote_currency, settlement_currency = k.settlement_currency,
+        settlement_period = k.settlement_period, instrument_type = k.instrument_type, price_index = k.price_index,
+        underlying_type = k.underlying_type, tick_size = k.tick_size, contract_size = k.contract_size, listed_at = k.listed_at,
+        expires_at = k.expires_at, strike = k.strike, option_type = k.option_type, state = k.state, is_active = k.is_active,
+        host = k.host, changed_at = now()
+    FROM known k
+    WHERE t.instrument_id = k.instrument_id
+      AND (t.exchange_id, t.quote_currency, t.settlement_currency, t.settlement_period, t.instrument_type, t.price_index,
+           t.underlying_type, t.tick_size, t.contract_size, t.listed_at, t.expires_at, t.strike, t.option_type, t.state, t.is_active)
+          IS DISTINCT FROM
+          (k.exchange_id, k.quote_currency, k.settlement_currency, k.settlement_period, k.instrument_type, k.price_index,
+           k.underlying_type, k.tick_size, k.contract_size, k.listed_at, k.expires_at, k.strike, k.option_type, k.state, k.is_active)
     RETURNING 1
 ), added AS (
     INSERT INTO store.instrument (instrument, exchange_id, kind, base_currency, quote_currency, settlement_currency,
-        settlement_period, instrument_type, price_index, tick_size, contract_size, listed_at, expires_at, strike, option_type,
-        state, is_active, host)
-    SELECT s.* FROM told s WHERE NOT EXISTS (SELECT FROM store.instrument t WHERE t.instrument = s.instrument)
+        settlement_period, instrument_type, price_index, underlying_type, tick_size, contract_size, listed_at, expires_at, strike,
+        option_type, state, is_active, host)
+    SELECT s.instrument, s.exchange_id, s.kind, s.base_currency, s.quote_currency,
+           coalesce(s.settlement_currency, s.implied_settlement_currency), s.settlement_period,
+           coalesce(s.instrument_type, s.implied_instrument_type), coalesce(s.price_index, s.implied_price_index),
+           s.underlying_type, s.tick_size, s.contract_size, s.listed_at, s.expires_at, s.strike, s.option_type, s.state,
+           s.is_active, s.host
+    FROM told s WHERE NOT EXISTS (SELECT FROM store.instrument t WHERE t.instrument = s.instrument)
     ORDER BY s.instrument
     RETURNING 1
 )

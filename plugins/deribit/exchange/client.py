@@ -36,14 +36,15 @@ class Exchange:
         self._live = Host("live", live_url, pace, timeout=timeout, attempts=attempts, sleep=sleep)
         self._history = Host("history", history_url, pace, timeout=timeout, attempts=attempts, sleep=sleep)
 
-    def instruments(self, currency: str, kind: str, *, expired: bool) -> list[Instrument]:
-        """What is listed (expired=False) or has expired. The live host forgets an expired instrument after about a
-        day and the history host may learn of it later, so both are asked for those; the history host's word counts."""
-        hosts = (self._history, self._live) if expired else (self._live,)
+    def instruments(self, currency: str, kind: str, *, expired: bool, host: str = "live") -> list[Instrument]:
+        """What `host` ("live" or "history") lists (expired=False) or says has expired.
+
+        The live host forgets an expired instrument after about a day, and the history host, which has them all, may
+        learn of it later: so both are asked for those. What is listed the history host tells incompletely.
+        """
+        asked = self._history if host == "history" else self._live
         params = {"currency": currency, "kind": kind, "expired": "true" if expired else "false"}
-        return instruments.merge(
-            *(host.ask("get_instruments", params, instruments.reader(host.name, kind)) for host in hosts)
-        )
+        return asked.ask("get_instruments", params, instruments.reader(asked.name, kind))
 
     def candles(self, instrument_name: str, start: int, end: int) -> Candles:
         """1-minute candles that begin in [start, end), both on whole minutes (ValueError otherwise).

@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-import logging
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
-from .errors import Malformed, iso
-
-log = logging.getLogger(__name__)
+from .errors import Malformed
 
 NEVER = 32_503_708_800_000  # ms: year 3000, how the exchange writes that a perpetual doesn't expire
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Instrument:
     """One listed contract, as `host` ("live" or "history") describes it. None: the exchange didn't say.
 
@@ -31,6 +28,7 @@ class Instrument:
     settlement_period: str | None
     instrument_type: str | None
     price_index: str | None
+    underlying_type: str | None
     tick_size: float | None
     contract_size: float | None
     created: int
@@ -40,6 +38,36 @@ class Instrument:
     state: str | None
     is_active: bool | None
     host: str
+
+
+class Implied(NamedTuple):
+    """What follows from the rest of an instrument's row. None: nothing that is certain."""
+
+    settlement_currency: str | None
+    instrument_type: str | None
+    price_index: str | None
+
+
+def implied(one: Instrument) -> Implied:
+    """What a row that doesn't say it means, for the history host's rows and those of 2021.
+
+    Every recorded row that tells all of it (13 futures of BTC and ETH of 2026, one of 2016, 177 rows of SOL and 16
+    linear perpetuals of 2022) obeys: a future quoted in USD and an option quoted in its own coin settle in the coin,
+    on the index `<coin>_usd`; a future quoted in USDC settles in USDC, on `<coin>_usdc`; what settles in its coin is
+    reversed and everything else linear. Of other quotes, and of an underlying that isn't crypto, nothing is certain.
+    """
+    if one.base_currency is None or one.underlying_type not in (None, "crypto"):
+        return Implied(None, None, None)
+    coin = one.base_currency.lower()
+    settlement, index = None, None
+    if one.quote_currency == ("USD" if one.kind == "future" else one.base_currency):
+        settlement, index = one.base_currency, f"{coin}_usd"
+    elif one.quote_currency == "USDC" and one.kind == "future":
+        settlement, index = "USDC", f"{coin}_usdc"
+    settled = one.settlement_currency or settlement
+    if settled is None:
+        return Implied(settlement, None, index)
+    return Implied(settlement, "reversed" if settled == one.base_currency else "linear", index)
 
 
 def reader(host: str, kind: str) -> Callable[[Any], list[Instrument]]:
@@ -59,7 +87,11 @@ def reader(host: str, kind: str) -> Callable[[Any], list[Instrument]]:
 
 
 def instrument(row: Any, at: int, host: str) -> Instrument:
-    """One row of get_instruments. Raises Malformed naming the row if name, kind, creation or expiration is unusable."""
+    """One row of get_instruments. Raises Malformed naming the row if name, kind, creation or expiration is unusable.
+
+    Rows differ by host and year, so everything else may be absent: the history host tells no `instrument_type` and no
+    `state` but `future_type`, rows of 2021 have no `instrument_id`. Keys that are not known here are ignored.
+    """
     if not isinstance(row, dict):
         raise Malformed(f"instrument row {at} is {type(row).__name__}, not an object")
     named = f"instrument row {at} ({row.get('instrument_name')!r:.60})"
@@ -82,9 +114,10 @@ def instrument(row: Any, at: int, host: str) -> Instrument:
         base_currency=value("base_currency", str),
         quote_currency=value("quote_currency", str),
         settlement_currency=value("settlement_currency", str),
-        settlement_period=value("settlement_period", str),
-        instrument_type=value("instrument_type", str),
+        settlement_period=value("settlement_period", str) or ("perpetual" if expires >= NEVER else None),
+        instrument_type=value("instrument_type", str) or value("future_type", str),
         price_index=value("price_index", str),
+        underlying_type=value("underlying_type", str),
         tick_size=price("tick_size"),
         contract_size=price("contract_size"),
         created=value("creation_timestamp", int, essential=True),
@@ -95,20 +128,3 @@ def instrument(row: Any, at: int, host: str) -> Instrument:
         is_active=value("is_active", bool),
         host=host,
     )
-
-
-def merge(*catalogues: Iterable[Instrument]) -> list[Instrument]:
-    """One instrument a name, the first catalogue's word over the next one's, in the order first met."""
-    merged: dict[str, Instrument] = {}
-    for one in (one for catalogue in catalogues for one in catalogue):
-        kept = merged.setdefault(one.instrument_name, one)
-        if (kept.created, kept.expires) != (one.created, one.expires):
-            log.warning(
-                "%s is listed twice: %s by the %s host is kept over %s by the %s host",
-                *(kept.instrument_name, life(kept), kept.host, life(one), one.host),
-            )
-    return list(merged.values())
-
-
-def life(one: Instrument) -> str:
-    return f"{iso(one.created)} to {'ever' if one.expires is None else iso(one.expires)}"

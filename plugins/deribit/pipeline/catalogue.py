@@ -7,7 +7,6 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from airflow.sdk import get_current_context, task
-from airflow.sdk.exceptions import AirflowException
 
 from deribit import settings
 from deribit.datasets import EXCHANGE_POOL, GATE_POOL, INSTRUMENTS
@@ -25,28 +24,24 @@ KINDS = ("future", "option")
 def read_catalogue(currency: str, kind: str) -> dict[str, int]:
     """Reads every instrument of a currency and kind, listed and expired, from both hosts.
 
-    Returns {instruments, added, changed}. Raises AirflowException when the exchange lists no future at all:
-    every currency has a perpetual, so that is a fault and no answer.
+    Returns {instruments, added, changed}. None is an answer too: a currency may have nothing but spot, or no future
+    any more.
     """
     from deribit.warehouse import catalogue
 
     context = get_current_context()
     context["label"] = f"{currency} {kind}s"
-    with exchange() as deribit:
-        found = {
-            i.instrument_name: i
-            for expired in (True, False)
-            for i in deribit.instruments(currency, kind, expired=expired)
-        }
-    if not found and kind == "future":
-        raise AirflowException(
-            f"the exchange lists no future of {currency} at all, listed or expired: refusing to believe it"
-        )
-    with market() as connection, connection.transaction():
-        added, changed = catalogue.store_instruments(connection, map(catalogue_row, found.values()))
-        catalogue.record_reading(connection, currency, kind, len(found), context["dag_run"].run_id)
-    log.info("%s %ss: %d, of which %d are new and %d have changed", currency, kind, len(found), added, changed)
-    return {"instruments": len(found), "added": added, "changed": changed}
+    told = added = changed = 0
+    with exchange() as deribit, market() as connection:
+        for host, expired in (("history", True), ("live", True), ("live", False)):
+            found = deribit.instruments(currency, kind, expired=expired, host=host)
+            with connection.transaction():
+                more, other = catalogue.store_instruments(connection, map(catalogue_row, found))
+            told, added, changed = told + len(found), added + more, changed + other
+        with connection.transaction():
+            catalogue.record_reading(connection, currency, kind, told, context["dag_run"].run_id)
+    log.info("%s %ss: %d, of which %d are new and %d have changed", currency, kind, told, added, changed)
+    return {"instruments": told, "added": added, "changed": changed}
 
 
 @task(pool=EXCHANGE_POOL, multiple_outputs=False)
@@ -94,11 +89,13 @@ def check_catalogue(read) -> dict[str, Any]:
 
 def catalogue_row(i) -> tuple:
     """An exchange.Instrument in the order of load/stage_instrument.sql."""
+    from deribit.exchange.instruments import implied
+
     return (
         i.instrument_name, i.exchange_id, i.kind, i.base_currency, i.quote_currency, i.settlement_currency,
         i.settlement_period, i.instrument_type, i.price_index, i.tick_size, i.contract_size, instant(i.created),
         "infinity" if i.expires is None else instant(i.expires), i.strike, i.option_type, i.state,
-        bool(i.is_active), i.host,
+        i.is_active, i.host, i.underlying_type, *implied(i),
     )  # fmt: skip
 
 

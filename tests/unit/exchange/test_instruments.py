@@ -1,16 +1,12 @@
-"""The catalogue: typed rows, tolerant of what may be absent, and both hosts' words on what has expired."""
+"""The catalogue: typed rows, tolerant of what may be absent, and what follows from the rest."""
 
 from __future__ import annotations
 
-import logging
-
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from deribit.exchange import BadResponse
 from deribit.exchange.errors import Malformed
-from deribit.exchange.instruments import NEVER, instrument, merge, reader
+from deribit.exchange.instruments import NEVER, implied, instrument, reader
 from tests.unit.exchange.fake_exchange import FakeExchange, row
 
 BORN, EXPIRY = 1_719_561_600_000, 1_735_300_800_000
@@ -87,48 +83,55 @@ def test_only_the_kind_asked_for_is_kept():
     assert [one.instrument_name for one in reader("live", "future")(rows)] == ["BTC-27DEC24"]
 
 
-listed = st.lists(st.tuples(st.sampled_from("ABCDEF"), st.integers(0, 3)), max_size=12)
-
-
-@given(listed, listed)
-def test_merging_keeps_one_a_name_and_the_first_word(history, live):
-    first = [instrument(row(name, BORN + late, EXPIRY), at=0, host="history") for name, late in history]
-    second = [instrument(row(name, BORN + late, EXPIRY), at=0, host="live") for name, late in live]
-    merged = merge(first, second)
-    names = [one.instrument_name for one in merged]
-    assert len(set(names)) == len(names)
-    assert set(names) == {one.instrument_name for one in first + second}
-    for one in merged:
-        assert one == next(two for two in first + second if two.instrument_name == one.instrument_name)
-
-
-def test_a_contradiction_between_hosts_is_logged(caplog):
-    one = instrument(row("BTC-27DEC24", BORN, EXPIRY), at=0, host="history")
-    two = instrument(row("BTC-27DEC24", BORN, EXPIRY + 1), at=0, host="live")
-    with caplog.at_level(logging.WARNING):
-        assert merge([one], [two]) == [one]
-    assert "BTC-27DEC24" in caplog.text and "history" in caplog.text
-
-
-def test_trap_5_what_has_expired_comes_from_the_history_host_and_the_last_day_from_the_live_one(
-    exchange_at, serve_fake
-):
+def test_trap_5_what_has_expired_is_asked_of_both_hosts_each_by_name(exchange_at, serve_fake):
     yesterday = row("BTC-20SEP26", BORN, EXPIRY)
     live = FakeExchange(listed=[row("BTC-PERPETUAL", BORN, NEVER)], expired=[yesterday])
     history = FakeExchange(listed=[], expired=[row("BTC-27JUN25", BORN, EXPIRY), yesterday])
     exchange = exchange_at(serve_fake(live), serve_fake(history))
 
-    expired = exchange.instruments("BTC", "future", expired=True)
-    assert {(one.instrument_name, one.host) for one in expired} == {
+    expired = exchange.instruments("BTC", "future", expired=True, host="history")
+    assert [(one.instrument_name, one.host) for one in expired] == [
         ("BTC-27JUN25", "history"),
         ("BTC-20SEP26", "history"),
-    }
-    history.catalogue["true"].pop()  # the archive is a day late
+    ]
     expired = exchange.instruments("BTC", "future", expired=True)
-    assert {(one.instrument_name, one.host) for one in expired} == {("BTC-27JUN25", "history"), ("BTC-20SEP26", "live")}
-
+    assert [(one.instrument_name, one.host) for one in expired] == [("BTC-20SEP26", "live")]
     assert [one.instrument_name for one in exchange.instruments("BTC", "future", expired=False)] == ["BTC-PERPETUAL"]
-    assert history.methods == ["get_instruments"] * 2, "the history host has nothing that is listed"
+    assert history.methods == ["get_instruments"], "the history host is not asked for what is listed"
+
+
+INVERSE = {"base_currency": "BTC", "quote_currency": "USD"}
+LINEAR = {"base_currency": "UNI", "quote_currency": "USDC"}
+
+
+@pytest.mark.parametrize(
+    ("told", "follows"),
+    [
+        (INVERSE, ("BTC", "reversed", "btc_usd")),
+        (INVERSE | {"kind": "option"}, (None, None, None)),
+        ({"base_currency": "BTC", "quote_currency": "BTC", "kind": "option"}, ("BTC", "reversed", "btc_usd")),
+        (LINEAR, ("USDC", "linear", "uni_usdc")),
+        ({"base_currency": "BTC", "quote_currency": "EURR"}, (None, None, None)),
+        ({"base_currency": "BTC", "quote_currency": "EURR", "settlement_currency": "EURR"}, (None, "linear", None)),
+        ({"base_currency": "TSLA", "quote_currency": "USDC", "underlying_type": "equity"}, (None, None, None)),
+        ({}, (None, None, None)),
+    ],
+)
+def test_what_follows_from_a_row_is_only_what_is_certain(told, follows):
+    assert implied(instrument(row("X-1", BORN, EXPIRY) | told, at=0, host="history")) == follows
+
+
+def test_future_type_stands_in_for_instrument_type_and_an_endless_contract_is_a_perpetual():
+    one = instrument(row("BTC-PERPETUAL", BORN, NEVER, future_type="reversed"), at=0, host="history")
+    assert (one.instrument_type, one.settlement_period) == ("reversed", "perpetual")
+    one = instrument(row("BTC-27JUN25", BORN, EXPIRY, future_type="linear", instrument_type="reversed"), 0, "live")
+    assert (one.instrument_type, one.settlement_period) == ("reversed", None)
+
+
+@pytest.mark.parametrize("kind", ["equity", "preipo", "something_new", None])
+def test_underlying_types_are_kept_as_told_and_none_is_taken_for_crypto(kind):
+    more = {} if kind is None else {"underlying_type": kind}
+    assert instrument(row("X-1", BORN, EXPIRY, **more), at=0, host="live").underlying_type == kind
 
 
 def test_a_catalogue_that_stays_broken_is_a_bad_response(exchange_at, serve_fake):

@@ -1,0 +1,124 @@
+"""The DAG `instruments` against the rows that were recorded of the exchange, and against answers it may give."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections import defaultdict
+from types import SimpleNamespace
+
+import pytest
+from pytest_httpserver import HTTPServer
+from werkzeug import Request, Response
+
+NOW = 1_789_939_037_426  # ms: 2026-09-20, when the newest of the recorded rows were taken
+
+
+class Listed:
+    """Two hosts that answer get_instruments with the rows they were given, and every other question with nothing.
+
+    `live_url` and `history_url` as a Running simulator has them. `failing`: questions that are refused.
+    """
+
+    def __init__(self):
+        self.rows: dict[tuple, list[dict]] = defaultdict(list)
+        self.failing: set[tuple] = set()
+        self.asked: list[tuple] = []
+        self.servers = {}
+        for host in ("live", "history"):
+            server = HTTPServer(host="127.0.0.1", port=0)
+            server.expect_request(re.compile("/api/v2/public/")).respond_with_handler(self._answer(host))
+            server.start()
+            self.servers[host] = server
+
+    def tell(self, rows: list[dict], *, host: str = "live", expired: bool = False) -> None:
+        """Adds rows to what a host answers to the question they belong to."""
+        for row in rows:
+            currency = row.get("settlement_currency") or row["base_currency"]
+            self.rows[host, currency, row["kind"], expired].append(row)
+
+    @property
+    def live_url(self) -> str:
+        return self.servers["live"].url_for("").rstrip("/")
+
+    @property
+    def history_url(self) -> str:
+        return self.servers["history"].url_for("").rstrip("/")
+
+    def close(self) -> None:
+        for server in self.servers.values():
+            server.clear()
+            server.stop()
+
+    def _answer(self, host: str):
+        def answer(request: Request) -> Response:
+            method, asked = request.path.rpartition("/")[2], SimpleNamespace(**request.args)
+            result: object = []
+            if method == "get_instruments":
+                question = (host, asked.currency, asked.kind, asked.expired == "true")
+                self.asked.append(question)
+                if question in self.failing:
+                    error = {"code": 10020, "message": "invalid_or_unsupported_instrument"}
+                    return Response(json.dumps({"jsonrpc": "2.0", "error": error}), status=400)
+                result = self.rows[question]
+            return Response(json.dumps({"jsonrpc": "2.0", "result": result}), content_type="application/json")
+
+        return answer
+
+
+@pytest.fixture
+def listed():
+    hosts = Listed()
+    yield hosts
+    hosts.close()
+
+
+@pytest.fixture
+def read_catalogue(open_pipeline, market, listed, monkeypatch):
+    """Runs the DAG for some currencies and returns the run's state."""
+
+    def run(*currencies: str) -> str:
+        monkeypatch.setenv("DERIBIT_CURRENCIES", ",".join(currencies))
+        return open_pipeline(market, listed).run("instruments")
+
+    return run
+
+
+def test_every_recorded_row_is_taken_and_what_it_does_not_say_follows_where_it_is_certain(
+    read_catalogue, listed, market, recorded
+):
+    def rows(name: str) -> list[dict]:
+        body = json.loads((recorded / "responses" / name).read_text())
+        return body.get("result", body) if isinstance(body, dict) else body
+
+    listed.tell(rows("instruments_future.json"))
+    old = rows("history_host_instrument_2016.json")
+    listed.tell([old], host="history", expired=True)
+    for coin in ("btc", "eth", "sol", "usdc"):
+        listed.tell(rows(f"instruments_{coin}_2021-07-22.json"), host="history", expired=True)
+
+    assert read_catalogue("BTC", "ETH", "SOL", "USDC") == "success"
+
+    [[kinds]] = market.rows("SELECT count(*) FROM store.instrument")
+    assert kinds == 13 + 1 + 398 + 426 + 177 + 16 - 1  # BTC-PERPETUAL is in two of them
+    # the perpetual as 2026 tells it: the poorer row of 2021 takes nothing away
+    columns = "settlement_currency, instrument_type, price_index, underlying_type, state, host"
+    assert market.rows(f"SELECT exchange_id, {columns} FROM store.instrument WHERE instrument = 'BTC-PERPETUAL'") == [
+        (210838, "BTC", "reversed", "btc_usd", "crypto", "open", "live")
+    ]
+    implied = f"SELECT DISTINCT kind, {columns} FROM store.instrument WHERE instrument LIKE %s AND host = 'history'"
+    for name, kind, settled, style, index in [
+        ("BTC-15JUL16", "future", "BTC", "reversed", "btc_usd"),
+        ("BTC-%21", "future", "BTC", "reversed", "btc_usd"),
+        ("ETH-%-C", "option", "ETH", "reversed", "eth_usd"),
+        ("SOL-%-P", "option", "SOL", "reversed", "sol_usd"),
+        ("UNI_USDC-PERPETUAL", "future", "USDC", "linear", "uni_usdc"),
+    ]:
+        assert market.rows(implied, name) == [(kind, settled, style, index, None, None, "history")], name
+    # every expired future has its perpetual
+    lonely = (
+        "SELECT instrument FROM store.instrument i WHERE kind = 'future' AND settlement_period <> 'perpetual' "
+        "AND NOT EXISTS (SELECT FROM store.future f WHERE f.instrument_id = i.instrument_id)"
+    )
+    assert market.rows(lonely) == []
+    assert market.value("SELECT count(*) FROM store.future WHERE perpetual = 'BTC-PERPETUAL'") == 12 + 1 + 7
