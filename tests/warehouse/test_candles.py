@@ -20,6 +20,8 @@ from tests.warehouse.days import COLUMNS, DAY, FIRST, HOST, MINUTE, Candles, War
 
 LISTED = at("2020-01-01")
 names = count()
+COLUMNS_SHOWN = "ts, open, high, low, close, volume, cost, traded"
+IN_RANGE = f"SELECT {COLUMNS_SHOWN} FROM candles"
 
 
 def perpetual(warehouse: Warehouse) -> int:
@@ -28,7 +30,7 @@ def perpetual(warehouse: Warehouse) -> int:
 
 def shown(warehouse: Warehouse, instrument_id: int) -> list[tuple]:
     return warehouse.rows(
-        "SELECT ts, open, high, low, close, volume, cost, traded FROM candle JOIN store.instrument USING (instrument) "
+        f"SELECT {COLUMNS_SHOWN} FROM candle JOIN store.instrument USING (instrument) "
         "WHERE instrument_id = %s ORDER BY ts",
         instrument_id,
     )
@@ -330,22 +332,24 @@ def test_ranges_and_instants_mean_the_same_in_every_time_zone(shared_warehouse, 
         get = connection.execute
         for begins, ends in [(0, 0), (0, 1), (1439, 1441), (700, 2200), (-500, 100), (4319, 9999)]:
             rows = get(
-                "SELECT * FROM candles(%s, %s, %s)",
+                f"{IN_RANGE}(%s, %s, %s)",
                 (f"{base}-PERPETUAL", at("2025-03-08", begins), at("2025-03-08", ends)),
             )
             assert as_bits(rows.fetchall()) == expected(candles)[max(begins, 0) : max(ends, 0)]
         within = timedelta(seconds=0.5)  # bounds inside a minute: it begins before the one and before the other
         rows = get(
-            "SELECT * FROM candles(%s, %s, %s)",
+            f"{IN_RANGE}(%s, %s, %s)",
             (f"{base}-PERPETUAL", at("2025-03-08", 10) + within, at("2025-03-09", 20) + within),
         )
         assert as_bits(rows.fetchall()) == expected(candles)[11:1461]
-        rows = get("SELECT * FROM candles(%s, '-infinity', 'infinity')", (f"{base}-PERPETUAL",)).fetchall()
+        rows = get(f"{IN_RANGE}(%s, '-infinity', 'infinity')", (f"{base}-PERPETUAL",)).fetchall()
         assert as_bits(rows) == expected(candles)
         for minute, seconds in [(0, 0), (0, 59.9), (1439, 59.999999), (1440, 0), (4319, 59.6)]:
             moment = at("2025-03-08", minute) + timedelta(seconds=seconds)
             [found] = [
-                r for r in get("SELECT * FROM candle_at(%s)", (moment,)).fetchall() if r[0] == f"{base}-PERPETUAL"
+                r
+                for r in get(f"SELECT instrument, {COLUMNS_SHOWN} FROM candle_at(%s)", (moment,)).fetchall()
+                if r[0] == f"{base}-PERPETUAL"
             ]
             assert as_bits([found[1:]]) == expected(candles)[minute : minute + 1]
         for minute in (-1, 4320):

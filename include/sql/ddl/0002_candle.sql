@@ -32,6 +32,9 @@ CREATE TABLE store.candle_day (
     close  float8[] NOT NULL,
     volume float8[] NOT NULL,
     cost   float8[] NOT NULL,
+    -- by minute of the day: trades at the candle's own prices were among what traded
+    -- (volume * low - t <= cost <= volume * high + t, t the larger of 1 USD and 2 bp of cost)
+    fresh  bit(1440) NOT NULL,
     -- what coverage sums up lies in the index: it never has to read the rows with the arrays
     PRIMARY KEY (instrument_id, day, load_id) INCLUDE (n, present, validation_id),
     CHECK (first_minute >= 0 AND n > 0 AND first_minute + n <= 1440 AND present BETWEEN 0 AND n),

@@ -36,12 +36,15 @@ LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
 $$;
 
 -- Every published minute of every kind of instrument. A missing minute is a row of NULLs.
+--   traded  something traded in that minute; otherwise its prices are the last close, carried on
+--   fresh   trades at these very prices were among it: read prices where they are fresh (see store.candle_day)
 -- Arrays side by side in a SELECT list are unnested in step, a row at a time; in FROM each is first stored as a table.
 -- Say the day as well as the ts when you filter (or use candles() and candle_at()): only the day is indexed.
 CREATE VIEW candle AS
     SELECT i.instrument,
            to_timestamp(e.epoch + 60 * m.i) AS ts,
            m.open, m.high, m.low, m.close, m.volume, m.cost, m.volume > 0 AS traded,
+           get_bit(c.fresh, c.first_minute + m.i - 1) = 1 AS fresh,
            c.day, i.kind, i.settlement_period, l.host, l.loaded_at, c.validation_id, v.validated_at
     FROM store.candle_day c
     JOIN store.instrument i USING (instrument_id)
@@ -54,20 +57,21 @@ CREATE VIEW candle AS
     WHERE c.validation_id IS NOT NULL;
 
 CREATE VIEW perpetuals_ohlcv AS
-    SELECT instrument, ts, open, high, low, close, volume, cost, traded, day, host, loaded_at, validation_id, validated_at
+    SELECT instrument, ts, open, high, low, close, volume, cost, traded, fresh, day, host, loaded_at, validation_id, validated_at
     FROM candle WHERE kind = 'future' AND settlement_period = 'perpetual';
 
 CREATE VIEW futures_ohlcv AS
-    SELECT instrument, ts, open, high, low, close, volume, cost, traded, day, host, loaded_at, validation_id, validated_at
+    SELECT instrument, ts, open, high, low, close, volume, cost, traded, fresh, day, host, loaded_at, validation_id, validated_at
     FROM candle WHERE kind = 'future' AND settlement_period <> 'perpetual';
 
 -- The candles of one instrument with from <= ts < to, in order of time: the days are sorted, their minutes are so
 -- anyway. A day is cut to the range as arrays, before there are rows.
 CREATE FUNCTION candles(instrument text, "from" timestamptz, "to" timestamptz)
-RETURNS TABLE (ts timestamptz, open float8, high float8, low float8, close float8, volume float8, cost float8, traded boolean)
+RETURNS TABLE (ts timestamptz, open float8, high float8, low float8, close float8, volume float8, cost float8, traded boolean, fresh boolean)
 LANGUAGE sql STABLE PARALLEL SAFE AS $$
-    SELECT to_timestamp(d.epoch + 60 * m.i), m.open, m.high, m.low, m.close, m.volume, m.cost, m.volume > 0
-    FROM (SELECT c.open, c.high, c.low, c.close, c.volume, c.cost,
+    SELECT to_timestamp(d.epoch + 60 * m.i), m.open, m.high, m.low, m.close, m.volume, m.cost, m.volume > 0,
+           get_bit(d.fresh, d.minute + m.i - 1) = 1
+    FROM (SELECT c.open, c.high, c.low, c.close, c.volume, c.cost, c.fresh, k.first AS minute,
                  k.first - c.first_minute + 1 AS first, k.past - c.first_minute AS last,
                  extract(epoch FROM c.day)::float8 + 60 * (k.first - 1) AS epoch
           FROM store.candle_day c
@@ -85,9 +89,11 @@ $$;
 
 -- The candle of every instrument in the minute that "at" lies in.
 CREATE FUNCTION candle_at(at timestamptz)
-RETURNS TABLE (instrument text, ts timestamptz, open float8, high float8, low float8, close float8, volume float8, cost float8, traded boolean)
+RETURNS TABLE (instrument text, ts timestamptz, open float8, high float8, low float8, close float8, volume float8, cost float8, traded boolean,
+               fresh boolean)
 LANGUAGE sql STABLE PARALLEL SAFE AS $$
-    SELECT i.instrument, date_trunc('minute', candle_at.at), m.open, m.high, m.low, m.close, m.volume, m.cost, m.volume > 0
+    SELECT i.instrument, date_trunc('minute', candle_at.at), m.open, m.high, m.low, m.close, m.volume, m.cost, m.volume > 0,
+           get_bit(c.fresh, store.minute_of(candle_at.at)) = 1
     FROM store.candle_day c
     JOIN store.instrument i USING (instrument_id)
     CROSS JOIN LATERAL (SELECT store.minute_of(candle_at.at) - c.first_minute + 1 AS i) AS e

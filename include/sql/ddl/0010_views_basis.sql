@@ -7,7 +7,7 @@
 -- planner from repeating it).
 CREATE FUNCTION store.basis_of(pair store.basis_day, contract store.instrument, "from" timestamptz, "to" timestamptz)
 RETURNS TABLE (instrument text, ts timestamptz, future_close float8, perpetual_close float8, basis float8,
-               basis_fraction float8, days_to_expiry float8, annualised float8, structure text, traded boolean,
+               basis_fraction float8, days_to_expiry float8, annualised float8, structure text, traded boolean, fresh boolean,
                index_price float8, index_basis float8, index_basis_fraction float8, index_annualised float8,
                coin text, perpetual text, expires_at timestamptz, day date, validation_id bigint)
 LANGUAGE sql STABLE PARALLEL SAFE AS $$
@@ -23,6 +23,7 @@ LANGUAGE sql STABLE PARALLEL SAFE AS $$
                 WHEN m.future < m.perpetual THEN 'backwardation'
                 WHEN m.future = m.perpetual THEN 'flat' END,
            m.volume > 0,
+           get_bit(w.fresh, w.first + m.i - 1) = 1,
            t.index_price,
            m.future - t.index_price,
            (m.future - t.index_price) / nullif(t.index_price, 0),
@@ -30,10 +31,10 @@ LANGUAGE sql STABLE PARALLEL SAFE AS $$
                 THEN (m.future - t.index_price) / nullif(t.index_price, 0) * 365 * 1440 / (w.minutes_left - m.i) END,
            contract.base_currency, p.instrument, contract.expires_at, pair.day, pair.judged_by
     -- each by its key and no other way (LIMIT 1): between a minute and eight years no one plan of a join is right
-    FROM (SELECT v.first_minute, v.n, v.close, v.volume FROM store.candle_day v
+    FROM (SELECT v.first_minute, v.n, v.close, v.volume, v.fresh FROM store.candle_day v
           WHERE v.instrument_id = pair.instrument_id AND v.day = pair.day AND v.load_id = pair.load_id
             AND v.validation_id IS NOT NULL LIMIT 1) AS c
-    CROSS JOIN LATERAL (SELECT v.first_minute, v.close, i.instrument, date_trunc('minute', i.listed_at, 'UTC') AS born
+    CROSS JOIN LATERAL (SELECT v.first_minute, v.close, v.fresh, i.instrument, date_trunc('minute', i.listed_at, 'UTC') AS born
                         FROM store.candle_day v JOIN store.instrument i USING (instrument_id)
                         WHERE v.instrument_id = pair.perpetual_id AND v.day = pair.day AND v.load_id = pair.perpetual_load_id
                           AND v.validation_id IS NOT NULL LIMIT 1) AS p
@@ -43,7 +44,7 @@ LANGUAGE sql STABLE PARALLEL SAFE AS $$
         SELECT extract(epoch FROM pair.day)::float8 AS midnight, extract(epoch FROM contract.expires_at)::float8 AS expiry) AS e
     CROSS JOIN LATERAL store.cut(pair.day, c.first_minute, c.n, greatest("from", p.born), "to") AS k
     CROSS JOIN LATERAL (
-        SELECT k.first, k.past - k.first AS n, e.midnight + 60 * (k.first - 1) AS epoch,
+        SELECT k.first, k.past - k.first AS n, c.fresh & p.fresh AS fresh, e.midnight + 60 * (k.first - 1) AS epoch,
                (e.expiry - e.midnight) / 60 - k.first AS minutes_left,
                floor((e.expiry - e.midnight) / 60 - k.first - 1440) AS last_annualised OFFSET 0) AS w
     CROSS JOIN LATERAL (
@@ -64,6 +65,7 @@ $$;
 --   days_to_expiry   from the END of the minute, fractional
 --   annualised       simple, basis_fraction * 365 / days_to_expiry; NULL under one day, where it explodes
 --   traded           the future traded in that minute; otherwise its close is stale
+--   fresh            both legs traded in it at the prices shown: the minutes a basis can be relied on
 -- Say the day as well as the ts when you filter (or use basis() and term_structure_at()): only the day is indexed.
 CREATE VIEW basis_spread AS
     SELECT m.*
@@ -86,13 +88,13 @@ $$;
 -- The term structure: every future of a coin in one minute, nearest expiry first.
 CREATE VIEW term_structure AS
     SELECT coin, ts, instrument, expires_at, days_to_expiry, future_close, perpetual_close, basis, basis_fraction,
-           annualised, structure, traded, index_price, index_basis, index_annualised, day, perpetual
+           annualised, structure, traded, fresh, index_price, index_basis, index_annualised, day, perpetual
     FROM basis_spread;
 
 CREATE FUNCTION term_structure_at(coin text, at timestamptz) RETURNS SETOF term_structure
 LANGUAGE sql STABLE PARALLEL SAFE AS $$
     SELECT m.coin, m.ts, m.instrument, m.expires_at, m.days_to_expiry, m.future_close, m.perpetual_close, m.basis, m.basis_fraction,
-           m.annualised, m.structure, m.traded, m.index_price, m.index_basis, m.index_annualised, m.day, m.perpetual
+           m.annualised, m.structure, m.traded, m.fresh, m.index_price, m.index_basis, m.index_annualised, m.day, m.perpetual
     FROM store.basis_day b
     -- by its key: a join may walk through the whole catalogue
     CROSS JOIN LATERAL (SELECT v AS contract FROM store.instrument v WHERE v.instrument_id = b.instrument_id LIMIT 1) AS i
@@ -112,11 +114,13 @@ CREATE VIEW basis_constant_maturity AS
            CASE WHEN p.days <= tenor.days THEN p.instrument END AS near_instrument,
            CASE WHEN p.days >= tenor.days THEN p.instrument ELSE p.next_instrument END AS far_instrument,
            CASE WHEN p.days = tenor.days THEN p.traded WHEN p.days < tenor.days THEN p.traded AND p.next_traded END AS traded,
+           CASE WHEN p.days = tenor.days THEN p.fresh WHEN p.days < tenor.days THEN p.fresh AND p.next_fresh END AS fresh,
            p.day, p.perpetual
     -- each point of a curve begins the line to the next one; the first one also ends what lies before it
-    FROM (SELECT coin, perpetual, day, ts, days_to_expiry AS days, annualised, instrument, traded, row_number() OVER w = 1 AS is_first,
+    FROM (SELECT coin, perpetual, day, ts, days_to_expiry AS days, annualised, instrument, traded, fresh, row_number() OVER w = 1 AS is_first,
                  lead(days_to_expiry) OVER w AS next_days, lead(annualised) OVER w AS next_annualised,
-                 lead(instrument) OVER w AS next_instrument, lead(traded) OVER w AS next_traded
+                 lead(instrument) OVER w AS next_instrument, lead(traded) OVER w AS next_traded,
+                 lead(fresh) OVER w AS next_fresh
           FROM term_structure WHERE annualised IS NOT NULL
           WINDOW w AS (PARTITION BY coin, perpetual, day, ts ORDER BY days_to_expiry)) AS p
     JOIN (VALUES (30), (90), (180)) AS tenor(days)

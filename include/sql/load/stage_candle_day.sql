@@ -6,5 +6,6 @@ CREATE TEMPORARY TABLE IF NOT EXISTS candle_day_stage (
     instrument_id integer, day date, first_minute smallint, n smallint, present smallint,
     doubled smallint, misaligned smallint, disordered smallint, outside smallint,
     open float8[] STORAGE EXTERNAL, high float8[] STORAGE EXTERNAL, low float8[] STORAGE EXTERNAL,
-    close float8[] STORAGE EXTERNAL, volume float8[] STORAGE EXTERNAL, cost float8[] STORAGE EXTERNAL
+    close float8[] STORAGE EXTERNAL, volume float8[] STORAGE EXTERNAL, cost float8[] STORAGE EXTERNAL,
+    fresh bit(1440)
 ) ON COMMIT DELETE ROWS

@@ -31,6 +31,12 @@ def float8_array(values: np.ndarray, missing: np.ndarray | None = None) -> bytes
     return struct.pack("!i", len(body)) + body
 
 
+def bits(values: np.ndarray) -> bytes:
+    """A field that holds bit(n), from bool of shape (n,)."""
+    body = struct.pack("!i", len(values)) + np.packbits(values).tobytes()
+    return struct.pack("!i", len(body)) + body
+
+
 def int4(value: int) -> bytes:
     """A field that holds an integer (or a date, as days since 2000-01-01)."""
     return struct.pack("!ii", 4, value)
