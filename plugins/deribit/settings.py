@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -49,3 +49,12 @@ def live_share() -> float:
 def catalogue_rate() -> float:
     """Calls of get_instruments a second, counted apart by the exchange (env DERIBIT_CATALOGUE_REQUESTS_PER_SECOND)."""
     return float(os.environ.get("DERIBIT_CATALOGUE_REQUESTS_PER_SECOND", "1"))
+
+
+def longest_wait() -> timedelta:
+    """How long a task waits for something that will come, from its first asking on (env DERIBIT_WAIT_HOURS, 0 to 168;
+    0: not at all)."""
+    hours = float(os.environ.get("DERIBIT_WAIT_HOURS", "12"))
+    if not 0 <= hours <= 168:
+        raise ValueError(f"DERIBIT_WAIT_HOURS is {hours}; it is a number of hours from 0 to 168")
+    return timedelta(hours=hours)

@@ -49,6 +49,7 @@ def open_pipeline(monkeypatch, airflow_database, tmp_path):
         monkeypatch.setenv("DERIBIT_LIVE_SHARE", "0")
         monkeypatch.setenv("DERIBIT_CATALOGUE_REQUESTS_PER_SECOND", "20")
         monkeypatch.setenv("DATA_DOCS_DIR", str(tmp_path / "data_docs"))
+        monkeypatch.setenv("DERIBIT_WAIT_HOURS", "0")
         # a test never waits for a retry
         from deribit.pipeline import schedule
 

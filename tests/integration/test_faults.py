@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import threading
 import time
+from contextlib import contextmanager
+from datetime import timedelta
 
 import numpy as np
 import psycopg
@@ -118,3 +120,49 @@ def test_a_catalogue_that_is_behind_stops_a_plan(pipeline, market):
     assert pipeline.run("futures_ohlcv", AFTER) == "failed"
     [(error,)] = market.rows("SELECT error FROM store.run_failure WHERE task_id = 'plan'")
     assert "DAG instruments" in error
+
+
+@pytest.fixture
+def patient(monkeypatch):
+    """Tasks wait as they do in an installation, but are asked again at once, and every request is tried once."""
+    from deribit.exchange import Exchange
+    from deribit.pipeline import waiting
+
+    monkeypatch.setenv("DERIBIT_WAIT_HOURS", "1")
+    monkeypatch.setattr(waiting, "SHORTEST", timedelta(seconds=0.1))
+    monkeypatch.setitem(Exchange.__init__.__kwdefaults__, "attempts", 1)
+
+
+@contextmanager
+def when_something_waits(market, then):
+    """Does ``then`` once a task waits; returns what it waited for when the block is done."""
+    seen, stop = [], threading.Event()
+
+    def watch() -> None:
+        while not stop.is_set() and not seen:
+            seen.extend(market.rows("SELECT task_id, awaited, cause FROM waiting"))
+            time.sleep(0.05)
+        if seen:
+            then()
+
+    watcher = threading.Thread(target=watch)
+    watcher.start()
+    try:
+        yield seen
+    finally:
+        stop.set()
+        watcher.join()
+
+
+def test_a_catalogue_that_is_behind_is_waited_for(pipeline, market, patient):
+    def catalogue_read(delta: str) -> None:
+        with psycopg.connect(market.dsn()) as connection:
+            connection.execute(f"UPDATE store.catalogue_reading SET read_at = read_at {delta} interval '10 years'")
+
+    assert pipeline.run("instruments", AFTER) == "success"
+    catalogue_read("-")
+    with when_something_waits(market, lambda: catalogue_read("+")) as waited:
+        assert pipeline.run("perpetuals_ohlcv", AFTER) == "success"
+    [(task, awaited, cause)] = waited
+    assert (task, awaited) == ("plan", "the catalogue") and "BTC" in cause
+    assert market.rows("SELECT * FROM store.waiting") == market.rows("SELECT * FROM store.run_failure") == []

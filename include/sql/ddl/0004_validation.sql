@@ -46,5 +46,24 @@ CREATE TABLE store.run_failure (
     PRIMARY KEY (dag_id, run_id, task_id, map_index)
 );
 
+-- Tasks that wait for something that will come: the memory of a wait, whose process has ended. A row goes when its
+-- task goes on; one that isn't asked again is out of date an hour after it should have been (view `waiting`).
+CREATE TABLE store.waiting (
+    attempt    uuid    NOT NULL,                       -- Airflow's id of the task's attempt: a retry has another
+    awaited    text    NOT NULL,                       -- 'the exchange', 'the catalogue', …
+    dag_id     text    NOT NULL,
+    run_id     text    NOT NULL,
+    task_id    text    NOT NULL,
+    map_index  integer NOT NULL,
+    label      text    NOT NULL,
+    cause      text    NOT NULL,                       -- what the last asking brought
+    finished   bigint[] NOT NULL,                      -- instruments this attempt need not ask for again
+    since      timestamptz NOT NULL DEFAULT now(),
+    asked_at   timestamptz NOT NULL DEFAULT now(),
+    next_at    timestamptz NOT NULL DEFAULT now(),
+    told_at    timestamptz,
+    PRIMARY KEY (attempt, awaited)
+);
+
 ALTER TABLE store.candle_day   ADD FOREIGN KEY (validation_id) REFERENCES store.validation;
 ALTER TABLE store.funding_rate ADD FOREIGN KEY (validation_id) REFERENCES store.validation;

@@ -11,6 +11,12 @@ CREATE VIEW quality_findings AS
            q.validation_id, v.validated_at, v.dag_id, v.run_id, q.closed_by, q.closed_by IS NULL AS is_open
     FROM store.quarantine q JOIN store.validation v USING (validation_id);
 
+-- Tasks that wait for something that will come and are asked again by themselves: what for, since when, and what the
+-- last asking brought.
+CREATE VIEW waiting AS
+    SELECT dag_id, run_id, task_id, map_index, label, awaited, since, asked_at, next_at, cause
+    FROM store.waiting WHERE next_at > now() - interval '1 hour';
+
 CREATE VIEW validations AS
     SELECT validation_id, dataset, dag_id, run_id, interval_from, interval_to, validated_at, verdict, suite,
            rows_checked, minutes AS expected, missing, blocked_because

@@ -8,10 +8,11 @@ why they failed, so a task records its own reason (`on_task_failure`) where `Fac
 import logging
 from collections.abc import Callable, Mapping
 from contextlib import closing
+from datetime import datetime
 from typing import Any, Protocol
 
 from deribit.alerts.channels import answer, describe, in_background, send
-from deribit.alerts.report import Failure, QuarantinedKey, RunReport, render
+from deribit.alerts.report import Failure, QuarantinedKey, RunReport, Wait, render
 
 log = logging.getLogger(__name__)
 
@@ -89,6 +90,21 @@ def tell_quarantine(report: RunReport) -> None:
         log.exception("A quarantine could not be told: %s", describe(error))
 
 
+def tell_waiting(
+    context: Mapping[str, Any], awaited: str, *, since: datetime, until: datetime, tasks: int, cause: str
+) -> None:
+    """One message about something that is waited for (UTC times), told by one of the tasks that wait for it."""
+    try:
+        dag_run = context["dag_run"]
+        report = RunReport(
+            dag_id=dag_run.dag_id, run_id=dag_run.run_id, interval=_interval(dag_run),
+            waiting=[Wait(awaited, since, until, tasks, cause)],
+        )  # fmt: skip
+        send(render(report, _base_url()))
+    except Exception as error:
+        log.exception("A wait could not be told: %s", describe(error))
+
+
 def collect(context: Mapping[str, Any], facts: Facts = warehouse_facts) -> RunReport:
     """What is known of the context's run, from Airflow and from `facts`. Never raises.
 
@@ -116,15 +132,19 @@ def collect(context: Mapping[str, Any], facts: Facts = warehouse_facts) -> RunRe
 
     if failed is None:
         failed = set(recorded) | _last_failed(context)
-    since, until = getattr(dag_run, "data_interval_start", None), getattr(dag_run, "data_interval_end", None)
     return RunReport(
         dag_id=dag.dag_id,
         run_id=run_id,
-        interval=(since, until) if since and until else None,
+        interval=_interval(dag_run),
         failures=[recorded.get(task, Failure(*task)) for task in sorted(failed)],
         notes=notes,
         **known,
     )
+
+
+def _interval(dag_run: Any) -> tuple[datetime, datetime] | None:
+    since, until = getattr(dag_run, "data_interval_start", None), getattr(dag_run, "data_interval_end", None)
+    return (since, until) if since and until else None
 
 
 def _known(rows: Mapping[str, Any]) -> tuple[dict[tuple[str, int], Failure], dict[str, list]]:

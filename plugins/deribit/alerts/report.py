@@ -47,6 +47,17 @@ class QuarantinedKey:
 
 
 @dataclass(frozen=True, slots=True)
+class Wait:
+    """Something that is waited for. Times are UTC; `tasks`: how many wait for it; `cause`: what the last asking met."""
+
+    awaited: str
+    since: datetime
+    until: datetime
+    tasks: int = 1
+    cause: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class RunReport:
     """Everything a run has to tell. `interval` is the half-open data interval (UTC); `notes` say what isn't known."""
 
@@ -57,11 +68,12 @@ class RunReport:
     blocked: list[str] = field(default_factory=list)
     quarantined: list[QuarantinedKey] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
+    waiting: list[Wait] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
 
     def __bool__(self) -> bool:
         """Whether there is anything to tell. Notes alone are nothing to tell."""
-        return bool(self.failures or self.blocked or self.quarantined or self.warnings)
+        return bool(self.failures or self.blocked or self.quarantined or self.warnings or self.waiting)
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,6 +154,9 @@ def _subject(report: RunReport) -> str:
         parts.append(f"{len(report.quarantined):,} quarantined in {_count(instruments, 'instrument')}")
     if report.warnings:
         parts.append(_count(len(report.warnings), "warning"))
+    parts += [
+        f"waiting for {_clean(wait.awaited, 60)} since {wait.since:%Y-%m-%d %H:%M} UTC" for wait in report.waiting
+    ]
     since = f" from {report.interval[0]:%Y-%m-%d}" if report.interval else ""
     return _clean(f"{_clean(report.dag_id, 60)}{since}: {', '.join(parts) or 'run failed'}", MAX_SUBJECT)
 
@@ -161,6 +176,7 @@ def _bounded(report: RunReport, run_url: str) -> list[_Section]:
         "Failed": [_Line(_failed(failure), _log(run_url, failure)) for failure in report.failures],
         "Quarantined": _held_back(report.quarantined),
         "Warnings": [_Line(_clean(warning)) for warning in report.warnings],
+        "Waiting": [_Line(_clean(line)) for wait in report.waiting for line in _awaited(wait)],
     }
     kept, left = {}, MAX_LINES
     by_length = sorted(sections, key=lambda title: len(sections[title]))
@@ -194,6 +210,14 @@ def _held_back(keys: Iterable[QuarantinedKey]) -> list[_Line]:
             _Line(_clean(f"{_clean(instrument, 60)}: {_clean(rule, 60)} ({_clean(severity, 20)}){when}{observed}"))
         )
     return lines
+
+
+def _awaited(wait: Wait) -> list[str]:
+    return [
+        f"{_count(wait.tasks, 'task')} waiting for {_clean(wait.awaited, 60)} since {wait.since:%Y-%m-%d %H:%M} UTC; "
+        f"nothing has to be done, they go on by themselves; given up from {wait.until:%Y-%m-%d %H:%M} UTC on",
+        f"The last answer: {wait.cause}",
+    ]
 
 
 def _text(subject: str, facts: list[str], sections: list[_Section], pages: dict[str, str]) -> str:
@@ -252,6 +276,7 @@ def _payload(report: RunReport, subject: str, sections: list[_Section], pages: d
             "failed": len(report.failures),
             "quarantined": len(report.quarantined),
             "warnings": len(report.warnings),
+            "waiting": sum(wait.tasks for wait in report.waiting),
         },
         "notes": [_clean(note) for note in report.notes],
         "details": [

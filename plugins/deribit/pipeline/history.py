@@ -14,6 +14,7 @@ from deribit import settings
 from deribit.datasets import EXCHANGE_POOL, FUNDING, Dataset
 
 from .connections import base_url, exchange, market
+from .waiting import CATALOGUE, patience, wait
 
 log = logging.getLogger(__name__)
 
@@ -22,16 +23,14 @@ BATCH_PAGES = 80
 own overhead has to be small against. A busy month of all futures still makes three batches."""
 
 
-class CatalogueBehind(AirflowException):
-    """The catalogue was last read before the interval ended, so a plan could miss instruments. Retried."""
-
-
 @task
+@patience()
 def plan(dataset: Dataset) -> list[dict[str, Any]]:
     """The instruments that lived in the run's interval, in batches of about BATCH_PAGES requests.
 
     Returns a list of {label, lives: [[instrument_id, instrument, begins ms, ends ms], ...]}, expiries together, so
-    that a batch reads like a range of contracts. Raises CatalogueBehind.
+    that a batch reads like a range of contracts. Waits while the catalogue was last read before the interval ended,
+    because a plan could miss instruments.
     """
     from deribit.exchange.candles import PAGE
     from deribit.warehouse import catalogue
@@ -43,9 +42,10 @@ def plan(dataset: Dataset) -> list[dict[str, Any]]:
         read = catalogue.read_at(connection, currencies)
         behind = [currency for currency in currencies if currency not in read or read[currency] < ends]
         if behind:
-            raise CatalogueBehind(
+            wait(
+                CATALOGUE,
                 f"the catalogue of {', '.join(behind)} was not read since {ends:%Y-%m-%d %H:%M} UTC; "
-                "the DAG instruments does that"
+                "the DAG instruments does that",
             )
         if dataset == FUNDING:
             lives = catalogue.funding_lives(connection, currencies=currencies, begins=begins, ends=ends)

@@ -36,6 +36,12 @@ def due(dsn: str) -> dict[str, int]:
     return {dataset: days for dataset, days in waiting.items() if days}
 
 
+def waiting(dsn: str) -> list[dict[str, Any]]:
+    """What tasks wait for now, longest first: awaited, since, next_at (when it is asked again), tasks, cause."""
+    with psycopg.connect(dsn) as connection:
+        return sql.rows(connection, "report/waiting")
+
+
 def newest_validation(connection: Connection) -> int:
     """The id of the newest validation, 0 when there is none."""
     return sql.row(connection, "report/newest_validation")["validation_id"]

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from deribit.alerts.report import MAX_LINES, Failure, QuarantinedKey, RunReport, render
+from deribit.alerts.report import MAX_LINES, Failure, QuarantinedKey, RunReport, Wait, render
 
 BASE = "https://airflow.example.com/desk/"
 RUN_ID = "scheduled__2024-03-01T00:00:00+00:00"
@@ -22,6 +22,15 @@ def report(**parts):
 
 def bad_day(instrument, day, rule="bounds_broken", severity="critical", observed=3):
     return QuarantinedKey(instrument, date(2024, 3, day), rule, severity, observed)
+
+
+def test_a_wait_says_since_when_for_what_and_that_nothing_has_to_be_done():
+    at = datetime(2026, 11, 25, 8, tzinfo=UTC)
+    message = render(report(waiting=[Wait("the exchange", at, at + timedelta(hours=12), 9, "HTTP 502")]), BASE)
+    assert message.subject == "futures_ohlcv from 2024-03-01: waiting for the exchange since 2026-11-25 08:00 UTC"
+    assert "9 tasks waiting for the exchange" in message.text and "nothing has to be done" in message.text
+    assert "given up from 2026-11-25 20:00 UTC on" in message.text and "HTTP 502" in message.text
+    assert message.payload["counts"]["waiting"] == 9
 
 
 class Tags(HTMLParser):
@@ -201,6 +210,8 @@ keys = st.builds(
     st.none() | st.floats() | st.integers() | hostile,
 )
 
+waits = st.builds(Wait, hostile, moments, moments, st.integers(1, 10**6), hostile)
+
 
 @given(
     st.builds(
@@ -212,6 +223,7 @@ keys = st.builds(
         st.lists(hostile, max_size=40),
         st.lists(keys, max_size=60),
         st.lists(hostile, max_size=40),
+        st.lists(waits, max_size=3),
         st.lists(hostile, max_size=3),
     )
 )
