@@ -1,6 +1,6 @@
 # `make demo` runs everything against the exchange simulator, `make up` against the live exchange. All they need is
 # Python 3.11 to 3.13: stack/run installs the hashed lock into $WAREHOUSE_HOME (default .warehouse) before it runs a command.
-.PHONY: help demo up down status test lint lock bench bench-history
+.PHONY: help demo up check down status test lint lock bench bench-history
 .DEFAULT_GOAL := help
 
 export FROM PYTHON WAREHOUSE_HOME
@@ -11,13 +11,14 @@ COMPILE := uv pip compile --quiet --universal --python-version 3.11 --generate-h
 help:
 	@echo 'make demo [FROM=YYYY-MM-DD]  everything on this machine, against the exchange simulator'
 	@echo 'make up   [FROM=YYYY-MM-DD]  the same against the live exchange, history from 2018-08'
+	@echo 'make check                   asks the live exchange whether it is as it is taken to be; needs nothing running'
 	@echo 'make status                  what runs, and where its pages are'
 	@echo 'make down                    stops everything'
 	@echo 'make bench | bench-history   what is claimed, measured; the whole history through the scheduler'
 	@echo 'make test | lint | lock      every test; the static checks alone; the lock files anew'
 
 # FROM goes through the environment: whatever it holds, the shell never sees it.
-demo up:
+demo up check:
 	@$(RUN) python -m stack $@
 
 down status:

@@ -1,6 +1,7 @@
 """Starts, watches and stops the warehouse on one machine: Postgres, Airflow and, for the demo, the exchange simulator.
 
     python -m stack demo | up [--from YYYY-MM-DD]     start everything, run the history, print what is stored
+    python -m stack check                             whether the exchange is as it is taken to be
     python -m stack status | down
     python -m stack secrets | prepare | service NAME  the steps of the above, one by one, for docker-compose.yaml
 

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from rich.console import Console
 
-from stack import StackError, history, postgres, preflight, report, services
+from stack import StackError, check, history, postgres, preflight, report, services
 from stack.api import AirflowApi
 from stack.credentials import ADMIN, Credentials, load, load_or_make, share_with_postgres, write_private
 from stack.environment import PRELOAD, environment
@@ -32,6 +32,8 @@ def main(arguments: list[str]) -> int:
     ):
         command = commands.add_parser(name, help=what)
         command.add_argument("--from", dest="first_day", metavar="YYYY-MM-DD", default=os.environ.get("FROM") or None)
+    command = commands.add_parser("check", help="whether the exchange is as this package takes it to be")
+    command.add_argument("--mode", choices=["demo", "live"], default=os.environ.get("WAREHOUSE_MODE") or "live")
     commands.add_parser("down", help="stop everything of both")
     commands.add_parser("status", help="what runs, and where")
     command = commands.add_parser("airflow", help="Airflow's own command line, in a stack's environment")
@@ -55,6 +57,8 @@ def main(arguments: list[str]) -> int:
     try:
         if asked.command in MODES:
             return up(stack_of(MODES[asked.command]), asked.first_day)
+        if asked.command == "check":
+            return check.ask_the_exchange(stack_of(asked.mode))
         if asked.command == "down":
             return down()
         if asked.command == "status":
@@ -87,6 +91,9 @@ def up(stack: Stack, asked: str | None) -> int:
     credentials = load_or_make(stack.home)
     (stack.home / "history_from").write_text(f"{first_day}\n")
     say(f"Starting the {stack.mode} stack in {stack.home}, history from {first_day}")
+    if stack.mode == "live":
+        for note in check.ask_before_a_start(stack):
+            say(note)
     api = AirflowApi(stack, credentials)
     try:
         start(stack, credentials, api, first_day)

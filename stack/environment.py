@@ -40,11 +40,7 @@ def environment(
 
 def connections(stack: Stack, credentials: Credentials) -> dict[str, str]:
     """The Airflow connections: with the state folder, all that tells the demo from the real thing."""
-    if stack.mode == "demo":
-        live = f"http://{stack.simulator_host}:{stack.simulator_port}"
-        history = f"http://{stack.simulator_host}:{stack.simulator_history_port}"
-    else:
-        live, history = LIVE_EXCHANGE, HISTORY_EXCHANGE
+    live, history = exchange_hosts(stack)
     market = {
         "conn_type": "postgres",
         "host": host(stack),
@@ -59,6 +55,14 @@ def connections(stack: Stack, credentials: Credentials) -> dict[str, str]:
         "AIRFLOW_CONN_DERIBIT_HISTORY": json.dumps({"conn_type": "http", "host": history}),
         "AIRFLOW_CONN_MARKET": json.dumps(market),
     }
+
+
+def exchange_hosts(stack: Stack) -> tuple[str, str]:
+    """The base URLs of the live host and the history host."""
+    if stack.mode == "demo":
+        live, history = stack.simulator_port, stack.simulator_history_port
+        return f"http://{stack.simulator_host}:{live}", f"http://{stack.simulator_host}:{history}"
+    return LIVE_EXCHANGE, HISTORY_EXCHANGE
 
 
 def process_environment(stack: Stack, environ: Mapping[str, str] = os.environ) -> dict[str, str]:

@@ -1,0 +1,532 @@
+"""What this package takes for granted about the exchange, each with the question that shows whether it is so.
+
+Most of it was found in recordings and in what others measured (see docs/decisions.md), not on the live exchange. A
+question costs one request or none (it reads an answer that another one asked for) and sees real rows only; nothing here
+is judged by what the store holds. All times are UTC milliseconds since 1970.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+import numpy as np
+
+from .candles import COLUMNS, MINUTE
+from .candles import PAGE as CHART_PAGE
+from .errors import iso
+from .funding import HOUR
+from .funding import PAGE as FUNDING_PAGE
+
+PERPETUAL, LINEAR = "BTC-PERPETUAL", "ETH_USDC-PERPETUAL"
+DAY = 24 * HOUR
+CHART_ROWS, FUNDING_ROWS = 5_001, 744
+FIRST_FUNDING = 1_556_618_400_000  # 2019-04-30T10:00Z
+IN_A_ROW = 8
+"""Calls of get_instruments without a pause: more than the slower copy of its limit allows at once (5), and far fewer
+than the faster one does (50)."""
+SLOW_BURST = 5
+CLOCK_SKEW = 5_000  # ms
+COST_ALLOWANCE, COST_SHARE = (1.0, 2e-4), 0.95
+"""USD and fraction of the cost it may be off by for rounding; and how many of the minutes must be inside, because combo
+and block legs are in cost and not in low and high (0.6 % of recorded minutes)."""
+
+KNOWN = frozenset(
+    """base_currency base_currency_uuid block_trade_commission block_trade_min_trade_amount block_trade_tick_size
+    contract_size counter_currency creation_timestamp expiration_timestamp future_type index_id instrument_id
+    instrument_name instrument_type is_active kind lot_size maker_commission max_leverage max_liquidation_commission
+    max_non_default_leverage min_trade_amount option_type price_index product_group quote_currency quote_currency_uuid
+    rfq settlement_currency settlement_period state strike taker_commission tick_size tick_size_steps
+    underlying_type""".split()
+)
+"""Every key that a row of get_instruments was seen with between 2016 and 2026."""
+NEEDED = ("instrument_name", "instrument_id", "kind", "creation_timestamp", "expiration_timestamp", "base_currency",
+          "quote_currency", "settlement_period")  # fmt: skip
+OPTIONAL = frozenset(("instrument_type", "is_active", "contract_size", "price_index", "settlement_currency", "state",
+                      "tick_size", "underlying_type"))  # fmt: skip
+"""What the catalogue reads of a future where it is there."""
+STYLE = ("instrument_type", "future_type")  # one of them says whether a contract is reversed or linear
+
+
+class Unanswered(Exception):
+    """The exchange gave no usable answer to a question, so nothing is known. The message says what came instead."""
+
+
+class Denied(Exception):
+    """The exchange said no to a question it was assumed to answer. The message quotes it."""
+
+
+class Ask(Protocol):
+    """Asks the host "live" or "history" once and returns the `result`; the same question again costs no request.
+
+    Raises Unanswered and Denied; a question raises ValueError for an answer it can't read. error() is the `error` of a
+    refusal, burst() asks several times without a pause and says of each answer whether it had a result, and clock() is
+    (when the request left, the result, when it came).
+    """
+
+    def __call__(self, host: str, method: str, **params: Any) -> Any: ...
+
+    def error(self, host: str, method: str, **params: Any) -> dict[str, Any]: ...
+
+    def burst(self, times: int, host: str, method: str, **params: Any) -> list[bool]: ...
+
+    def clock(self, host: str, method: str) -> tuple[int, Any, int]: ...
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """Whether an assumption holds, what was seen, in words, and the environment variables that it gives a value for."""
+
+    holds: bool
+    seen: str
+    settings: dict[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Assumption:
+    """One thing that is taken for granted. name: how it is called in a report. assumed: the sentence. relied_on: the
+    modules that would be wrong. broken: what it means for the user when it does not hold."""
+
+    name: str
+    assumed: str
+    relied_on: str
+    broken: str
+    question: Callable[[Ask], Verdict]
+
+
+# -- the questions ----------------------------------------------------------------------------------------------------
+
+
+def clock(ask: Ask) -> Verdict:
+    left, theirs, back = ask.clock("live", "get_time")
+    behind = theirs - (left + back) / 2
+    return Verdict(abs(behind) <= CLOCK_SKEW + (back - left) / 2, f"the exchange's clock less ours is {behind:+.0f} ms")
+
+
+def history_rows(ask: Ask) -> Verdict:
+    return fields(_expired(ask))
+
+
+def history_depth(ask: Ask) -> Verdict:
+    rows = _expired(ask)
+    days = (_now(ask) - min(row["expiration_timestamp"] for row in rows)) / DAY
+    return Verdict(days > 60, f"{len(rows)} expired futures of BTC, the oldest {days:.0f} days ago")
+
+
+def catalogue_limit(ask: Ask) -> Verdict:
+    answered = sum(ask.burst(IN_A_ROW, "live", "get_instruments", **_catalogue(expired=False)))
+    fast = answered == IN_A_ROW
+    copy = "one a second with a burst of 50" if fast else "one in 10 seconds with a burst of 5"
+    said = f"{answered} of {IN_A_ROW} in a row were answered: the limit is {copy}"
+    return Verdict(answered >= SLOW_BURST, said, {"DERIBIT_CATALOGUE_REQUESTS_PER_SECOND": "1" if fast else "0.1"})
+
+
+def listed_rows(ask: Ask) -> Verdict:
+    return fields(_objects(ask("live", "get_instruments", **_catalogue(expired=False))))
+
+
+def chart_page(ask: Ask) -> Verdict:
+    end = _yesterday(ask)
+    ticks = _candles(ask, PERPETUAL, end - 6_000 * MINUTE - 1, end - 1)["ticks"]
+    newest = len(ticks) > 0 and ticks[-1] == end - MINUTE
+    said = f"{len(ticks):,} rows of 6,000 minutes, " + ("the newest" if newest else "not the newest")
+    return Verdict(newest and len(ticks) == CHART_ROWS, said)
+
+
+def chart_window(ask: Ask) -> Verdict:
+    end = _yesterday(ask)
+    return _ticks(_candles(ask, PERPETUAL, end - 4 * MINUTE - 1, end - 1)["ticks"], end - 4 * MINUTE, end, MINUTE)
+
+
+def chart_edges(ask: Ask) -> Verdict:
+    end = _yesterday(ask)
+    ticks = _candles(ask, PERPETUAL, end - 4 * MINUTE, end)["ticks"]
+    return _ticks(ticks, end - 4 * MINUTE, end + MINUTE, MINUTE)
+
+
+def chart_empty(ask: Ask) -> Verdict:
+    start = 1_514_764_800_000  # 2018-01-01, before the first perpetual
+    chart = ask("live", "get_tradingview_chart_data", **_chart(PERPETUAL, start, start + HOUR))
+    status, ticks = (chart.get("status"), chart.get("ticks")) if isinstance(chart, dict) else (None, None)
+    return Verdict(status == "no_data" and ticks == [], f"status {status!r:.40} with {len(ticks or [])} rows")
+
+
+def unknown_name(ask: Ask) -> Verdict:
+    end = _yesterday(ask)
+    error = ask.error("live", "get_tradingview_chart_data", **_chart("BTC-NEVER", end - HOUR, end))
+    data = error.get("data")
+    reason = data.get("reason") if isinstance(data, dict) else None
+    said = f"code {error.get('code')!r:.20}, reason {reason!r:.60}"
+    return Verdict(error.get("code") == -32602 and reason == "instrument not found", said)
+
+
+def expired_chart(ask: Ask) -> Verdict:
+    name, expiry, columns = _last_hours(ask)
+    expected, lived = np.arange(expiry - 600 * MINUTE, expiry, MINUTE), columns["ticks"][columns["ticks"] < expiry]
+    said = f"{len(lived)} of the last 600 minutes of {name}"
+    return Verdict(np.array_equal(lived, expected), said)
+
+
+def fill(ask: Ask) -> Verdict:
+    name, expiry, columns = _last_hours(ask)
+    flat = (columns["volume"] == 0) & (columns["ticks"] < expiry)
+    flat[:1] = False  # whose close before is not known
+    before = np.roll(columns["close"], 1)
+    wrong = flat & ~np.logical_and.reduce([columns[key] == before for key in ("open", "high", "low", "close")])
+    wrong |= flat & (columns["cost"] != 0)
+    return Verdict(not wrong.any(), f"{wrong.sum()} of {flat.sum()} untraded minutes of {name} differ")
+
+
+def after_expiry(ask: Ask) -> Verdict:
+    name, expiry, columns = _last_hours(ask)
+    after = columns["ticks"] >= expiry
+    traded = int((columns["volume"][after] > 0).sum())
+    return Verdict(not traded, f"{after.sum()} rows from the expiry of {name} on, {traded} of them with volume")
+
+
+def cost(ask: Ask) -> Verdict:
+    end = _yesterday(ask)
+    return _cost_fits(_candles(ask, PERPETUAL, end - 6_000 * MINUTE - 1, end - 1))
+
+
+def linear_cost(ask: Ask) -> Verdict:
+    end = _yesterday(ask)
+    return _cost_fits(_candles(ask, LINEAR, end - 1_000 * MINUTE - 1, end - 1))
+
+
+def funding_page(ask: Ask) -> Verdict:
+    end = _yesterday(ask)
+    hours = _month(ask)["timestamp"]
+    newest = len(hours) > 0 and hours[-1] == end
+    said = f"{len(hours)} rows of 800 hours, " + ("the newest" if newest else "not the newest")
+    return Verdict(newest and len(hours) == FUNDING_ROWS, said)
+
+
+def funding_window(ask: Ask) -> Verdict:
+    end = _yesterday(ask)
+    hours = _funding(ask, end - 3 * HOUR, end)["timestamp"]
+    return _ticks(hours, end - 2 * HOUR, end + HOUR, HOUR)
+
+
+def funding_begins(ask: Ask) -> Verdict:
+    rows = _funding(ask, 1_533_081_600_000, FIRST_FUNDING + 2 * HOUR)
+    if not len(rows["timestamp"]):
+        return Verdict(False, "no row up to 2019-04-30T12:00Z")
+    previous = rows["prev_index_price"][0]
+    first = int(rows["timestamp"][0])
+    said = f"{iso(first)}, prev_index_price " + ("null" if np.isnan(previous) else f"{previous:g}")
+    return Verdict(first == FIRST_FUNDING, said)
+
+
+def eight_hours(ask: Ask) -> Verdict:
+    rows = _month(ask)
+    paid, previous = rows["interest_1h"] / rows["prev_index_price"], rows["prev_index_price"]
+    if len(paid) < 16 or not np.isfinite(paid[1:]).all():
+        return Verdict(False, f"{len(paid)} rows, of which {np.isnan(paid).sum()} lack a number")
+    off = np.abs(np.convolve(paid, np.ones(8), "valid") * previous[:-7] - rows["interest_8h"][7:])[1:]
+    return Verdict(bool(off.max() <= 2e-6), f"off by {off.max():.1e} at most, in {len(off)} windows")
+
+
+def checksum(ask: Ask) -> Verdict:
+    rows = _month(ask)
+    if len(rows["timestamp"]) < 16:
+        return Verdict(False, f"only {len(rows['timestamp'])} rows to add up")
+    start, end = int(rows["timestamp"][0]), int(rows["timestamp"][-1])
+    params = {"instrument_name": PERPETUAL, "start_timestamp": start, "end_timestamp": end}
+    told = ask("live", "get_funding_rate_value", **params)
+    if type(told) not in (int, float):
+        return Verdict(False, f"the answer is {told!r:.60}, not a number")
+    hourly, previous = rows["interest_1h"], rows["prev_index_price"]
+    tolerance = 1e-6 * float(np.abs(hourly).sum())
+
+    def weighted(which: slice) -> float:
+        return float(previous[which][0] * (hourly[which] / previous[which]).sum())
+
+    windows = {
+        "(start, end]": weighted(slice(1, None)),
+        "[start, end]": weighted(slice(0, None)),
+        "[start, end)": weighted(slice(0, -1)),
+        "(start, end)": weighted(slice(1, -1)),
+        "a plain sum over (start, end]": float(hourly[1:].sum()),
+    }
+    off = {name: abs(told - value) for name, value in windows.items()}
+    fits = [name for name, distance in off.items() if distance <= tolerance]
+    said = f"{told:.9g} is that of {fits[0]}" if fits else f"{told:.9g} is off by {min(off.values()):.1e} from any sum"
+    return Verdict(fits[:1] == ["(start, end]"], said)
+
+
+def index_minutes(ask: Ask) -> Verdict:
+    result = ask("live", "get_funding_chart_data", instrument_name=PERPETUAL, length="8h")
+    points = _objects(result.get("data") if isinstance(result, dict) else None)
+    times = np.array([point.get("timestamp") or 0 for point in points], np.int64)
+    priced = sum(type(point.get("index_price")) in (int, float) for point in points)
+    minutes = len(times) > 1 and float(np.median(np.diff(times))) == MINUTE
+    hours = (times[-1] - times[0]) / HOUR if len(times) else 0
+    said = f"{len(points)} points over {hours:.1f} hours, {priced} with an index price"
+    return Verdict(minutes and hours > 7.5 and priced == len(points), said)
+
+
+def fields(rows: list[dict[str, Any]]) -> Verdict:
+    """Whether rows of get_instruments have what the catalogue is made of, and which keys are new or gone."""
+    lacking = [key for key in NEEDED if any(row.get(key) is None for row in rows)]
+    if any(all(row.get(key) is None for key in STYLE) for row in rows):
+        lacking.append(" and ".join(STYLE))
+    seen = set().union(*rows)
+    parts = [f"{len(rows)} rows"]
+    for what, keys in (("without", set(lacking)), ("new:", seen - KNOWN), ("in no row:", OPTIONAL - seen)):
+        if keys:
+            parts.append(f"{what} {', '.join(sorted(keys))}")
+    return Verdict(not lacking, "; ".join(parts))
+
+
+# -- what they ask for ------------------------------------------------------------------------------------------------
+
+
+def _now(ask: Ask) -> int:
+    return int(ask.clock("live", "get_time")[1])
+
+
+def _yesterday(ask: Ask) -> int:
+    """A whole hour a day ago, by the exchange's clock: everything up to it is settled."""
+    return _now(ask) // HOUR * HOUR - DAY
+
+
+def _catalogue(*, expired: bool) -> dict[str, str]:
+    return {"currency": "BTC", "kind": "future", "expired": "true" if expired else "false"}
+
+
+def _expired(ask: Ask) -> list[dict[str, Any]]:
+    rows = _objects(ask("history", "get_instruments", **_catalogue(expired=True)))
+    return [row for row in rows if type(row.get("expiration_timestamp")) is int] or _nothing("expired futures of BTC")
+
+
+def _chart(name: str, start: int, end: int) -> dict[str, Any]:
+    return {"instrument_name": name, "start_timestamp": start, "end_timestamp": end, "resolution": "1"}
+
+
+def _candles(ask: Ask, name: str, start: int, end: int) -> dict[str, np.ndarray]:
+    chart = ask("live", "get_tradingview_chart_data", **_chart(name, start, end))
+    if not isinstance(chart, dict) or any(not isinstance(chart.get(key), list) for key in ("ticks", *COLUMNS)):
+        raise ValueError(f"the chart of {name} lacks one of its columns")
+    columns = {"ticks": np.array(chart["ticks"], np.int64)}
+    columns |= {key: np.array([math.nan if v is None else v for v in chart[key]], np.float64) for key in COLUMNS}
+    if len({len(column) for column in columns.values()}) > 1:
+        raise ValueError(f"the columns of the chart of {name} are of unequal lengths")
+    return columns
+
+
+def _last_hours(ask: Ask) -> tuple[str, int, dict[str, np.ndarray]]:
+    """The last ten hours of the youngest weekly or monthly BTC future that expired over a day ago, and ten minutes
+    more: its name, expiry and candles."""
+    past = [
+        row for row in _expired(ask)
+        if row["expiration_timestamp"] < _yesterday(ask) and row.get("settlement_period") in ("week", "month")
+    ]  # fmt: skip
+    row = max(past or _nothing("expired weekly or monthly futures of BTC"), key=lambda row: row["expiration_timestamp"])
+    name, expiry = str(row["instrument_name"]), row["expiration_timestamp"]
+    return name, expiry, _candles(ask, name, expiry - 600 * MINUTE - 1, expiry + 10 * MINUTE - 1)
+
+
+def _funding(ask: Ask, start: int, end: int) -> dict[str, np.ndarray]:
+    params = {"instrument_name": PERPETUAL, "start_timestamp": start, "end_timestamp": end}
+    rows = _objects(ask("live", "get_funding_rate_history", **params), least=0)
+    names = ("interest_1h", "interest_8h", "index_price", "prev_index_price")
+    columns = {name: np.array([_number(row.get(name)) for row in rows], np.float64) for name in names}
+    return {"timestamp": np.array([row.get("timestamp") or 0 for row in rows], np.int64)} | columns
+
+
+def _month(ask: Ask) -> dict[str, np.ndarray]:
+    end = _yesterday(ask)
+    return _funding(ask, end - 800 * HOUR, end)
+
+
+def _number(value: Any) -> float:
+    return float(value) if type(value) in (int, float) else math.nan
+
+
+def _objects(result: Any, least: int = 1) -> list[dict[str, Any]]:
+    if not isinstance(result, list) or not all(isinstance(row, dict) for row in result) or len(result) < least:
+        raise ValueError(f"a list of objects was expected and {str(result)[:60]!r} came")
+    return result
+
+
+def _nothing(what: str) -> Any:
+    raise ValueError(f"there are no {what}")
+
+
+def _ticks(found: Iterable[int], first: int, end: int, step: int) -> Verdict:
+    """Whether the ticks are exactly those of [first, end)."""
+    found, wanted = [int(tick) for tick in found], list(range(first, end, step))
+    names = [f"{'without' if tick in wanted else 'with'} {iso(tick)}" for tick in sorted(set(found) ^ set(wanted))]
+    if found == wanted:
+        return Verdict(True, f"{iso(first)} to {iso(end - step)}, nothing else")
+    return Verdict(False, f"{len(found)} rows, " + (", ".join(names[:4]) or "doubled or out of order"))
+
+
+def _cost_fits(columns: dict[str, np.ndarray]) -> Verdict:
+    traded = columns["volume"] > 0
+    volume, low, high, spent = (columns[key][traded] for key in ("volume", "low", "high", "cost"))
+    if not len(volume):
+        return Verdict(False, "no minute was traded")
+    dollars, fraction = COST_ALLOWANCE
+    allowance = np.maximum(dollars, fraction * spent)
+    share = float(((volume * low - allowance <= spent) & (spent <= volume * high + allowance)).mean())
+    whole = int((spent == np.rint(spent)).sum())
+    said = f"{share:.2%} of {len(volume):,} traded minutes; {whole:,} costs are whole dollars"
+    return Verdict(share >= COST_SHARE, said)
+
+
+ASSUMPTIONS = (
+    Assumption(
+        "clock",
+        f"The exchange's clock and ours differ by less than {CLOCK_SKEW / 1000:.0f} seconds.",
+        "what counts as a closed month",
+        "Set this machine's clock (NTP): a month would be asked for before it is over.",
+        clock,
+    ),
+    Assumption(
+        "history-rows",
+        f"Rows of expired futures on the history host have {', '.join(NEEDED)}, and one of {' and '.join(STYLE)}.",
+        "exchange/instruments.py",
+        "Expired contracts may be left out of the catalogue and so of futures_ohlcv; the catalogue's run names them.",
+        history_rows,
+    ),
+    Assumption(
+        "history-depth",
+        "The history host lists what expired long ago, not only yesterday.",
+        "exchange/client.py",
+        "Contracts that expired before are unknown: futures_ohlcv and basis_spread will lack them, and no coverage "
+        "will say so.",
+        history_depth,
+    ),
+    Assumption(
+        "chart-page",
+        f"A chart answers with its newest {CHART_ROWS:,} minutes.",
+        "exchange/candles.py",
+        f"Windows of {CHART_PAGE // MINUTE:,} minutes come in several pages: nothing is lost while the newest rows "
+        "come first, but a history takes more requests; if older ones come first, minutes will be missing, and named.",
+        chart_page,
+    ),
+    Assumption(
+        "chart-window",
+        "Asked from a millisecond before a minute to one before a later one, a chart holds exactly what lies between.",
+        "exchange/candles.py",
+        "Minutes at the edges of a window will be missing, and named, or come twice and be left out.",
+        chart_window,
+    ),
+    Assumption(
+        "chart-edges",
+        "A chart's window includes both of its ends.",
+        "nothing: windows are asked for a millisecond apart",
+        "Nothing is lost by it; please send the answers in, so that the description can be put right.",
+        chart_edges,
+    ),
+    Assumption(
+        "chart-empty",
+        "A window without candles is answered with status no_data and no rows.",
+        "exchange/candles.py",
+        "The time before a perpetual's first candle can't be told from a broken answer: its first month will fail.",
+        chart_empty,
+    ),
+    Assumption(
+        "unknown-name",
+        "A name the exchange does not know is refused with -32602 and 'instrument not found'.",
+        "exchange/verdict.py",
+        "A contract that is gone will be asked for again and again instead of being named at once.",
+        unknown_name,
+    ),
+    Assumption(
+        "expired-chart",
+        "The live host answers for an expired future, without a hole up to its expiry.",
+        "exchange/candles.py",
+        "futures_ohlcv will lack minutes of expired contracts; they are named as missing.",
+        expired_chart,
+    ),
+    Assumption(
+        "fill",
+        "A minute without a trade is flat at the close before, with volume and cost 0.",
+        "expectations/futures_ohlcv.json",
+        "The rule about untraded minutes will warn of days that are as the exchange says them.",
+        fill,
+    ),
+    Assumption(
+        "after-expiry",
+        "What comes after an expiry has no volume.",
+        "load/plan_candles.sql, which asks up to the expiry",
+        "Trades after an expiry are not loaded: say so to whoever needs them.",
+        after_expiry,
+    ),
+    Assumption(
+        "cost",
+        f"Cost is in USD and lies between volume times low and times high, in {COST_SHARE:.0%} of traded minutes.",
+        "the cost rules in expectations/, and `fresh`",
+        "The cost rules will hold true days back, or `fresh` will say no where the price is fresh.",
+        cost,
+    ),
+    Assumption(
+        "linear-cost",
+        f"The same of a linear perpetual, whose cost may be rounded by {COST_ALLOWANCE[0]:.0f} USD.",
+        "the cost rules in expectations/",
+        "With USDC among DERIBIT_CURRENCIES the cost rules will hold true days of linear contracts back.",
+        linear_cost,
+    ),
+    Assumption(
+        "funding-page",
+        f"Funding answers with its newest {FUNDING_ROWS} hours, whatever start is asked.",
+        "exchange/funding.py",
+        f"Windows of {FUNDING_PAGE // HOUR} hours come in several pages: slower, and hours may be missing, and named.",
+        funding_page,
+    ),
+    Assumption(
+        "funding-window",
+        "A window of funding holds the hours that end after its start and up to its end.",
+        "exchange/funding.py",
+        "The hour at a page's edge will be missing, and named, or come twice.",
+        funding_window,
+    ),
+    Assumption(
+        "funding-begins",
+        "The funding of BTC-PERPETUAL begins at 2019-04-30T10:00Z.",
+        "nothing: the first hour is looked for",
+        "Nothing is lost by it: the first hour is found anyway, and earlier months have funding or have none.",
+        funding_begins,
+    ),
+    Assumption(
+        "eight-hours",
+        "interest_8h is the sum of the eight interest_1h, weighted by the index.",
+        "expectations/funding_rates.json",
+        "Its rule will warn of true hours, or hold a true month back.",
+        eight_hours,
+    ),
+    Assumption(
+        "checksum",
+        "get_funding_rate_value is that of the hours that end in (start, end], weighted by the index.",
+        "the checksum of a month's funding",
+        "The checksum will warn of months that are right; look at the rows before you doubt them.",
+        checksum,
+    ),
+    Assumption(
+        "index-minutes",
+        "get_funding_chart_data holds the index of the last eight hours, a point a minute.",
+        "exchange/index.py",
+        "index_prices will have fewer true minutes and more proxies.",
+        index_minutes,
+    ),
+    Assumption(
+        "catalogue-limit",
+        f"get_instruments can be asked {SLOW_BURST} times in a row.",
+        "the limiter (DERIBIT_CATALOGUE_REQUESTS_PER_SECOND)",
+        "The catalogue will be refused and wait: lower DERIBIT_CATALOGUE_REQUESTS_PER_SECOND.",
+        catalogue_limit,
+    ),
+    Assumption(
+        "listed-rows",
+        f"Rows of listed futures have {', '.join(NEEDED)}, and one of {' and '.join(STYLE)}.",
+        "exchange/instruments.py",
+        "Listed contracts may be left out of the catalogue and so of everything; the catalogue's run names them.",
+        listed_rows,
+    ),
+)
+"""In the order they are asked: the two readings of get_instruments are far apart, for its limit's sake."""

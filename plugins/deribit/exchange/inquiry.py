@@ -1,0 +1,148 @@
+"""Asks the exchange as `assumptions` wants it asked: one request at a time, and every answer is kept as it came."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import requests
+
+from .assumptions import Denied, Unanswered
+from .transport import BUCKETS, seconds
+from .verdict import PASSING_CODES, parse, quoted, status_passes
+
+LARGEST = 64 * 1024 * 1024  # bytes of an answer
+LONGEST = 60.0  # seconds from a question to the end of its answer
+TRIES = 3  # a question; what passes by itself is asked again
+LONGEST_PAUSE = 30.0  # seconds before the next try, whatever Retry-After says
+KEPT_HEADERS = ("Date", "Server", "Content-Type", "Content-Encoding", "Retry-After")
+
+Pace = Callable[[str, bool], None]  # (meter, wait): a request of "public" or "instruments" goes out, at once or in time
+
+
+class Inquiry:
+    """An `assumptions.Ask`. Close it, or use `with`.
+
+    folder: where the answers go, a file each as it came and a line each in answers.jsonl; it is there and empty.
+    refused: how many requests were answered with too_many_requests.
+    """
+
+    def __init__(
+        self, live_url: str, history_url: str, folder: Path, pace: Pace, sleep: Callable[[float], None] = time.sleep
+    ):
+        self._urls = {"live": live_url.rstrip("/"), "history": history_url.rstrip("/")}
+        self._folder, self._pace, self._sleep = folder, pace, sleep
+        self._answers: dict[tuple, dict[str, Any] | Unanswered] = {}
+        self._clock: dict[tuple, tuple[int, int]] = {}
+        self._number = 0
+        self.refused = 0
+        self.answered = 0
+        self._session = requests.Session()
+        self._session.auth = lambda request: request  # no ~/.netrc: this is a public API
+
+    def __call__(self, host: str, method: str, **params: Any) -> Any:
+        answer = self._answer(host, method, params)
+        if "result" not in answer:
+            raise Denied(f"{method} on the {host} host was refused: {str(answer['error'])[:120]}")
+        return answer["result"]
+
+    def error(self, host: str, method: str, **params: Any) -> dict[str, Any]:
+        answer = self._answer(host, method, params)
+        return answer["error"] if "result" not in answer else {}
+
+    def burst(self, times: int, host: str, method: str, **params: Any) -> list[bool]:
+        key, answered = _key(host, method, params), []
+        for at in range(times):
+            self._pace(BUCKETS.get(method, "public"), at == 0)
+            answer, passing, _ = self._once(host, method, params)
+            answered.append(isinstance(answer, dict) and "result" in answer)
+            if answered[-1]:
+                self._answers.setdefault(key, answer)
+            elif not passing:
+                break
+        return answered
+
+    def clock(self, host: str, method: str) -> tuple[int, Any, int]:
+        told = self(host, method)
+        left, back = self._clock[_key(host, method, {})]
+        return left, told, back
+
+    def close(self) -> None:
+        self._session.close()
+
+    def __enter__(self) -> Inquiry:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def _answer(self, host: str, method: str, params: dict[str, Any]) -> dict[str, Any]:
+        key = _key(host, method, params)
+        if key not in self._answers:
+            for attempt in range(1, TRIES + 1):
+                self._pace(BUCKETS.get(method, "public"), True)
+                self._answers[key], passing, pause = self._once(host, method, params)
+                if not passing or attempt == TRIES:
+                    break
+                self._sleep(min(max(pause, 2.0**attempt), LONGEST_PAUSE))
+        if isinstance(answer := self._answers[key], Unanswered):
+            raise answer
+        return answer
+
+    def _once(self, host: str, method: str, params: dict[str, Any]) -> tuple[dict | Unanswered, bool, float]:
+        """One request: the answer with a `result` or an `error` in it, whether another try may say more, and when."""
+        self._number += 1
+        url = f"{self._urls[host]}/api/v2/public/{method}"
+        note = {"number": self._number, "host": host, "url": url, "params": params}
+        left = time.time_ns() // 1_000_000
+        try:
+            status, headers, body = self._fetch(url, params)
+        except requests.RequestException as error:
+            self._note(note | {"failed": f"{type(error).__name__}: {error}"[:300]})
+            return Unanswered(f"{method} on the {host} host: {type(error).__name__}: {str(error)[:160]}"), True, 0.0
+        back = time.time_ns() // 1_000_000
+        self._clock[_key(host, method, params)] = left, back
+        name = f"{self._number:02}-{host}-{method}.json"
+        (self._folder / name).write_bytes(body)
+        kept = {header: headers[header][:200] for header in KEPT_HEADERS if header in headers}
+        note |= {"status": status, "headers": kept, "sent_at": left, "milliseconds": back - left, "body": name}
+        self._note(note)
+        pause = seconds(headers.get("Retry-After"))
+        try:
+            answer = parse(body)
+        except (ValueError, RecursionError):
+            answer = None
+        if not isinstance(answer, dict) or not ({"result", "error"} & answer.keys()):
+            # cut off, or a proxy's page: whatever its status, it is not the exchange's word
+            said = Unanswered(f"{method} on the {host} host: HTTP {status} and no JSON-RPC answer: {quoted(body)}")
+            return said, True, pause
+        self.answered += 1
+        if "error" not in answer:
+            return {"result": answer["result"]}, False, pause
+        error = answer["error"] if isinstance(answer["error"], dict) else {"message": str(answer["error"])[:200]}
+        code = error.get("code") if type(error.get("code")) is int else None
+        self.refused += code == 10028 or status == 429
+        passing = code in PASSING_CODES or status_passes(status)
+        if passing:
+            return Unanswered(f"{method} on the {host} host was refused: {str(error)[:120]}"), True, pause
+        return {"error": error}, False, pause
+
+    def _fetch(self, url: str, params: dict[str, Any]) -> tuple[int, Any, bytes]:
+        deadline, body = time.monotonic() + LONGEST, bytearray()
+        with self._session.get(url, params=params, timeout=(5, 30), stream=True, allow_redirects=False) as response:
+            for piece in response.iter_content(1 << 16):
+                body += piece
+                if len(body) > LARGEST or time.monotonic() > deadline:
+                    raise requests.Timeout(f"no end after {len(body):,} bytes and {LONGEST:.0f} s at most")
+            return response.status_code, response.headers, bytes(body)
+
+    def _note(self, line: dict[str, Any]) -> None:
+        with (self._folder / "answers.jsonl").open("a") as out:
+            out.write(json.dumps(line) + "\n")
+
+
+def _key(host: str, method: str, params: dict[str, Any]) -> tuple:
+    return host, method, tuple(sorted(params.items()))

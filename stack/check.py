@@ -1,0 +1,67 @@
+"""`make check`: whether the exchange is as this package takes it to be, asked by a process of the library's own."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+from stack import preflight
+from stack.credentials import load
+from stack.environment import exchange_hosts, process_environment
+from stack.postgres import dsn
+from stack.services import supervisor_pid
+from stack.settings import Stack
+
+ALL_HOLD, BROKEN, NOT_ASKED = 0, 1, 2
+APART = {"live": 1.0, "demo": 0.05}
+"""Seconds from one request to the next. The exchange is asked slowly; the simulator is ours."""
+
+
+def ask_the_exchange(stack: Stack, *, brief: bool = False) -> int:
+    """Asks, prints and keeps the answers in the state folder. Returns ALL_HOLD, BROKEN or NOT_ASKED.
+
+    Needs nothing but Python and the state folder. Where the stack runs, its limiter counts the requests.
+    brief prints only what does not hold.
+    """
+    preflight.writable(stack.home)
+    live, history = exchange_hosts(stack)
+    command = [sys.executable, "-m", "deribit.check", "--live", live, "--history", history]
+    command += ["--folder", str(folder(stack)), "--apart", str(APART[stack.mode]), *(["--brief"] if brief else [])]
+    environ = process_environment(stack)
+    if stack.postgres_host or supervisor_pid(stack):
+        environ["CHECK_MARKET_URL"] = dsn(stack, load(stack.home), "market_loader", "market")
+    sys.stdout.flush()
+    done = subprocess.run(command, env=environ, cwd=stack.root, stdin=subprocess.DEVNULL)
+    return done.returncode if done.returncode in (ALL_HOLD, BROKEN) else NOT_ASKED
+
+
+def ask_before_a_start(stack: Stack) -> list[str]:
+    """The same before a start, which goes on whatever comes of it: what nobody can load is told and waited for by the
+    pipeline itself. What the exchange was found to allow is set where the caller has set nothing. Returns sentences."""
+    found = ask_the_exchange(stack, brief=True)
+    notes = []
+    if found == BROKEN:
+        notes.append("The start goes on: what is named above is what to keep in mind when you read the data.")
+    if found == NOT_ASKED:
+        notes.append("The start goes on without these answers: what the exchange can't be asked now is waited for.")
+    for name, value in settings_found(folder(stack)).items():
+        if name not in os.environ:
+            os.environ[name] = value
+            notes.append(f"{name} is {value}, as the exchange was found to allow. Set it to have it otherwise.")
+    return notes
+
+
+def settings_found(checks: Path) -> dict[str, str]:
+    """What the newest check found for settings, by environment variable; of a check that did not end nothing."""
+    newest = max(checks.glob("*/"), default=checks)
+    try:
+        verdicts = json.loads((newest / "verdicts.json").read_text())
+    except OSError:
+        return {}
+    return {name: value for one in verdicts.values() if one["holds"] for name, value in one["settings"].items()}
+
+
+def folder(stack: Stack) -> Path:
+    """Where the answers are kept: a folder a check."""
+    return stack.home / "check"

@@ -1,0 +1,120 @@
+"""`make check` over HTTP, against a simulator as it is and with one thing wrong with it."""
+
+from __future__ import annotations
+
+import json
+import os
+import stat
+import subprocess
+import sys
+from urllib.parse import urlsplit
+
+import psycopg
+import pytest
+
+from deribit import check
+from exchange_simulator.process import running
+from stack.check import settings_found
+from stack.settings import ROOT, apart
+
+CALLS = 22
+
+
+@pytest.fixture(scope="module")
+def exchange():
+    with running() as exchange:
+        yield exchange
+
+
+@pytest.fixture
+def ask(exchange, tmp_path, capsys):
+    """Runs the check against the simulator with these faults: (exit code, what it printed, the folder of answers)."""
+    umask = os.umask(0o022)
+
+    def run(*faults: dict, options=()):
+        exchange.faults(*faults)
+        exchange.reset()
+        hosts = ["--live", exchange.live_url, "--history", exchange.history_url]
+        code = check.main([*hosts, "--folder", str(tmp_path), "--apart", "0", *options])
+        return code, capsys.readouterr().out, max(tmp_path.glob("*/"))
+
+    yield run
+    exchange.faults()
+    os.umask(umask)
+
+
+def test_an_exchange_as_assumed_passes_and_every_answer_is_kept_for_its_owner(ask, exchange):
+    code, said, folder = ask()
+    assert code == 0 and "BROKEN" not in said and "21 of 21 hold" in said and str(folder) in said
+    notes = [json.loads(line) for line in (folder / "answers.jsonl").read_text().splitlines()]
+    assert len(notes) == CALLS == exchange.stats()["requests"]
+    assert exchange.stats()["by_method"]["get_instruments"] == 9 and exchange.stats()["refused"] == 0
+    for note in notes:
+        assert note["status"] in (200, 400) and json.loads((folder / note["body"]).read_bytes())["usOut"]
+    assert {stat.S_IMODE(path.stat().st_mode) for path in folder.iterdir()} == {0o600}
+    assert settings_found(folder.parent) == {"DERIBIT_CATALOGUE_REQUESTS_PER_SECOND": "1"}
+
+
+def test_one_trait_changed_is_said_with_what_it_means(ask):
+    code, said, folder = ask({"kind": "stale_fill"}, options=["--brief"])
+    assert code == 1 and said.count("BROKEN") == 1
+    assert "BROKEN     fill " in said and "it means: " in said and "holds  " not in said
+    assert json.loads((folder / "verdicts.json").read_text())["fill"]["holds"] is False
+
+
+def test_a_fault_that_passes_is_asked_again_and_recorded(ask, monkeypatch):
+    monkeypatch.setattr("deribit.exchange.inquiry.LONGEST_PAUSE", 0)
+    code, said, folder = ask(
+        {"kind": "http_status", "status": 403, "method": "get_funding_rate_value"},
+        {"kind": "error_code", "code": 10028, "status": 429, "method": "get_funding_chart_data"},
+        {"kind": "reset", "method": "get_funding_rate_history"},
+    )
+    assert code == 0, said
+    assert "1 requests were refused as too many" in said
+    notes = (folder / "answers.jsonl").read_text()
+    assert len(notes.splitlines()) == CALLS + 3
+    assert '"status": 403' in notes and '"status": 429' in notes and '"failed": ' in notes
+
+
+def test_an_exchange_in_maintenance_is_not_asked_on(ask, exchange, monkeypatch):
+    monkeypatch.setattr("deribit.exchange.inquiry.LONGEST_PAUSE", 0)
+    code, said, _ = ask({"kind": "http_status", "status": 502, "times": 1000})
+    assert code == 2 and "21 could not be asked" in said and "502" in said
+    assert exchange.stats()["requests"] == 3
+
+
+def test_nobody_there_is_said(tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr("deribit.exchange.inquiry.LONGEST_PAUSE", 0)
+    here = "http://127.0.0.1:9"
+    assert check.main(["--live", here, "--history", here, "--folder", str(tmp_path)]) == 2
+    assert "21 could not be asked" in capsys.readouterr().out
+
+
+def test_the_limiter_counts_these_requests(ask, market, monkeypatch):
+    monkeypatch.setenv("CHECK_MARKET_URL", market.dsn())
+    monkeypatch.setenv("DERIBIT_REQUESTS_PER_SECOND", "20")
+    monkeypatch.setenv("DERIBIT_LIVE_SHARE", "0")
+    monkeypatch.setenv("DERIBIT_CATALOGUE_REQUESTS_PER_SECOND", "20")
+    code, said, _ = ask()
+    assert code == 0 and "Note" not in said
+    with psycopg.connect(market.dsn()) as connection:
+        counted = dict(connection.execute("SELECT bucket, cardinality(moments) FROM store.pace").fetchall())
+    assert counted == {"history": CALLS - 9, "instruments": 9}
+
+
+def test_a_database_without_the_limiter_does_not_keep_it_from_asking(ask, postgres, monkeypatch):
+    monkeypatch.setenv("CHECK_MARKET_URL", postgres.dsn("postgres"))
+    code, said, _ = ask()
+    assert code == 0 and "Note: the limiter does not count these requests" in said
+
+
+def test_the_command_asks_the_configured_exchange(exchange, tmp_path):
+    environ = apart(tmp_path) | {
+        "WAREHOUSE_SIMULATOR_PORT": str(urlsplit(exchange.live_url).port),
+        "WAREHOUSE_SIMULATOR_HISTORY_PORT": str(urlsplit(exchange.history_url).port),
+    }
+    command = [sys.executable, "-m", "stack", "check", "--mode", "demo"]
+    done = subprocess.run(command, cwd=ROOT, env=environ, text=True, capture_output=True)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert f"Asking {exchange.live_url} and {exchange.history_url}" in done.stdout
+    assert str(tmp_path / "demo" / "check") in done.stdout

@@ -1,0 +1,278 @@
+"""Each assumption against an exchange that is as assumed, and against one with a single trait changed."""
+
+from __future__ import annotations
+
+import orjson
+import pytest
+
+from deribit import check
+from deribit.exchange.assumptions import ASSUMPTIONS, HOUR, IN_A_ROW, MINUTE, NEEDED, Denied, Unanswered, fields
+from exchange_simulator.market import Market
+from exchange_simulator.protocol import Exchange, Refusal
+
+NOW = 1_789_939_037_426  # 2026-09-20T21:17:17Z
+COLUMNS = ("ticks", "open", "high", "low", "close", "volume", "cost")
+
+
+class Protocol:
+    """Asks the simulator's protocol in this process; `trait` may change every result on its way."""
+
+    answered = 1
+
+    def __init__(self, exchange: Exchange, trait=None, admitted: int = IN_A_ROW):
+        self.exchange, self.trait, self.admitted = exchange, trait, admitted
+
+    def __call__(self, host, method, **params):
+        answer = self.answer(host, method, params)
+        if isinstance(answer, Refusal):
+            raise Denied(str(answer))
+        return answer
+
+    def answer(self, host, method, params):
+        try:
+            text = {name: str(value) for name, value in params.items()}
+            result = self.exchange.answer(method, text, history=host == "history").result
+        except Refusal as refusal:
+            result = refusal
+        else:
+            result = orjson.loads(orjson.dumps(result, option=orjson.OPT_SERIALIZE_NUMPY))
+        return self.trait(host, method, params, result) if self.trait else result
+
+    def error(self, host, method, **params):
+        answer = self.answer(host, method, params)
+        return answer.error if isinstance(answer, Refusal) else {}
+
+    def burst(self, times, host, method, **params):
+        return [at < self.admitted for at in range(times)]
+
+    def clock(self, host, method):
+        now = self(host, method)
+        return NOW - 20, now, NOW + 20
+
+
+@pytest.fixture(scope="module")
+def exchange():
+    return Exchange(Market(now_ms=NOW))
+
+
+def test_a_real_shaped_exchange_is_as_assumed(exchange):
+    verdicts = check.inquire(Protocol(exchange))
+    assert broken(verdicts) == set()
+    assert len(verdicts) == len(ASSUMPTIONS) == len({one.name for one in ASSUMPTIONS})
+
+
+def charts(change):
+    """A trait of the 1-minute charts: change(params, columns) returns the columns."""
+
+    def trait(host, method, params, result):
+        if method != "get_tradingview_chart_data" or isinstance(result, Refusal) or not result["ticks"]:
+            return result
+        return change(params, result)
+
+    return trait
+
+
+def rows(select):
+    """A trait that sends only some rows: select(params, columns) returns the places of those that come."""
+
+    def change(params, result):
+        kept = select(params, result)
+        return result | {name: [result[name][at] for at in kept] for name in COLUMNS}
+
+    return charts(change)
+
+
+def of(method, change, host="live"):
+    """A trait of one method: change(params, result) returns the result."""
+
+    def trait(asked, name, params, result):
+        return change(params, result) if (asked, name) == (host, method) else result
+
+    return trait
+
+
+def without(*keys):
+    return lambda params, found: [{key: row[key] for key in row if key not in keys} for row in found]
+
+
+def filled(params, result):
+    """Untraded minutes stand a little above the close before."""
+    flat = [volume == 0 for volume in result["volume"]]
+    moved = {
+        name: [value * 1.01 if one else value for value, one in zip(result[name], flat, strict=True)]
+        for name in ("open", "high", "low", "close")
+    }
+    return result | moved
+
+
+def after_the_end(params, result):
+    """The last ten minutes of an expired contract have volume: those after its expiry."""
+    if "PERPETUAL" in params["instrument_name"]:
+        return result
+    return result | {"volume": result["volume"][:-10] + [1.0] * 10, "cost": result["cost"][:-10] + [1.0] * 10}
+
+
+def funding(start, end):
+    """Funding of another window: the ends of the asked one moved by so many hours."""
+    return lambda params, found: [
+        row for row in found
+        if params["start_timestamp"] + start * HOUR < row["timestamp"] <= params["end_timestamp"] + end * HOUR
+    ]  # fmt: skip
+
+
+def coin_cost(params, result):
+    return result | {"cost": result["volume"]}
+
+
+TRAITS = {
+    "a clock that is off": (of("get_time", lambda params, now: now + 60_000), {"clock"}),
+    "history rows without a style": (
+        of("get_instruments", without("instrument_type", "future_type"), "history"), {"history-rows"},
+    ),
+    "history rows with the expiry under another name": (
+        of("get_instruments", lambda params, found: [
+            {"expiry" if key == "expiration_timestamp" else key: row[key] for key in row} for row in found
+        ], "history"),
+        {"history-rows", "history-depth", "expired-chart", "fill", "after-expiry"},
+    ),
+    "a history host that is a month deep": (
+        of("get_instruments", lambda params, found: [
+            row for row in found if row["expiration_timestamp"] > NOW - 30 * 24 * HOUR
+        ], "history"),
+        {"history-depth"},
+    ),
+    "pages of a thousand": (rows(lambda params, result: range(len(result["ticks"]))[-1000:]), {"chart-page"}),
+    "the oldest rows of a window": (
+        rows(lambda params, result: range(len(result["ticks"]))[:4000]), {"chart-page"},
+    ),
+    "a chart whose end is left out": (
+        rows(lambda params, result: [at for at, tick in enumerate(result["ticks"]) if tick < params["end_timestamp"]]),
+        {"chart-edges"},
+    ),
+    "a chart whose first candle is left out": (
+        rows(lambda params, result: [
+            at for at, tick in enumerate(result["ticks"]) if tick > params["start_timestamp"]
+        ]),
+        {"chart-edges"},
+    ),
+    "a chart that rounds its ends": (
+        charts(lambda params, result: result | {"ticks": [tick + MINUTE for tick in result["ticks"]]}),
+        {"chart-page", "chart-window", "chart-edges", "expired-chart", "after-expiry"},
+    ),
+    "an empty window that is ok": (
+        of("get_tradingview_chart_data", lambda params, result: result if isinstance(result, Refusal) or result["ticks"]
+           else result | {"status": "ok"}),
+        {"chart-empty"},
+    ),
+    "another word for an unknown name": (
+        of("get_tradingview_chart_data", lambda params, result: Refusal(-32602, "no such instrument", "instrument_name")
+           if isinstance(result, Refusal) else result),
+        {"unknown-name"},
+    ),
+    "nothing of an expired contract": (
+        of("get_tradingview_chart_data", lambda params, result: result if "PERPETUAL" in params["instrument_name"]
+           else Refusal(-32602, "instrument is not open", "instrument_name")),
+        {"expired-chart", "fill", "after-expiry", "unknown-name"},
+    ),
+    "minutes that are left out when nothing was traded": (
+        rows(lambda params, result: [
+            at for at in range(len(result["ticks"])) if result["volume"][at] or "PERPETUAL" in params["instrument_name"]
+        ]),
+        {"expired-chart"},
+    ),
+    "fill that is not flat": (charts(filled), {"fill"}),
+    "trades after the end": (charts(after_the_end), {"after-expiry"}),
+    "cost in coin": (charts(coin_cost), {"cost", "linear-cost"}),
+    "funding pages of a hundred": (
+        of("get_funding_rate_history", lambda params, found: found[-100:]), {"funding-page"},
+    ),
+    "a funding window that is closed at its start": (
+        of("get_funding_rate_history", lambda params, found: [
+            {**found[0], "timestamp": params["start_timestamp"]}, *found
+        ] if params["end_timestamp"] - params["start_timestamp"] == 3 * HOUR else found),
+        {"funding-window"},
+    ),
+    "a funding window that is open at its end": (
+        of("get_funding_rate_history", lambda params, found: [
+            row for row in found if row["timestamp"] < params["end_timestamp"]
+        ]),
+        {"funding-page", "funding-window"},
+    ),
+    "funding that begins a day later": (
+        of("get_funding_rate_history", lambda params, found: found if params["start_timestamp"] > 1.6e12 else []),
+        {"funding-begins"},
+    ),
+    "columns of funding that are swapped": (
+        of("get_funding_rate_history", lambda params, found: [
+            row | {"interest_1h": row["interest_8h"], "interest_8h": row["interest_1h"]} for row in found
+        ]),
+        {"eight-hours", "checksum"},
+    ),
+    "a checksum of the plain sum": (
+        of("get_funding_rate_value", lambda params, value: value * 1.1), {"checksum"},
+    ),
+    "no checksum at all": (
+        of("get_funding_rate_value", lambda params, value: Refusal(-32601, status=404)), {"checksum"},
+    ),
+    "an index chart of 5 minutes": (
+        of("get_funding_chart_data", lambda params, result: result | {"data": result["data"][::5]}), {"index-minutes"},
+    ),
+    "listed rows without an id": (of("get_instruments", without("instrument_id")), {"listed-rows"}),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("trait", TRAITS)
+def test_one_trait_changed_is_named(exchange, trait):
+    change, names = TRAITS[trait]
+    assert broken(check.inquire(Protocol(exchange, change))) == names
+
+
+def test_every_assumption_is_broken_by_some_trait():
+    named = set().union(*(names for _, names in TRAITS.values()))
+    assert named | {"catalogue-limit"} == {one.name for one in ASSUMPTIONS}
+
+
+def broken(verdicts) -> set[str]:
+    """The names of what does not hold; what could not be asked has no place in these tests."""
+    return {one.name for one, verdict in verdicts.items() if not verdict.holds}
+
+
+@pytest.mark.parametrize(("admitted", "holds", "rate"), [(8, True, "1"), (5, True, "0.1"), (4, False, "0.1")])
+def test_eight_in_a_row_tell_the_two_copies_of_the_limit_apart(exchange, admitted, holds, rate):
+    verdicts = {one.name: verdict for one, verdict in check.inquire(Protocol(exchange, admitted=admitted)).items()}
+    limit = verdicts["catalogue-limit"]
+    assert limit.holds == holds and limit.settings == {"DERIBIT_CATALOGUE_REQUESTS_PER_SECOND": rate}
+
+
+def test_a_key_that_was_never_seen_and_one_that_is_gone_are_named():
+    row = dict.fromkeys(NEEDED, 1) | {"future_type": "reversed", "moon_phase": 3}
+    verdict = fields([row])
+    assert verdict.holds and "new: moon_phase" in verdict.seen and "price_index" in verdict.seen
+    assert "without kind" in fields([{**row, "kind": None}]).seen
+
+
+@pytest.mark.recorded
+@pytest.mark.parametrize("name", ["instruments_future.json", "history_host_instrument_2016.json"])
+def test_recorded_rows_have_what_is_needed_and_nothing_unknown(recorded, name):
+    found = orjson.loads(recorded(f"responses/{name}").read_bytes())
+    found = found.get("result", [found]) if isinstance(found, dict) else found
+    verdict = fields(found)
+    assert verdict.holds and "new:" not in verdict.seen, verdict.seen
+
+
+def test_an_answer_nobody_foresaw_breaks_only_what_reads_it(exchange):
+    strange = of("get_funding_chart_data", lambda params, result: {"data": [{}, {"timestamp": "noon"}]})
+    assert broken(check.inquire(Protocol(exchange, strange))) == {"index-minutes"}
+
+
+def test_nobody_there_ends_the_questions_at_once():
+    class Silent(Protocol):
+        answered, asked = 0, 0
+
+        def clock(self, host, method):
+            self.asked += 1
+            raise Unanswered("connection refused")
+
+    silent = Silent(None)
+    verdicts = check.inquire(silent)
+    assert silent.asked == 1 and all(isinstance(verdict, Unanswered) for verdict in verdicts.values())
