@@ -3,7 +3,11 @@
 .PHONY: help demo up check down status test lint lock bench bench-history
 .DEFAULT_GOAL := help
 
-export FROM PYTHON WAREHOUSE_HOME
+# Whatever a variable holds, nobody runs it: make would expand what was given on its command line (make demo
+# 'FROM=$(shell …)') on the way into the environment, so each is first set to its own letters. Recipes don't write values
+# into a shell's line either.
+literal := $(foreach each,$(.VARIABLES),$(if $(findstring command line,$(origin $(each))),\
+	$(eval override $(each) := $$(value $(each)))$(eval export $(each))))
 RUN := sh stack/run runtime
 DEV := sh stack/run dev
 COMPILE := uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --upgrade
@@ -17,7 +21,6 @@ help:
 	@echo 'make bench | bench-history   what is claimed, measured; the whole history through the scheduler'
 	@echo 'make test | lint | lock      every test; the static checks alone; the lock files anew'
 
-# FROM goes through the environment: whatever it holds, the shell never sees it.
 demo up check:
 	@$(RUN) python -m stack $@
 
@@ -25,7 +28,7 @@ down status:
 	@sh stack/run none python -m stack $@
 
 test: lint
-	@$(DEV) python -m pytest $(ARGS)
+	@$(DEV) python -m pytest ARGS
 
 lint:
 	@$(DEV) ruff check .
@@ -33,10 +36,10 @@ lint:
 	@$(DEV) check-jsonschema --builtin-schema vendor.compose-spec docker-compose.yaml
 
 bench:
-	@sh stack/run bench python -m bench $(ARGS)
+	@sh stack/run bench python -m bench ARGS
 
 bench-history:
-	@$(DEV) python -m bench.history $(ARGS)
+	@$(DEV) python -m bench.history ARGS
 
 # Resolved for the oldest Python that is promised and for every platform at once, with the hash of every file.
 lock:

@@ -3,15 +3,20 @@
 Runs on the system's Python before anything is installed, so it needs the standard library only. pip installs uv from
 a hashed pin, uv installs the rest, several times faster than pip would. A stamp keyed on the lock, the interpreter and
 the folder makes later calls return at once. KIND is runtime, dev, bench, or none, which takes what is
-installed: for the commands that only look and stop.
+installed: for the commands that only look and stop. ARGS as the last word stands for the words of the variable ARGS,
+quoted as for a shell, which none of them ever reaches.
 """
 
 from __future__ import annotations
 
+import grp
 import hashlib
 import importlib.util
 import os
+import pwd
+import shlex
 import shutil
+import stat
 import subprocess
 import sys
 import time
@@ -29,6 +34,49 @@ ROOM_BYTES = 1.5e9
 def warehouse_home(environ=os.environ) -> Path:
     """The state folder, absolute; a relative WAREHOUSE_HOME counts from the project."""
     return (ROOT / Path(environ.get("WAREHOUSE_HOME") or ".warehouse").expanduser()).resolve()
+
+
+def shared(folder: Path) -> str:
+    """A sentence about who else could replace what lies in a folder, or "".
+
+    Whoever may write a folder may rename what is in it, so the folders above count too; but for sticky ones (/tmp),
+    where everybody keeps his own. The owner of the project is trusted: it is his code that runs.
+    """
+    trusted = {0, os.geteuid(), ROOT.stat().st_uid}
+    for place in (folder, *folder.parents):
+        try:
+            status = place.stat()
+        except OSError:
+            continue  # it is not there yet; where it can't be made, making it says so
+        if status.st_uid not in trusted and place != place.parent:
+            why = f"belongs to {_name(status.st_uid)}"
+        elif status.st_mode & stat.S_ISVTX and place != folder:
+            continue
+        elif status.st_mode & stat.S_IWOTH or (status.st_mode & stat.S_IWGRP and _members(status.st_gid) - trusted):
+            why = f"can be written by other users ({stat.filemode(status.st_mode)}; to change that: chmod go-w {place})"
+        else:
+            continue
+        return (
+            f"{place} {why}, who could replace everything that is kept in {folder}. Set WAREHOUSE_HOME to a folder "
+            f"that is yours alone, and so are those above it."
+        )
+    return ""
+
+
+def _name(uid: int) -> str:
+    try:
+        return pwd.getpwuid(uid).pw_name
+    except KeyError:
+        return f"user {uid}"
+
+
+def _members(gid: int) -> set[int]:
+    """The users of a group. Many systems give each user a group of his own and make folders writable for it."""
+    try:
+        named = grp.getgrgid(gid).gr_mem
+    except KeyError:
+        named = []
+    return {user.pw_uid for user in pwd.getpwall() if user.pw_gid == gid or user.pw_name in named}
 
 
 def install(kind: str) -> None:
@@ -150,7 +198,18 @@ def become(command: list[str]) -> None:
 
 if __name__ == "__main__":
     if len(sys.argv) < 3 or sys.argv[1] not in {*LOCKS, "none"}:
-        raise SystemExit("usage: stack/run runtime|dev|bench|none COMMAND [ARGUMENT ...]")
+        raise SystemExit("usage: stack/run runtime|dev|bench|none COMMAND [ARGUMENT ...] [ARGS]")
+    command = sys.argv[2:]
+    if command[-1] == "ARGS":
+        try:
+            command[-1:] = shlex.split(os.environ.get("ARGS", ""))
+        except ValueError as error:
+            raise SystemExit(f"ARGS can't be split into words: {error}.") from None
+    if os.environ.get("WAREHOUSE_HOME"):
+        os.environ["WAREHOUSE_HOME"] = str(warehouse_home())  # its links followed once: what is looked at is used
+    for folder in (warehouse_home(), warehouse_home() / "venv"):
+        if refusal := shared(folder):
+            raise SystemExit(refusal)
     if sys.argv[1] != "none":
         install(sys.argv[1])
-    become(sys.argv[2:])
+    become(command)

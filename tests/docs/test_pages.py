@@ -88,7 +88,7 @@ def settings_table() -> dict[str, str]:
 
 
 def variables_of_the_code() -> set[str]:
-    """Every variable of ours that the code names in a string, or that the compose file or the Makefile takes."""
+    """Every variable of ours that the code names in a string, or that the compose file or stack/run takes."""
     files = [p for room in ("plugins", "stack", "exchange_simulator", "dags") for p in (ROOT / room).rglob("*.py")]
     strings = {
         node.value
@@ -96,8 +96,8 @@ def variables_of_the_code() -> set[str]:
         for node in ast.walk(ast.parse(file.read_text()))
         if isinstance(node, ast.Constant) and isinstance(node.value, str)
     }
-    strings |= set(re.findall(r"\$\{(\w+)", (ROOT / "docker-compose.yaml").read_text()))
-    strings |= {"FROM", "PYTHON"} & set(re.findall(r"^export (.+)$", (ROOT / "Makefile").read_text(), re.M)[0].split())
+    for name in ("docker-compose.yaml", "stack/run"):
+        strings |= set(re.findall(r"\$\{(\w+)", (ROOT / name).read_text()))
     return {text for text in strings if re.fullmatch(VARIABLE, text)}
 
 

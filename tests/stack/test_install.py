@@ -1,6 +1,8 @@
-"""Finding a Python and installing the lock, without installing it again here."""
+"""Finding a Python and installing the lock, without installing it again here; what `make` hands on, to whom."""
 
+import json
 import os
+import stat
 import subprocess
 import sys
 
@@ -144,3 +146,121 @@ def test_the_state_folder_is_in_the_project_unless_told_otherwise(tmp_path):
     assert install.warehouse_home({"WAREHOUSE_HOME": ""}) == install.ROOT / ".warehouse"
     assert install.warehouse_home({"WAREHOUSE_HOME": "elsewhere"}) == install.ROOT / "elsewhere"
     assert install.warehouse_home({"WAREHOUSE_HOME": str(tmp_path)}) == tmp_path
+
+
+@pytest.mark.parametrize(
+    ("place", "mode", "refused"),
+    [
+        ("home", 0o755, False), ("home", 0o777, True), ("home", 0o1777, True), ("home", 0o702, True),
+        ("", 0o777, True), ("", 0o1777, False), ("", 0o755, False),
+    ],
+)  # fmt: skip
+def test_a_state_folder_that_others_can_replace(tmp_path, place, mode, refused):
+    (tmp_path / "home").mkdir(mode=0o700)
+    (tmp_path / place).chmod(mode)
+    said = install.shared(tmp_path / "home")
+    assert bool(said) is refused
+    if refused:
+        assert f"chmod go-w {tmp_path / place}".rstrip("/") in said and "Set WAREHOUSE_HOME" in said
+    (tmp_path / "home").rmdir()
+    assert bool(install.shared(tmp_path / "home")) is (refused and place == "")
+
+
+def test_a_state_folder_of_somebody_else(tmp_path, monkeypatch):
+    (tmp_path / "home").mkdir()
+    monkeypatch.setattr(install.os, "geteuid", lambda: 4711)
+    monkeypatch.setattr(install, "ROOT", tmp_path)
+    os_user = os.stat(tmp_path).st_uid
+    assert install.shared(tmp_path / "home") == ""  # the owner of the code is trusted
+    if os_user == 0:
+        os.chown(tmp_path / "home", 4712, 4712)
+        assert "belongs to user 4712" in install.shared(tmp_path / "home")
+        os.chown(tmp_path / "home", 4711, 4711)
+        assert install.shared(tmp_path / "home") == ""
+
+
+def test_a_group_of_ones_own_is_nobody_else(tmp_path, monkeypatch):
+    tmp_path.chmod(0o770)
+    for members, refused in (({os.geteuid()}, False), (set(), False), ({os.geteuid(), 4711}, True)):
+        monkeypatch.setattr(install, "_members", lambda gid, members=members: members)
+        assert bool(install.shared(tmp_path)) is refused
+
+
+@pytest.mark.parametrize("kind", ["none", "runtime", "dev", "bench"])
+def test_nothing_is_run_from_or_written_into_a_shared_state_folder(tmp_path, kind):
+    home = tmp_path / "home"
+    (home / "venv" / "bin").mkdir(parents=True)
+    script(home / "venv" / "bin" / "true", f"touch {tmp_path}/ran")
+    home.chmod(0o777)
+    said = run(kind, "true", path=tmp_path, PYTHON=sys.executable, WAREHOUSE_HOME=str(home))
+    assert said.returncode == 1 and said.stderr.count("\n") == 1 and f"{home} can be written" in said.stderr
+    assert not (tmp_path / "ran").exists() and not (home / "install.log").exists()
+
+
+def test_what_is_run_writes_for_its_user_only(tmp_path):
+    bin_folder = tmp_path / "home" / "venv" / "bin"
+    bin_folder.mkdir(parents=True)
+    script(bin_folder / "leave", f"touch {tmp_path}/left; mkdir {tmp_path}/folder")
+    old = os.umask(0)
+    try:
+        (tmp_path / "home").chmod(0o755)
+        said = run("none", "leave", path=tmp_path, PYTHON=sys.executable, WAREHOUSE_HOME=str(tmp_path / "home"))
+    finally:
+        os.umask(old)
+    assert said.returncode == 0, said.stderr
+    assert [stat.S_IMODE((tmp_path / name).stat().st_mode) for name in ("left", "folder")] == [0o600, 0o700]
+
+
+@pytest.fixture
+def handed_on(tmp_path):
+    """Runs make with a Python that writes down what it is given, and returns that."""
+    (tmp_path / "write.py").write_text(
+        f"import json, os, sys; json.dump([sys.argv[1:], dict(os.environ)], open('{tmp_path}/given', 'w'))"
+    )
+    script(
+        tmp_path / "python",
+        f"""[ "$1" = -c ] && exit 0
+exec {sys.executable} {tmp_path}/write.py "$@"
+""",
+    )
+
+    def make(*words, **environ):
+        (tmp_path / "given").unlink(missing_ok=True)
+        subprocess.run(
+            ["make", "--no-print-directory", *words, f"PYTHON={tmp_path / 'python'}"],
+            cwd=install.ROOT, env={"PATH": os.environ["PATH"], **environ}, check=True, capture_output=True, text=True,
+        )  # fmt: skip
+        return json.loads((tmp_path / "given").read_text())
+
+    return make
+
+
+@pytest.mark.parametrize("from_the_environment", [False, True])
+@pytest.mark.parametrize("target", ["demo", "up", "status", "bench-history"])
+def test_make_runs_nothing_that_it_is_given(tmp_path, handed_on, target, from_the_environment):
+    names = ("FROM", "WAREHOUSE_HOME", "WAREHOUSE_PORT", "ARGS", "DERIBIT_CURRENCIES", "anything")
+    given = {}
+    for name in names:
+        run_it = f"touch {tmp_path}/ran-{name}"
+        given[name] = f"$(shell {run_it}) `{run_it}` $({run_it}) ; {run_it} $(error no) $(FROM) # $$ 'x'  \"y\""
+    if from_the_environment:
+        arguments, environ = handed_on(target, **given)
+    else:
+        arguments, environ = handed_on(target, *(f"{name}={value}" for name, value in given.items()))
+    assert {name: environ[name] for name in names} == given
+    assert not list(tmp_path.glob("ran*"))
+    assert not set(given.values()) & set(arguments)
+
+
+def test_arguments_are_words_as_a_shell_would_quote_them(tmp_path):
+    bin_folder = tmp_path / "home" / "venv" / "bin"
+    bin_folder.mkdir(parents=True)
+    script(bin_folder / "words", """for word in "$@"; do echo "<$word>"; done""")
+
+    def words(**environ):
+        return run("none", "words", "ARGS", path=tmp_path, PYTHON=sys.executable,
+                   WAREHOUSE_HOME=str(tmp_path / "home"), **environ)  # fmt: skip
+
+    assert words().stdout == ""
+    assert words(ARGS="-k 'a or b' $(id) tests/*").stdout.splitlines() == ["<-k>", "<a or b>", "<$(id)>", "<tests/*>"]
+    assert words(ARGS="it's").stderr == "ARGS can't be split into words: No closing quotation.\n"

@@ -1,0 +1,144 @@
+"""The stack's own server, started as the stack starts it: what the holder of the reader's password can do to others."""
+
+import os
+import subprocess
+from pathlib import Path
+
+import psycopg
+import pytest
+from psycopg import sql
+from psycopg.errors import ConfigurationLimitExceeded, InsufficientPrivilege, OperationalError, ProgramLimitExceeded
+
+from deribit.warehouse.migrations import migrate
+from stack import postgres
+from stack.credentials import Credentials
+from stack.settings import apart, stack_of
+
+
+class Server:
+    def __init__(self, stack, credentials):
+        self.stack, self.credentials = stack, credentials
+
+    def connect(self, role="market_reader", database="market", **options):
+        return psycopg.connect(postgres.dsn(self.stack, self.credentials, role, database), autocommit=True, **options)
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory):
+    """Installed and started under the umask of stack/run, with the market's tables."""
+    old = os.umask(0o077)
+    stack, credentials = stack_of("demo", apart(tmp_path_factory.mktemp("home"), {})), Credentials.generate()
+    stack.home.mkdir()
+    try:
+        postgres.initialise(stack, credentials)
+        account = postgres.account()
+        who = {"user": account.pw_uid, "group": account.pw_gid, "extra_groups": []} if account else {}
+        with (stack.home / "postgres.log").open("w") as log:
+            process = subprocess.Popen(postgres.command(stack), cwd="/", stdout=log, stderr=log, **who)
+    finally:
+        os.umask(old)
+    try:
+        postgres.wait_ready(stack, credentials, lambda: None)
+        for _ in range(2):  # a second start
+            postgres.create_roles_and_databases(stack, credentials)
+            migrate(postgres.dsn(stack, credentials, "market_owner", "market"))
+        yield Server(stack, credentials)
+    finally:
+        process.send_signal(2)
+        process.wait(60)
+
+
+def test_the_reader_leaves_connections_to_everybody_else(server):
+    held = []
+    with pytest.raises(OperationalError, match='too many connections for role "market_reader"'):
+        while len(held) < 200:
+            held.append(server.connect())
+    try:
+        assert len(held) == postgres.READER_CONNECTIONS
+        server.connect("market_loader").close()
+    finally:
+        for connection in held:
+            connection.close()
+
+
+def test_airflow_gets_a_connection_when_the_loader_has_all_the_others(server):
+    most = int(postgres.SETTINGS["max_connections"])
+    held = []
+    with pytest.raises(OperationalError, match="remaining connection slots are reserved"):
+        while len(held) < most:
+            held.append(server.connect("market_loader"))
+    try:
+        assert len(held) > most - 40
+        server.connect("airflow", "airflow").close()
+    finally:
+        for connection in held:
+            connection.close()
+
+
+@pytest.mark.parametrize("database", ["airflow", "postgres", "template1"])
+def test_the_reader_opens_no_other_database(server, database):
+    with pytest.raises(OperationalError, match="permission denied for database"):
+        server.connect(database=database)
+
+
+def test_the_readers_temporary_files_are_limited_and_it_can_not_change_that(server):
+    with server.connect() as reader:
+        for statement in ("SET temp_file_limit = -1", "ALTER ROLE market_reader SET temp_file_limit = -1",
+                          "ALTER ROLE market_reader IN DATABASE market SET temp_file_limit = -1"):  # fmt: skip
+            with pytest.raises(InsufficientPrivilege):
+                reader.execute(statement)
+        reader.execute("ALTER ROLE market_reader RESET ALL")  # its own settings only
+    try:
+        with server.connect() as reader:
+            assert reader.execute("SHOW temp_file_limit").fetchone() == ("512MB",)
+            reader.execute("SET work_mem = '64kB'")
+            with pytest.raises(ConfigurationLimitExceeded, match="temp_file_limit"):
+                reader.execute("SELECT repeat('x', 1000), g FROM generate_series(1, 1000000) AS g ORDER BY g DESC")
+            with pytest.raises(InsufficientPrivilege):
+                reader.execute("CREATE TEMPORARY TABLE mine AS SELECT 1")
+    finally:
+        postgres.create_roles_and_databases(server.stack, server.credentials)
+
+
+def test_the_reader_has_timeouts_against_accidents(server):
+    with server.connect() as reader:
+        for name, value in postgres.READER_SETTINGS.items():
+            assert reader.execute(sql.SQL("SHOW {}").format(sql.Identifier(name))).fetchone() == (value,)
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        "lo_create(0)", "lo_creat(-1)", "lo_from_bytea(0, 'x')", "lo_put(1, 0, 'x')", "lo_open(1, 131072)",
+        "lowrite(0, 'x')", "lo_unlink(1)", "lo_import('/etc/passwd')", "pg_logical_emit_message(false, 'a', 'b')",
+        "pg_export_snapshot()", "pg_advisory_lock(1)", "pg_try_advisory_lock(1, 2)", "pg_advisory_lock_shared(1)",
+        "pg_advisory_xact_lock(1)", "pg_try_advisory_xact_lock_shared(1)",
+    ],
+)  # fmt: skip
+def test_the_reader_calls_nothing_that_fills_the_disk_or_keeps_others_waiting(server, call):
+    with server.connect() as reader, pytest.raises(InsufficientPrivilege):
+        reader.execute(f"SELECT {call}")
+
+
+def test_pools_can_give_a_connection_back(server):
+    with server.connect() as reader:
+        reader.execute("SELECT pg_advisory_unlock_all()")
+        reader.execute("DISCARD ALL")
+
+
+def test_owner_and_loader_lock(server):
+    for role in ("market_owner", "market_loader"):
+        with server.connect(role) as connection:
+            connection.execute("SELECT pg_advisory_lock(1), pg_advisory_xact_lock(1, 2)")
+
+
+def test_notifications_that_nobody_fetches_fill_two_megabytes(server):
+    folder = Path(server.stack.home, "postgres", "pg_notify")
+    with server.connect() as deaf, server.connect() as loud:
+        deaf.execute("LISTEN a")
+        deaf.execute("BEGIN")
+        deaf.execute("SELECT 1")
+        with pytest.raises(ProgramLimitExceeded, match="NOTIFY queue"):
+            for number in range(2_000):
+                loud.execute(f"NOTIFY a, '{number:7900}'")
+        assert sum(file.stat().st_size for file in folder.iterdir()) < 5e6
