@@ -10,7 +10,7 @@ import numpy as np
 
 from .columns import numbers, timestamps
 from .coverage import cover, windows
-from .errors import Malformed, iso
+from .errors import Malformed, iso, shown
 from .transport import Ask
 
 MINUTE = 60_000  # ms
@@ -95,7 +95,7 @@ def read_page(result: Any) -> tuple[np.ndarray, np.ndarray]:
         raise Malformed(f"the chart is {type(result).__name__}, not an object")
     status = result.get("status")
     if status not in ("ok", "no_data"):
-        raise Malformed(f"the chart's status is {status!r:.60}, neither 'ok' nor 'no_data'")
+        raise Malformed(f"the chart's status is {shown(status)}, neither 'ok' nor 'no_data'")
     ticks = timestamps(result.get("ticks"), "ticks")
     columns = [numbers(result.get(name), name) for name in COLUMNS]
     lengths = {"ticks": len(ticks)} | {name: len(column) for name, column in zip(COLUMNS, columns, strict=True)}

@@ -10,6 +10,7 @@ from .candles import Candles
 from .funding import Funding
 from .index import IndexMinutes
 from .instruments import Instrument
+from .limits import Limits, limits_of
 from .transport import Host
 
 
@@ -17,8 +18,8 @@ class Exchange:
     """Deribit's public HTTP API. Make one a task, in the process that uses it, and close it (or use `with`).
 
     `pace` is called before every attempt with the exchange's meter, "public" or "instruments", and returns when a
-    request may go out. `timeout`: seconds to connect and between two bytes. `attempts`: tries a request before giving
-    up on a fault that should pass. All times are UTC milliseconds since 1970.
+    request may go out. `attempts`: tries a request before giving up on a fault that should pass. `limits`: what an
+    answer of a method may take. All times are UTC milliseconds since 1970.
 
     Every method raises Refused, InstrumentGone, Unavailable or BadResponse (see `errors`).
     """
@@ -29,12 +30,12 @@ class Exchange:
         history_url: str,
         pace: Callable[[str], None],
         *,
-        timeout: tuple[float, float] = (5, 30),
         attempts: int = 6,
         sleep: Callable[[float], None] = time.sleep,
+        limits: Callable[[str], Limits] = limits_of,
     ):
-        self._live = Host("live", live_url, pace, timeout=timeout, attempts=attempts, sleep=sleep)
-        self._history = Host("history", history_url, pace, timeout=timeout, attempts=attempts, sleep=sleep)
+        self._live = Host("live", live_url, pace, attempts=attempts, sleep=sleep, limits=limits)
+        self._history = Host("history", history_url, pace, attempts=attempts, sleep=sleep, limits=limits)
 
     def instruments(self, currency: str, kind: str, *, expired: bool, host: str = "live") -> list[Instrument]:
         """What `host` ("live" or "history") lists (expired=False) or says has expired.

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from .errors import Malformed
+from .errors import Malformed, shown
 
 NUMBER = frozenset({float, int, type(None)})
 WHOLE = frozenset({int})
@@ -28,7 +28,7 @@ def _array(values: Any, what: str, allowed: frozenset[type], dtype: type) -> np.
     strange = set(map(type, values)) - allowed
     if strange:
         at = next(i for i, value in enumerate(values) if type(value) in strange)
-        raise Malformed(f"{what}[{at}] is {values[at]!r:.60}, not a number")
+        raise Malformed(f"{what}[{at}] is {shown(values[at])}, not a number")
     try:
         return np.array(values, dtype=dtype)
     except OverflowError as error:
@@ -42,5 +42,5 @@ def rows(values: Any, what: str, keys: tuple[str, ...]) -> dict[str, list[Any]]:
     for at, row in enumerate(values):
         lacking = [key for key in keys if key not in row] if isinstance(row, dict) else list(keys)
         if lacking:
-            raise Malformed(f"{what}[{at}] has no {', '.join(lacking)}: {row!r:.120}")
+            raise Malformed(f"{what}[{at}] has no {', '.join(lacking)}: {shown(row)}")
     return {key: [row[key] for row in values] for key in keys}

@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+import re
+import reprlib
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+QUOTED = 160  # characters of something strange that go into a message: enough to recognise it, never the whole
+LOGIN = re.compile(r"(?<=//)\S*@")  # in an URL, where a library's message quotes one
+SHORT = reprlib.Repr()  # repr() itself walks a value to its end, however long or deeply nested it is
+SHORT.maxlevel, SHORT.maxstring, SHORT.maxlong, SHORT.maxother = 2, 60, 60, 60
 
 
 class ExchangeError(Exception):
@@ -46,16 +52,18 @@ class InstrumentGone(Refused):
 
 
 class Unavailable(ExchangeError):
-    """Every attempt met a fault that should pass: busy, in maintenance, cut off, timed out."""
+    """Every attempt met a fault that should pass: the exchange, or the way to it, is away. Busy, in maintenance, an
+    error code nobody knows, a page of a proxy, a redirect, cut off, timed out."""
 
     advice = (
-        "Run the task again later. After code 10028 or HTTP 429 lower DERIBIT_REQUESTS_PER_SECOND; "
-        "after a connection error check the connection's host and the network."
+        "Run the task again later. After code 10028 or HTTP 429 lower DERIBIT_REQUESTS_PER_SECOND (for get_instruments "
+        "DERIBIT_CATALOGUE_REQUESTS_PER_SECOND); after a connection error, a redirect or a page that is not the "
+        "exchange's check the connection's host, the proxy and the network."
     )
 
 
 class BadResponse(ExchangeError):
-    """Every attempt was answered, but not in the agreed form."""
+    """Every attempt was answered, but not in the agreed form or size."""
 
     advice = "Ask the same URL by hand: if the form of the answer has changed for good, its reader must follow."
 
@@ -85,16 +93,40 @@ class Malformed(Failure):
         super().__init__(cause, BadResponse, passing=True, http_status=http_status)
 
 
+def clean(text: Any, most: int = QUOTED) -> str:
+    """A text from outside as it may be shown: on one line, without control characters, escape sequences, marks that
+    turn the direction of writing, lone surrogates or a login in an URL, and at most `most` characters long. What is no
+    text is shown as repr() would."""
+    text = text if isinstance(text, str) else SHORT.repr(text)
+    start = LOGIN.sub("", text[: 20 * most])[: most + 1]
+    escaped = "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in start)
+    return escaped if len(escaped) <= most and len(text) <= 20 * most else f"{escaped[:most]}..."
+
+
+def told(error: Exception) -> str:
+    """Another library's error as it may be shown."""
+    return f"{type(error).__name__}: {clean(str(error), 2 * QUOTED)}"
+
+
+def shown(value: Any) -> str:
+    """A value from an answer as it may be shown, like repr() but short, whatever the value."""
+    return clean(SHORT.repr(value))
+
+
 def iso(ms: int) -> str:
-    """Milliseconds since 1970 as ISO 8601 UTC, with a fraction only where there is one."""
+    """Milliseconds since 1970 as ISO 8601 UTC, with a fraction only where there is one. What is beyond any calendar
+    is said in milliseconds."""
     timespec = "milliseconds" if ms % 1000 else "seconds"
-    return (EPOCH + timedelta(milliseconds=ms)).isoformat(timespec=timespec).replace("+00:00", "Z")
+    try:
+        return (EPOCH + timedelta(milliseconds=ms)).isoformat(timespec=timespec).replace("+00:00", "Z")
+    except OverflowError:
+        return f"{SHORT.repr(ms)} ms"
 
 
 def wording(method: str, params: Mapping[str, Any]) -> str:
     """What was asked, for people: method, instrument (or currency, or index), window in ISO UTC."""
     words = [method]
-    words += [str(params[key]) for key in ("instrument_name", "currency", "kind", "index_name") if key in params]
+    words += [clean(params[key]) for key in ("instrument_name", "currency", "kind", "index_name") if key in params]
     if "expired" in params:
         words.append("expired" if params["expired"] == "true" else "listed")
     if "start_timestamp" in params:

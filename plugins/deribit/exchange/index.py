@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from .columns import numbers, rows, timestamps
-from .errors import Malformed
+from .errors import Malformed, shown
 
 
 @dataclass(frozen=True, eq=False)
@@ -40,5 +40,5 @@ def read_price(result: Any) -> float:
     """The price of get_index_price, USD. Raises Malformed."""
     price = result.get("index_price") if isinstance(result, dict) else None
     if type(price) not in (int, float) or not math.isfinite(price):
-        raise Malformed(f"index_price is {price!r:.60}, not a finite number")
+        raise Malformed(f"index_price is {shown(price)}, not a finite number")
     return float(price)
