@@ -5,14 +5,16 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import requests
-
 from .assumptions import Denied, Unanswered
+from .errors import Failure, shown
+from .limits import limits_of
+from .session import Answer, Session
 from .transport import BUCKETS, seconds
-from .verdict import PASSING_CODES, parse, quoted, status_passes
+from .verdict import FINAL_CODES, parse, quoted
 
 LARGEST = 64 * 1024 * 1024  # bytes of an answer
 LONGEST = 60.0  # seconds from a question to the end of its answer
@@ -33,20 +35,18 @@ class Inquiry:
     def __init__(
         self, live_url: str, history_url: str, folder: Path, pace: Pace, sleep: Callable[[float], None] = time.sleep
     ):
-        self._urls = {"live": live_url.rstrip("/"), "history": history_url.rstrip("/")}
+        self._sessions = {"live": Session("live", live_url), "history": Session("history", history_url)}
         self._folder, self._pace, self._sleep = folder, pace, sleep
         self._answers: dict[tuple, dict[str, Any] | Unanswered] = {}
         self._clock: dict[tuple, tuple[int, int]] = {}
         self._number = 0
         self.refused = 0
         self.answered = 0
-        self._session = requests.Session()
-        self._session.auth = lambda request: request  # no ~/.netrc: this is a public API
 
     def __call__(self, host: str, method: str, **params: Any) -> Any:
         answer = self._answer(host, method, params)
         if "result" not in answer:
-            raise Denied(f"{method} on the {host} host was refused: {str(answer['error'])[:120]}")
+            raise Denied(f"{method} on the {host} host was refused: {shown(answer['error'])}")
         return answer["result"]
 
     def error(self, host: str, method: str, **params: Any) -> dict[str, Any]:
@@ -71,7 +71,8 @@ class Inquiry:
         return left, told, back
 
     def close(self) -> None:
-        self._session.close()
+        for session in self._sessions.values():
+            session.close()
 
     def __enter__(self) -> Inquiry:
         return self
@@ -95,14 +96,15 @@ class Inquiry:
     def _once(self, host: str, method: str, params: dict[str, Any]) -> tuple[dict | Unanswered, bool, float]:
         """One request: the answer with a `result` or an `error` in it, whether another try may say more, and when."""
         self._number += 1
-        url = f"{self._urls[host]}/api/v2/public/{method}"
+        url = f"{self._sessions[host].url}/api/v2/public/{method}"
         note = {"number": self._number, "host": host, "url": url, "params": params}
         left = time.time_ns() // 1_000_000
         try:
-            status, headers, body = self._fetch(url, params)
-        except requests.RequestException as error:
-            self._note(note | {"failed": f"{type(error).__name__}: {error}"[:300]})
-            return Unanswered(f"{method} on the {host} host: {type(error).__name__}: {str(error)[:160]}"), True, 0.0
+            answered = self._fetch(host, method, params)
+        except Failure as failure:
+            self._note(note | {"failed": str(failure)})
+            return Unanswered(f"{method} on the {host} host: {failure}"), failure.passing, 0.0
+        status, headers, body = answered.status, answered.headers, answered.body
         back = time.time_ns() // 1_000_000
         self._clock[_key(host, method, params)] = left, back
         name = f"{self._number:02}-{host}-{method}.json"
@@ -125,19 +127,15 @@ class Inquiry:
         error = answer["error"] if isinstance(answer["error"], dict) else {"message": str(answer["error"])[:200]}
         code = error.get("code") if type(error.get("code")) is int else None
         self.refused += code == 10028 or status == 429
-        passing = code in PASSING_CODES or status_passes(status)
-        if passing:
-            return Unanswered(f"{method} on the {host} host was refused: {str(error)[:120]}"), True, pause
+        if code not in FINAL_CODES:
+            return Unanswered(f"{method} on the {host} host was refused: {shown(error)}"), True, pause
         return {"error": error}, False, pause
 
-    def _fetch(self, url: str, params: dict[str, Any]) -> tuple[int, Any, bytes]:
-        deadline, body = time.monotonic() + LONGEST, bytearray()
-        with self._session.get(url, params=params, timeout=(5, 30), stream=True, allow_redirects=False) as response:
-            for piece in response.iter_content(1 << 16):
-                body += piece
-                if len(body) > LARGEST or time.monotonic() > deadline:
-                    raise requests.Timeout(f"no end after {len(body):,} bytes and {LONGEST:.0f} s at most")
-            return response.status_code, response.headers, bytes(body)
+    def _fetch(self, host: str, method: str, params: dict[str, Any]) -> Answer:
+        limits = limits_of(method)
+        limits = replace(limits, silence=min(limits.silence, LONGEST), total=LONGEST, size=max(limits.size, LARGEST))
+        session = self._sessions[host]
+        return session.send(session.prepare(method, params), limits)
 
     def _note(self, line: dict[str, Any]) -> None:
         with (self._folder / "answers.jsonl").open("a") as out:
