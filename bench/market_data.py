@@ -61,7 +61,7 @@ def bodies(source: Market, window: Window) -> dict[int, bytes]:
     """The JSON of every page of a window, as the exchange would send it, by the page's first minute (ms)."""
     made = {}
     for left, right in windows(window.begins, window.ends, pages.PAGE):
-        result = {"status": "ok"} | chart(source, window.listing, left - 1, right - 1)
+        result = {"status": "ok"} | chart(source, window.listing.name, left - 1, right - 1)
         made[left - 1] = orjson.dumps({"jsonrpc": "2.0", "result": result}, option=orjson.OPT_SERIALIZE_NUMPY)
     return made
 

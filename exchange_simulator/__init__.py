@@ -7,8 +7,11 @@ did. In Python, `market.Market` and `replay.Replay` say what a correct client mu
 | room          | purpose                                                                       |
 |---------------|-------------------------------------------------------------------------------|
 | `noise`       | random numbers as a function of (seed, counter)                               |
+| `traits`      | how the exchange behaves, each trait a switch, with what is known of it       |
 | `listings`    | which contracts there ever were, and their rows                               |
+| `linear`      | the linear contracts, with every oddity a catalogue may have                  |
 | `options`     | the option ladders                                                            |
+| `episodes`    | the days of the great falls                                                   |
 | `market`      | the invented prices, candles and funding                                      |
 | `replay`      | the recorded ones, behind the same methods                                    |
 | `chart`       | the chart method: row limit, fill after expiry, coarser resolutions           |
@@ -23,5 +26,6 @@ did. In Python, `market.Market` and `replay.Replay` say what a correct client mu
 Traps that are kept, because a client has to survive them: funding answers 744 rows of `(start, end]` and forgets the
 older ones, charts 5,001 rows of `[start, end]` likewise; minutes without trades are flat candles with volume 0; that
 fill goes on after an expiry; the newest bucket still changes; the live host forgets an instrument from its catalogue a
-day after it expired, and the history host knows only expired ones and no funding.
+day after it expired, and the history host knows only expired ones and no funding. With `--real` it is shaped like the
+real exchange in everything that was found out about it; `--traits` lists what that is.
 """

@@ -19,6 +19,7 @@ from .limits import Limits
 from .market import Market
 from .protocol import Exchange
 from .replay import Replay
+from .traits import Traits, table
 
 LOOPBACK = "127.0.0.1"
 
@@ -44,6 +45,11 @@ def _arguments(given: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--limit-status", type=int, choices=(429, 400, 200), default=429,
                         help="HTTP status of too_many_requests")  # fmt: skip
     parser.add_argument("--latency-ms", type=int, default=0, help="delay of every answer")
+    parser.add_argument("--real", action="store_true", help="a market shaped like the real exchange")
+    parser.add_argument("--trait", action="append", default=[], dest="traits", metavar="NAME=VALUE",
+                        help="set one trait of the exchange; may be given several times")  # fmt: skip
+    parser.add_argument("--traits", action="store_true", dest="show_traits",
+                        help="show every trait, what is known of it and what is invented, and end")  # fmt: skip
     return parser.parse_args(given)
 
 
@@ -86,18 +92,22 @@ async def _serve(simulator: Simulator, sockets: list[socket.socket]) -> None:
 
 def main(given: list[str] | None = None) -> int:
     arguments = _arguments(given)
+    if arguments.show_traits:
+        print(table())
+        return 0
     try:
+        traits = (Traits.real() if arguments.real else Traits()).changed(arguments.traits)
         sockets = [_listening(arguments.host, port) for port in (arguments.port, arguments.history_port)]
         if arguments.replay:
-            source = Replay(arguments.replay, arguments.now)
+            source = Replay(arguments.replay, arguments.now, traits)
         else:
-            source = Market(arguments.currencies.split(","), arguments.now, arguments.since)
+            source = Market(arguments.currencies.split(","), arguments.now, arguments.since, traits)
     except (OSError, ValueError) as wrong:
         print(f"exchange simulator: {wrong}", file=sys.stderr)
         return 2
     simulator = Simulator(
         Exchange(source),
-        Limits(arguments.requests_per_second, arguments.burst),
+        Limits(arguments.requests_per_second, arguments.burst, traits.catalogue_seconds, traits.catalogue_burst),
         limit_status=arguments.limit_status,
         latency_ms=arguments.latency_ms,
     )

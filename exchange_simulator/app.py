@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 
+import numpy as np
 import orjson
 from starlette.applications import Starlette
 from starlette.requests import Request
@@ -13,6 +14,7 @@ from starlette.routing import Route
 
 from .faults import Fault
 from .limits import Limits, Stats
+from .noise import seed_of, uniform
 from .protocol import BadRequest, Exchange, Refusal
 
 
@@ -24,6 +26,7 @@ class Simulator:
     ) -> None:
         self.exchange, self.limits, self.stats = exchange, limits or Limits(), Stats()
         self.limit_status, self.latency_ms = limit_status, latency_ms
+        self._calls, self._began = 0, time.monotonic()
         exchange.faults.served = self.stats.fault
 
     def app(self, *, history: bool = False) -> Starlette:
@@ -42,11 +45,42 @@ class Simulator:
             ]
         )
 
+    def _instead(self, began: int) -> Response | None:
+        """What comes in place of an answer: a proxy's page, or the word of an exchange under maintenance."""
+        traits = self.exchange.source.traits
+        self._calls += 1
+        since = time.monotonic() - self._began
+        if 0 < traits.maintenance_after_s <= since < traits.maintenance_after_s + traits.maintenance_s:
+            self.stats.fault("maintenance")
+            if self._calls % 2:
+                return Response(status_code=502)
+            return self._enveloped(began, error=Refusal(11051).error, status=400)
+        if traits.proxy_pages and uniform(_PROXY, np.array([self._calls]))[0] < traits.proxy_pages:
+            self.stats.fault("proxy_page")
+            return _page(_PROXY_STATUSES[self._calls % len(_PROXY_STATUSES)])
+        return None
+
+    def _enveloped(
+        self, began: int, *, result: object = None, error: dict | None = None, status: int = 200
+    ) -> Response:
+        """The JSON-RPC envelope of a GET: no id, times in microseconds."""
+        ended = self._microseconds()
+        body = {"usOut": ended, "usIn": began, "usDiff": ended - began, "testnet": False}
+        # The order of the keys is that of the recorded bodies.
+        body |= {"jsonrpc": "2.0", "error": error} if error else {"result": result, "jsonrpc": "2.0"}
+        return _json(body, status)
+
+    def _microseconds(self) -> int:
+        """The exchange's clock, as envelopes tell it."""
+        return time.time_ns() // 1000 + self.exchange.source.traits.clock_skew_ms * 1000
+
     async def _public(self, request: Request, history: bool) -> Response:
-        began, method = time.time_ns() // 1000, request.path_params["method"]
+        began, method = self._microseconds(), request.path_params["method"]
+        if (response := self._instead(began)) is not None:
+            return response
         if not self.limits.admits(method, time.monotonic()):
             self.stats.refused(method, time.time())
-            return _enveloped(began, error=Refusal(10028).error, status=self.limit_status)
+            return self._enveloped(began, error=Refusal(10028).error, status=self.limit_status)
         self.stats.accepted(method, time.time())
         if self.latency_ms:
             await asyncio.sleep(self.latency_ms / 1000)
@@ -58,19 +92,17 @@ class Simulator:
                 await _drop_connection(request.receive)
                 return Response()  # nobody is there to read it
             elif fault.kind == "http_status":
-                status = fault.status or 503
-                body = f"<html><head><title>{status}</title></head><body><h1>{status}</h1></body></html>"
-                return Response(body, status, media_type="text/html")
+                return _page(fault.status or 503)
             elif fault.kind == "error_code":
-                return _enveloped(began, error=_error_of(fault), status=fault.status or 400)
+                return self._enveloped(began, error=_error_of(fault), status=fault.status or 400)
         candles = 0
         try:
             answer = self.exchange.answer(method, request.query_params, history)
-            candles, response = answer.candles, _enveloped(began, result=answer.result)
+            candles, response = answer.candles, self._enveloped(began, result=answer.result)
             if answer.patch:
                 response = Response(answer.patch(response.body), media_type="application/json")
         except Refusal as refusal:
-            response = _enveloped(began, error=refusal.error, status=refusal.status)
+            response = self._enveloped(began, error=refusal.error, status=refusal.status)
         except BadRequest:
             response = Response("Bad request", 400, media_type="text/plain")
         self.stats.answered(response.status_code, len(response.body), candles)
@@ -84,7 +116,7 @@ class Simulator:
         return response
 
     async def _unknown_method(self, request: Request) -> Response:
-        return _enveloped(time.time_ns() // 1000, error=Refusal(-32601).error, status=404)
+        return self._enveloped(self._microseconds(), error=Refusal(-32601).error, status=404)
 
     async def _stats(self, request: Request) -> Response:
         return _json(self.stats.report())
@@ -103,6 +135,16 @@ class Simulator:
             except (ValueError, TypeError) as wrong:
                 return _json({"error": str(wrong)}, 400)
         return _json(faults.rows())
+
+
+_PROXY = seed_of("proxy")
+_PROXY_STATUSES = (403, 404, 502, 520)
+
+
+def _page(status: int) -> Response:
+    """What a proxy sends."""
+    body = f"<html><head><title>{status}</title></head><body><h1>{status}</h1></body></html>"
+    return Response(body, status, media_type="text/html")
 
 
 class _Truncated(Response):
@@ -131,15 +173,6 @@ def _error_of(fault: Fault) -> dict:
     if fault.code == -32602:
         return Refusal(-32602, fault.reason or "instrument not found", fault.param or "instrument_name").error
     return Refusal(fault.code, fault.reason, fault.param).error
-
-
-def _enveloped(began: int, *, result: object = None, error: dict | None = None, status: int = 200) -> Response:
-    """The JSON-RPC envelope of a GET: no id, times in microseconds."""
-    ended = time.time_ns() // 1000
-    body = {"usOut": ended, "usIn": began, "usDiff": ended - began, "testnet": False}
-    # The order of the keys is that of the recorded bodies.
-    body |= {"jsonrpc": "2.0", "error": error} if error else {"result": result, "jsonrpc": "2.0"}
-    return _json(body, status)
 
 
 def _json(content: object, status: int = 200) -> Response:

@@ -1,6 +1,6 @@
 """`get_tradingview_chart_data`, as the exchange answers it.
 
-[start, end] counts bucket starts; only the newest 5,001 rows come, silently; minutes after an expiry are filled with
+[start, end] counts bucket starts; only the newest 5,001 rows come, silently; minutes after an end are filled with
 flat candles for ever. Coarser resolutions are made from minutes, a day from 08:00 UTC as on the exchange.
 """
 
@@ -12,20 +12,32 @@ from .listings import MINUTE, Listing
 from .market import COLUMNS, OUTAGES, Market
 from .replay import Replay
 
-NEWEST_ROWS = 5001
 RESOLUTIONS = {name: int(name) for name in "1 3 5 10 15 30 60 120 180 360 720".split()} | {"1D": 1440}
 _OFFSET = {1440: 480}  # minutes after midnight that a bucket starts
 _AT_ONCE = 500_000  # minutes aggregated at a time, to bound the memory
 _LOST_MINUTES = sum(end - start for start, end in OUTAGES) // MINUTE
 
 
-def chart(source: Market | Replay, listing: Listing, start_ms: int, end_ms: int, minutes: int = 1) -> dict:
-    """The columns of one answer, without `status`; `minutes` is the resolution. Empty where there is nothing."""
+def chart(source: Market | Replay, instrument_name: str, start_ms: int, end_ms: int, minutes: int = 1) -> dict:
+    """The columns of one answer, without `status`; `minutes` is the resolution. Empty where there is nothing. Of two
+    contracts of one name each has its own time."""
+    newest = source.traits.chart_rows
+    lives = source.lives(instrument_name)
+    past = [later.listed // MINUTE * MINUTE for later in lives[1:]] + [end_ms + 1]
+    pieces = [
+        _chart(source, one, start_ms, min(end_ms, until - 1), minutes)
+        for one, until in zip(lives, past, strict=True)
+    ]
+    return {name: np.concatenate([piece[name] for piece in pieces])[-newest:] for name in COLUMNS}
+
+
+def _chart(source: Market | Replay, listing: Listing, start_ms: int, end_ms: int, minutes: int) -> dict:
+    newest = source.traits.chart_rows
     width, offset = minutes * MINUTE, _OFFSET.get(minutes, 0) * MINUTE
     first = max(-(-(start_ms - offset) // width), (listing.first_minute * MINUTE - offset) // width)
     last = (min(end_ms, source.now_ms) - offset) // width
-    # A window over an outage has fewer rows than buckets, so look that much further back for the newest 5,001.
-    first = max(first, last - NEWEST_ROWS + 1 - -(-_LOST_MINUTES // minutes))
+    # A window over an outage has fewer rows than buckets, so look that much further back for the newest.
+    first = max(first, last - newest + 1 - -(-_LOST_MINUTES // minutes))
     pieces = []
     per_piece = max(_AT_ONCE // minutes, 1)
     for begin in range(first, last + 1, per_piece):
@@ -34,17 +46,21 @@ def chart(source: Market | Replay, listing: Listing, start_ms: int, end_ms: int,
         pieces.append(columns if minutes == 1 else _aggregated(columns, width, offset))
     if not pieces:
         pieces = [_minutes(source, listing, 0, -1)]
-    return {name: np.concatenate([piece[name] for piece in pieces])[-NEWEST_ROWS:] for name in COLUMNS}
+    columns = {name: np.concatenate([piece[name] for piece in pieces]) for name in COLUMNS}
+    if not source.traits.chart_fill:
+        columns = {name: column[columns["volume"] > 0] for name, column in columns.items()}
+    return columns
 
 
 def _minutes(source: Market | Replay, listing: Listing, start_ms: int, end_ms: int) -> dict[str, np.ndarray]:
-    """Candles, and after the expiry the fill: flat at the last close, volume and cost 0."""
-    columns = source.candles(listing.name, start_ms, end_ms)
-    begin = max(start_ms, listing.expires)
+    """Candles, and after the end the fill: flat at the last close, volume and cost 0."""
+    columns = source.candles(listing, start_ms, end_ms)
+    begin = max(start_ms, listing.past_minute * MINUTE)
     end = min(end_ms, source.now_ms)
-    if begin > end:
+    if begin > end or not source.traits.fill_after_end:
         return columns
-    close = source.candles(listing.name, listing.expires - MINUTE, listing.expires - MINUTE)["close"][-1]
+    last = (listing.past_minute - 1) * MINUTE
+    close = source.candles(listing, last, last)["close"][-1]
     ticks = np.arange(-(-begin // MINUTE), end // MINUTE + 1) * MINUTE
     fill = {"ticks": ticks} | {name: np.zeros(ticks.size) for name in ("volume", "cost")}
     fill |= {name: np.full(ticks.size, close) for name in ("open", "low", "high", "close")}

@@ -26,13 +26,20 @@ class Bucket:
 
 
 class Limits:
-    """The exchange's two buckets: one for `get_instruments` (1/s, burst 50), one for everything else.
+    """The exchange's two buckets: one for `get_instruments` (one in `catalogue_seconds`, `catalogue_burst` at once),
+    one for everything else.
 
     Both ports share them: a client that is polite to two hosts at once is polite to either.
     """
 
-    def __init__(self, requests_per_second: float = 20, burst: float = 100) -> None:
-        self._catalogue = Bucket(50, 1)
+    def __init__(
+        self,
+        requests_per_second: float = 20,
+        burst: float = 100,
+        catalogue_seconds: float = 1,
+        catalogue_burst: float = 50,
+    ) -> None:
+        self._catalogue = Bucket(catalogue_burst, 1 / catalogue_seconds)
         self._matching = Bucket(burst * CREDITS, requests_per_second * CREDITS)
 
     def admits(self, method: str, now: float) -> bool:

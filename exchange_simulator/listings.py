@@ -15,7 +15,7 @@ Births of BTC-PERPETUAL and ETH-PERPETUAL are the real ones; everything else is 
 from __future__ import annotations
 
 import uuid
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, timedelta
 
 import numpy as np
@@ -43,7 +43,9 @@ _LINEAR = {"BTC": (0.5, 0.0001), "ETH": (0.05, 0.001)}
 class Listing:
     """A perpetual or a dated future. Times are ms; prices move in whole `tick`s.
 
-    `contract` is USD for inverse contracts and coin for linear ones.
+    `contract` is USD for inverse contracts and coin for linear ones. `waits`: minutes from the listing to the first
+    trade. `ended`: when trading ended although the catalogue says nothing of it. `quote` and `index_of` say otherwise
+    than USD, USDC and the coin itself; `opening` are the minutes of a weekday in which there is trading at all.
     """
 
     name: str
@@ -55,24 +57,49 @@ class Listing:
     tick: float
     contract: float
     number: int
+    waits: int = 0
+    ended: int | None = None
+    quote: str | None = None
+    index_of: str | None = None
+    underlying: str = "crypto"
+    opening: tuple[int, int] | None = None
 
     @property
     def perpetual(self) -> bool:
-        return self.expires == NEVER
+        return self.period == "perpetual"
+
+    @property
+    def quoted_in(self) -> str:
+        return self.quote or ("USDC" if self.linear else "USD")
 
     @property
     def currency(self) -> str:
         """The currency it is listed under, which is the one it settles in."""
-        return "USDC" if self.linear else self.coin
+        return self.quoted_in if self.linear else self.coin
+
+    @property
+    def priced_as(self) -> str:
+        """The coin whose index it follows."""
+        return self.index_of or self.coin
 
     @property
     def index_name(self) -> str:
-        return f"{self.coin.lower()}_{'usdc' if self.linear else 'usd'}"
+        return f"{self.priced_as.lower()}_{self.quoted_in.lower()}"
+
+    @property
+    def ends(self) -> int:
+        """ms: the end of trading. What is told of it later is fill."""
+        return self.expires if self.ended is None else min(self.ended, self.expires)
 
     @property
     def first_minute(self) -> int:
-        """The minute (since 1970) of its first candle: the one it was listed in."""
-        return self.listed // MINUTE
+        """The minute (since 1970) of its first candle: that of its first trade."""
+        return self.listed // MINUTE + self.waits
+
+    @property
+    def past_minute(self) -> int:
+        """The minute after the one of its last candle."""
+        return -(-self.ends // MINUTE)
 
     def row(self, now: int) -> dict:
         """The live host's `get_instruments` row, with the real rows' fields in their order."""
@@ -93,8 +120,12 @@ def _uuid(currency: str) -> str:
     return str(uuid.uuid5(uuid.NAMESPACE_DNS, f"{currency.lower()}.exchange-simulator"))
 
 
+def index_id(index_name: str) -> int:
+    return 1_000_000 + int(seed_of(f"index {index_name}") % np.uint64(900_000))
+
+
 def instrument_row(listing: Listing, now: int) -> dict:
-    quote = "USDC" if listing.linear else "USD"
+    quote = listing.quoted_in
     style = "linear" if listing.linear else "reversed"
     block_minimum = {"BTC": 200_000, "ETH": 100_000}.get(listing.coin, 100_000)
     return {
@@ -106,7 +137,7 @@ def instrument_row(listing: Listing, now: int) -> dict:
         "future_type": style,
         "kind": "future",
         "max_leverage": 50 if listing.perpetual else 25,
-        "underlying_type": "crypto",
+        "underlying_type": listing.underlying,
         "product_group": listing.coin,
         "state": state_at(listing.listed, listing.expires, now),
         "expiration_timestamp": listing.expires,
@@ -125,7 +156,7 @@ def instrument_row(listing: Listing, now: int) -> dict:
         "block_trade_min_trade_amount": block_minimum,
         "max_liquidation_commission": 0.01,
         "max_non_default_leverage": 5.0,
-        "index_id": 1_000_000 + 2 * sorted(_INVERSE).index(listing.coin) + listing.linear,
+        "index_id": index_id(listing.index_name),
         "counter_currency": quote,
         "base_currency": listing.coin,
         "maker_commission": 0.00015,
@@ -150,6 +181,44 @@ def history_row(row: dict) -> dict:
     return {name: known[name] for name in _HISTORY_FIELDS if name in known}
 
 
+# The fields of the recorded rows of combos, in their order; those of a spot pair are taken for the same.
+_COMBO_FIELDS = (
+    "state", "price_index", "kind", "instrument_name", "maker_commission", "taker_commission", "instrument_type",
+    "expiration_timestamp", "is_active", "creation_timestamp", "instrument_id", "tick_size", "contract_size",
+    "base_currency", "quote_currency", "settlement_currency", "min_trade_amount", "settlement_period",
+    "counter_currency", "tick_size_steps",
+)  # fmt: skip
+
+
+def combo_rows(kind: str, legs: list[Listing], now: int) -> list[dict]:
+    """Rows of future_combo or option_combo over a coin's open dated futures: one a future."""
+    rows = []
+    for leg in legs:
+        row = leg.row(now) | {"kind": kind, "instrument_id": leg.number + 50_000_000}
+        if kind == "future_combo":
+            row["instrument_name"] = f"{leg.coin}-FS-{leg.name.split('-')[1]}_PERP"
+        else:
+            strike = int(_INVERSE[leg.coin][1] * 20_000)
+            row |= {"instrument_name": f"{leg.coin}-CS-{leg.name.split('-')[1]}-{strike}_{strike + strike // 10}",
+                    "instrument_id": leg.number + 60_000_000, "quote_currency": leg.coin, "tick_size": 0.0001,
+                    "contract_size": 1.0, "min_trade_amount": 0.1}  # fmt: skip
+        rows.append({name: row[name] for name in _COMBO_FIELDS})
+    return rows
+
+
+def spot_rows(currency: str, now: int) -> list[dict]:
+    """Rows of the spot pairs listed under a currency."""
+    rows = []
+    for place, base in enumerate(("BTC", "ETH")):
+        if currency == base:
+            continue
+        pair = Listing(f"{base}_{currency}", base, True, "perpetual", BIRTHS["BTC_USDC-PERPETUAL"], NEVER, 0.5, 0.0001,
+                       6000 + 10 * sum(currency.encode()) + place, quote=currency)  # fmt: skip
+        row = pair.row(now) | {"kind": "spot", "instrument_type": "linear", "settlement_currency": currency}
+        rows.append({name: row[name] for name in _COMBO_FIELDS if name not in ("settlement_period",)})
+    return rows
+
+
 def expiry_name(day: date) -> str:
     """27JUN25, 2JAN26: no leading zero."""
     return f"{day.day}{MONTHS[day.month - 1]}{day:%y}"
@@ -159,7 +228,7 @@ def expiry_of(name: str) -> int:
     """ms of 08:00 UTC on the date in `BTC-27JUN25`. ValueError for a name without one."""
     text = name.split("-")[1]
     day = date(2000 + int(text[-2:]), MONTHS.index(text[-5:-2]) + 1, int(text[:-5]))
-    return _at_eight(day)
+    return at_eight(day)
 
 
 def perpetual(coin: str, *, linear: bool = False, since: int = 0) -> Listing:
@@ -174,36 +243,57 @@ def dated_future(coin: str, day: date, period: str, listed: int) -> Listing:
     """A dated inverse future that expires at 08:00 UTC of `day`."""
     _, tick, contract = _INVERSE[coin]
     number = 100_000 + (day - date(2018, 1, 1)).days * 4 + sorted(_INVERSE).index(coin)
-    return Listing(f"{coin}-{expiry_name(day)}", coin, False, period, listed, _at_eight(day), tick, contract, number)
+    return Listing(f"{coin}-{expiry_name(day)}", coin, False, period, listed, at_eight(day), tick, contract, number)
 
 
-def futures_of(coin: str, *, since: int, until: int) -> list[Listing]:
+def futures_of(
+    coin: str, *, since: int, until: int, late_listings: bool = False, late_first_candles: bool = False
+) -> list[Listing]:
     """Every dated future of a coin listed before `until` and expiring after `since` (ms), by expiry.
 
-    One listed before `since` counts as listed at `since`: the exchange opened that day.
+    One listed before `since` counts as listed and traded at `since`: the exchange opened that day.
     """
     found = []
     opened = max(since, FIRST_DATED[coin])
     day = datetime.fromtimestamp(opened / 1000, UTC).date()
     last = datetime.fromtimestamp(until / 1000, UTC).date() + timedelta(days=366)
     while day <= last:
-        settles = _class_of(day)
-        if settles and _at_eight(day) > opened:
+        settles = settlement_class(day)
+        if settles and at_eight(day) > opened:
             period, ahead = settles
             # Real listings are some seconds after the hour.
-            delay = 10 + int(uniform(seed_of(f"listed {coin}"), np.array([day.toordinal()]))[0] * 30)
-            listed = max(_at_eight(day) - ahead * DAY + delay * 1000, opened)
+            delay = 10 + int(_die(f"listed {coin}", day) * 30)
+            # An eighth is late, 1 % as late as it gets.
+            late = (_die(f"late {coin}", day) - 0.865) / 0.125 if late_listings else 0.0
+            delay += int(min(max(late, 0.0), 1.0) * _LATEST)
+            listed = max(at_eight(day) - ahead * DAY + delay * 1000, opened)
             if listed < until:
-                found.append(dated_future(coin, day, period, listed))
+                future = dated_future(coin, day, period, listed)
+                if late_first_candles and listed > opened:
+                    die = _die(f"first trade {coin}", day) if late < 1 else 0.9999  # that is after midnight
+                    future = replace(future, waits=first_wait(die))
+                found.append(future)
         day += timedelta(days=1)
     return found
 
 
-def _at_eight(day: date) -> int:
+def first_wait(die: float) -> int:
+    """Whole minutes from a listing to its first trade: 15 at the median, 132 at p90, 544 at most; die in [0, 1)."""
+    return int(np.exp(np.interp(die, (0.0, 0.5, 0.9, 1.0), np.log((1.0, 15.0, 132.0, 545.0)))))
+
+
+_LATEST = 7 * 3600 + 4 * 60 - 40  # seconds after 08:00 UTC that the latest listings happened: 15:04
+
+
+def _die(name: str, day: date) -> float:
+    return float(uniform(seed_of(name), np.array([day.toordinal()]))[0])
+
+
+def at_eight(day: date) -> int:
     return int(datetime(day.year, day.month, day.day, 8, tzinfo=UTC).timestamp()) * 1000
 
 
-def _class_of(day: date) -> tuple[str, int] | None:
+def settlement_class(day: date) -> tuple[str, int] | None:
     """(settlement_period, days listed ahead), or None where nothing expires."""
     if day.weekday() != 4:
         return ("day", 4) if day >= FIRST_DAILY else None

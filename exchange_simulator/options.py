@@ -40,9 +40,9 @@ class OptionChain:
             yield f"{self.future.name}-{strike}-C", strike, "C"
             yield f"{self.future.name}-{strike}-P", strike, "P"
 
-    def rows(self, now: int, *, history: bool = False) -> list[dict]:
-        """`get_instruments` rows, of the live or the history host."""
-        shared = self._shared(now, history)
+    def rows(self, now: int, *, history: bool = False, more: dict | None = None) -> list[dict]:
+        """`get_instruments` rows, of the live or the history host, with `more` fields."""
+        shared = self._shared(now, history) | (more or {})
         return [
             shared
             | {
@@ -54,9 +54,9 @@ class OptionChain:
             for place, (name, strike, side) in enumerate(self.names())
         ]
 
-    def rows_json(self, now: int, *, history: bool = False) -> bytes:
+    def rows_json(self, now: int, *, history: bool = False, more: dict | None = None) -> bytes:
         """The same rows as the inside of a JSON array: a hundred thousand dicts would take seconds."""
-        shared = orjson.dumps(self._shared(now, history))[:-1].decode()
+        shared = orjson.dumps(self._shared(now, history) | (more or {}))[:-1].decode()
         rows = (
             f'{shared},"option_type":"{"call" if side == "C" else "put"}","strike":{strike}.0,'
             f'"instrument_name":"{name}","instrument_id":{self._number(place)}}}'
@@ -90,9 +90,12 @@ class OptionChain:
         return history_row(row) if history else row
 
 
-def chain_of(future: Listing, index: float) -> OptionChain:
-    """The options that share a future's expiry: strikes around the index (USD) at its listing."""
+def chain_of(future: Listing, index: float, *, dense: bool = False) -> OptionChain:
+    """The options that share a future's expiry: strikes around the index (USD) at its listing; dense: as many as
+    it takes to have 115,000 expired ones of BTC."""
     share, each_side = _SHAPE[future.period]
+    if dense:
+        share, each_side = share / 2, each_side * 4
     step = _round_step(index * share)
     middle = round(index / step) * step
     strikes = (middle + place * step for place in range(-each_side, each_side + 1))

@@ -16,13 +16,12 @@ import orjson
 from . import quotes
 from .chart import RESOLUTIONS, chart
 from .faults import Faults
-from .listings import DAY, HOUR, MINUTE, Listing
+from .listings import DAY, HOUR, MINUTE, Listing, combo_rows, spot_rows
 from .market import FUNDING_COLUMNS, Market
 from .noise import seed_of, value_noise
 from .options import OptionChain
 from .replay import Replay
 
-NEWEST_FUNDING = 744
 NEWEST_VOLATILITY = 1000
 CURRENCIES = ("BTC", "ETH", "USDC", "USDT", "EURR")
 KINDS = ("future", "option", "spot", "future_combo", "option_combo")
@@ -142,25 +141,38 @@ class Exchange:
         if version != self._catalogue_of:
             self._catalogue, self._catalogue_of = {}, version
 
+        traits = self.source.traits
+        more = {"listing_stage": "regular"} if traits.unknown_fields else {}
+
         def shown(listed: Listing | OptionChain) -> bool:
             if not expired:
-                return not history and listed.expires > now
+                # What the history host knows of open contracts is not all of them.
+                return listed.expires > now and (not history or traits.history_lists_open and listed.listed % 3 != 0)
             return listed.expires <= now and (history or listed.expires > now - DAY)
 
         def rows(under: str, of: str) -> bytes:
             """Serialised once and kept: the expired options of a coin are some 35 MB."""
             key = (history, under, of, expired)
             if key not in self._catalogue:
-                if of == "future":
-                    found = [one for one in futures if one.currency == under and shown(one)]
-                    pieces = [orjson.dumps(one.history_row(now) if history else one.row(now)) for one in found]
-                else:
+                poorer = history and traits.history_fields
+                if of == "option":
                     found = [chain for chain in chains if chain.coin == under and shown(chain)]
-                    pieces = [chain.rows_json(now, history=history) for chain in found]
+                    pieces = [chain.rows_json(now, history=poorer, more=more) for chain in found]
+                else:
+                    found = [one for one in futures if one.currency == under and shown(one)]
+                    if of == "future":
+                        told = [one.history_row(now) if poorer else one.row(now) for one in found]
+                    elif of == "spot":
+                        told = [] if expired or history else spot_rows(under, now)
+                    else:
+                        legs = [one for one in found if not one.perpetual and not one.linear]
+                        told = [] if history else combo_rows(of, legs, now)
+                    pieces = [orjson.dumps(row | more) for row in told]
                 self._catalogue[key] = b",".join(pieces)
             return self._catalogue[key]
 
-        kinds = [of for of in ("future", "option") if kind in (None, of)]
+        made = KINDS if traits.combos_and_spot else ("future", "option")
+        kinds = [of for of in made if kind in (None, of)]
         currencies = CURRENCIES if currency == "any" else (currency,)
         bodies = [rows(under, of) for under in currencies for of in kinds]
         return orjson.Fragment(b"[" + b",".join(body for body in bodies if body) + b"]")
@@ -192,7 +204,8 @@ class Exchange:
         listing = self._listing(given)
         start, end = given.integer("start_timestamp"), given.integer("end_timestamp")
         resolution = given.text("resolution", tuple(RESOLUTIONS))
-        columns = chart(self.source, listing, start, end, RESOLUTIONS[resolution])
+        start, end = _as("[]", self.source.traits.chart_window, start, end)
+        columns = chart(self.source, listing.name, start, end, RESOLUTIONS[resolution])
         patch = None
         if resolution == "1":
             columns, patch = self.faults.on_candles(listing, columns, start)
@@ -205,16 +218,24 @@ class Exchange:
     def get_funding_rate_history(self, given: Parameters, history: bool) -> list[dict]:
         listing = self._perpetual(given)
         start, end = given.integer("start_timestamp"), given.integer("end_timestamp")
-        rows = self.source.funding(listing.name, start, end, newest=NEWEST_FUNDING)
+        traits = self.source.traits
+        start, end = _as("(]", traits.funding_window, start, end)
+        rows = self._funding(listing.name, start, end, traits.funding_rows)
         rows = self.faults.on_funding(listing, rows)
-        # NaN is what the exchange leaves out: the first row's prev_index_price is null.
-        columns = [np.where(np.isnan(rows[name]), None, rows[name]).tolist() for name in FUNDING_COLUMNS]
+        # NaN goes out as null: the first row's prev_index_price is.
+        columns = [rows[name].tolist() for name in FUNDING_COLUMNS]
         return [dict(zip(FUNDING_COLUMNS, row, strict=True)) for row in zip(*columns, strict=True)]
+
+    def _funding(self, name: str, start: int, end: int, newest: int) -> dict[str, np.ndarray]:
+        """Of two contracts of one name each has its own time."""
+        lives = [self.source.funding(one, start, end, newest=newest) for one in self.source.lives(name)]
+        return {column: np.concatenate([life[column] for life in lives])[-newest:] for column in FUNDING_COLUMNS}
 
     def get_funding_rate_value(self, given: Parameters, history: bool) -> float:
         listing = self._perpetual(given)
         start, end = given.integer("start_timestamp"), given.integer("end_timestamp")
-        return self.source.funding_value(listing.name, start, end)
+        start, end = _as("(]", self.source.traits.value_window, start, end)
+        return sum(self.source.funding_value(one, start, end) for one in self.source.lives(listing.name))
 
     def get_funding_chart_data(self, given: Parameters, history: bool) -> dict:
         listing = self._perpetual(given)
@@ -225,7 +246,7 @@ class Exchange:
             return {"current_interest": 0.0, "interest_8h": 0.0, "data": []}
         times = np.arange((now - back) // step + 1, now // step + 1) * step
         times = times[times >= hourly["timestamp"][0]]
-        prices = self.source.index(listing.coin, times)
+        prices = self.source.index(listing.priced_as, times)
         interest = np.interp(times, hourly["timestamp"], hourly["interest_8h"])
         points = zip(prices.tolist(), interest.tolist(), times.tolist(), strict=True)
         return {
@@ -244,6 +265,7 @@ class Exchange:
 
     def _coin(self, given: Parameters) -> str:
         names = {f"{coin.lower()}_{quote}": coin for coin in self.source.currencies for quote in ("usd", "usdc")}
+        names |= {listing.index_name: listing.priced_as for listing in self.source.listings()}
         return names[given.text("index_name", tuple(names))]
 
     def get_index_price(self, given: Parameters, history: bool) -> dict:
@@ -324,6 +346,13 @@ class Exchange:
 
     def status(self, given: Parameters, history: bool) -> dict:
         return {"locked": "false"}
+
+
+def _as(model: str, said: str, start: int, end: int) -> tuple[int, int]:
+    """A window of ms as the model counts it, of one as the exchange does: "(]" leaves out the start, and so on."""
+    start += (said[0] == "(") - (model[0] == "(")
+    end += (model[1] == ")") - (said[1] == ")")
+    return start, end
 
 
 def _volatility(currency: str, at_ms: np.ndarray) -> np.ndarray:

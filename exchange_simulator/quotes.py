@@ -41,7 +41,7 @@ def _index(source: Market | Replay, coin: str) -> float:
 def _mark(source: Market | Replay, listing: Listing) -> float:
     """The mark price: here the close of the minute that is under way."""
     closes = source.candles(listing.name, source.now_ms - 10 * 60_000, source.now_ms)["close"]
-    return float(closes[-1]) if closes.size else _index(source, listing.coin)
+    return float(closes[-1]) if closes.size else _index(source, listing.priced_as)
 
 
 def _open_interest(name: str, now: int, scale: float) -> float:
@@ -51,7 +51,7 @@ def _open_interest(name: str, now: int, scale: float) -> float:
 
 def future_ticker(source: Market | Replay, listing: Listing) -> dict:
     """The `ticker` of a perpetual or a dated future that is open."""
-    now, today, index = source.now_ms, _today(source, listing), _index(source, listing.coin)
+    now, today, index = source.now_ms, _today(source, listing), _index(source, listing.priced_as)
     mark = today["last"] or index
     ticker = {
         "timestamp": now,
@@ -125,7 +125,7 @@ def _future_summary(source: Market | Replay, listing: Listing) -> dict:
         "price_change": today["price_change"],
         "volume": today["volume"],
         "base_currency": listing.coin,
-        "quote_currency": "USDC" if listing.linear else "USD",
+        "quote_currency": listing.quoted_in,
         "volume_usd": today["volume_usd"],
         "volume_notional": today["volume_usd"],
         "mid_price": round((ticker["best_bid_price"] + ticker["best_ask_price"]) / 2, 4),

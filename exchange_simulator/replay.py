@@ -17,16 +17,19 @@ import numpy as np
 from .listings import BIRTHS, DAY, MINUTE, Listing, dated_future, expiry_of, perpetual
 from .market import COLUMNS, FUNDING_COLUMNS
 from .options import OptionChain
+from .traits import Traits
 
 
 class Replay:
     """The same questions as `Market` answers, answered from recorded data. Times are ms, units as recorded.
 
-    `now_ms` freezes the clock; None is one day after the last recorded minute. FileNotFoundError if a file is missing.
+    `now_ms` freezes the clock; None is one day after the last recorded minute. `traits` of the answers hold, those of
+    the market don't: it is the recorded one. FileNotFoundError if a file is missing.
     """
 
-    def __init__(self, directory: Path | str, now_ms: int | None = None) -> None:
+    def __init__(self, directory: Path | str, now_ms: int | None = None, traits: Traits | None = None) -> None:
         directory = Path(directory)
+        self.traits = traits or Traits()
         self._candles = _read_candles(directory / "candles_1m.csv")
         self._funding = _read_funding(directory / "funding_btc_perpetual.json")
         last_minute = max(int(columns["ticks"][-1]) for columns in self._candles.values())
@@ -43,6 +46,11 @@ class Replay:
     def listing(self, instrument_name: str) -> Listing | None:
         listing = self._listings.get(instrument_name)
         return listing if listing and listing.listed <= self.now_ms else None
+
+    def lives(self, instrument_name: str) -> list[Listing]:
+        """The one contract of that name, or none."""
+        listing = self.listing(instrument_name)
+        return [listing] if listing else []
 
     def option_chains(self) -> list[OptionChain]:
         """None: no option candles were recorded."""
@@ -61,8 +69,9 @@ class Replay:
         place = np.searchsorted(recorded["ticks"], instants, side="right") - 1
         return np.where(place < 0, recorded["open"][0], recorded["close"][np.maximum(place, 0)])
 
-    def candles(self, instrument_name: str, start_ms: int, end_ms: int) -> dict[str, np.ndarray]:
+    def candles(self, instrument: str | Listing, start_ms: int, end_ms: int) -> dict[str, np.ndarray]:
         """As `Market.candles`: ticks in [start_ms, end_ms] inside the life of the contract, by now."""
+        instrument_name = instrument.name if isinstance(instrument, Listing) else instrument
         listing = self.listing(instrument_name)
         if listing is None:
             raise KeyError(f"{instrument_name}: no such instrument was recorded")
@@ -81,9 +90,10 @@ class Replay:
         return {name: columns[name] for name in COLUMNS}
 
     def funding(
-        self, instrument_name: str, start_ms: int, end_ms: int, newest: int | None = None
+        self, instrument: str | Listing, start_ms: int, end_ms: int, newest: int | None = None
     ) -> dict[str, np.ndarray]:
         """As `Market.funding`: recorded rows with timestamp in (start_ms, end_ms], all or the `newest`."""
+        instrument_name = instrument.name if isinstance(instrument, Listing) else instrument
         if self.listing(instrument_name) is None:
             raise KeyError(f"{instrument_name}: no such instrument was recorded")
         times = self._funding["timestamp"]
@@ -94,9 +104,9 @@ class Replay:
             start = max(start, end - newest)
         return {name: self._funding[name][start : max(end, start)] for name in FUNDING_COLUMNS}
 
-    def funding_value(self, instrument_name: str, start_ms: int, end_ms: int) -> float:
+    def funding_value(self, instrument: str | Listing, start_ms: int, end_ms: int) -> float:
         """As `Market.funding_value`, of the recorded rows: where one is missing, so is its share."""
-        rows = self.funding(instrument_name, start_ms, end_ms)
+        rows = self.funding(instrument, start_ms, end_ms)
         before = np.where(np.isnan(rows["prev_index_price"]), rows["index_price"], rows["prev_index_price"])
         return float(before[0] * np.sum(rows["interest_1h"] / before)) if before.size else 0.0
 

@@ -166,4 +166,5 @@ def test_a_second_run_of_a_month_changes_no_row(pipeline, module_market):
         assert pipeline.run(dag, ends, **conf) == "success", dag
     assert rows_as_they_lie(module_market.rows) == before
     judged = module_market.rows("SELECT DISTINCT dataset FROM validations WHERE validation_id > %s", validations)
-    assert {dataset for [dataset] in judged} == runs.keys(), "the second run judged all of it again"
+    with_rows = runs.keys() - {"funding_rates"}  # there was none in 2018
+    assert {dataset for [dataset] in judged} == with_rows, "the second run judged all of it again"

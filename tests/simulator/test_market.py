@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from exchange_simulator.listings import DAY, HOUR, MINUTE
-from exchange_simulator.market import COLUMNS, FUNDING_BEGAN, FUNDING_CAP, OUTAGES, Market
+from exchange_simulator.market import COLUMNS, FUNDING_CAP, OUTAGES, Market
 
 NOW = 1_789_939_037_426
 MARKET = Market(now_ms=NOW)
@@ -174,7 +174,7 @@ def test_a_perpetual_starts_in_the_minute_of_its_birth(name, birth):
 def test_funding_is_kept_from_the_first_full_hour_and_not_before_2019_04_30(name):
     rows = MARKET.funding(name, 0, NOW)
     first, birth = int(rows["timestamp"][0]), BORN[name]
-    if birth < FUNDING_BEGAN:
+    if birth < MARKET.traits.funding_begins:
         assert first == 1556618400000  # 2019-04-30T10:00Z
     else:
         assert first % HOUR == 0 and HOUR < first - birth <= 2 * HOUR
@@ -203,9 +203,9 @@ def test_the_funding_value_is_that_of_the_hours_that_end_in_the_window():
     assert MARKET.funding_value("BTC-PERPETUAL", start, end) == pytest.approx(paid, rel=1e-12)
     trailing = MARKET.funding_value("BTC-PERPETUAL", end - 8 * HOUR, end)
     assert trailing == pytest.approx(rows["interest_8h"][764], rel=1e-12)
-    assert MARKET.funding_value("BTC-PERPETUAL", 0, FUNDING_BEGAN - 1) == 0
-    first = MARKET.funding("BTC-PERPETUAL", 0, FUNDING_BEGAN)
-    assert MARKET.funding_value("BTC-PERPETUAL", 0, FUNDING_BEGAN) == pytest.approx(first["interest_1h"][0], rel=1e-12)
+    assert MARKET.funding_value("BTC-PERPETUAL", 0, MARKET.traits.funding_begins - 1) == 0
+    first = MARKET.funding("BTC-PERPETUAL", 0, MARKET.traits.funding_begins)["interest_1h"][0]
+    assert MARKET.funding_value("BTC-PERPETUAL", 0, MARKET.traits.funding_begins) == pytest.approx(first, rel=1e-12)
 
 
 @given(st.integers(-100, 60_000), st.integers(0, 900))

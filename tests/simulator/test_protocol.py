@@ -10,7 +10,7 @@ import orjson
 import pytest
 
 from exchange_simulator.listings import DAY, HOUR, MINUTE
-from exchange_simulator.market import COLUMNS, FUNDING_BEGAN, Market
+from exchange_simulator.market import COLUMNS, Market
 from exchange_simulator.protocol import Exchange
 
 NOW = 1_789_939_037_426
@@ -176,9 +176,10 @@ def test_funding_is_half_open_newest_744_and_ignores_an_older_start(live):
     assert list(rows[0]) == ["timestamp", "index_price", "interest_8h", "interest_1h", "prev_index_price"]
 
 
-def test_the_first_row_does_not_say_what_the_index_was_before(live):
-    [first, second] = live.funding("BTC-PERPETUAL", 0, FUNDING_BEGAN + HOUR)
-    assert first["timestamp"] == FUNDING_BEGAN and first["prev_index_price"] is None
+def test_the_first_row_does_not_say_what_the_index_was_before(live, market):
+    begins = market.traits.funding_begins
+    [first, second] = live.funding("BTC-PERPETUAL", 0, begins + HOUR)
+    assert first["timestamp"] == begins and first["prev_index_price"] is None
     assert second["prev_index_price"] == first["index_price"]
     assert list(first) == list(second)
 
