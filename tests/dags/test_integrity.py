@@ -174,7 +174,7 @@ def test_who_asks_the_exchange_or_judges_is_in_that_pool(every_task):
     expected = {}
     for task in every_task:
         calls = set(unwrap(function_of(task)).__code__.co_names) if task.task_id != "complete" else set()
-        pools = {"exchange": EXCHANGE_POOL, "record_judgement": GATE_POOL}
+        pools = {"exchange": EXCHANGE_POOL, "record_judgement": GATE_POOL, "judged": GATE_POOL}
         expected[task.dag_id, task.task_id] = next((pools[n] for n in pools if n in calls), "default_pool")
     assert {(t.dag_id, t.task_id): t.pool for t in every_task} == expected
     assert set(expected.values()) == {*POOLS, "default_pool"}

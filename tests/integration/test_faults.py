@@ -166,3 +166,23 @@ def test_a_catalogue_that_is_behind_is_waited_for(pipeline, market, patient):
     [(task, awaited, cause)] = waited
     assert (task, awaited) == ("plan", "the catalogue") and "BTC" in cause
     assert market.rows("SELECT * FROM store.waiting") == market.rows("SELECT * FROM store.run_failure") == []
+
+
+def test_an_exchange_that_is_away_is_waited_for_and_everything_goes_on_by_itself(
+    pipeline, market, young_exchange, patient
+):
+    """Maintenance that outlasts every attempt, met by the catalogue, by the load of a month and by the index."""
+    maintenance = {"kind": "error_code", "code": 11051, "times": 999}
+    for dag_id, task_id in (
+        ("instruments", "read_catalogue"),
+        ("futures_ohlcv", "load"),
+        ("index_minutes", "collect_index_minutes"),
+    ):
+        young_exchange.faults(maintenance)
+        with when_something_waits(market, young_exchange.faults) as waited:
+            assert pipeline.run(dag_id, AFTER) == "success"
+        task, awaited, cause = waited[0]
+        assert (task, awaited) == (task_id, "the exchange") and "11051" in cause
+        assert market.rows("SELECT * FROM store.waiting") == market.rows("SELECT * FROM store.run_failure") == []
+    assert market.rows("SELECT * FROM quarantined") == []
+    assert equals_the_exchange(market, "BTC-28DEC18")

@@ -14,6 +14,8 @@ from deribit.datasets import EXCHANGE_POOL, GATE_POOL, INSTRUMENTS
 from .connections import exchange, market
 from .gate import conclude, record_judgement, tell_what_is_held_back
 from .history import milliseconds
+from .isolation import OneByOne
+from .waiting import patience
 
 log = logging.getLogger(__name__)
 
@@ -21,11 +23,12 @@ KINDS = ("future", "option")
 
 
 @task(pool=EXCHANGE_POOL, map_index_template="{{ label }}", multiple_outputs=False)
+@patience()
 def read_catalogue(currency: str, kind: str) -> dict[str, int]:
     """Reads every instrument of a currency and kind, listed and expired, from both hosts.
 
     Returns {instruments, added, changed}. None is an answer too: a currency may have nothing but spot, or no future
-    any more.
+    any more. Waits while the exchange is away.
     """
     from deribit.warehouse import catalogue
 
@@ -45,27 +48,36 @@ def read_catalogue(currency: str, kind: str) -> dict[str, int]:
 
 
 @task(pool=EXCHANGE_POOL, multiple_outputs=False)
+@patience()
 def discover_funding_starts(read) -> dict[str, str]:
-    """Finds the first hour of funding of each perpetual it was not found for yet: {instrument: ISO hour end}."""
+    """Finds the first hour of funding of each perpetual it was not found for yet: {instrument: ISO hour end}.
+
+    A perpetual that fails keeps the others from nothing; the task then waits or fails as load does.
+    """
     from deribit.warehouse import funding
 
     now = datetime.now(UTC)
     discovered = {}
+    one_by_one = OneByOne()
     with exchange() as deribit, market() as connection:
         with connection.transaction():
             unknown = funding.perpetuals_without_start(connection, settings.currencies())
         for perpetual in unknown:
-            # a day before the listing, in case the two disagree
-            first = deribit.first_funding_hour(
-                perpetual["instrument"], milliseconds(perpetual["listed_at"] - timedelta(days=1)), milliseconds(now)
-            )
-            if first is None:
-                log.warning("%s has no funding yet", perpetual["instrument"])
-                continue
-            hour = datetime.fromtimestamp(first / 1000, UTC)
-            with connection.transaction():
-                funding.record_start(connection, perpetual["instrument_id"], hour)
-            discovered[perpetual["instrument"]] = hour.isoformat()
+            if one_by_one.exchange_is_away:
+                break
+            with one_by_one.of(perpetual["instrument"]):
+                # a day before the listing, in case the two disagree
+                first = deribit.first_funding_hour(
+                    perpetual["instrument"], milliseconds(perpetual["listed_at"] - timedelta(days=1)), milliseconds(now)
+                )
+                if first is None:
+                    log.warning("%s has no funding yet", perpetual["instrument"])
+                    continue
+                hour = datetime.fromtimestamp(first / 1000, UTC)
+                with connection.transaction():
+                    funding.record_start(connection, perpetual["instrument_id"], hour)
+                discovered[perpetual["instrument"]] = hour.isoformat()
+    one_by_one.conclude(len(unknown))
     return discovered
 
 

@@ -8,13 +8,13 @@ from math import ceil
 from typing import Any
 
 from airflow.sdk import get_current_context, task
-from airflow.sdk.exceptions import AirflowException, AirflowFailException
 
 from deribit import settings
 from deribit.datasets import EXCHANGE_POOL, FUNDING, Dataset
 
 from .connections import base_url, exchange, market
-from .waiting import CATALOGUE, patience, wait
+from .isolation import OneByOne
+from .waiting import CATALOGUE, patience, remembered_as_finished, wait
 
 log = logging.getLogger(__name__)
 
@@ -32,7 +32,7 @@ def plan(dataset: Dataset) -> list[dict[str, Any]]:
     that a batch reads like a range of contracts. Waits while the catalogue was last read before the interval ended,
     because a plan could miss instruments.
     """
-    from deribit.exchange.candles import PAGE
+    from deribit.exchange import candles, funding
     from deribit.warehouse import catalogue
 
     context = get_current_context()
@@ -53,25 +53,28 @@ def plan(dataset: Dataset) -> list[dict[str, Any]]:
             lives = catalogue.candle_lives(
                 connection, perpetual=dataset.perpetual, currencies=currencies, begins=begins, ends=ends
             )
+    page = funding.PAGE if dataset == FUNDING else candles.PAGE
     batches, pages = [], BATCH_PAGES
     for life in lives:
         if pages >= BATCH_PAGES:
             batches.append([])
             pages = 0
         batches[-1].append([life.instrument_id, life.instrument, milliseconds(life.begins), milliseconds(life.ends)])
-        pages += ceil((life.ends - life.begins).total_seconds() * 1000 / PAGE)
+        pages += ceil((life.ends - life.begins).total_seconds() * 1000 / page)
     log.info("%s from %s to %s: %d instruments in %d batches", dataset.name, begins, ends, len(lives), len(batches))
     return [{"label": label([life[1] for life in batch]), "lives": batch} for batch in batches]
 
 
 @task(pool=EXCHANGE_POOL, map_index_template="{{ label }}", multiple_outputs=False)
+@patience()
 def load(dataset: Dataset, batch: dict[str, Any]) -> dict[str, int]:
     """Brings a batch of instruments from the exchange into the store, one transaction an instrument.
 
     Returns what changed: instruments, requests, and the days (funding: hours) added, grown, corrected, kept and
     unchanged. An instrument that fails does not keep the others from being loaded; the task then fails naming each.
+    While the exchange is away, or refuses an instrument that is listed, the task waits: what was loaded stays, and only
+    the rest is asked for again.
     """
-    from deribit.exchange import ExchangeError, Refused
     from deribit.warehouse.candles import store_candles
     from deribit.warehouse.funding import store_funding
     from deribit.warehouse.loads import Loaded, Provenance
@@ -80,11 +83,16 @@ def load(dataset: Dataset, batch: dict[str, Any]) -> dict[str, int]:
     context["label"] = batch["label"]
     run_id = context["dag_run"].run_id
     host = base_url(settings.LIVE_HOST)
-    total, requests, failed = Loaded(), 0, []
+    total, requests = Loaded(), 0
+    one_by_one = OneByOne(remembered_as_finished())
     with exchange() as deribit, market() as connection:
         for instrument_id, instrument, begins, ends in batch["lives"]:
+            if instrument_id in one_by_one.finished:
+                continue
+            if one_by_one.exchange_is_away:
+                break
             provenance = Provenance(dataset.name, instrument, host, run_id)
-            try:
+            with one_by_one.of(instrument, instrument_id):
                 if dataset == FUNDING:
                     funding = deribit.funding(instrument, begins, ends)
                     columns = [funding.interest_1h, funding.interest_8h, funding.index_price, funding.prev_index_price]
@@ -100,16 +108,9 @@ def load(dataset: Dataset, batch: dict[str, Any]) -> dict[str, int]:
                     with connection.transaction():
                         total += store_candles(connection, instrument_id, candles, provenance)
                     requests += candles.requests
-            except ExchangeError as error:
-                log.error("%s was not loaded: %s", instrument, error)
-                failed.append(error)
     if total.corrected:
         log.warning("the exchange corrected %d days (funding: hours) it had told before", total.corrected)
-    if failed:
-        final = all(isinstance(error, Refused) for error in failed)
-        raise (AirflowFailException if final else AirflowException)(
-            f"{len(failed)} of {len(batch['lives'])} instruments were not loaded: " + "; ".join(map(str, failed))
-        )
+    one_by_one.conclude(len(batch["lives"]))
     return {"instruments": len(batch["lives"]), "requests": requests, **vars(total)}
 
 

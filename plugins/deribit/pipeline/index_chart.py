@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from datetime import timedelta
 
 from airflow.sdk import get_current_context, task
 
@@ -10,26 +11,41 @@ from deribit import settings
 from deribit.datasets import EXCHANGE_POOL, INDEX
 
 from .connections import base_url, exchange, market
+from .isolation import OneByOne
+from .waiting import patience
 
 log = logging.getLogger(__name__)
 
 
+SENSIBLE_WAIT = timedelta(hours=1)
+"""How long the chart is asked for again. The next run, four hours after this one, is told the same eight hours."""
+
+
 @task(pool=EXCHANGE_POOL, multiple_outputs=False)
+@patience(bound=SENSIBLE_WAIT)
 def collect_index_minutes() -> dict[str, int]:
-    """Keeps the minutes of each index that its perpetual's funding chart still tells: {index_name: points}."""
+    """Keeps the minutes of each index that its perpetual's funding chart still tells: {index_name: points}.
+
+    An index that fails keeps the others from nothing; the task then asks for it again within SENSIBLE_WAIT, or fails.
+    """
     from deribit.warehouse.index import index_proxies, store_chart
     from deribit.warehouse.loads import Provenance
 
     run_id = get_current_context()["dag_run"].run_id
     collected = {}
+    one_by_one = OneByOne()
     with exchange("live") as deribit, market() as connection:
         with connection.transaction():
             proxies = index_proxies(connection, settings.currencies())
         for proxy in proxies:
-            chart = deribit.funding_chart(proxy["perpetual"])
-            provenance = Provenance(INDEX.name, proxy["index_name"], base_url(settings.LIVE_HOST), run_id)
-            with connection.transaction():
-                stored = store_chart(connection, chart.timestamp, chart.index_price, provenance)
-            log.info("%s: %d points, %s", proxy["index_name"], len(chart.timestamp), stored)
-            collected[proxy["index_name"]] = len(chart.timestamp)
+            if one_by_one.exchange_is_away:
+                break
+            with one_by_one.of(proxy["perpetual"]):
+                chart = deribit.funding_chart(proxy["perpetual"])
+                provenance = Provenance(INDEX.name, proxy["index_name"], base_url(settings.LIVE_HOST), run_id)
+                with connection.transaction():
+                    stored = store_chart(connection, chart.timestamp, chart.index_price, provenance)
+                log.info("%s: %d points, %s", proxy["index_name"], len(chart.timestamp), stored)
+                collected[proxy["index_name"]] = len(chart.timestamp)
+    one_by_one.conclude(len(proxies), bound=SENSIBLE_WAIT)
     return collected

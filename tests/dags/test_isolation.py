@@ -1,0 +1,191 @@
+"""In every task that collects, one instrument's trouble leaves the others loaded, and the exchange's is waited for."""
+
+import logging
+from contextlib import nullcontext
+from datetime import UTC, datetime, timedelta
+from types import SimpleNamespace
+
+import psycopg
+import pytest
+
+from deribit.exchange import BadResponse, InstrumentGone, Refused, Unavailable
+
+NAMES = ["A-PERPETUAL", "B-PERPETUAL", "C-PERPETUAL", "D-PERPETUAL"]
+TASKS = ["candles", "funding", "discover_funding_starts", "collect_index_minutes"]
+
+
+class Connection:
+    def transaction(self):
+        return nullcontext()
+
+
+class Exchange:
+    """Answers about every instrument, or raises what ``errors`` holds for it; ``asked`` says who was asked for."""
+
+    def __init__(self, errors):
+        self.errors, self.asked = errors, []
+
+    def _ask(self, name, *_):
+        self.asked.append(name)
+        if name in self.errors:
+            raise self.errors[name]
+        return SimpleNamespace(
+            requests=1, timestamp=[1], index_price=[1.0], prev_index_price=[1.0], interest_1h=[0.0], interest_8h=[0.0],
+            doubled=(), outside=(), name=name,
+        )  # fmt: skip
+
+    candles = funding = funding_chart = _ask
+
+    def first_funding_hour(self, name, *_):
+        self._ask(name)
+        return 1_700_000_000_000
+
+
+@pytest.fixture(params=TASKS)
+def collect(request, monkeypatch):
+    """Runs a collecting task for NAMES: collect(errors, stored=errors of the store) -> names that were stored.
+
+    collect.exchange is the exchange it asked, collect.waited what it waited for; the wait is over when collect.over.
+    """
+    from deribit.datasets import FUNDING, PERPETUALS
+    from deribit.pipeline import catalogue, history, index_chart, isolation, waiting
+    from deribit.warehouse import candles, funding, index
+    from deribit.warehouse.loads import Loaded
+
+    context = {"dag_run": SimpleNamespace(run_id="r"), "ti": SimpleNamespace(id=None)}
+    ids = {name: n for n, name in enumerate(NAMES, 1)}
+
+    def collect(errors, stored=None, finished=()):
+        kept = []
+
+        def keep(name, result):
+            if name in (stored or {}):
+                raise stored[name]
+            kept.append(name)
+            return result
+
+        def ask_again(awaited, cause, *, bound=None, finished=(), tell=True):
+            collect.waited = SimpleNamespace(awaited=awaited, cause=cause, bound=bound, finished=set(finished))
+            if not collect.over:
+                from airflow.sdk.exceptions import AirflowRescheduleException
+
+                raise AirflowRescheduleException(datetime.now(UTC))
+            return f"waited for {awaited} since 08:00 UTC, for an hour in vain: {cause}"
+
+        collect.exchange = Exchange(errors)
+        for module in (catalogue, history, index_chart):
+            monkeypatch.setattr(module, "exchange", lambda *_: nullcontext(collect.exchange))
+            monkeypatch.setattr(module, "market", lambda: nullcontext(Connection()))
+            monkeypatch.setattr(module, "get_current_context", lambda: context)
+        monkeypatch.setattr(waiting, "get_current_context", lambda: context)
+        monkeypatch.setattr(history, "remembered_as_finished", lambda: set(finished))
+        for module in (history, index_chart):
+            monkeypatch.setattr(module, "base_url", lambda _: "http://exchange")
+        monkeypatch.setattr(isolation, "ask_again", ask_again)
+        monkeypatch.setattr(candles, "store_candles", lambda c, i, found, p: keep(found.name, Loaded()))
+        monkeypatch.setattr(funding, "store_funding", lambda c, i, t, columns, p, d: keep(p.subject, Loaded()))
+        monkeypatch.setattr(
+            funding, "perpetuals_without_start",
+            lambda *_: [{"instrument": n, "instrument_id": ids[n], "listed_at": datetime.now(UTC)} for n in NAMES],
+        )  # fmt: skip
+        monkeypatch.setattr(funding, "record_start", lambda c, i, h: keep(NAMES[i - 1], None))
+        monkeypatch.setattr(
+            index, "index_proxies", lambda *_: [{"perpetual": n, "index_name": n[0].lower() + "_usd"} for n in NAMES]
+        )
+        monkeypatch.setattr(index, "store_chart", lambda c, t, p, pr: keep(pr.subject[0].upper() + "-PERPETUAL", 0))
+        lives = [[ids[name], name, 0, 60_000] for name in NAMES]
+        tasks = {
+            "candles": lambda: history.load.function(PERPETUALS, {"label": "", "lives": lives}),
+            "funding": lambda: history.load.function(FUNDING, {"label": "", "lives": lives}),
+            "discover_funding_starts": lambda: catalogue.discover_funding_starts.function(None),
+            "collect_index_minutes": lambda: index_chart.collect_index_minutes.function(),
+        }
+        try:
+            tasks[request.param]()
+        except BaseException as error:
+            collect.error = error
+        return kept
+
+    collect.waited, collect.over, collect.error = None, False, None
+    return collect
+
+
+def test_nothing_fails(collect):
+    assert collect({}) == NAMES
+    assert collect.error is None and collect.waited is None
+
+
+@pytest.mark.parametrize(
+    "trouble",
+    [ValueError("off the minute"), OverflowError("too large"), psycopg.errors.NumericValueOutOfRange("1e308"),
+     psycopg.errors.DeadlockDetected("deadlock"), psycopg.errors.QueryCanceled("statement timeout")],
+    ids=lambda e: type(e).__name__,
+)  # fmt: skip
+def test_any_exception_of_one_leaves_the_others_loaded(collect, trouble, caplog):
+    from airflow.sdk.exceptions import AirflowException, AirflowFailException
+
+    with caplog.at_level(logging.ERROR):
+        assert collect({"A-PERPETUAL": trouble, "C-PERPETUAL": trouble}) == ["B-PERPETUAL", "D-PERPETUAL"]
+    assert isinstance(collect.error, AirflowException) and not isinstance(collect.error, AirflowFailException)
+    said = str(collect.error)
+    assert said.startswith("2 of 4 instruments were not loaded: A-PERPETUAL, C-PERPETUAL.")
+    assert f"C-PERPETUAL: {type(trouble).__name__}: {trouble}" in said
+    assert collect.waited is None
+    tracebacks = [record for record in caplog.records if record.exc_info]
+    assert len(tracebacks) == 2
+
+
+def test_a_transaction_that_fails_is_its_instruments_alone(collect):
+    trouble = psycopg.errors.CheckViolation("violates a check")
+    assert collect({}, stored={"B-PERPETUAL": trouble}) == ["A-PERPETUAL", "C-PERPETUAL", "D-PERPETUAL"]
+    assert "B-PERPETUAL: CheckViolation" in str(collect.error)
+
+
+def test_what_ends_the_task_ends_it_at_once(collect):
+    from airflow.sdk.exceptions import AirflowTaskTerminated, AirflowTaskTimeout
+
+    for end in (KeyboardInterrupt(), SystemExit(1), AirflowTaskTerminated(), AirflowTaskTimeout()):
+        assert collect({"B-PERPETUAL": end}) == ["A-PERPETUAL"]
+        assert collect.error is end
+
+
+def test_a_lost_database_is_no_instruments_fault(collect):
+    for lost in (psycopg.OperationalError("server closed the connection"), psycopg.errors.AdminShutdown("going")):
+        assert collect({}, stored={"B-PERPETUAL": lost}) == ["A-PERPETUAL"]
+        assert collect.error is lost
+
+
+def test_an_exchange_that_is_away_is_waited_for_before_every_instrument_has_been_asked(collect):
+    away = {name: Unavailable("11051 system maintenance") for name in NAMES[1:]}
+    assert collect(away) == ["A-PERPETUAL"]
+    assert collect.exchange.asked == ["A-PERPETUAL", "B-PERPETUAL", "C-PERPETUAL"]
+    assert collect.waited.awaited == "the exchange" and "11051" in collect.waited.cause
+
+
+def test_one_without_an_answer_keeps_the_others_from_nothing(collect):
+    assert collect({"B-PERPETUAL": Unavailable("502")}) == ["A-PERPETUAL", "C-PERPETUAL", "D-PERPETUAL"]
+    assert collect.waited.awaited == "the exchange"
+
+
+@pytest.mark.parametrize("no", [Refused("10020"), InstrumentGone("instrument not found"), BadResponse("no result")])
+def test_a_final_no_is_asked_again_for_an_hour_before_it_is_believed(collect, no):
+    from airflow.sdk.exceptions import AirflowFailException, AirflowRescheduleException
+
+    assert collect({"B-PERPETUAL": no}) == ["A-PERPETUAL", "C-PERPETUAL", "D-PERPETUAL"]
+    assert isinstance(collect.error, AirflowRescheduleException)
+    assert collect.waited.awaited == "instruments the exchange refused"
+    assert collect.waited.bound == timedelta(hours=1)
+    collect.over = True
+    collect({"B-PERPETUAL": no})
+    assert isinstance(collect.error, AirflowFailException)
+    assert f"B-PERPETUAL: {type(no).__name__}: {no}" in str(collect.error)
+    assert "since 08:00 UTC" in str(collect.error)
+
+
+@pytest.mark.parametrize("collect", ["candles", "funding"], indirect=True)
+def test_what_was_loaded_before_a_wait_is_not_asked_for_again(collect):
+    collect({"B-PERPETUAL": Unavailable("502")})
+    assert collect.waited.finished == {1, 3, 4}
+    assert collect({}, finished=collect.waited.finished) == ["B-PERPETUAL"]
+    assert collect.exchange.asked == ["B-PERPETUAL"]
+
