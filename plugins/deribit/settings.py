@@ -1,10 +1,16 @@
-"""What may be set from outside, read from the environment when asked for. Everything has a safe default."""
+"""What may be set from outside, read from the environment when asked for. Everything has a safe default.
+
+A value that makes no sense is a SettingsError, never a guess: it names the variable, what it holds and what is allowed.
+"""
 
 from __future__ import annotations
 
+import math
 import os
-from datetime import UTC, datetime, timedelta
+from collections.abc import Callable
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 ROOT = Path(__file__).resolve().parents[2]
 """The package's folder: dags/, plugins/, include/, expectations/ lie in it."""
@@ -16,45 +22,99 @@ LIVE_HOST = "deribit"
 HISTORY_HOST = "deribit_history"
 MARKET = "market"
 
+CURRENCIES = ("BTC", "ETH", "SOL", "USDC", "USDT", "EURR")
+"""The currencies that the exchange settles or has settled derivatives in, by the lists it was recorded with."""
+
+FIRST_DAY = datetime(2016, 1, 1, tzinfo=UTC)
+"""The exchange opened in 2016, and every month of history is a run of several DAGs."""
+
+SLOWEST, FASTEST = 0.01, 1000.0
+"""Requests a second that may be set: one in 100 seconds, at which the history would take years; and as many as the
+limiter in Postgres is tested with. The exchange takes 20 a second for long, 100 at once: more needs an agreement."""
+
+
+class SettingsError(ValueError):
+    """A variable holds what makes no sense. The message names it, what it holds and what is allowed."""
+
+
+def check() -> list[str]:
+    """Every complaint about the variables as they are now, a sentence each; none if all is well."""
+    complaints = []
+    for read in (history_from, currencies, requests_per_second, live_share, catalogue_rate, longest_wait):
+        try:
+            read()
+        except SettingsError as error:
+            complaints.append(str(error))
+    return complaints
+
 
 def history_from() -> datetime:
     """The first instant of history, UTC (env DERIBIT_HISTORY_FROM, a date; Deribit's perpetual began 2018-08-14)."""
-    return datetime.fromisoformat(os.environ.get("DERIBIT_HISTORY_FROM", "2018-08-01")).replace(tzinfo=UTC)
+    allowed = f"a day, as 2018-08-01, not before {FIRST_DAY:%Y-%m-%d} and not in the future"
+    day = _read("DERIBIT_HISTORY_FROM", "2018-08-01", date.fromisoformat, allowed)
+    first = datetime(day.year, day.month, day.day, tzinfo=UTC)
+    if not FIRST_DAY <= first <= datetime.now(UTC):
+        raise _complaint("DERIBIT_HISTORY_FROM", str(day), allowed)
+    return first
 
 
 def currencies() -> list[str]:
     """The currencies that are collected (env DERIBIT_CURRENCIES, comma separated; USDC adds the linear instruments)."""
-    return [c.strip().upper() for c in os.environ.get("DERIBIT_CURRENCIES", "BTC,ETH").split(",") if c.strip()]
+    allowed = f"one or more of {', '.join(CURRENCIES)}, with commas between them"
+    text = os.environ.get("DERIBIT_CURRENCIES", "BTC,ETH")
+    found = list(dict.fromkeys(name.strip().upper() for name in text.split(",") if name.strip()))
+    if not found or not set(found) <= set(CURRENCIES):
+        raise _complaint("DERIBIT_CURRENCIES", text, allowed)
+    return found
+
+
+def requests_per_second() -> float:
+    """Requests in any one second, all processes together (env DERIBIT_REQUESTS_PER_SECOND)."""
+    return _number("DERIBIT_REQUESTS_PER_SECOND", "15", SLOWEST, FASTEST, "requests a second")
 
 
 def history_rate() -> float:
     """Requests that history may send in any one second, all processes together: what is allowed less live's share."""
-    allowed = float(os.environ.get("DERIBIT_REQUESTS_PER_SECOND", "15"))
-    return allowed * (1 - live_share())
+    return requests_per_second() * (1 - live_share())
 
 
 def live_rate() -> float:
     """Requests in any one second kept back for live collection, all processes together."""
-    return float(os.environ.get("DERIBIT_REQUESTS_PER_SECOND", "15")) * live_share()
+    return requests_per_second() * live_share()
 
 
 def live_share() -> float:
     """The fraction of the allowed rate kept back for live collection (env DERIBIT_LIVE_SHARE, 0 to 0.9)."""
-    share = float(os.environ.get("DERIBIT_LIVE_SHARE", "0.2"))
-    if not 0 <= share <= 0.9:
-        raise ValueError(f"DERIBIT_LIVE_SHARE is {share}; it is a fraction from 0 to 0.9")
-    return share
+    return _number("DERIBIT_LIVE_SHARE", "0.2", 0, 0.9, "the fraction of all requests that is kept for live collection")
 
 
 def catalogue_rate() -> float:
     """Calls of get_instruments a second, counted apart by the exchange (env DERIBIT_CATALOGUE_REQUESTS_PER_SECOND)."""
-    return float(os.environ.get("DERIBIT_CATALOGUE_REQUESTS_PER_SECOND", "1"))
+    what = "calls of get_instruments a second"
+    return _number("DERIBIT_CATALOGUE_REQUESTS_PER_SECOND", "1", SLOWEST, FASTEST, what)
 
 
 def longest_wait() -> timedelta:
     """How long a task waits for something that will come, from its first asking on (env DERIBIT_WAIT_HOURS, 0 to 168;
     0: not at all)."""
-    hours = float(os.environ.get("DERIBIT_WAIT_HOURS", "12"))
-    if not 0 <= hours <= 168:
-        raise ValueError(f"DERIBIT_WAIT_HOURS is {hours}; it is a number of hours from 0 to 168")
-    return timedelta(hours=hours)
+    return timedelta(hours=_number("DERIBIT_WAIT_HOURS", "12", 0, 168, "hours"))
+
+
+def _number(name: str, default: str, least: float, most: float, what: str) -> float:
+    allowed = f"a number from {least:g} to {most:g} ({what})"
+    value = _read(name, default, float, allowed)
+    if not math.isfinite(value) or not least <= value <= most:
+        raise _complaint(name, os.environ[name], allowed)
+    return value
+
+
+def _read(name: str, default: str, read: Callable[[str], Any], allowed: str) -> Any:
+    text = os.environ.get(name, default)
+    try:
+        return read(text.strip())
+    except ValueError:
+        raise _complaint(name, text, allowed) from None
+
+
+def _complaint(name: str, text: str, allowed: str) -> SettingsError:
+    return SettingsError(f"{name} is {text[:60]!r}; it must be {allowed}")

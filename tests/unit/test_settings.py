@@ -1,0 +1,96 @@
+"""A variable that makes no sense is refused in a sentence: which one, what it holds, what is allowed."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from deribit import settings
+
+VARIABLES = {
+    "DERIBIT_HISTORY_FROM": settings.history_from,
+    "DERIBIT_CURRENCIES": settings.currencies,
+    "DERIBIT_REQUESTS_PER_SECOND": settings.history_rate,
+    "DERIBIT_LIVE_SHARE": settings.live_rate,
+    "DERIBIT_CATALOGUE_REQUESTS_PER_SECOND": settings.catalogue_rate,
+    "DERIBIT_WAIT_HOURS": settings.longest_wait,
+}
+NO_RATE = ["", "0", "-5", "nan", "inf", "-inf", "1e9", "1e-9", "fast", "15,5", "15 a second", "1" * 400]
+
+
+@pytest.fixture(autouse=True)
+def nothing_set(monkeypatch):
+    for name in VARIABLES:
+        monkeypatch.delenv(name, raising=False)
+
+
+@pytest.mark.parametrize(
+    "name, value",
+    [
+        *(("DERIBIT_REQUESTS_PER_SECOND", value) for value in NO_RATE),
+        *(("DERIBIT_CATALOGUE_REQUESTS_PER_SECOND", value) for value in NO_RATE),
+        *(("DERIBIT_LIVE_SHARE", value) for value in ["", "nan", "-0.1", "0.91", "1", "20 %", "inf"]),
+        *(("DERIBIT_WAIT_HOURS", value) for value in ["", "nan", "-1", "169", "inf", "12h"]),
+        *(
+            ("DERIBIT_CURRENCIES", value)
+            for value in ["", " ", ",", "btc;", "BTC;ETH", "BTC ETH", "any", "BTC,XYZ", "B"]
+        ),
+        *(
+            ("DERIBIT_HISTORY_FROM", value)
+            for value in ["", "2018", "2018-13-01", "01.08.2018", "yesterday", "0001-01-01"]
+        ),
+        *(("DERIBIT_HISTORY_FROM", value) for value in ["2015-12-31", "9999-01-01", "2018-08-01T00:00:00+05:00"]),
+    ],
+)
+def test_what_makes_no_sense_is_refused_by_name(monkeypatch, name, value):
+    monkeypatch.setenv(name, value)
+    with pytest.raises(settings.SettingsError) as caught:
+        VARIABLES[name]()
+    told = str(caught.value)
+    assert told.startswith(f"{name} is {value[:60]!r}; it must be ") and told.isprintable()
+    assert settings.check() == [told]
+
+
+def test_every_complaint_is_made_at_once(monkeypatch):
+    for name in VARIABLES:
+        monkeypatch.setenv(name, "nonsense\n")
+    assert [complaint.partition(" ")[0] for complaint in settings.check()] == list(VARIABLES)
+    assert all(complaint.isprintable() for complaint in settings.check())
+
+
+def test_a_day_that_has_not_come_is_no_beginning(monkeypatch):
+    monkeypatch.setenv("DERIBIT_HISTORY_FROM", f"{datetime.now(UTC) + timedelta(days=2):%Y-%m-%d}")
+    assert "not in the future" in settings.check()[0]
+
+
+@pytest.mark.parametrize(
+    "value, currencies",
+    [
+        ("BTC", ["BTC"]),
+        ("btc, eth", ["BTC", "ETH"]),
+        ("BTC,ETH,", ["BTC", "ETH"]),
+        ("ETH,BTC,eth", ["ETH", "BTC"]),
+        ("BTC,ETH,USDC,USDT,EURR", ["BTC", "ETH", "USDC", "USDT", "EURR"]),
+    ],
+)
+def test_currencies(monkeypatch, value, currencies):
+    monkeypatch.setenv("DERIBIT_CURRENCIES", value)
+    assert settings.currencies() == currencies and settings.check() == []
+
+
+def test_rates_and_shares(monkeypatch):
+    assert settings.check() == []
+    for rate in ("0.01", "19.5", "900", "1000", " 5 "):
+        monkeypatch.setenv("DERIBIT_REQUESTS_PER_SECOND", rate)
+        assert settings.history_rate() + settings.live_rate() == pytest.approx(float(rate))
+    for share in ("0", "0.9"):
+        monkeypatch.setenv("DERIBIT_LIVE_SHARE", share)
+        assert settings.live_share() == float(share)
+    monkeypatch.setenv("DERIBIT_CATALOGUE_REQUESTS_PER_SECOND", "0.1")
+    assert settings.catalogue_rate() == 0.1
+
+
+def test_the_first_day(monkeypatch):
+    monkeypatch.setenv("DERIBIT_HISTORY_FROM", "2024-02-29")
+    assert settings.history_from() == datetime(2024, 2, 29, tzinfo=UTC)
