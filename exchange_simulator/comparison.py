@@ -6,12 +6,12 @@ Asked of the market itself, not of the API: whatever paging, parsing, storing an
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from datetime import UTC, datetime
 
 import numpy as np
 
-from .listings import MINUTE
+from .listings import MINUTE, Listing
 from .market import Market
 
 Rows = Callable[..., list[tuple]]
@@ -34,28 +34,42 @@ class Different(AssertionError):
     """The warehouse says something else than the exchange; the message names instrument, column and first moment."""
 
 
-def candles(market: Market, rows: Rows, name: str, first: int, past: int) -> int:
+def lived(market: Market, currencies: Collection[str], first: int, past: int) -> list[Listing]:
+    """The contracts that settle in these currencies and have a minute in [first, past) (ms)."""
+    return [
+        listing
+        for listing in market.listings()
+        if listing.currency in currencies
+        and listing.first_minute * MINUTE < past
+        and listing.past_minute * MINUTE > first
+    ]
+
+
+def candles(market: Market, rows: Rows, instrument: str | Listing, first: int, past: int) -> int:
     """Compares the published minutes of an instrument with first <= tick < past (ms); returns how many there are.
-    Raises Different."""
-    said = market.candles(name, first, past - MINUTE)
+    Of a name that was listed twice, give the Listing and a window of its life. Raises Different."""
+    name, said = _name(instrument), market.candles(instrument, first, past - MINUTE)
     columns = ("ticks", "open", "high", "low", "close", "volume", "cost")
     return _same(name, columns, rows(CANDLES, name, moment(first), moment(past)), [said[each] for each in columns])
 
 
-def funding(market: Market, rows: Rows, name: str, first: int, last: int) -> int:
+def funding(market: Market, rows: Rows, instrument: str | Listing, first: int, last: int) -> int:
     """Compares the published hours of a perpetual that end in (first, last] (ms); returns how many there are.
     Raises Different."""
-    said = market.funding(name, first, last)
+    name, said = _name(instrument), market.funding(instrument, first, last)
     columns = ("timestamp", "interest_1h", "interest_8h", "index_price", "prev_index_price")
     return _same(name, columns, rows(FUNDING, name, moment(first), moment(last)), [said[each] for each in columns])
 
 
-def basis(market: Market, rows: Rows, name: str, first: int, past: int) -> int:
+def basis(market: Market, rows: Rows, instrument: str | Listing, first: int, past: int) -> int:
     """Compares the published basis of a future with first <= tick < past (ms) with what follows from the closes the
-    exchange says, to 1e-12; returns how many minutes there are. Raises Different."""
-    expires = market.listing(name).expires
-    future = market.candles(name, first, past - MINUTE)
-    perpetual = market.candles(f"{market.listing(name).coin}-PERPETUAL", first, past - MINUTE)
+    exchange says, to 1e-12; returns how many minutes there are: none for a coin without a perpetual. Raises
+    Different."""
+    listing = market.listing(_name(instrument))
+    name, expires = listing.name, listing.expires
+    future = market.candles(listing, first, past - MINUTE)
+    reference = market.listing(f"{name.split('-')[0]}-PERPETUAL")
+    perpetual = market.candles(reference, first, past - MINUTE) if reference else {"ticks": [], "close": np.zeros(0)}
     ticks, here, there = np.intersect1d(future["ticks"], perpetual["ticks"], return_indices=True)
     future, perpetual = future["close"][here], perpetual["close"][there]
     days = (expires - ticks - MINUTE) / 86_400_000
@@ -64,6 +78,10 @@ def basis(market: Market, rows: Rows, name: str, first: int, past: int) -> int:
     columns = ("ticks", "basis", "basis_fraction", "days_to_expiry", "annualised")
     expected = [ticks, future - perpetual, fraction, days, annualised]
     return _same(name, columns, rows(BASIS, name, moment(first), moment(past)), expected, within=1e-12)
+
+
+def _name(instrument: str | Listing) -> str:
+    return instrument.name if isinstance(instrument, Listing) else instrument
 
 
 def moment(ms: int) -> datetime:

@@ -126,6 +126,8 @@ def index_id(index_name: str) -> int:
 
 def instrument_row(listing: Listing, now: int) -> dict:
     quote = listing.quoted_in
+    # Recorded rows of linear contracts have whole numbers without a point.
+    size = int(listing.contract) if listing.linear and listing.contract >= 1 else listing.contract
     style = "linear" if listing.linear else "reversed"
     block_minimum = {"BTC": 200_000, "ETH": 100_000}.get(listing.coin, 100_000)
     return {
@@ -141,8 +143,8 @@ def instrument_row(listing: Listing, now: int) -> dict:
         "product_group": listing.coin,
         "state": state_at(listing.listed, listing.expires, now),
         "expiration_timestamp": listing.expires,
-        "contract_size": listing.contract,
-        "min_trade_amount": listing.contract,
+        "contract_size": size,
+        "min_trade_amount": size,
         "instrument_id": listing.number,
         "creation_timestamp": listing.listed,
         "base_currency_uuid": _uuid(listing.coin),

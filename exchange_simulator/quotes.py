@@ -70,7 +70,7 @@ def future_ticker(source: Market | Replay, listing: Listing) -> dict:
         "settlement_price": round(mark, 2),
         "min_price": round(mark * 0.985, 2),
         "max_price": round(mark * 1.015, 2),
-        "open_interest": _open_interest(listing.name, now, 5e8 if listing.perpetual else 2e7),
+        "open_interest": int(_open_interest(listing.name, now, 5e8 if listing.perpetual else 2e7)),
         "mark_price": round(mark, 2),
     }
     if listing.perpetual:

@@ -9,9 +9,11 @@ import numpy as np
 import orjson
 import pytest
 
+from exchange_simulator.app import Simulator
 from exchange_simulator.listings import DAY, HOUR, MINUTE
 from exchange_simulator.market import COLUMNS, Market
-from exchange_simulator.protocol import Exchange
+from exchange_simulator.protocol import METHODS, Exchange
+from exchange_simulator.traits import Traits
 
 NOW = 1_789_939_037_426
 LAST = NOW // MINUTE * MINUTE - MINUTE  # the newest closed minute
@@ -127,41 +129,116 @@ def recorded_bodies(recorded):
     return recorded / "responses"
 
 
-@pytest.mark.recorded
-def test_bodies_have_the_recorded_keys(live, recorded_bodies):
-    def keys(body: object) -> object:
-        if isinstance(body, dict):
-            return [(name, keys(value)) for name, value in body.items()]
-        return [keys(body[0])] if isinstance(body, list) and body and isinstance(body[0], dict) else None
+def differences(ours: object, real: object, at: str = "result") -> list[str]:
+    """Where a body of ours has other keys, another order of them, or other types than a recorded one. Of lists the
+    first rows are held against each other; null says nothing of a type."""
+    if ours is None or real is None:
+        return []
+    if isinstance(ours, dict) and isinstance(real, dict):
+        if list(ours) != list(real):
+            return [f"{at}: {list(ours)}, recorded {list(real)}"]
+        return [found for name in real for found in differences(ours[name], real[name], f"{at}.{name}")]
+    if isinstance(ours, list) and isinstance(real, list):
+        return differences(ours[0], real[0], f"{at}[0]") if ours and real else []
+    return [] if type(ours) is type(real) else [f"{at}: {type(ours).__name__}, recorded {type(real).__name__}"]
 
+
+HOURS = {"start_timestamp": NOW - 30 * HOUR, "end_timestamp": NOW}
+PERPETUAL = {"instrument_name": "BTC-PERPETUAL"}
+# Every method, asked so that it answers with rows; the file of its recorded result, or a result as the documentation
+# and those who use it describe it; whether the history host answers it, too.
+SERVED = {
+    "get_book_summary_by_currency": ({"currency": "BTC", "kind": "future"}, "book_summary_future.json", True),
+    "get_delivery_prices": ({"index_name": "btc_usd"}, "delivery_prices.json", True),
+    "get_funding_chart_data": (
+        PERPETUAL | {"length": "8h"},
+        {"current_interest": 0.1, "interest_8h": 0.1, "data": [
+            {"index_price": 0.1, "interest_8h": 0.1, "timestamp": 1}]}, False,
+    ),
+    "get_funding_rate_history": (PERPETUAL | HOURS, "funding_rate_history.json", False),
+    "get_funding_rate_value": (PERPETUAL | HOURS, 0.1, False),
+    "get_index_chart_data": ({"index_name": "btc_usd", "range": "1h"}, [[1, 0.1]], True),
+    "get_index_price": ({"index_name": "btc_usd"}, {"index_price": 0.1, "estimated_delivery_price": 0.1}, True),
+    "get_instrument": (PERPETUAL, "instruments_future.json", True),
+    "get_instruments": ({"currency": "BTC", "kind": "future"}, "instruments_future.json", False),
+    "get_time": ({}, "http_get_time.json", True),
+    "get_tradingview_chart_data": (PERPETUAL | HOURS | {"resolution": "60"}, "tradingview_chart.json", True),
+    "get_volatility_index_data": (
+        {"currency": "BTC", "resolution": "3600"} | HOURS, "volatility_index.json", True,
+    ),
+    "status": ({}, "status.json", True),
+    "ticker": (PERPETUAL, "ticker_future.json", True),
+}  # fmt: skip
+
+
+def recorded_result(bodies, name: str) -> object:
+    read = json.loads((bodies / name).read_text())
+    return read["result"] if isinstance(read, dict) and "jsonrpc" in read else read
+
+
+def test_every_method_is_held_against_something():
+    assert SERVED.keys() == METHODS.keys()
+
+
+@pytest.mark.recorded
+@pytest.mark.parametrize("method", SERVED)
+def test_an_answer_has_the_recorded_keys_and_types(live, history, recorded_bodies, method):
+    parameters, expected, on_history = SERVED[method]
+    real = recorded_result(recorded_bodies, expected) if isinstance(expected, str) else expected
+    if method == "get_instrument":
+        real = real[0]
+    ours = live.get(method, **parameters)
+    if method == "get_book_summary_by_currency":  # the recorded row is a dated future's; a perpetual's has more
+        ours = [row for row in ours if "PERPETUAL" not in row["instrument_name"]]
+    assert differences(ours, real) == []
+    if on_history:
+        there = history.get(method, **parameters)
+        assert differences(there, live.get(method, **parameters)) == []
+    elif method != "get_instruments":
+        assert history.ask(method, **parameters).text == "Bad request"
+
+
+@pytest.mark.recorded
+def test_rows_of_the_catalogue_have_the_recorded_keys_and_types(live, history, recorded_bodies, market, host_of):
+    real = recorded_result(recorded_bodies, "history_host_instrument_2016.json")
+    for kind in ("future", "option"):
+        ours = history.get("get_instruments", currency="BTC", kind=kind, expired="true")[0]
+        without = ("future_type", "max_leverage") if kind == "option" else ()
+        known = [name for name in real if name not in without]
+        assert set(known) <= set(ours), kind
+        assert differences({name: ours[name] for name in known}, {name: real[name] for name in known}) == []
+    odd = host_of(Simulator(Exchange(Market(now_ms=NOW, traits=Traits.real()))).app())
+    for kind in ("future_combo", "option_combo"):
+        real = recorded_result(recorded_bodies, f"http_get_instruments_{kind}.json")
+        ours = [{name: value for name, value in row.items() if name != "listing_stage"}
+                for row in odd.get("get_instruments", currency="BTC", kind=kind)]  # fmt: skip
+        assert differences(ours, real) == []
+    real = recorded_result(recorded_bodies, "instruments_usdc_2021-07-22.json")
+    ours = {row["instrument_name"]: row for row in odd.get("get_instruments", currency="USDC", kind="future")}
+    for row in real:  # what was a whole number then is one now
+        if row["instrument_name"] in ours:
+            mine = ours[row["instrument_name"]]
+            assert type(mine["contract_size"]) is type(mine["min_trade_amount"])
+            if mine["contract_size"] >= 1:
+                assert type(mine["contract_size"]) is int
+
+
+@pytest.mark.recorded
+def test_refusals_and_emptiness_are_the_recorded_bodies(live, recorded_bodies):
     real = json.loads((recorded_bodies / "chart_instrument_not_found_2026-08-04.json").read_text())
     window = {"start_timestamp": 1, "end_timestamp": 2, "resolution": "1"}
     ours = live.ask("get_tradingview_chart_data", instrument_name="BTC-1JAN20", **window).json()
-    assert keys(ours) == keys(real)
-    assert ours["error"] == real["error"]
+    assert differences(ours, real, "body") == [] and ours["error"] == real["error"]
     real = json.loads((recorded_bodies / "chart_no_data_2026-08-04.json").read_text())
     ours = live.ask("get_tradingview_chart_data", instrument_name="BTC-PERPETUAL", **window).json()
-    assert keys(ours) == keys(real) and ours["result"] == real["result"]
+    assert differences(ours, real, "body") == [] and ours["result"] == real["result"]
 
-    def result(name: str) -> object:
-        return json.loads((recorded_bodies / name).read_text())
 
-    assert keys(live.funding("BTC-PERPETUAL", NOW - DAY, NOW)) == keys(result("funding_rate_history.json"))
-    assert keys(live.get("ticker", instrument_name="BTC-PERPETUAL")) == keys(result("ticker_future.json"))
-    assert keys(live.get("get_delivery_prices", index_name="btc_usd")) == keys(result("delivery_prices.json"))
-    chain = live.get("get_instruments", currency="BTC", kind="option")
-    option = live.get("ticker", instrument_name=chain[0]["instrument_name"])
-    assert keys(option) == keys(result("option_tickers_sample.json")["BTC-21SEP26-68000-C"])
-    dated = [
-        row
-        for row in live.get("get_book_summary_by_currency", currency="BTC", kind="future")
-        if row["instrument_name"] == "BTC-24SEP26"
-    ]
-    assert keys(dated) == keys([result("book_summary_future.json")[0]])
-    volatility = live.get(
-        "get_volatility_index_data", currency="BTC", start_timestamp=NOW - DAY, end_timestamp=NOW, resolution="3600"
-    )
-    assert keys(volatility) == keys(result("volatility_index.json"))
+@pytest.mark.recorded
+def test_an_option_is_quoted_in_the_recorded_keys(live, recorded_bodies):
+    [name, *_] = (row["instrument_name"] for row in live.get("get_instruments", currency="BTC", kind="option"))
+    real = recorded_result(recorded_bodies, "option_tickers_sample.json")["BTC-21SEP26-68000-C"]
+    assert differences(live.get("ticker", instrument_name=name), real) == []
 
 
 # -- funding ---------------------------------------------------------------------------------------------------------
