@@ -36,9 +36,13 @@ def main(arguments: list[str]) -> int:
     command.add_argument("--mode", choices=["demo", "live"], default=os.environ.get("WAREHOUSE_MODE") or "live")
     commands.add_parser("down", help="stop everything of both")
     commands.add_parser("status", help="what runs, and where")
-    command = commands.add_parser("airflow", help="Airflow's own command line, in a stack's environment")
-    command.add_argument("--mode", choices=["demo", "live"], default=os.environ.get("WAREHOUSE_MODE") or None)
-    command.add_argument("words", nargs=argparse.REMAINDER, metavar="...")
+    for name, what in (
+        ("airflow", "Airflow's own command line, in a stack's environment"),
+        ("postgres", "a program of Postgres (pg_dump, pg_restore, psql), logged in as the superuser"),
+    ):
+        command = commands.add_parser(name, help=what)
+        command.add_argument("--mode", choices=["demo", "live"], default=os.environ.get("WAREHOUSE_MODE") or None)
+        command.add_argument("words", nargs=argparse.REMAINDER, metavar="...")
     for name, what in (
         ("secrets", "make the secrets of a stack"),
         ("prepare", "make roles, databases and tables on a running Postgres"),
@@ -64,7 +68,10 @@ def main(arguments: list[str]) -> int:
         if asked.command == "status":
             return status()
         if asked.command == "airflow":
-            return airflow(asked.mode, asked.words)
+            return airflow(the_stack(asked.mode), asked.words)
+        if asked.command == "postgres":
+            stack = the_stack(asked.mode)
+            return postgres.become_program(stack, load(stack.home), asked.words)
         if asked.command == "secrets":
             return make_secrets(stack_of(asked.mode), asked.adopt)
         if asked.command == "prepare":
@@ -253,15 +260,19 @@ def healthy(stack: Stack, name: str) -> int:
     return int(name in missing or "api-server" in missing)
 
 
-def airflow(mode: str | None, words: list[str]) -> int:
-    """Replaces this process by Airflow's command line. Without a mode: that of the only stack that has any state."""
+def the_stack(mode: str | None) -> Stack:
+    """The stack of a mode; without one: the only stack that has any state. Raises StackError when there are two."""
     stacks = map(stack_of, [mode] if mode else MODES.values())
     there = [stack for stack in stacks if (stack.home / "secrets.json").exists()]
     if len(there) != 1:
         raise StackError(
             "Name the stack: --mode demo or --mode live" if there else "There is no stack yet: make demo, or make up"
         )
-    [stack] = there
+    return there[0]
+
+
+def airflow(stack: Stack, words: list[str]) -> int:
+    """Replaces this process by Airflow's command line."""
     environ = environment(stack, load(stack.home), history_from(stack, None, today()))
     os.execve(sys.executable, [sys.executable, "-m", "airflow", *words], environ)
 

@@ -100,6 +100,22 @@ def dsn(stack: Stack, credentials: Credentials, role: str, database: str) -> str
     return f"postgresql://{role}:{password}@{place}:5432/{database}"
 
 
+def become_program(stack: Stack, credentials: Credentials, words: list[str]) -> None:
+    """Replaces this process by one of Postgres' programs (pg_dump, pg_restore, psql ...), as the superuser.
+
+    The password goes through the environment, which only its user can read, and not through a command line, which
+    everybody on the machine can. Raises StackError for a program that isn't there.
+    """
+    programs = sorted(path.name for path in binaries().iterdir())
+    if words[:1] == ["--"]:
+        words = words[1:]
+    if not words or words[0] not in programs:
+        raise StackError(f"Name a program of Postgres: {', '.join(programs)}")
+    environ = {name: value for name, value in os.environ.items() if not name.startswith("PG")}
+    login = {"PGHOST": host(stack), "PGPORT": "5432", "PGUSER": "postgres", "PGPASSWORD": credentials.postgres}
+    os.execve(binaries() / words[0], words, environ | login)
+
+
 def initialise(stack: Stack, credentials: Credentials) -> list[str]:
     """Makes the cluster where there is none and writes its settings.
 

@@ -2,13 +2,11 @@
 
 import ast
 import json
-import os
 import re
 import subprocess
 import sys
 from pathlib import Path
 
-import psycopg
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -178,28 +176,3 @@ def test_every_error_in_the_runbook_exists():
     source = "".join(file.read_text() for file in (ROOT / "plugins" / "deribit").rglob("*.py"))
     assert len(named) >= 8
     assert [name for name in named if f"class {name}(" not in source] == []
-
-
-def test_a_backup_can_be_restored_as_said(filled_market, tmp_path):
-    """With the programs that are named there, and their options."""
-    from stack.postgres import binaries
-
-    address = filled_market.postgres.dsn(filled_market.name)
-    shell = {"BIN": str(binaries()), "MARKET": address, "PATH": os.environ["PATH"]}
-
-    def run(program):
-        [command] = re.findall(rf'^"\$BIN/{program}" .+$', OPERATIONS, re.MULTILINE)
-        done = subprocess.run(["sh", "-c", command], env=shell, cwd=tmp_path, capture_output=True, text=True)
-        assert done.returncode == 0, done.stderr
-
-    def stored():
-        questions = ("TABLE coverage ORDER BY 1", "SELECT count(*), sum(basis) FROM basis_spread", "TABLE quarantined")
-        return [filled_market.rows(question) for question in questions]
-
-    before = stored()
-    run("pg_dump")
-    with psycopg.connect(filled_market.dsn()) as connection:
-        connection.execute("UPDATE store.candle_day SET validation_id = NULL")
-    assert stored() != before
-    run("pg_restore")
-    assert stored() == before

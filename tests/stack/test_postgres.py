@@ -1,9 +1,15 @@
 """The stack's own server, started as the stack starts it: what the holder of the reader's password can do to others."""
 
+import json
 import os
+import re
 import subprocess
+import sys
+import time
+from dataclasses import asdict
 from pathlib import Path
 
+import psutil
 import psycopg
 import pytest
 from psycopg import sql
@@ -11,8 +17,11 @@ from psycopg.errors import ConfigurationLimitExceeded, InsufficientPrivilege, Op
 
 from deribit.warehouse.migrations import migrate
 from stack import postgres
-from stack.credentials import Credentials
+from stack.__main__ import main
+from stack.credentials import Credentials, write_private
+from stack.install import ROOT
 from stack.settings import apart, stack_of
+from tests.warehouse.days import FIRST, Warehouse, at, trading
 
 
 class Server:
@@ -27,7 +36,7 @@ class Server:
 def server(tmp_path_factory):
     """Installed and started under the umask of stack/run, with the market's tables."""
     old = os.umask(0o077)
-    stack, credentials = stack_of("demo", apart(tmp_path_factory.mktemp("home"), {})), Credentials.generate()
+    stack, credentials = stack_of("live", apart(tmp_path_factory.mktemp("home"), {})), Credentials.generate()
     stack.home.mkdir()
     try:
         postgres.initialise(stack, credentials)
@@ -142,3 +151,80 @@ def test_notifications_that_nobody_fetches_fill_two_megabytes(server):
             for number in range(2_000):
                 loud.execute(f"NOTIFY a, '{number:7900}'")
         assert sum(file.stat().st_size for file in folder.iterdir()) < 5e6
+
+
+@pytest.fixture
+def documented(server, tmp_path):
+    """Starts the command of docs/operations.md that has a program in it, word for word, and returns the process."""
+    home = server.stack.home.parent
+    write_private(server.stack.home / "secrets.json", json.dumps(asdict(server.credentials)))
+    if not (home / "venv").exists():
+        (home / "venv").symlink_to(sys.prefix)
+    environ = {"PATH": os.environ["PATH"], "PYTHON": sys.executable, "HOME": str(tmp_path), "WAREHOUSE_HOME": str(home)}
+    text = (ROOT / "docs" / "operations.md").read_text()
+
+    def start(program):
+        [block] = [one for one in re.findall(r"^```sh\n(.+?)^```$", text, re.M | re.S) if program in one]
+        return subprocess.Popen(
+            ["sh", "-ec", block], cwd=ROOT, env=environ, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+        )
+
+    return start
+
+
+def test_a_backup_is_made_and_restored_as_documented_and_nobody_sees_the_password(server, documented, tmp_path):
+    with server.connect("market_loader") as loader:
+        warehouse = Warehouse(loader)
+        perpetual = warehouse.instrument("BTC-PERPETUAL", at(FIRST))
+        warehouse.candles(perpetual, trading(at(FIRST), at(FIRST, 1440)))
+        warehouse.publish(perpetual)
+
+    def stored():
+        questions = ("TABLE coverage ORDER BY 1", "SELECT * FROM perpetuals_ohlcv ORDER BY ts", "TABLE quarantined")
+        with server.connect() as reader:
+            return [reader.execute(question).fetchall() for question in questions]
+
+    before = stored()
+    assert len(before[1]) == 1440
+    with server.connect("market_owner") as owner:  # in the way of the dump, so that it can be looked at
+        with owner.transaction():
+            owner.execute("LOCK TABLE store.candle_day IN ACCESS EXCLUSIVE MODE")
+            dumping = documented("pg_dump")
+            deadline = time.monotonic() + 60
+            while not (program := running("pg_dump", dumping.pid)):
+                assert time.monotonic() < deadline and dumping.poll() is None, dumping.stdout.read()
+                time.sleep(0.05)
+            seen = [word for process in psutil.process_iter() for word in command_line(process)]
+            assert any("--format=custom" in word for word in seen)
+            assert not [word for word in seen if server.credentials.postgres in word]
+            assert Path(f"/proc/{program.pid}/environ").stat().st_mode & 0o077 == 0
+    assert dumping.wait(60) == 0, dumping.stdout.read()
+    assert (tmp_path / "market.dump").stat().st_mode & 0o077 == 0
+    with server.connect("market_loader") as loader:
+        loader.execute("UPDATE store.candle_day SET validation_id = NULL")
+    assert stored() != before
+    restoring = documented("pg_restore")
+    assert restoring.wait(120) == 0, restoring.stdout.read()
+    assert stored() == before
+    with server.connect() as reader, pytest.raises(InsufficientPrivilege):
+        reader.execute("SELECT pg_advisory_lock(1)")
+
+
+def running(program, parent):
+    """The process a command has become, once it has."""
+    below = psutil.Process(parent).children(recursive=True)
+    return next((process for process in below if command_line(process)[:1] == [program]), None)
+
+
+def command_line(process):
+    try:
+        return process.cmdline()
+    except psutil.Error:
+        return []
+
+
+def test_a_program_that_is_none_of_postgres(server, documented, capsys, monkeypatch):
+    monkeypatch.setenv("WAREHOUSE_HOME", str(server.stack.home.parent))
+    for words in ([], ["sh", "-c", "id"], ["../../../bin/sh"]):
+        assert main(["postgres", "--mode", "live", *words]) == 1
+        assert "Name a program of Postgres: " in capsys.readouterr().err
