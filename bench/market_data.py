@@ -16,7 +16,7 @@ from deribit.exchange.instruments import instrument
 from deribit.exchange.verdict import result_of
 from deribit.warehouse import profiles, validations
 from deribit.warehouse.candles import store_candles
-from deribit.warehouse.catalogue import store_instruments
+from deribit.warehouse.catalogue import record_collected, store_instruments
 from deribit.warehouse.loads import Provenance
 from exchange_simulator.chart import chart
 from exchange_simulator.listings import MINUTE, Listing
@@ -87,7 +87,13 @@ def register(connection: Connection, listings: list[Listing], coin_suffix: str =
              one.option_type, one.state, one.is_active, one.host, one.underlying_type, None, None, None)
             for one in found
         ])  # fmt: skip
+        for currency in {one.settlement_currency + coin_suffix for one in found}:
+            record_collected(connection, currency, [currency, *collected(connection)], time_of(0))
         return dict(connection.execute("SELECT instrument, instrument_id FROM store.instrument").fetchall())
+
+
+def collected(connection: Connection) -> list[str]:
+    return [currency for [currency] in connection.execute("SELECT currency FROM store.collected").fetchall()]
 
 
 def time_of(moment: int | None) -> datetime | str:

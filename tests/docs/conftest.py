@@ -27,6 +27,7 @@ def fill(connection) -> None:
     from deribit.warehouse import catalogue, funding, profiles, validations
 
     catalogue.store_instruments(connection, [listed(PERPETUAL, None), *(listed(n, e) for n, e in FUTURES.items())])
+    catalogue.record_collected(connection, "BTC", ["BTC"], BEGINS)
     ids = dict(connection.execute("SELECT instrument, instrument_id FROM store.instrument").fetchall())
     for place, (instrument, instrument_id) in enumerate(ids.items()):
         store_day(connection, instrument, instrument_id, 90_000.0 + 500 * place)

@@ -180,7 +180,8 @@ def test_a_backup_is_made_and_restored_as_documented_and_nobody_sees_the_passwor
         warehouse.publish(perpetual)
 
     def stored():
-        questions = ("TABLE coverage ORDER BY 1", "SELECT * FROM perpetuals_ohlcv ORDER BY ts", "TABLE quarantined")
+        candles = "SELECT * FROM perpetuals_ohlcv ORDER BY ts"
+        questions = ("TABLE coverage ORDER BY 1, 2, 4", candles, "TABLE quarantined")
         with server.connect() as reader:
             return [reader.execute(question).fetchall() for question in questions]
 

@@ -10,12 +10,13 @@ from psycopg import Connection
 
 from deribit.warehouse import validations
 from deribit.warehouse.candles import COLUMNS, DAY, MINUTE, store_candles
-from deribit.warehouse.catalogue import store_instruments
+from deribit.warehouse.catalogue import record_collected, store_instruments
 from deribit.warehouse.funding import record_start, store_funding
 from deribit.warehouse.loads import Loaded, Provenance
 
 FIRST = date(2025, 3, 1)
 HOST = "https://exchange.test"
+BEFORE_ALL = datetime(2015, 1, 1, tzinfo=UTC)
 
 
 def at(day: date | str, minute: int = 0) -> datetime:
@@ -119,6 +120,7 @@ class Warehouse:
         )  # fmt: skip
         with self.connection.transaction():
             store_instruments(self.connection, [row])
+            record_collected(self.connection, settlement or base, ["BTC", "ETH", "USDC"], BEFORE_ALL)
         return self.value("SELECT instrument_id FROM store.instrument WHERE instrument = %s", name)
 
     def candles(self, instrument_id: int, candles: Candles, *, run_id: str = "load") -> Loaded:

@@ -114,8 +114,9 @@ def test_lives_are_clipped_to_listing_expiry_and_interval(warehouse):
 
 
 def test_funding_lives_begin_an_hour_before_the_first_hour_ends(warehouse):
-    perpetual = warehouse.instrument("BTC-PERPETUAL", at(FIRST))
-    assert funding_lives(warehouse.connection, currencies=["BTC"], begins=at(FIRST), ends=at(FIRST, 1440)) == []
+    perpetual = warehouse.instrument("BTC-PERPETUAL", at(FIRST, 30))
+    [life] = funding_lives(warehouse.connection, currencies=["BTC"], begins=at(FIRST), ends=at(FIRST, 1440))
+    assert life.begins == at(FIRST, 30), "it is asked for from its listing on until its first hour is known"
     record_start(warehouse.connection, perpetual, at(FIRST, 600))
     for begins, ends, clipped in [(0, 1440, 540), (560, 1440, 560), (0, 600, 540)]:
         [life] = funding_lives(warehouse.connection, currencies=["BTC"], begins=at(FIRST, begins), ends=at(FIRST, ends))

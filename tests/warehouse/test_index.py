@@ -238,7 +238,7 @@ def test_an_hour_published_later_than_its_day_makes_the_day_due(warehouse, perpe
 def test_a_day_waits_for_its_funding_unless_there_was_none_that_early(warehouse, perpetual):
     warehouse.candles(perpetual, trading(at(FIRST), at(FIRST, 2880)))
     warehouse.publish(perpetual)
-    assert due(warehouse) == 0
+    assert due(warehouse) == 2, "of funding that nobody knows of nothing is to come"
     warehouse.funding(perpetual, HOURS[30:], hourly()[:, 30:])
     assert due(warehouse) == 1, "the first day had no funding yet"
     warehouse.publish_funding(perpetual)

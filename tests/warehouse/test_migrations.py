@@ -94,7 +94,7 @@ def test_a_file_that_fails_leaves_the_old_structure_and_can_be_mended(postgres, 
     migrate(dsn, folder)
     before = relations(dsn)
     new = folder / "9000_new.sql"
-    new.write_text("CREATE TABLE store.half (id integer); DROP VIEW coverage; SELECT 1 / 0;")
+    new.write_text("CREATE TABLE store.half (id integer); DROP VIEW provenance; SELECT 1 / 0;")
     with pytest.raises(psycopg.errors.DivisionByZero):
         migrate(dsn, folder)
     assert relations(dsn) == before

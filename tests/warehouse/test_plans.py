@@ -29,7 +29,7 @@ FILL = (
        CROSS JOIN LATERAL generate_series(
            i.listed_at, least(i.expires_at, i.listed_at + %(days)s * interval '1 day') - interval '1 day',
            interval '1 day') AS d""",
-    """INSERT INTO store.basis_day SELECT c.instrument_id, c.day, 1, f.perpetual_id, 1, 1, true
+    """INSERT INTO store.basis_day SELECT c.instrument_id, c.day, 1, f.perpetual_id, 1, 1, 1, true
        FROM store.candle_day c JOIN store.future f USING (instrument_id)
        JOIN store.candle_day p ON p.instrument_id = f.perpetual_id AND p.day = c.day""",
     """INSERT INTO store.index_day

@@ -125,13 +125,16 @@ def test_results_come_back_as_they_were_given_newest_kept(warehouse):
 def test_the_summary_counts_what_is_published(warehouse, market):
     reader = market.dsn("market_reader")
     assert summary(reader) == [] or all(not row["rows"] for row in summary(reader))
-    perpetual = warehouse.instrument("BTC-PERPETUAL", at(FIRST))
-    warehouse.candles(perpetual, trading(at(FIRST), at(FIRST, 2880)))
-    warehouse.publish(perpetual)
-    warehouse.candles(perpetual, trading(at(FIRST, 2880), at(FIRST, 4320)))  # loaded, not published
-    for minutes, missing, verdict in ((999, 999, "blocked"), (4320, 1440, "quarantined")):
-        warehouse.validation("perpetuals_ohlcv", expected=minutes, missing=missing, verdict=verdict)
-    [row] = [row for row in summary(reader) if row["dataset"] == "perpetuals_ohlcv"]
+    future = warehouse.instrument("BTC-4MAR25", at(FIRST), at(FIRST, 4320))
+    [row] = summary(reader)
+    assert (row["dataset"], row["rows"], row["coverage_percent"]) == ("futures_ohlcv", 0, 0)
+    assert row["missing_minutes"] == 4320
+    warehouse.candles(future, trading(at(FIRST), at(FIRST, 2880)))
+    warehouse.publish(future)
+    warehouse.candles(future, trading(at(FIRST, 2880), at(FIRST, 4320)))  # loaded, not published
+    for verdict in ("blocked", "quarantined"):
+        warehouse.validation("futures_ohlcv", verdict=verdict)
+    [row] = summary(reader)
     assert (row["instruments"], row["rows"], row["missing_minutes"], row["validation"]) == (
         1,
         2880,

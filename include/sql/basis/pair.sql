@@ -1,13 +1,16 @@
 -- Pairs every published futures day with its perpetual's. Grain: future, day. May run twice: an equal pair
 -- writes nothing. Parameters: from, to (dates).
-INSERT INTO store.basis_day AS t (instrument_id, day, load_id, perpetual_id, perpetual_load_id)
-SELECT c.instrument_id, c.day, c.load_id, p.instrument_id, p.load_id
+INSERT INTO store.basis_day AS t (instrument_id, day, load_id, perpetual_id, perpetual_load_id, minutes)
+SELECT c.instrument_id, c.day, c.load_id, p.instrument_id, p.load_id, greatest(k.past - k.first - (c.n - c.present), 0)
 FROM store.future f
 JOIN store.candle_day c ON c.instrument_id = f.instrument_id AND c.validation_id IS NOT NULL
+     AND c.day >= f.from_day AND c.day < f.past_day
 JOIN store.candle_day p ON p.instrument_id = f.perpetual_id AND p.day = c.day AND p.validation_id IS NOT NULL
+CROSS JOIN LATERAL store.cut(c.day, c.first_minute, c.n, f.perpetual_begins, f.perpetual_ends) AS k
 WHERE c.day >= %(from)s AND c.day < %(to)s
 ORDER BY c.day, c.instrument_id
 ON CONFLICT (day, instrument_id) DO UPDATE SET
     load_id = excluded.load_id, perpetual_id = excluded.perpetual_id, perpetual_load_id = excluded.perpetual_load_id,
+    minutes = excluded.minutes,
     judged_by = NULL, published = false
 WHERE (t.load_id, t.perpetual_id, t.perpetual_load_id) IS DISTINCT FROM (excluded.load_id, excluded.perpetual_id, excluded.perpetual_load_id)

@@ -1,15 +1,14 @@
 -- The basis of every minute of the paired days, computed in full and summed up. Grain: future, day. Reads only.
--- Parameters: from, to (dates). On the day the perpetual is born minutes count from its birth on: before it there is
--- nothing a basis could be missing against.
+-- Parameters: from, to (dates). Minutes count while the perpetual lives: before and after it there is nothing a basis
+-- could be missing against.
 SELECT f.instrument, b.day, b.instrument_id, b.load_id, b.judged_by,
        e.n AS expected_minutes, m.future_minutes, m.basis_minutes, m.future_minutes - m.basis_minutes AS missing_basis_minutes,
        m.not_finite AS not_finite_minutes, m.largest_fraction, m.largest_annualised
 FROM store.basis_day b
 JOIN store.future f ON f.instrument_id = b.instrument_id AND f.perpetual_id = b.perpetual_id
-JOIN store.instrument i ON i.instrument_id = b.perpetual_id
 JOIN store.candle_day c ON c.instrument_id = b.instrument_id AND c.day = b.day AND c.load_id = b.load_id
 JOIN store.candle_day p ON p.instrument_id = b.perpetual_id AND p.day = b.day AND p.load_id = b.perpetual_load_id
-CROSS JOIN LATERAL store.cut(b.day, c.first_minute, c.n, date_trunc('minute', i.listed_at, 'UTC'), 'infinity') AS k
+CROSS JOIN LATERAL store.cut(b.day, c.first_minute, c.n, f.perpetual_begins, f.perpetual_ends) AS k
 -- what is the same for all minutes of a day is computed once (OFFSET 0 keeps the planner from repeating it for each)
 CROSS JOIN LATERAL (
     SELECT k.first, k.past - k.first AS n,

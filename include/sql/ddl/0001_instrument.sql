@@ -60,3 +60,30 @@ CREATE TABLE store.origin (
     history_host text NOT NULL,
     since    timestamptz NOT NULL DEFAULT now()
 );
+
+-- What is collected: a row a settlement currency, as configured when the catalogue was last read, and from when on.
+CREATE TABLE store.collected (
+    currency text        PRIMARY KEY,
+    since    timestamptz NOT NULL
+);
+
+-- Where the catalogue leaves a life open that is over: a perpetual without a row for seven days while others have
+-- them. Found by asking, and gone again when rows come.
+CREATE TABLE store.instrument_end (
+    instrument_id integer     PRIMARY KEY REFERENCES store.instrument,
+    ends_at       timestamptz NOT NULL,                -- end of the last hour with funding or a trade
+    reason        text        NOT NULL,
+    found_at      timestamptz NOT NULL DEFAULT now()
+);
+
+-- The life of every future and perpetual, [begins, ends) in whole minutes: from the listing to the expiry, or to the
+-- end that was found. Plans, profiles and coverage all ask here what is to be expected.
+CREATE VIEW store.life AS
+    SELECT i.instrument_id, i.instrument, i.settlement_period, coalesce(i.settlement_period = 'perpetual', false) AS perpetual,
+           i.base_currency, i.quote_currency, i.settlement_currency, i.instrument_type, i.price_index,
+           i.expires_at, l.begins, l.ends, (l.begins AT TIME ZONE 'UTC')::date AS first_day,
+           ((l.ends - interval '1 minute') AT TIME ZONE 'UTC')::date + 1 AS past_day  -- the first day after it
+    FROM store.instrument i LEFT JOIN store.instrument_end e USING (instrument_id)
+    CROSS JOIN LATERAL (SELECT date_trunc('minute', i.listed_at, 'UTC') AS begins,
+                               date_trunc('minute', least(i.expires_at, e.ends_at), 'UTC') AS ends) AS l
+    WHERE i.kind = 'future' AND l.begins < l.ends;

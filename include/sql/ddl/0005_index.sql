@@ -13,7 +13,7 @@ CREATE TABLE store.index_day (
     index_name       text     NOT NULL,
     day              date     NOT NULL,
     perpetual_id     integer  NOT NULL REFERENCES store.instrument,
-    perpetual_load_id bigint  NOT NULL,
+    perpetual_load_id bigint,                          -- NULL: no day of the perpetual is published
     funding_validation_id bigint,                      -- the newest that published an hour of the day
     chart_load_id    bigint,
     hourly           float8[] NOT NULL CHECK (cardinality(hourly) = 24),  -- element k: price at day + k hours
@@ -27,7 +27,15 @@ CREATE TABLE store.index_day (
     PRIMARY KEY (index_name, day)
 );
 
--- The perpetual that stands in for each index: the one that is quoted in it.
+-- The perpetual that stands in for each index, on the days [from_day, past_day): one that is quoted in it. Of several
+-- the older stays until its life is over.
 CREATE VIEW store.index_proxy AS
-    SELECT price_index AS index_name, instrument_id AS perpetual_id, instrument AS perpetual, settlement_currency, listed_at
-    FROM store.instrument WHERE kind = 'future' AND settlement_period = 'perpetual' AND price_index IS NOT NULL;
+    SELECT * FROM (
+        SELECT l.price_index AS index_name, l.instrument_id AS perpetual_id, l.instrument AS perpetual, l.settlement_currency,
+               l.begins, l.ends,
+               greatest(l.first_day, max(l.past_day) OVER (PARTITION BY l.price_index ORDER BY l.begins, l.instrument_id
+                                                           ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING)) AS from_day,
+               l.past_day
+        FROM store.life l JOIN store.collected c ON c.currency = l.settlement_currency
+        WHERE l.perpetual AND l.price_index IS NOT NULL) AS lives
+    WHERE from_day < past_day;

@@ -10,21 +10,23 @@ CREATE VIEW funding_rates AS
     WHERE f.validation_id IS NOT NULL;
 
 -- The index of every minute: ts is the bucket start, price the index at the bucket's END. source says whether
--- it is the index itself or the close of the perpetual standing in for it.
+-- it is the index itself or the close of the perpetual standing in for it. Where no day of the perpetual is published
+-- only what is known of the index itself has a price.
 CREATE VIEW index_prices AS
-    SELECT x.index_name, x.day::timestamp AT TIME ZONE 'UTC' + (p.first_minute + m.i - 1) * interval '1 minute' AS ts,
+    SELECT x.index_name, x.day::timestamp AT TIME ZONE 'UTC' + (w.first + m.i - 1) * interval '1 minute' AS ts,
            coalesce(known.hourly, m.charted, m.proxy) AS price,
            CASE WHEN known.hourly IS NOT NULL THEN 'funding_history'
                 WHEN m.charted IS NOT NULL THEN 'funding_chart'
                 WHEN m.proxy IS NOT NULL THEN 'perpetual_proxy' END AS source,
            x.day, x.proxy_error_p95, x.judged_by AS validation_id
     FROM store.index_day x
-    JOIN store.candle_day p ON p.instrument_id = x.perpetual_id AND p.day = x.day AND p.load_id = x.perpetual_load_id
+    LEFT JOIN store.candle_day p ON p.instrument_id = x.perpetual_id AND p.day = x.day AND p.load_id = x.perpetual_load_id
+    CROSS JOIN LATERAL (SELECT coalesce(p.first_minute, 0) AS first, coalesce(p.n, 1440) AS n OFFSET 0) AS w
     CROSS JOIN LATERAL (
-        SELECT unnest(p.close) AS proxy, unnest(store.aligned(x.minutes, 0, p.first_minute, p.n)) AS charted,
-               generate_series(1, p.n) AS i) AS m
-    CROSS JOIN LATERAL (SELECT CASE WHEN (p.first_minute + m.i) % 60 = 0 THEN x.hourly[(p.first_minute + m.i) / 60] END AS hourly) AS known
-    WHERE x.published AND p.validation_id IS NOT NULL;
+        SELECT unnest(p.close) AS proxy, unnest(store.aligned(x.minutes, 0, w.first, w.n)) AS charted,
+               generate_series(1, w.n) AS i) AS m
+    CROSS JOIN LATERAL (SELECT CASE WHEN (w.first + m.i) % 60 = 0 THEN x.hourly[(w.first + m.i) / 60] END AS hourly) AS known
+    WHERE x.published AND (p.validation_id IS NOT NULL OR x.perpetual_load_id IS NULL);
 
 -- How far the perpetual is from the index it stands in for, measured where both are known: fractions.
 CREATE VIEW index_proxy_error AS

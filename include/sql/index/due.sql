@@ -1,18 +1,32 @@
 -- The months in which an index day is missing or was judged on other versions than are published now.
 -- Funding is told apart by the validation that published it: an hour waived later has the load of its day.
--- A day waits for its funding: either an hour of it is published, or the perpetual has none that early.
+-- A day waits for what it is still to have: for its perpetual until that day was judged, for its funding until that was,
+-- or until it is known that there was none that early. What is held back then is not waited for: the hours are an index
+-- without the perpetual, and the perpetual stands in without the hours.
 -- Grain: month. Reads only. Parameters: from, to (NULL: everything), again (boolean: whether judged or not).
-SELECT date_trunc('month', p.day)::date AS month, min(p.day) AS first_day, max(p.day) AS last_day, count(*) AS days
+WITH seen AS (
+    SELECT dataset, interval_from, interval_to FROM store.validation
+    WHERE dataset IN ('perpetuals_ohlcv', 'funding_rates') GROUP BY 1, 2, 3
+)
+SELECT date_trunc('month', i.day)::date AS month, min(i.day) AS first_day, max(i.day) AS last_day, count(*) AS days
 FROM store.index_proxy x
-JOIN store.candle_day p ON p.instrument_id = x.perpetual_id AND p.validation_id IS NOT NULL
+CROSS JOIN LATERAL (
+    SELECT day::date FROM generate_series(
+        greatest(x.from_day, %(from)s::date)::timestamp,
+        least(x.past_day, %(to)s::date, (now() AT TIME ZONE 'UTC')::date + 1)::timestamp - interval '1 day', interval '1 day') AS day) AS i
+LEFT JOIN store.candle_day p ON p.instrument_id = x.perpetual_id AND p.day = i.day AND p.validation_id IS NOT NULL
 LEFT JOIN store.funding_start s ON s.instrument_id = x.perpetual_id
 LEFT JOIN LATERAL (SELECT max(f.validation_id) AS validation_id FROM store.funding_rate f
                    WHERE f.instrument_id = x.perpetual_id AND f.validation_id IS NOT NULL
-                     AND f.ts > p.day::timestamp AT TIME ZONE 'UTC' AND f.ts <= (p.day + 1)::timestamp AT TIME ZONE 'UTC') f ON true
-LEFT JOIN store.index_chart_day c ON c.index_name = x.index_name AND c.day = p.day
-LEFT JOIN store.index_day d ON d.index_name = x.index_name AND d.day = p.day
-WHERE (f.validation_id IS NOT NULL OR s.first_hour > (p.day + 1)::timestamp AT TIME ZONE 'UTC')
-  AND p.day >= coalesce(%(from)s::date, '-infinity') AND p.day < coalesce(%(to)s::date, 'infinity')
+                     AND f.ts > i.day::timestamp AT TIME ZONE 'UTC' AND f.ts <= (i.day + 1)::timestamp AT TIME ZONE 'UTC') f ON true
+LEFT JOIN store.index_chart_day c ON c.index_name = x.index_name AND c.day = i.day
+LEFT JOIN store.index_day d ON d.index_name = x.index_name AND d.day = i.day
+WHERE (p.load_id IS NOT NULL OR f.validation_id IS NOT NULL
+       AND EXISTS (SELECT FROM seen v WHERE v.dataset = 'perpetuals_ohlcv'
+                   AND i.day::timestamp AT TIME ZONE 'UTC' >= v.interval_from AND i.day::timestamp AT TIME ZONE 'UTC' < v.interval_to))
+  AND (f.validation_id IS NOT NULL OR s.first_hour IS NULL OR s.first_hour > (i.day + 1)::timestamp AT TIME ZONE 'UTC'
+       OR EXISTS (SELECT FROM seen v WHERE v.dataset = 'funding_rates'
+                  AND i.day::timestamp AT TIME ZONE 'UTC' >= v.interval_from AND i.day::timestamp AT TIME ZONE 'UTC' < v.interval_to))
   AND (%(again)s OR d.day IS NULL OR (d.perpetual_id, d.perpetual_load_id, d.funding_validation_id, d.chart_load_id)
        IS DISTINCT FROM (x.perpetual_id, p.load_id, f.validation_id, c.load_id))
 GROUP BY 1 ORDER BY 1

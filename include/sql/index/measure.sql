@@ -1,24 +1,30 @@
 -- Lays the true index (funding hours, chart minutes) beside the perpetual that stands in for it and measures
--- how far the perpetual was off where both are known. Grain: index, day. May run twice. Parameters: from, to (dates).
+-- how far the perpetual was off where both are known. A day without the one is made of the other. Grain: index, day.
+-- May run twice. Parameters: from, to (dates).
 INSERT INTO store.index_day AS t (index_name, day, perpetual_id, perpetual_load_id, funding_validation_id, chart_load_id, hourly,
                                   minutes, compared_hours, proxy_error_mean, proxy_error_p95, proxy_error_max)
-SELECT x.index_name, p.day, x.perpetual_id, p.load_id, h.validation_id, c.load_id, h.prices, c.price,
+SELECT x.index_name, i.day, x.perpetual_id, p.load_id, h.validation_id, c.load_id, h.prices, c.price,
        h.compared, h.error_mean, h.error_p95, h.error_max
 FROM store.index_proxy x
-JOIN store.candle_day p ON p.instrument_id = x.perpetual_id AND p.validation_id IS NOT NULL
-LEFT JOIN store.index_chart_day c ON c.index_name = x.index_name AND c.day = p.day
+CROSS JOIN LATERAL (
+    SELECT day::date FROM generate_series(
+        greatest(x.from_day, %(from)s::date)::timestamp,
+        least(x.past_day, %(to)s::date, (now() AT TIME ZONE 'UTC')::date + 1)::timestamp - interval '1 day', interval '1 day') AS day) AS i
+LEFT JOIN store.candle_day p ON p.instrument_id = x.perpetual_id AND p.day = i.day AND p.validation_id IS NOT NULL
+     AND p.day >= %(from)s AND p.day < %(to)s
+LEFT JOIN store.index_chart_day c ON c.index_name = x.index_name AND c.day = i.day
 CROSS JOIN LATERAL (
     SELECT max(f.validation_id) AS validation_id, array_agg(f.index_price ORDER BY hour.k) AS prices,
            count(e.error) AS compared, avg(e.error) AS error_mean,
            percentile_cont(0.95) WITHIN GROUP (ORDER BY abs(e.error)) AS error_p95, max(abs(e.error)) AS error_max
     FROM generate_series(1, 24) AS hour(k)
     LEFT JOIN store.funding_rate f ON f.instrument_id = x.perpetual_id AND f.validation_id IS NOT NULL
-         AND f.ts = (p.day::timestamp AT TIME ZONE 'UTC') + hour.k * interval '1 hour'
+         AND f.ts = (i.day::timestamp AT TIME ZONE 'UTC') + hour.k * interval '1 hour'
     LEFT JOIN LATERAL (SELECT p.close[hour.k * 60 - p.first_minute] / nullif(f.index_price, 0) - 1 AS error
                        WHERE hour.k * 60 - p.first_minute BETWEEN 1 AND p.n) AS e ON true
     ) AS h
-WHERE p.day >= %(from)s AND p.day < %(to)s
-ORDER BY x.index_name, p.day
+WHERE p.load_id IS NOT NULL OR h.validation_id IS NOT NULL
+ORDER BY x.index_name, i.day
 ON CONFLICT (index_name, day) DO UPDATE SET
     perpetual_id = excluded.perpetual_id, perpetual_load_id = excluded.perpetual_load_id, funding_validation_id = excluded.funding_validation_id,
     chart_load_id = excluded.chart_load_id, hourly = excluded.hourly, minutes = excluded.minutes, compared_hours = excluded.compared_hours,

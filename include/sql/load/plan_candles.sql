@@ -1,8 +1,5 @@
 -- The instruments that lived in an interval and the part of it they lived through. Grain: an instrument. Reads only.
-SELECT i.instrument_id, i.instrument,
-       greatest(date_trunc('minute', i.listed_at), %(from)s) AS begins, least(i.expires_at, %(to)s) AS ends
-FROM store.instrument i
-WHERE i.kind = 'future' AND (i.settlement_period = 'perpetual') = %(perpetual)s
-  AND i.settlement_currency = ANY(%(currencies)s)
-  AND i.listed_at < %(to)s AND i.expires_at > %(from)s
-ORDER BY i.expires_at, i.instrument
+SELECT instrument_id, instrument, greatest(begins, %(from)s) AS begins, least(ends, %(to)s) AS ends
+FROM store.life
+WHERE perpetual = %(perpetual)s AND settlement_currency = ANY(%(currencies)s) AND begins < %(to)s AND ends > %(from)s
+ORDER BY ends, instrument

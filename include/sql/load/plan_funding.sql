@@ -1,5 +1,8 @@
--- The perpetuals whose funding reaches into an interval, and from where. Grain: an instrument. Reads only.
-SELECT i.instrument_id, i.instrument, greatest(s.first_hour - interval '1 hour', %(from)s) AS begins, %(to)s AS ends
-FROM store.funding_start s JOIN store.instrument i USING (instrument_id)
-WHERE s.first_hour <= %(to)s AND i.settlement_currency = ANY(%(currencies)s)
-ORDER BY i.instrument
+-- The perpetuals whose funding reaches into an interval, and from where: from the first hour there is, or from the
+-- listing where none was found yet. Grain: an instrument. Reads only.
+SELECT l.instrument_id, l.instrument, greatest(coalesce(s.first_hour - interval '1 hour', l.begins), %(from)s) AS begins,
+       least(l.ends, %(to)s) AS ends
+FROM store.life l LEFT JOIN store.funding_start s USING (instrument_id)
+WHERE l.perpetual AND l.settlement_currency = ANY(%(currencies)s)
+  AND coalesce(s.first_hour, l.begins) <= %(to)s AND l.ends > %(from)s
+ORDER BY l.instrument

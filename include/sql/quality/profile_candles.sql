@@ -3,19 +3,18 @@
 -- Parameters: from, to (timestamptz, the interval), perpetual (boolean), outages_from, outages_to (timestamptz[]).
 WITH expected AS (
     SELECT i.instrument_id, i.instrument, d::date AS day, f.perpetual_id,
-           d::date = (i.listed_at AT TIME ZONE 'UTC')::date AS is_listing_day,
+           d::date = i.first_day AS is_listing_day,
            (extract(epoch FROM l.begins - d) / 60)::integer AS first_minute, (extract(epoch FROM l.ends - l.begins) / 60)::integer AS minutes
-    FROM store.instrument i
-    LEFT JOIN store.future f USING (instrument_id)
+    FROM store.life i
     CROSS JOIN LATERAL generate_series(
-        date_trunc('day', greatest(i.listed_at, %(from)s) AT TIME ZONE 'UTC'),
-        least(i.expires_at, %(to)s) AT TIME ZONE 'UTC' - interval '1 minute', interval '1 day') AS d
+        date_trunc('day', greatest(i.begins, %(from)s) AT TIME ZONE 'UTC'),
+        least(i.ends, %(to)s) AT TIME ZONE 'UTC' - interval '1 minute', interval '1 day') AS d
+    LEFT JOIN store.future f ON f.instrument_id = i.instrument_id AND d::date >= f.from_day AND d::date < f.past_day
     CROSS JOIN LATERAL (
-        SELECT greatest(d, date_trunc('minute', i.listed_at AT TIME ZONE 'UTC'), %(from)s AT TIME ZONE 'UTC') AS begins,
-               least(d + interval '1 day', i.expires_at AT TIME ZONE 'UTC', %(to)s AT TIME ZONE 'UTC') AS ends) AS l
-    WHERE i.kind = 'future' AND (i.settlement_period = 'perpetual') = %(perpetual)s
-      AND i.settlement_currency = ANY(%(currencies)s)
-      AND i.listed_at < %(to)s AND i.expires_at > %(from)s
+        SELECT greatest(d, i.begins AT TIME ZONE 'UTC', %(from)s AT TIME ZONE 'UTC') AS begins,
+               least(d + interval '1 day', i.ends AT TIME ZONE 'UTC', %(to)s AT TIME ZONE 'UTC') AS ends) AS l
+    WHERE i.perpetual = %(perpetual)s AND i.settlement_currency = ANY(%(currencies)s)
+      AND i.begins < %(to)s AND i.ends > %(from)s
 ), outage AS (
     SELECT o.begins AT TIME ZONE 'UTC' AS begins, o.ends AT TIME ZONE 'UTC' AS ends
     FROM unnest(%(outages_from)s::timestamptz[], %(outages_to)s::timestamptz[]) AS o(begins, ends)

@@ -1,9 +1,9 @@
--- One row an hour that should exist, from the first hour the exchange has, and one for every hour received
--- off the grid. Grain: instrument, ts (hour end). Reads only. Parameters: from, to: hour ends in (from, to].
+-- One row an hour that should exist, from the first hour the exchange has to the end of the perpetual's life, and one
+-- for every hour received off the grid; nothing that came after the end. Grain: instrument, ts (hour end). Reads only. Parameters: from, to: hour ends in (from, to].
 WITH newest AS (
     SELECT DISTINCT ON (f.instrument_id, f.ts) f.*
-    FROM store.funding_rate f JOIN store.instrument i USING (instrument_id)
-    WHERE f.ts > %(from)s AND f.ts <= %(to)s AND i.settlement_currency = ANY(%(currencies)s)
+    FROM store.funding_rate f JOIN store.life i USING (instrument_id)
+    WHERE f.ts > %(from)s AND f.ts <= %(to)s AND f.ts <= i.ends AND i.settlement_currency = ANY(%(currencies)s)
     ORDER BY f.instrument_id, f.ts, f.load_id DESC
 ), before AS (
     SELECT DISTINCT ON (f.instrument_id) f.*
@@ -12,8 +12,8 @@ WITH newest AS (
     ORDER BY f.instrument_id, f.load_id DESC
 ), expected AS (
     SELECT i.instrument_id, i.instrument, h AS ts
-    FROM store.funding_start s JOIN store.instrument i USING (instrument_id)
-    CROSS JOIN LATERAL generate_series(greatest(s.first_hour, %(from)s + interval '1 hour'), %(to)s, interval '1 hour') AS h
+    FROM store.funding_start s JOIN store.life i USING (instrument_id)
+    CROSS JOIN LATERAL generate_series(greatest(s.first_hour, %(from)s + interval '1 hour'), least(i.ends, %(to)s), interval '1 hour') AS h
     WHERE i.settlement_currency = ANY(%(currencies)s)
 ), together AS (
     SELECT coalesce(e.instrument_id, n.instrument_id) AS instrument_id, coalesce(e.ts, n.ts) AS ts, n.load_id, n.validation_id,

@@ -43,6 +43,7 @@ def read_catalogue(currency: str, kind: str) -> dict[str, int]:
             told, added, changed = told + len(found), added + more, changed + other
         with connection.transaction():
             catalogue.record_reading(connection, currency, kind, told, context["dag_run"].run_id)
+            catalogue.record_collected(connection, currency, settings.currencies(), settings.history_from())
     log.info("%s %ss: %d, of which %d are new and %d have changed", currency, kind, told, added, changed)
     return {"instruments": told, "added": added, "changed": changed}
 

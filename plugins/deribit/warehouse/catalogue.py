@@ -45,6 +45,11 @@ def record_reading(connection: Connection, currency: str, kind: str, instruments
     )  # fmt: skip
 
 
+def record_collected(connection: Connection, currency: str, currencies: list[str], since: datetime) -> None:
+    """Says that a currency is collected from an instant on, and that none but the configured currencies are."""
+    sql.run(connection, "load/record_collected", currency=currency, currencies=currencies, since=since)
+
+
 def read_at(connection: Connection, currencies: list[str]) -> dict[str, datetime]:
     """When the futures of each currency were last read in full, by currency; one never read is absent."""
     return {r["currency"]: r["read_at"] for r in sql.rows(connection, "load/catalogue_age", currencies=currencies)}
