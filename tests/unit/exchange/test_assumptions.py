@@ -9,6 +9,7 @@ from deribit import check
 from deribit.exchange.assumptions import ASSUMPTIONS, HOUR, IN_A_ROW, MINUTE, NEEDED, Denied, Unanswered, fields
 from exchange_simulator.market import Market
 from exchange_simulator.protocol import Exchange, Refusal
+from exchange_simulator.traits import Traits
 
 NOW = 1_789_939_037_426  # 2026-09-20T21:17:17Z
 COLUMNS = ("ticks", "open", "high", "low", "close", "volume", "cost")
@@ -276,3 +277,36 @@ def test_nobody_there_ends_the_questions_at_once():
     silent = Silent(None)
     verdicts = check.inquire(silent)
     assert silent.asked == 1 and all(isinstance(verdict, Unanswered) for verdict in verdicts.values())
+
+
+# The simulator's own traits, and what each of them means for what is assumed.
+MARKET_TRAITS = {
+    "chart_rows=4000": {"chart-page"},
+    "chart_rows=10000": {"chart-page"},
+    "chart_window=(]": {"chart-edges"},
+    "chart_window=[)": {"chart-edges"},
+    "chart_fill=off": {"expired-chart"},
+    "fill_after_end=off": set(),
+    "funding_rows=500": {"funding-page"},
+    "funding_window=[]": {"funding-window"},
+    "funding_begins=2018-08-14T12:00": {"funding-begins"},
+    "first_prev_index_null=off": set(),
+    "value_window=[]": {"checksum"},
+    "value_weighted=off": {"checksum"},
+    "eight_hours_weighted=off": {"eight-hours"},
+    "clock_skew_ms=90000": {"clock"},
+    "linear_cost_unit=1.0": set(),
+    "unknown_fields=on": set(),
+}
+
+
+@pytest.mark.parametrize("changed", MARKET_TRAITS)
+def test_a_trait_of_the_market_itself_is_named(changed):
+    traits = Traits().changed([changed])
+    market = Market(("BTC", "ETH"), NOW + traits.clock_skew_ms, traits=traits)
+    assert broken(check.inquire(Protocol(Exchange(market)))) == MARKET_TRAITS[changed]
+
+
+def test_the_market_that_is_shaped_like_the_real_one_is_as_assumed():
+    market = Market(("BTC", "ETH"), NOW, traits=Traits.real())
+    assert broken(check.inquire(Protocol(Exchange(market)))) == set()
