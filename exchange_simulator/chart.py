@@ -9,13 +9,12 @@ from __future__ import annotations
 import numpy as np
 
 from .listings import MINUTE, Listing
-from .market import COLUMNS, OUTAGES, Market
+from .market import COLUMNS, Market
 from .replay import Replay
 
 RESOLUTIONS = {name: int(name) for name in "1 3 5 10 15 30 60 120 180 360 720".split()} | {"1D": 1440}
 _OFFSET = {1440: 480}  # minutes after midnight that a bucket starts
 _AT_ONCE = 500_000  # minutes aggregated at a time, to bound the memory
-_LOST_MINUTES = sum(end - start for start, end in OUTAGES) // MINUTE
 
 
 def chart(source: Market | Replay, instrument_name: str, start_ms: int, end_ms: int, minutes: int = 1) -> dict:
@@ -36,8 +35,8 @@ def _chart(source: Market | Replay, listing: Listing, start_ms: int, end_ms: int
     width, offset = minutes * MINUTE, _OFFSET.get(minutes, 0) * MINUTE
     first = max(-(-(start_ms - offset) // width), (listing.first_minute * MINUTE - offset) // width)
     last = (min(end_ms, source.now_ms) - offset) // width
-    # A window over an outage has fewer rows than buckets, so look that much further back for the newest.
-    first = max(first, last - newest + 1 - -(-_LOST_MINUTES // minutes))
+    if listing.opening is None:  # otherwise there are fewer rows than buckets
+        first = max(first, last - newest + 1)
     pieces = []
     per_piece = max(_AT_ONCE // minutes, 1)
     for begin in range(first, last + 1, per_piece):

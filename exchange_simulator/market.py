@@ -6,7 +6,7 @@ one exception is meant: the bucket the clock is in is still changing, as on the 
 An instrument's price is the index times a premium: small for a perpetual, `exp(rate * time to expiry)` for a dated
 future, where the rate wanders over months between contango and backwardation. A minute trades or does not; one that
 does not is flat at the last traded close. To find that close in O(1), the first minute of every block of 64 trades,
-as does the first after a listing or an outage, so no look back is longer than a block.
+as does the first of all, so no look back is longer than a block.
 """
 
 from __future__ import annotations
@@ -51,14 +51,6 @@ def _ms(text: str) -> int:
     return int(datetime.fromisoformat(text).replace(tzinfo=UTC).timestamp()) * 1000
 
 
-# [from, to) without candles. Only the window of 2020-08-27 has known hours; those of the other two days are invented.
-OUTAGES = (
-    (_ms("2019-05-12T22:00"), _ms("2019-05-13T01:30")),
-    (_ms("2020-08-27T05:15"), _ms("2020-08-27T09:27")),
-    (_ms("2020-11-26T10:00"), _ms("2020-11-26T10:45")),
-)
-
-
 # Hours that end in them are missing from every funding history, or pay what the exchange pays at most.
 FUNDING_HOLE = (_ms("2020-08-27T00:00"), _ms("2020-08-27T08:00"))
 AT_CAP = (_ms("2020-03-13T00:00"), _ms("2020-03-13T12:00"))
@@ -99,7 +91,6 @@ class Market:
         self._frozen = now_ms
         coins = {*currencies, *(linear.PRICES if traits.linear_world else ())}
         self._anchors = {coin: _anchors(coin) for coin in coins}
-        self._outages = OUTAGES if traits.candle_outages else ()
         # The clock may run on for years: contracts listed later are known already and not shown yet.
         until = self.now_ms + 2 * 366 * DAY
         dated = [
@@ -158,10 +149,6 @@ class Market:
         if kind in (None, "option"):
             rows += [row for chain in self.option_chains() for row in chain.rows(now)]
         return rows
-
-    def outages(self) -> list[tuple[int, int]]:
-        """[from, to) in ms: windows in which no instrument has candles."""
-        return list(self._outages)
 
     def _option_chains(self, dated: list[Listing]) -> list[OptionChain]:
         chains = []
@@ -230,11 +217,6 @@ class Market:
         columns = self._candles(listing, minutes, first - begin)
         if last == now // MINUTE:
             _only_so_far(listing, columns, (now - last * MINUTE) / MINUTE, self.traits.linear_cost_unit)
-        for start, end in self._outages:
-            ticks = columns["ticks"]
-            if first * MINUTE < end and start <= last * MINUTE:
-                kept = (ticks < start) | (ticks >= end)
-                columns = {name: column[kept] for name, column in columns.items()}
         if listing.opening:
             kept = linear.open_at(listing, columns["ticks"] // MINUTE)
             columns = {name: column[kept] for name, column in columns.items()}
@@ -257,8 +239,6 @@ class Market:
 
         traded = (bits & np.uint64(0xFFFF)) >= np.uint64(share_untraded * 65536)
         anchor = (minutes % _BLOCK == 0) | (minutes == listing.first_minute)
-        for _, outage_end in self._outages:
-            anchor |= minutes == outage_end // MINUTE
         traded |= anchor
 
         tick = _tick_at(listing, minutes) if self.traits.tick_changes else listing.tick

@@ -59,9 +59,6 @@ class Replay:
     def instruments(self, kind: str | None = None) -> list[dict]:
         return [listing.row(self.now_ms) for listing in self.listings()] if kind in (None, "future") else []
 
-    def outages(self) -> list[tuple[int, int]]:
-        return []
-
     def index(self, currency: str, instants_ms: np.ndarray | int) -> np.ndarray:
         """The perpetual's close at each instant (ms) as a stand-in: no index was recorded at every minute."""
         instants = np.atleast_1d(np.asarray(instants_ms, dtype=np.int64))

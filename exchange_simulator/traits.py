@@ -90,10 +90,6 @@ class Traits:
 
     # -- candles -------------------------------------------------------------------------------------------------
 
-    candle_outages: bool = _trait(
-        True, False, known="1.6 million bars of the perpetuals have no hole in any outage of the exchange",
-        invented="the three holes of the easy market",
-    )  # fmt: skip
     late_first_candles: bool = _trait(
         False, True, known="82 listings waited for their first trade 15 minutes at the median, 132 at p90, 544 at most",
         invented="the distribution between these three",

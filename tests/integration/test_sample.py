@@ -1,5 +1,5 @@
 """A sample of the whole history through the DAGs, every value compared with what the exchange says: the month both
-markets began in, one with an outage over midnight, and one of today's size."""
+markets began in, one with an outage over midnight that cost no candle, and one of today's size."""
 
 from __future__ import annotations
 

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from exchange_simulator.listings import DAY, HOUR, MINUTE
-from exchange_simulator.market import COLUMNS, FUNDING_CAP, OUTAGES, Market
+from exchange_simulator.market import COLUMNS, FUNDING_CAP, Market
 
 NOW = 1_789_939_037_426
 MARKET = Market(now_ms=NOW)
@@ -18,10 +18,10 @@ NAMES = ("BTC-PERPETUAL", "ETH-PERPETUAL", "BTC-27MAR20", "ETH-25DEC20", "BTC-25
 
 @st.composite
 def windows(draw) -> tuple[str, int, int]:
-    """(instrument, start ms, end ms): up to a day and a half in or around its life, often over an outage."""
+    """(instrument, start ms, end ms): up to a day and a half in or around its life, often over an end of it."""
     name = draw(st.sampled_from(NAMES))
     listing = MARKET.listing(name)
-    edges = [listing.listed, min(listing.expires, NOW), *(edge for outage in OUTAGES for edge in outage)]
+    edges = [listing.listed, min(listing.expires, NOW)]
     anywhere = st.integers(listing.listed - DAY, min(listing.expires, NOW) + DAY)
     near = st.sampled_from(edges).flatmap(lambda edge: st.integers(edge - 3 * HOUR, edge + 3 * HOUR))
     start = draw(anywhere | near)
@@ -47,8 +47,6 @@ def test_candles_are_whole_and_consistent(window):
     c = MARKET.candles(name, start, end)
     first, last = max(start, listing.first_minute * MINUTE), min(end, NOW, listing.expires - MINUTE)
     expected = np.arange(-(-first // MINUTE), last // MINUTE + 1) * MINUTE
-    for begin, until in OUTAGES:
-        expected = expected[(expected < begin) | (expected >= until)]
     np.testing.assert_array_equal(c["ticks"], expected)
     assert (c["low"] > 0).all()
     assert (c["low"] <= np.minimum(c["open"], c["close"])).all()
@@ -117,18 +115,6 @@ def test_half_way_through_a_minute_half_of_it_has_been_traded():
         assert candle["cost"][0] == closed["cost"][0] // 20 * 10  # contracts of 10 USD, rounded down
         MOVING.now_ms = tick + MINUTE
         assert MOVING.candles("BTC-PERPETUAL", tick, tick) == closed
-
-
-@pytest.mark.parametrize("outage", OUTAGES)
-def test_the_fill_after_an_outage_is_of_a_minute_the_exchange_has_shown(outage):
-    start, end = outage
-    alive = [listing.name for listing in MARKET.listings() if listing.listed < start and listing.expires > end + DAY]
-    assert len(alive) > 3
-    for name in alive:
-        c = MARKET.candles(name, start - HOUR, end + HOUR)
-        assert not ((c["ticks"] >= start) & (c["ticks"] < end)).any()
-        untraded = np.flatnonzero(c["volume"][1:] == 0) + 1
-        np.testing.assert_array_equal(c["close"][untraded], c["close"][untraded - 1], err_msg=name)
 
 
 def test_futures_stay_within_a_few_percent_of_the_perpetual_in_contango_and_in_backwardation():

@@ -48,13 +48,6 @@ def test_only_the_newest_5001_rows_come_and_nothing_says_so(live):
     assert chart["ticks"][0] == LAST - 5000 * MINUTE and chart["ticks"][-1] == LAST
 
 
-def test_the_newest_5001_rows_are_counted_past_an_outage(live, market):
-    _, outage_end = market.outages()[1]
-    chart = live.chart("BTC-PERPETUAL", 0, outage_end + 100 * MINUTE)
-    assert len(chart["ticks"]) == 5001
-    assert max(np.diff(chart["ticks"])) == 253 * MINUTE  # 05:15 to 09:27
-
-
 def test_bounds_between_ticks_count_bucket_starts(live):
     assert live.chart("BTC-PERPETUAL", LAST - 1, LAST + 1)["ticks"] == [LAST]
     assert live.chart("BTC-PERPETUAL", LAST + 1, LAST + 2)["status"] == "no_data"
