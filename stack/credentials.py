@@ -35,15 +35,24 @@ class Credentials:
         return cls(**made)
 
 
-def write_private(path: Path, text: str, mode: int = 0o600) -> None:
-    """Writes a file nobody else can read at any moment, in one step: half a secrets file is worse than none."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    new = path.with_name(f".{path.name}.{os.getpid()}")
-    descriptor = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW, 0o600)
-    with os.fdopen(descriptor, "w") as out:
-        os.fchmod(descriptor, mode)
-        out.write(text)
-    new.replace(path)
+def write_private(path: Path, text: str, owner: tuple[int, int] | None = None) -> None:
+    """Writes a file nobody else can read at any moment, in one step: half a secrets file is worse than none.
+
+    owner: user and group it is for, where root writes it for another. They are set on the open file: in a folder
+    of theirs something else may lie under its name by then.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    new = path.with_name(f".{path.name}.{secrets.token_hex(8)}")
+    descriptor = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600)
+    try:
+        with os.fdopen(descriptor, "w") as out:
+            if owner:
+                os.fchown(descriptor, *owner)
+            out.write(text)
+        new.replace(path)
+    except OSError:
+        new.unlink(missing_ok=True)
+        raise
 
 
 def load(home: Path) -> Credentials:

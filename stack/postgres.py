@@ -206,9 +206,7 @@ def private_folder(folder: Path, owner: pwd.struct_passwd | None = None) -> None
 
 
 def _write_as(path: Path, text: str, owner: pwd.struct_passwd | None) -> None:
-    write_private(path, text)
-    if owner:
-        os.chown(path, owner.pw_uid, owner.pw_gid)
+    write_private(path, text, (owner.pw_uid, owner.pw_gid) if owner else None)
 
 
 def _initdb(stack: Stack, credentials: Credentials, data: Path, owner: pwd.struct_passwd | None) -> None:

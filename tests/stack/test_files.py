@@ -74,6 +74,25 @@ def test_secrets_are_made_once_and_only_their_owner_reads_them(stack):
         assert path.stat().st_mode & 0o777 == 0o600, path
 
 
+def test_a_file_for_another_user_is_handed_over_before_it_has_its_name(tmp_path, monkeypatch):
+    """In a folder of theirs something else may lie there by then."""
+    handed = []
+    monkeypatch.setattr(credentials.os, "chown", lambda *given: pytest.fail("a name is followed"))
+    monkeypatch.setattr(
+        credentials.os, "fchown", lambda descriptor, *owner: handed.append((owner, (tmp_path / "conf").exists()))
+    )
+    credentials.write_private(tmp_path / "conf", "text", (4711, 4712))
+    assert handed == [((4711, 4712), False)] and (tmp_path / "conf").read_text() == "text"
+    assert [path.name for path in tmp_path.iterdir()] == ["conf"]
+
+
+def test_a_file_that_can_not_be_written_leaves_nothing(tmp_path):
+    (tmp_path / "conf").mkdir()
+    with pytest.raises(OSError):
+        credentials.write_private(tmp_path / "conf", "text")
+    assert [path.name for path in tmp_path.iterdir()] == ["conf"]
+
+
 def test_passwords_need_no_quoting_anywhere(credentials):
     for name in ("admin", "postgres", "airflow", "market_owner", "market_loader", "market_reader"):
         assert re.fullmatch(r"[A-Za-z0-9_-]+", getattr(credentials, name))
