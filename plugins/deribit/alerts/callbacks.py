@@ -63,10 +63,11 @@ def warehouse_facts(dag_id: str, run_id: str) -> Mapping[str, Any]:
     """What the market database recorded of a run. Raises whatever connecting or asking raises."""
     from airflow.providers.postgres.hooks.postgres import PostgresHook
 
+    from deribit.warehouse.session import ready
     from deribit.warehouse.validations import run_report_rows
 
     with closing(PostgresHook(postgres_conn_id="market").get_conn()) as connection:
-        return run_report_rows(connection, dag_id, run_id)
+        return run_report_rows(ready(connection), dag_id, run_id)
 
 
 def tell_failure(context: Mapping[str, Any], facts: Facts = warehouse_facts) -> None:
