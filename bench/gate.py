@@ -15,7 +15,7 @@ import psycopg
 
 from deribit import settings
 from deribit.quality.gate import decide, validate
-from deribit.quality.suites import read_outages, read_suite, read_waivers
+from deribit.quality.suites import read_suite, read_waivers
 from deribit.warehouse import profiles
 
 from . import market_data
@@ -72,14 +72,11 @@ def judge(
     """What the DAG's gate does before it writes: profile, validate, decide. Expects a connection that counts."""
     suite = read_suite(settings.EXPECTATIONS / "futures_ohlcv.json")
     waivers = read_waivers(settings.EXPECTATIONS / "waivers.json")
-    outages = [(o.start, o.end) for o in read_outages(settings.EXPECTATIONS / "known_outages.json")]
 
     def once() -> tuple[float, float, int]:
         """Seconds of the profile and of everything, and the minutes that were there."""
         began = time.perf_counter()
-        profile = profiles.candle_profile(
-            connection, perpetual=False, currencies=currencies, begins=begins, ends=ends, outages=outages
-        )
+        profile = profiles.candle_profile(connection, perpetual=False, currencies=currencies, begins=begins, ends=ends)
         profiled = time.perf_counter()
         validation = validate(profile, suite, keys=["instrument", "day"], run_name="bench")
         decide(validation, waivers=waivers, tolerated_share=suite.tolerated_share)

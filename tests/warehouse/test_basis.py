@@ -8,12 +8,13 @@ from datetime import UTC, datetime, timedelta
 import numpy as np
 import pytest
 
+from deribit.warehouse.candles import fresh_minutes
 from deribit.warehouse.index import store_chart
 from deribit.warehouse.loads import Provenance
 from deribit.warehouse.profiles import basis_profile, index_profile
 from deribit.warehouse.report import term_structure
 from deribit.warehouse.validations import judge_basis, judge_index, months_due, recall_candles
-from tests.warehouse.days import FIRST, HOST, Candles, Warehouse, at, ms, trading
+from tests.warehouse.days import FIRST, HOST, Candles, Warehouse, at, minutes, ms, trading
 
 END = FIRST + timedelta(days=3)
 NEAR = at(FIRST + timedelta(days=2), 480)
@@ -93,6 +94,10 @@ def oracle(future: Candles, perpetual: Candles, expires: datetime, true: dict[in
     return rows
 
 
+def fresh_in(candles: Candles) -> list[datetime]:
+    return [ts for ts, fresh in zip(minutes(candles), fresh_minutes(candles), strict=True) if fresh]
+
+
 VIEW = (
     "ts, future_close, perpetual_close, basis, basis_fraction, days_to_expiry, annualised, structure, "
     "index_price, index_basis, index_basis_fraction, index_annualised"
@@ -143,17 +148,20 @@ def test_signs_have_names(warehouse):
 def test_the_profile_sums_up_what_the_oracle_says(warehouse, pair):
     future_id, future, perpetual_id, perpetual = pair
     wanted = oracle(future, perpetual, NEAR, {})
+    minutes_fresh = set(fresh_in(future)) & set(fresh_in(perpetual))
     rows = compute(warehouse)
     assert [(r["instrument"], r["instrument_id"]) for r in rows] == [("BTC-3MAR25", future_id)] * 3
     for row in rows:
-        minutes = [values for ts, values in wanted.items() if ts.date() == row["day"]]
-        there = [m for m in minutes if m[0] is not None]
+        of_day = [values for ts, values in wanted.items() if ts.date() == row["day"]]
+        there = [m for m in of_day if m[0] is not None]
         based = [m for m in there if m[2] is not None]
-        assert row["expected_minutes"] == len(minutes)
+        fresh = [wanted[ts] for ts in minutes_fresh if ts.date() == row["day"]]
+        assert row["fresh_minutes"] == len(fresh) < len(based)
+        assert row["expected_minutes"] == len(of_day)
         assert (row["future_minutes"], row["basis_minutes"]) == (len(there), len(based))
         assert (row["missing_basis_minutes"], row["not_finite_minutes"]) == (len(there) - len(based), 0)
-        assert math.isclose(row["largest_fraction"], max(abs(m[3]) for m in based), rel_tol=1e-12)
-        annualised = [abs(m[5]) for m in based if m[5] is not None]
+        assert math.isclose(row["largest_fraction"], max(abs(m[3]) for m in fresh), rel_tol=1e-12)
+        annualised = [abs(m[5]) for m in fresh if m[5] is not None]
         if annualised:
             assert math.isclose(row["largest_annualised"], max(annualised), rel_tol=1e-12)
         else:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import math
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
 import numpy as np
 import pytest
@@ -29,8 +30,10 @@ def rates(n: int, seed: int = 0) -> np.ndarray:
     return np.stack([random.standard_normal(n) * 1e-5, random.standard_normal(n) * 1e-4, index[1:], index[:-1]])
 
 
-def profile(warehouse: Warehouse, begins, ends, currencies=("BTC",)) -> list[dict]:
-    found = funding_profile(warehouse.connection, currencies=list(currencies), begins=begins, ends=ends)
+def profile(warehouse: Warehouse, begins, ends, currencies=("BTC",), outages=()) -> list[dict]:
+    found = funding_profile(
+        warehouse.connection, currencies=list(currencies), begins=begins, ends=ends, outages=outages
+    )
     return found.to_dict("records")
 
 
@@ -86,7 +89,7 @@ def test_an_hour_left_out_is_missing_and_has_no_say_about_the_next(warehouse, pe
     assert all(r["on_the_hour"] for r in rows)
     for k, row in enumerate(rows):
         previous = row["previous_row_index_price"]
-        assert (previous == columns[2, k - 1]) if k - 1 in kept else not known(previous), k
+        assert (previous == columns[2, k - 1]) if {k - 1, k} <= set(kept) else not known(previous), k
 
 
 def test_the_row_before_the_interval_counts_only_if_it_is_the_hour_before(warehouse, perpetual):
@@ -180,3 +183,94 @@ def test_the_first_hour_is_looked_for_once_and_only_moves_back(warehouse, perpet
         record_start(connection, perpetual, hour)
         assert warehouse.value("SELECT first_hour FROM store.funding_start") == recorded
     assert perpetuals_without_start(connection, ["BTC"]) == []
+
+
+# --- the eight hours --------------------------------------------------------------------------------------------
+
+
+def weighed(columns: np.ndarray) -> np.ndarray:
+    """The same with interest_8h as the exchange computes it: weighed by the index at the start of each hour."""
+    hourly, _, _, previous = columns
+    eight = [previous[max(k - 7, 0)] * (hourly / previous)[max(k - 7, 0) : k + 1].sum() for k in range(len(hourly))]
+    return np.stack([hourly, eight, *columns[2:]])
+
+
+def test_eight_hours_add_up_weighed_by_the_index(warehouse, perpetual):
+    columns = weighed(rates(48))
+    warehouse.funding(perpetual, HOURS, columns)
+    rows = profile(warehouse, at(FIRST), at(FIRST, 2880))
+    assert [known(r["eight_hours_off"]) for r in rows] == [False] * 7 + [True] * 41
+    assert max(r["eight_hours_off"] for r in rows[7:]) < 1e-9 > rows[0]["month_off"]
+    # the seven hours before the interval are looked up, published or not
+    second = profile(warehouse, at(FIRST, 1440), at(FIRST, 2880))
+    assert all(known(r["eight_hours_off"]) for r in second) and len(second) == 24
+
+    columns[1, 20] += 4e-6
+    warehouse.funding(perpetual, HOURS, columns)
+    rows = profile(warehouse, at(FIRST), at(FIRST, 2880))
+    assert [k for k, r in enumerate(rows) if r["eight_hours_off"] > 0.01] == [20]
+
+
+def test_hours_whose_seven_predecessors_are_not_stored_are_not_tested(warehouse, perpetual):
+    columns = weighed(rates(48))
+    kept = [k for k in range(48) if k != 20]
+    warehouse.funding(perpetual, [HOURS[k] for k in kept], columns[:, kept])
+    rows = profile(warehouse, at(FIRST), at(FIRST, 2880))
+    assert [k for k, r in enumerate(rows) if not known(r["eight_hours_off"])] == [*range(7), *range(20, 28)]
+
+
+def test_swapped_columns_show_in_the_month(warehouse, perpetual):
+    columns = weighed(rates(48))
+    warehouse.funding(perpetual, HOURS, columns[[1, 0, 2, 3]])
+    assert profile(warehouse, at(FIRST), at(FIRST, 2880))[0]["month_off"] > 0.1
+
+
+@pytest.mark.recorded
+def test_the_recorded_hours_add_up(warehouse, recorded):
+    """4,369 of the recorded hours have their seven predecessors; none is off by 1 % of what was paid."""
+    hours = json.loads((recorded / "funding_btc_perpetual.json").read_text())["rows"]
+    names = ("interest_1h", "interest_8h", "index_price", "prev_index_price")
+    columns = np.array([[hour[name] for hour in hours] for name in names])
+    perpetual = warehouse.instrument("BTC-PERPETUAL", at("2018-08-14"))
+    stamps = [datetime.fromtimestamp(hour["timestamp"] / 1000, UTC) for hour in hours]
+    warehouse.funding(perpetual, stamps, columns)
+    tested = []
+    for month in range(5, 11):
+        rows = profile(warehouse, at(f"2025-{month:02}-01"), at(f"2025-{month + 1:02}-01"))
+        tested += [r["eight_hours_off"] for r in rows if known(r["eight_hours_off"])]
+        assert rows[0]["month_off"] < 1e-4
+    assert len(tested) == 4369
+    assert max(tested) < 0.01
+
+
+def test_known_outages_explain_the_hours_they_touch(warehouse, perpetual):
+    columns = rates(48)
+    kept = [k for k in range(48) if k not in (4, 5, 6, 7, 8, 30)]
+    warehouse.funding(perpetual, [HOURS[k] for k in kept], columns[:, kept])
+    # from 05:15 to 08:00: the hours that end at 06:00, 07:00 and 08:00, and not those at 05:00 and 09:00
+    rows = profile(warehouse, at(FIRST), at(FIRST, 2880), outages=[(at(FIRST, 315), at(FIRST, 480))])
+    assert [k for k, r in enumerate(rows) if r["explained"]] == [5, 6, 7]
+    assert [k for k, r in enumerate(rows) if r["missing"]] == [4, 8, 30]
+
+
+def test_the_hole_of_2020_is_excused_and_no_other_hour(warehouse, perpetual):
+    from deribit import settings
+    from deribit.quality.suites import read_outages
+
+    outages = [(o.start, o.end) for o in read_outages(settings.EXPECTATIONS / "known_outages.json")]
+    day = at("2020-08-27")
+    warehouse.funding(perpetual, [day - timedelta(hours=2)], rates(1))
+    rows = profile(warehouse, day - timedelta(hours=3), day + timedelta(hours=24), outages=outages)
+    excused = [(r["ts"].to_pydatetime() - day).total_seconds() / 3600 for r in rows if r["explained"]]
+    assert excused == [*range(0, 11)], "00 to 08, and until trading was back at 09:27"
+
+
+def test_the_cap_is_known_of_two_coins(warehouse):
+    for name, base, quote, settlement, capped in [
+        ("BTC-PERPETUAL", "BTC", "USD", "BTC", True), ("ETH-PERPETUAL", "ETH", "USD", "ETH", True),
+        ("BTC_USDC-PERPETUAL", "BTC", "USDC", "USDC", False), ("NEAR_USDC-PERPETUAL", "NEAR", "USDC", "USDC", False),
+    ]:  # fmt: skip
+        instrument_id = warehouse.instrument(name, BORN, base=base, quote=quote, settlement=settlement)
+        warehouse.funding(instrument_id, HOURS[:2], rates(2))
+        rows = profile(warehouse, at(FIRST), at(FIRST, 120), currencies=[settlement])
+        assert {r["capped"] for r in rows if r["instrument"] == name} == {capped}

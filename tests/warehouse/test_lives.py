@@ -46,7 +46,7 @@ def test_an_expiry_and_a_listing_off_the_minute_are_whole_minutes_everywhere(war
     )
     assert (life.instrument_id, life.begins, life.ends) == (future, at(FIRST, 10), at(FIRST, 1920))
     profile = candle_profile(
-        warehouse.connection, perpetual=False, currencies=["BTC"], begins=at(FIRST), ends=at(FIRST, 2880), outages=[]
+        warehouse.connection, perpetual=False, currencies=["BTC"], begins=at(FIRST), ends=at(FIRST, 2880)
     )
     assert profile.expected_minutes.tolist() == [1430, 480]
     assert coverage(warehouse, "futures_ohlcv", "minutes") == [(1910,)]
@@ -77,7 +77,7 @@ def test_nothing_is_expected_of_a_perpetual_after_its_end_and_what_came_stays_ou
     assert candle_lives(warehouse.connection, perpetual=True, **later) == []
     assert funding_lives(warehouse.connection, **later) == []
 
-    profile = candle_profile(warehouse.connection, perpetual=True, outages=[], **interval)
+    profile = candle_profile(warehouse.connection, perpetual=True, **interval)
     assert profile.expected_minutes.tolist() == [600]
     assert funding_profile(warehouse.connection, **interval).ts.tolist() == hours[:10]
     assert funding_profile(warehouse.connection, **later).empty
@@ -181,7 +181,7 @@ def test_a_future_has_one_perpetual_a_day_chosen_by_time(warehouse):
     wanted = list(zip(days, (old, old, new, new), strict=True))
 
     profile = candle_profile(
-        warehouse.connection, perpetual=False, currencies=["BTC"], begins=at(FIRST), ends=at(FIRST, 5760), outages=[]
+        warehouse.connection, perpetual=False, currencies=["BTC"], begins=at(FIRST), ends=at(FIRST, 5760)
     )
     assert profile.day.tolist() == days
     [month] = months_due(warehouse.connection, "basis_spread", None, None, again=False)

@@ -97,8 +97,9 @@ def test_users_questions_are_answered_by_key(stored, query):
 @pytest.mark.parametrize(
     ("name", "values"),
     [
-        ("quality/profile_candles", {"perpetual": False, "currencies": ["BTC"], "outages_from": [], "outages_to": []}),
-        ("quality/profile_funding", {"currencies": ["BTC"]}),
+        ("quality/profile_candles", {"perpetual": False, "currencies": ["BTC"]}),
+        ("quality/profile_candles", {"perpetual": True, "currencies": ["BTC"]}),
+        ("quality/profile_funding", {"currencies": ["BTC"], "outages_from": [], "outages_to": []}),
         ("basis/profile", {}),
         ("basis/pair", {}),
         ("index/measure", {}),

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import math
-from datetime import date, datetime, timedelta
+from datetime import date, timedelta
 from itertools import groupby
 
 import numpy as np
 import pytest
 
+from deribit.warehouse.candles import fresh_minutes
 from deribit.warehouse.profiles import candle_profile
 from tests.warehouse.days import COLUMNS, FIRST, Candles, Warehouse, at, trading
 
@@ -16,10 +17,11 @@ LISTED, EXPIRES = at(FIRST, 500), at(FIRST + timedelta(days=4), 480)
 BORN = at("2024-01-01")
 FROM, TO = at(FIRST), at(FIRST + timedelta(days=6))
 COUNTS = (
-    "expected_minutes", "minutes", "missing_minutes", "explained_minutes", "longest_gap_minutes", "doubled_minutes",
-    "misaligned_minutes", "disordered_minutes", "outside_minutes", "not_finite_minutes", "not_positive_minutes",
-    "bounds_broken_minutes", "negative_minutes", "cost_without_volume_minutes", "cost_inconsistent_minutes",
-    "untraded_not_flat_minutes", "fill_off_previous_minutes", "spike_minutes", "reference_minutes", "traded_minutes",
+    "expected_minutes", "minutes", "missing_minutes", "explained_minutes", "waited_minutes", "longest_gap_minutes",
+    "doubled_minutes", "misaligned_minutes", "disordered_minutes", "outside_minutes", "not_finite_minutes",
+    "not_positive_minutes", "bounds_broken_minutes", "negative_minutes", "cost_without_volume_minutes",
+    "cost_off_minutes", "cost_inconsistent_minutes", "untraded_not_flat_minutes", "fill_off_previous_minutes",
+    "spike_minutes", "refuted_spike_minutes", "reference_minutes", "traded_minutes", "fresh_minutes",
 )  # fmt: skip
 MEASURES = ("largest_move", "largest_move_ratio", "reference_distance")
 
@@ -33,14 +35,13 @@ def listed(warehouse):
     )
 
 
-def profile(warehouse: Warehouse, *, perpetual=False, begins=FROM, ends=TO, outages=(), currencies=("BTC",)):
+def profile(warehouse: Warehouse, *, perpetual=False, begins=FROM, ends=TO, currencies=("BTC",)):
     found = candle_profile(
         warehouse.connection,
         perpetual=perpetual,
         currencies=list(currencies),
         begins=begins,
         ends=ends,
-        outages=outages,
     )
     assert set(COUNTS) | set(MEASURES) < set(found.columns)
     return {(row["instrument"], row["day"]): row for row in found.to_dict("records")}
@@ -75,19 +76,37 @@ def by_minute(candles: Candles | None, day: date) -> dict[int, tuple]:
     return stored if any(values is not None for values in stored.values()) else {}
 
 
-def judged(
-    day: date, lives: range, candles: Candles | None, reference: Candles | None, outages, listing_day: bool
-) -> dict:
+def outside(cost: float, volume: float, low: float, high: float) -> float:
+    if not (1e-50 <= cost <= 1e50 and 1e-50 <= volume <= 1e50):
+        return math.inf
+    # NaN is the greatest number
+    low, high = (1e50 if math.isnan(x) else max(min(x, 1e50), 1e-50) for x in (low, high))
+    t = max(1, 2e-4 * cost)
+    if cost < volume * low - t:
+        return 1 - (cost + t) / (volume * low)
+    return (cost - t) / (volume * high) - 1 if cost > volume * high + t else 0
+
+
+def judged(day: date, lives: range, candles: Candles | None, reference: Candles | None, late_until: int) -> dict:
+    """late_until: the minute of the day before which what is missing is explained."""
     stored, perpetual = by_minute(candles, day), by_minute(reference, day)
+    fresh = (
+        {}
+        if candles is None
+        else {
+            (candles.start - round(at(day).timestamp() * 1000)) // 60_000 + int(i)
+            for i in np.flatnonzero(fresh_minutes(candles))
+        }
+    )
     there = {minute: values for minute, values in stored.items() if values is not None}
     gone = [minute for minute in lives if minute not in there]
-    late = [minute for minute in gone if listing_day and there and minute < min(there)]
-    explained = [minute for minute in gone if minute in late or any(b <= at(day, minute) < e for b, e in outages)]
+    late = [minute for minute in gone if minute < late_until]
     gaps = [minute for minute in gone if minute not in late]  # beginning late is no gap
     runs = [len(list(run)) for _, run in groupby(enumerate(gaps), key=lambda place: place[1] - place[0])]
     row = dict.fromkeys(COUNTS, 0) | {
-        "expected_minutes": len(lives), "minutes": len(there), "missing_minutes": len(gone) - len(explained),
-        "explained_minutes": len(explained), "longest_gap_minutes": max(runs, default=0), "spikes": [],
+        "expected_minutes": len(lives), "minutes": len(there), "missing_minutes": len(gone) - len(late),
+        "explained_minutes": len(late), "longest_gap_minutes": max(runs, default=0), "spikes": [],
+        "waited_minutes": round((at(day, max(late) + 1) - LISTED).total_seconds() / 60) if late else 0,
     }  # fmt: skip
     moves, distances = [], []
     for minute, (o, h, lo, c, v, cost) in there.items():
@@ -96,13 +115,18 @@ def judged(
         row["not_positive_minutes"] += any(x <= 0 for x in (o, h, lo, c))
         row["bounds_broken_minutes"] += any(beyond(x, h) for x in (o, c, lo)) or beyond(lo, o) or beyond(lo, c)
         row["negative_minutes"] += v < 0 or cost < 0
-        row["cost_without_volume_minutes"] += (v == 0) != (cost == 0)
+        row["cost_without_volume_minutes"] += (v == 0) != (cost == 0) and minute not in fresh
         trades = v > 0 or math.isnan(v)
-        if trades and (cost > 0 or math.isnan(cost)):
-            reckonable = all(1e-50 <= x <= 1e50 for x in (v, cost))
-            floor = math.inf if math.isnan(lo) else max(lo, 1e-50)
-            roof = 1e50 if math.isnan(h) else max(min(h, 1e50), 1e-50)
-            row["cost_inconsistent_minutes"] += not (reckonable and v * floor * 0.99 <= cost <= v * roof * 1.01)
+        beside = perpetual.get(minute)
+        row["fresh_minutes"] += minute in fresh
+        if trades and minute not in fresh and (cost > 0 or math.isnan(cost)):
+            lows, highs = ([x, beside[at_]] if beside else [x] for x, at_ in ((lo, 2), (h, 1)))
+            # Postgres: NaN is the greatest number, so it is the least of nothing else
+            floor = min((x for x in lows if not math.isnan(x)), default=math.nan)
+            roof = math.nan if any(map(math.isnan, highs)) else max(highs)
+            off = outside(cost, v, floor, roof)
+            row["cost_off_minutes"] += off > 0.01
+            row["cost_inconsistent_minutes"] += off > 0.1
         row["untraded_not_flat_minutes"] += v == 0 and not (same(o, c) and same(h, c) and same(lo, c))
         row["fill_off_previous_minutes"] += v == 0 and previous is not None and not same(c, previous)
         row["traded_minutes"] += trades
@@ -110,8 +134,10 @@ def judged(
         if move is not None:
             moves.append(move)
             if move > 0.05 and back is not None and back < 0.2 * move:
-                row["spikes"].append(move)
-        beside = perpetual.get(minute)
+                before = perpetual.get(minute - 1)
+                traded = beside is not None and (beside[4] > 0 or math.isnan(beside[4]))
+                its = apart(beside[3], before[3]) if traded and before else None
+                row["spikes"].append((move, its is not None and its < 0.2 * move))
         if trades and beside is not None:
             row["reference_minutes"] += 1
             distances.append(apart(c, beside[3]))
@@ -132,7 +158,8 @@ def in_proportion(rows: list[dict]) -> None:
     means = [r["mean_move"] for r in rows if r["mean_move"] and math.isfinite(r["mean_move"])]
     usual = float(np.median(means)) if means else None
     for row in rows:
-        row["spike_minutes"] = sum(move > 20 * (usual or 0) for move in row["spikes"])
+        spikes = [refuted for move, refuted in row["spikes"] if move > 20 * (usual or 0)]
+        row["spike_minutes"], row["refuted_spike_minutes"] = len(spikes), sum(spikes)
         row["largest_move_ratio"] = (
             None if usual is None or row["largest_move"] is None else row["largest_move"] / usual
         )
@@ -146,12 +173,22 @@ def assert_equal(found: dict, wanted: dict, key) -> None:
         assert got is None or got == wanted[name] or math.isclose(got, wanted[name], rel_tol=1e-9), (key, name)
 
 
-def future_oracle(stored: dict[date, Candles], reference: Candles | None, outages=()) -> dict[date, dict]:
-    rows = {}
+def future_oracle(stored: dict[date, Candles], reference: Candles | None) -> dict[date, dict]:
+    rows, answered = {}, True
+    first = min((day for day, candles in stored.items() if candles.present.any()), default=None)
     for n in range(5):
         day = FIRST + timedelta(days=n)
         lives = range(500 if n == 0 else 0, 480 if n == 4 else 1440)
-        rows[day] = judged(day, lives, stored.get(day), reference, outages, n == 0)
+        # explained is what was asked for from the listing on, without a day left out, and lies before the first candle
+        answered = answered and day in stored
+        begins = (
+            1440
+            if first is None or day < first
+            else int(np.argmax(stored[day].present)) + lives[0]
+            if day == first
+            else 0
+        )
+        rows[day] = judged(day, lives, stored.get(day), reference, begins if answered else 0)
     in_proportion(list(rows.values()))
     return rows
 
@@ -170,6 +207,7 @@ def damaged(candles: Candles, random: np.random.Generator) -> Candles:
         factor = random.choice([0.5, 0.9, 0.99, 1.02, 1.07, 1.5])
         columns[name][minute] = random.choice(WRONG) if random.random() < 0.4 else columns[name][minute] * factor
     present = candles.present.copy()
+    present[: random.integers(0, 2000) if random.random() < 0.3 else 0] = False
     for _ in range(random.integers(0, 4)):
         begins = random.integers(n)
         present[begins : begins + random.integers(1, 90)] = False
@@ -192,10 +230,9 @@ def test_random_days_are_seen_as_the_oracle_sees_them(warehouse, listed, seed):
     from_, to = at(FIRST, int(random.integers(0, 3000))), at(FIRST, int(random.integers(3001, 6000)))
     reference = damaged(trading(from_, to, seed=seed + 100), random)
     warehouse.candles(perpetual_id, reference)
-    outages = [(at(FIRST, int(a)), at(FIRST, int(a + b))) for a, b in random.integers(1, 900, (3, 2))]
 
-    found = profile(warehouse, outages=outages)
-    wanted = future_oracle(stored, reference, outages)
+    found = profile(warehouse)
+    wanted = future_oracle(stored, reference)
     assert sorted(found) == [("BTC-5MAR25", day) for day in wanted]
     for day, row in wanted.items():
         assert_equal(found["BTC-5MAR25", day], row, (seed, day))
@@ -232,25 +269,44 @@ DEFECTS = {
     "misaligned": (lambda c: c.but(misaligned=[c.start + 1500 * 60_000 + 500]), {"misaligned_minutes": 1}),
     "disordered": (lambda c: c.but(disordered=[c.start + 1500 * 60_000]), {"disordered_minutes": 1}),
     "outside": (lambda c: c.but(outside=[c.start + 1500 * 60_000]), {"outside_minutes": 1}),
-    "NaN cost": (put(cost=math.nan), {"not_finite_minutes": 1, "cost_inconsistent_minutes": 1}),
+    "NaN cost": (
+        put(cost=math.nan),
+        {"not_finite_minutes": 1, "cost_off_minutes": 1, "cost_inconsistent_minutes": 1, "fresh_minutes": -1},
+    ),
     "infinite high": (put(high=math.inf), {"not_finite_minutes": 1}),
     "open at zero": (put(open=0.0, low=0.0), {"not_positive_minutes": 1}),
     "high too low": (put(high=lambda c, i: c.low[i] - 1, low=lambda c, i: c.low[i] - 1), {"bounds_broken_minutes": 1}),
     "low too high": (put(low=lambda c, i: c.high[i] + 0.5), {"bounds_broken_minutes": 1}),
-    "volume below zero": (put(volume=-1.0), {"negative_minutes": 1, "traded_minutes": -1, "reference_minutes": -1}),
-    "cost below zero": (put(cost=-1.0), {"negative_minutes": 1}),
+    "volume below zero": (
+        put(volume=-1.0),
+        {"negative_minutes": 1, "traded_minutes": -1, "reference_minutes": -1, "fresh_minutes": -1},
+    ),
+    "cost below zero": (put(cost=-1.0), {"negative_minutes": 1, "fresh_minutes": -1}),
     "cost without volume": (fill(cost=1.0), {"cost_without_volume_minutes": 1}),
-    "volume without cost": (put(cost=0.0), {"cost_without_volume_minutes": 1}),
-    "cost too high": (put(cost=lambda c, i: c.volume[i] * c.high[i] * 1.011), {"cost_inconsistent_minutes": 1}),
-    "cost too low": (put(cost=lambda c, i: c.volume[i] * c.low[i] * 0.989), {"cost_inconsistent_minutes": 1}),
-    "cost a little high": (put(cost=lambda c, i: c.volume[i] * c.high[i] * 1.009), {}),
-    "cost without measure": (put(volume=1e-300, cost=1e300), {"cost_inconsistent_minutes": 1}),
+    "volume without cost": (put(cost=0.0), {"cost_without_volume_minutes": 1, "fresh_minutes": -1}),
+    "a dollar of volume without cost": (put(volume=1e-5, cost=0.0), {}),
+    "cost too high": (
+        put(cost=lambda c, i: c.volume[i] * 50_100 * 1.12),
+        {"cost_off_minutes": 1, "cost_inconsistent_minutes": 1, "fresh_minutes": -1},
+    ),
+    "cost too low": (
+        put(cost=lambda c, i: c.volume[i] * 49_900 * 0.88),
+        {"cost_off_minutes": 1, "cost_inconsistent_minutes": 1, "fresh_minutes": -1},
+    ),
+    "cost high": (
+        put(volume=1.0, cost=lambda c, i: max(c.high[i], 50_110) * 1.02), {"cost_off_minutes": 1, "fresh_minutes": -1}
+    ),
+    "cost a little high": (put(volume=1.0, cost=lambda c, i: c.high[i] * 1.005), {"fresh_minutes": -1}),
+    "cost without measure": (
+        put(volume=1e-300, cost=1e300), {"cost_off_minutes": 1, "cost_inconsistent_minutes": 1, "fresh_minutes": -1}
+    ),
     "not flat": (fill(high=lambda c, i: c.high[i] + 1), {"untraded_not_flat_minutes": 1}),
     "fill at another price": (
         lambda c: c.setting(untraded(c), **dict.fromkeys(("open", "high", "low", "close"), c.close[untraded(c)] + 1)),
         {"fill_off_previous_minutes": 2},
     ),
-    "spike": (put(close=lambda c, i: c.close[i] * 1.06, high=lambda c, i: c.close[i] * 1.06), {"spike_minutes": 1}),
+    "spike": (put(close=lambda c, i: c.close[i] * 1.06, high=lambda c, i: c.close[i] * 1.06),
+        {"spike_minutes": 1, "refuted_spike_minutes": 1}),
     "jump that stays": (
         lambda c: c.but(**{n: np.where(np.arange(len(c.close)) < 2000, 1, 1.06) * getattr(c, n)
                            for n in ("open", "high", "low", "close", "cost")}),
@@ -324,46 +380,119 @@ def test_a_spike_is_twenty_usual_moves_and_a_twentieth_of_the_price(warehouse, j
 # --- days and lives ---------------------------------------------------------------------------------------------
 
 
-def test_days_without_a_row_are_named_and_outages_explain_them(warehouse, listed):
-    outages = [(at(FIRST, 1440 + 100), at(FIRST, 1440 + 160)), (at(FIRST, 1440 + 130), at(FIRST, 1440 + 190))]
-    rows = profile(warehouse, outages=outages)
+def test_days_never_asked_for_are_missing(warehouse, listed):
+    rows = profile(warehouse)
     lives = [940, 1440, 1440, 1440, 480]
-    assert [(r["expected_minutes"], r["minutes"], r["longest_gap_minutes"]) for r in rows.values()] == [
-        (n, 0, n) for n in lives
-    ]
-    assert [r["explained_minutes"] for r in rows.values()] == [0, 90, 0, 0, 0], (
-        "overlapping outages explain a minute once"
-    )
-    assert [r["missing_minutes"] for r in rows.values()] == [940, 1350, 1440, 1440, 480]
+    columns = ("expected_minutes", "minutes", "missing_minutes", "longest_gap_minutes")
+    seen = [tuple(r[name] for name in columns) for r in rows.values()]
+    assert seen == [(n, 0, n, n) for n in lives]
+    assert {r["explained_minutes"] for r in rows.values()} == {0}
     assert {r["load_id"] for r in rows.values()} == {None}
 
 
-def test_an_outage_while_listing_explains_a_minute_once(warehouse, listed):
-    candles = trading(LISTED, at(FIRST, 1440)).without(slice(0, 30))
-    warehouse.candles(listed[1], candles)
-    rows = profile(warehouse, ends=at(FIRST, 1440), outages=[(LISTED, at(FIRST, 540))])
-    [row] = rows.values()
-    assert (row["explained_minutes"], row["missing_minutes"], row["longest_gap_minutes"]) == (30, 0, 0)
-
-
-def test_only_on_its_listing_day_may_an_instrument_begin_late(warehouse, listed):
-    warehouse.candles(listed[1], trading(LISTED, EXPIRES).without(slice(0, 7), slice(940, 945)))
+def test_an_instrument_begins_with_its_first_candle_whatever_the_day(warehouse, listed):
+    warehouse.candles(listed[1], trading(LISTED, EXPIRES).without(slice(0, 1000), slice(3000, 3005)))
     rows = profile(warehouse)
-    assert [r["explained_minutes"] for r in rows.values()] == [7, 0, 0, 0, 0]
-    assert [r["missing_minutes"] for r in rows.values()] == [0, 5, 0, 0, 0]
+    assert [r["explained_minutes"] for r in rows.values()] == [940, 60, 0, 0, 0]
+    assert [r["waited_minutes"] for r in rows.values()] == [940, 1000, 0, 0, 0]
+    assert [r["missing_minutes"] for r in rows.values()] == [0, 0, 5, 0, 0]
+    assert [r["longest_gap_minutes"] for r in rows.values()] == [0, 0, 5, 0, 0]
+
+
+def test_the_wait_for_the_first_candle_is_excused_only_where_the_exchange_answered(warehouse, listed):
+    """The first two days were refused: the third day's first candle says nothing of them, nor of its own morning."""
+    late = trading(at(FIRST, 2 * 1440), EXPIRES).without(slice(0, 30))
+    warehouse.candles(listed[1], late)
+    rows = profile(warehouse)
+    assert [r["missing_minutes"] for r in rows.values()] == [940, 1440, 30, 0, 0]
+    assert [r["explained_minutes"] for r in rows.values()] == [0, 0, 0, 0, 0]
+    nothing = trading(LISTED, at(FIRST, 2 * 1440))
+    warehouse.candles(listed[1], nothing.but(present=np.zeros(len(nothing.present), bool)))
+    rows = profile(warehouse)
+    assert [r["missing_minutes"] for r in rows.values()] == [0, 0, 0, 0, 0]
+    assert [r["explained_minutes"] for r in rows.values()] == [940, 1440, 30, 0, 0]
+    assert [r["waited_minutes"] for r in rows.values()] == [940, 2380, 2410, 0, 0]
+
+
+def test_an_instrument_that_never_traded_waits(warehouse, listed):
+    nothing = trading(LISTED, EXPIRES)
+    warehouse.candles(listed[1], nothing.but(present=np.zeros(len(nothing.present), bool)))
+    rows = profile(warehouse)
+    assert [r["explained_minutes"] for r in rows.values()] == [940, 1440, 1440, 1440, 480]
+    assert {r["missing_minutes"] for r in rows.values()} == {0}
+    assert warehouse.rows("SELECT 1 FROM store.candle_day") == []
 
 
 def test_a_window_that_ended_early_misses_the_rest_of_its_day(warehouse, listed):
     warehouse.candles(listed[0], trading(at(FIRST), at(FIRST, 700)))
-    [row] = profile(
-        warehouse, perpetual=True, ends=at(FIRST, 1440), outages=[(at(FIRST, 690), at(FIRST, 710))]
-    ).values()
-    assert (row["minutes"], row["missing_minutes"], row["explained_minutes"], row["longest_gap_minutes"]) == (
-        700,
-        730,
-        10,
-        740,
-    )
+    [row] = profile(warehouse, perpetual=True, ends=at(FIRST, 1440)).values()
+    seen = [row[name] for name in ("minutes", "missing_minutes", "explained_minutes", "longest_gap_minutes")]
+    assert seen == [700, 740, 0, 740]
+
+
+# --- against other contracts ------------------------------------------------------------------------------------
+
+
+def jumping(candles: Candles, minute: int, factor: float) -> Candles:
+    """The same with a close that jumps in a minute with trades and is back in the next."""
+    moved = {name: getattr(candles, name)[minute] * factor for name in ("open", "high", "low", "close")}
+    return candles.setting(minute, **moved, volume=1.0, cost=moved["close"])
+
+
+@pytest.mark.parametrize(
+    ("future_by", "perpetual_by", "refuted"), [(0.9, 1, (1, 0)), (0.9, 0.9, (0, 0)), (1, 0.9, (0, 1))]
+)
+def test_a_spike_is_refuted_by_the_contract_that_did_not_move(warehouse, listed, future_by, perpetual_by, refuted):
+    """What the perpetual says of the future, and futures of the perpetual; what both did is a true fall."""
+    perpetual_id, future_id = listed
+    minute = 600
+    day = trading(at(FIRST), at(FIRST, 1440), seed=5)
+    warehouse.candles(perpetual_id, jumping(day, minute, perpetual_by))
+    warehouse.candles(future_id, jumping(trading(LISTED, at(FIRST, 1440), seed=6), minute - 500, future_by))
+    [future] = profile(warehouse, ends=at(FIRST, 1440)).values()
+    [perpetual] = profile(warehouse, perpetual=True, ends=at(FIRST, 1440)).values()
+    assert (future["spike_minutes"], perpetual["spike_minutes"]) == (int(future_by < 1), int(perpetual_by < 1))
+    assert (future["refuted_spike_minutes"], perpetual["refuted_spike_minutes"]) == refuted
+
+
+def test_a_spike_nobody_else_saw_is_only_seen(warehouse, listed):
+    warehouse.candles(listed[1], jumping(trading(LISTED, at(FIRST, 1440), seed=6), 100, 0.9))
+    [row] = profile(warehouse, ends=at(FIRST, 1440)).values()
+    assert (row["spike_minutes"], row["refuted_spike_minutes"]) == (1, 0)
+
+
+def test_legs_traded_in_a_crash_are_measured_by_the_perpetuals_prices_too(warehouse, listed):
+    """The contract's own low and high are old, the perpetual stands 14 % lower: so does what its legs cost."""
+    perpetual_id, future_id = listed
+    perpetual = trading(at(FIRST), at(FIRST, 1440), seed=5)
+    prices = {"open": 43_000.0, "high": 43_100.0, "low": 42_800.0, "close": 42_900.0}
+    minute = prices | {"volume": 50.0, "cost": 50 * 42_950.0}
+    future = trading(LISTED, at(FIRST, 1440), seed=6).setting(100, volume=2.0, cost=2 * 43_000.0)
+    warehouse.candles(future_id, future)
+    [alone] = profile(warehouse, ends=at(FIRST, 1440)).values()
+    assert (alone["cost_off_minutes"], alone["cost_inconsistent_minutes"]) == (1, 1)
+    warehouse.candles(perpetual_id, perpetual.setting(600, **minute))
+    [beside] = profile(warehouse, ends=at(FIRST, 1440)).values()
+    assert (beside["cost_off_minutes"], beside["cost_inconsistent_minutes"]) == (0, 0)
+    assert beside["fresh_minutes"] == alone["fresh_minutes"] < alone["traded_minutes"]
+
+
+def test_costs_rounded_to_a_dollar_are_no_fault(warehouse):
+    """A coin of 3 cents, traded a few dollars' worth at a time, cost rounded to a dollar."""
+    instrument_id = warehouse.instrument("DOGE_USDC-PERPETUAL", BORN, base="DOGE", quote="USDC", settlement="USDC")
+    day = trading(at(FIRST), at(FIRST, 1440), level=50_000, traded=0.9)
+    prices = {name: getattr(day, name) * 6e-7 for name in ("open", "high", "low", "close")}
+    volume = np.round(day.volume * 20)
+    rounded = day.but(**prices, volume=volume, cost=np.round(volume * prices["close"]))
+    assert ((rounded.cost == 0) & (rounded.volume > 0)).sum() > 50
+    warehouse.candles(instrument_id, rounded)
+    [row] = profile(warehouse, perpetual=True, ends=at(FIRST, 1440), currencies=["USDC"]).values()
+    columns = ("cost_without_volume_minutes", "cost_off_minutes", "cost_inconsistent_minutes")
+    assert [row[name] for name in columns] == [0, 0, 0]
+    assert row["fresh_minutes"] == row["traded_minutes"]
+
+
+# --- days and lives, again --------------------------------------------------------------------------------------
 
 
 def test_the_interval_cuts_and_what_lived_outside_is_not_asked_for(warehouse, listed):
@@ -393,7 +522,6 @@ def test_the_newest_version_is_judged_published_or_not(warehouse, listed):
 def test_days_are_utc_days_in_every_session(warehouse, listed, zone):
     warehouse.candles(listed[1], trading(LISTED, EXPIRES).without(slice(940, 950)))
     warehouse.candles(listed[0], trading(at(FIRST), TO, seed=5))
-    outages = [(datetime(2025, 3, 2, tzinfo=at(FIRST).tzinfo), at("2025-03-02", 5))]
-    wanted = profile(warehouse, outages=outages)
+    wanted = profile(warehouse)
     warehouse.connection.execute("SELECT set_config('timezone', %s, false)", (zone,))
-    assert repr(profile(warehouse, outages=outages)) == repr(wanted)
+    assert repr(profile(warehouse)) == repr(wanted)

@@ -1,28 +1,31 @@
 -- The basis of every minute of the paired days, computed in full and summed up. Grain: future, day. Reads only.
--- Parameters: from, to (dates). Minutes count while the perpetual lives: before and after it there is nothing a basis
--- could be missing against.
+-- Parameters: from, to (dates). Minutes count while the perpetual lives, from its very first candle on: before and after
+-- it there is nothing a basis could be missing against. How large a basis is says something of fresh minutes only, those
+-- that both legs traded in at the prices shown.
 SELECT f.instrument, b.day, b.instrument_id, b.load_id, b.judged_by,
        e.n AS expected_minutes, m.future_minutes, m.basis_minutes, m.future_minutes - m.basis_minutes AS missing_basis_minutes,
-       m.not_finite AS not_finite_minutes, m.largest_fraction, m.largest_annualised
+       m.not_finite AS not_finite_minutes, m.fresh_minutes, m.largest_fraction, m.largest_annualised
 FROM store.basis_day b
 JOIN store.future f ON f.instrument_id = b.instrument_id AND f.perpetual_id = b.perpetual_id
 JOIN store.candle_day c ON c.instrument_id = b.instrument_id AND c.day = b.day AND c.load_id = b.load_id
 JOIN store.candle_day p ON p.instrument_id = b.perpetual_id AND p.day = b.day AND p.load_id = b.perpetual_load_id
-CROSS JOIN LATERAL store.cut(b.day, c.first_minute, c.n, f.perpetual_begins, f.perpetual_ends) AS k
+CROSS JOIN LATERAL (
+    SELECT greatest(w.first, CASE WHEN p.present < 1440 THEN store.begins(p.instrument_id, p.day, p.first_minute, p.close) END) AS first, w.past
+    FROM store.cut(b.day, c.first_minute, c.n, f.perpetual_begins, f.perpetual_ends) AS w OFFSET 0) AS k
 -- what is the same for all minutes of a day is computed once (OFFSET 0 keeps the planner from repeating it for each)
 CROSS JOIN LATERAL (
-    SELECT k.first, k.past - k.first AS n,
+    SELECT k.first, k.past - k.first AS n, c.fresh & p.fresh AS fresh,
            (extract(epoch FROM f.expires_at)::float8 - extract(epoch FROM b.day)::float8) / 60 - k.first AS minutes_left OFFSET 0) AS e
 CROSS JOIN LATERAL (
     SELECT e.minutes_left, floor(e.minutes_left - 1440)::bigint AS last_annualised OFFSET 0) AS d
 CROSS JOIN LATERAL (
-    SELECT count(x.future)::integer AS future_minutes, count(x.distance)::integer AS basis_minutes,
-           -- NaN sorts above Infinity
-           count(*) FILTER (WHERE x.distance >= 'Infinity' OR x.perpetual <= 0)::integer AS not_finite,
-           max(x.fraction) AS largest_fraction,
-           max(x.fraction * 365 * 1440 / (d.minutes_left - x.i)) FILTER (WHERE x.i <= d.last_annualised) AS largest_annualised
-    FROM (SELECT u.future, u.perpetual, u.i, abs(u.future - u.perpetual) AS distance,
-                 abs(u.future - u.perpetual) / nullif(u.perpetual, 0) AS fraction
+    SELECT count(x.future)::integer AS future_minutes, count(*) FILTER (WHERE x.future IS NOT NULL AND x.perpetual IS NOT NULL)::integer AS basis_minutes,
+           count(*) FILTER (WHERE x.future IS NOT NULL AND x.perpetual IS NOT NULL AND x.distance IS NULL OR x.perpetual <= 0)::integer AS not_finite,
+           count(*) FILTER (WHERE x.is_fresh)::integer AS fresh_minutes,
+           max(x.distance / abs(x.price)) FILTER (WHERE x.is_fresh) AS largest_fraction,
+           max(x.distance / abs(x.price) * 365 * 1440 / (d.minutes_left - x.i)) FILTER (WHERE x.is_fresh AND x.i <= d.last_annualised) AS largest_annualised
+    FROM (SELECT u.future, u.perpetual, store.price(u.perpetual) AS price, u.i, get_bit(e.fresh, e.first + u.i - 1) = 1 AS is_fresh,
+                 abs(store.price(u.future) - store.price(u.perpetual)) AS distance
           FROM (SELECT unnest(store.aligned(c.close, c.first_minute, e.first, e.n)) AS future,
                        unnest(store.aligned(p.close, p.first_minute, e.first, e.n)) AS perpetual, generate_series(1, e.n) AS i) AS u
           OFFSET 0) AS x

@@ -11,6 +11,15 @@ CREATE TABLE store.load (
     corrected integer     NOT NULL                     -- days whose known values the exchange changed
 );
 
+-- What the exchange was asked about and answered in full, rows or none: a row an instrument and question. So what
+-- is missing is told from what was never asked for.
+CREATE TABLE store.answered (
+    instrument_id integer        NOT NULL REFERENCES store.instrument,
+    what          text           NOT NULL CHECK (what IN ('candles', 'funding')),
+    windows       tstzmultirange NOT NULL,
+    PRIMARY KEY (instrument_id, what)
+);
+
 -- One row an instrument, UTC day and version. A version is published when it carries the validation that
 -- passed it; at most one published version a day. A missing minute is NULL in every array, never a shorter
 -- array; a value the exchange sent as null is NaN.

@@ -9,6 +9,13 @@ LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
                 ELSE array_fill(NULL::float8, ARRAY[least(first - at, n)]) || elements[1 : n - (first - at)] END
 $$;
 
+-- A price as something to calculate with; NULL where it is none a product or a quotient of two can hold, which plain
+-- arithmetic would stop the whole statement at. No market has such a price, but a wrong row may.
+CREATE FUNCTION store.price(told float8) RETURNS float8
+LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
+    SELECT CASE WHEN abs(told) BETWEEN 1e-50 AND 1e50 THEN told END
+$$;
+
 -- How far a price is from another, as a fraction of that one; NULL where either is unknown or there is nothing
 -- to measure against. What can't be a price is infinitely far, where plain division would overflow and so keep
 -- a whole interval from being judged for one bad number.
@@ -19,6 +26,22 @@ LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
                 WHEN price = 0 THEN 1
                 ELSE 'Infinity' END
 $$;
+
+-- How far an amount is from volume at prices between low and high, as a fraction of that; an allowance t, the larger of
+-- 1 USD and 2 bp of the amount, is free. Infinite where one of them is no amount or price a market has.
+CREATE FUNCTION store.outside(cost float8, volume float8, low float8, high float8) RETURNS float8
+LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
+    SELECT CASE WHEN cost NOT BETWEEN 1e-50 AND 1e50 OR volume NOT BETWEEN 1e-50 AND 1e50 THEN 'Infinity'
+                WHEN cost < volume * l - t THEN 1 - (cost + t) / (volume * l)
+                WHEN cost > volume * h + t THEN (cost - t) / (volume * h) - 1
+                ELSE 0 END
+    -- what is no price bounds nothing that could be
+    FROM (SELECT greatest(least(low, 1e50), 1e-50) AS l, greatest(least(high, 1e50), 1e-50) AS h,
+                 greatest(1, 2e-4 * least(cost, 1e50)) AS t) AS b
+$$;
+
+-- A minute of a day whose close moved away and came straight back, and how far, as a fraction.
+CREATE TYPE store.spike AS (minute integer, move float8);
 
 -- The minute of the UTC day an instant lies in, 0 to 1439, whatever the session's time zone.
 CREATE FUNCTION store.minute_of(at timestamptz) RETURNS integer
@@ -33,6 +56,15 @@ LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
     SELECT greatest(first_minute, ceil(least((extract(epoch FROM "from")::float8 - m.epoch) / 60, 1440)))::integer,
            least(first_minute + n, ceil(greatest((extract(epoch FROM "to")::float8 - m.epoch) / 60, 0)))::integer
     FROM (SELECT extract(epoch FROM day)::float8 AS epoch) AS m
+$$;
+
+-- The minute of the day a perpetual's candles begin with: what lies before its very first candle was never there. To be
+-- asked only of days in which something is missing.
+CREATE FUNCTION store.begins(instrument_id integer, day date, first_minute integer, close float8[])
+RETURNS integer
+LANGUAGE sql STABLE PARALLEL SAFE AS $$
+    SELECT CASE WHEN EXISTS (SELECT FROM store.candle_day v WHERE v.instrument_id = begins.instrument_id AND v.day < begins.day) THEN 0
+                ELSE first_minute + (SELECT min(u.i)::integer - 1 FROM unnest(close) WITH ORDINALITY AS u(close, i) WHERE u.close IS NOT NULL) END
 $$;
 
 -- Every published minute of every kind of instrument. A missing minute is a row of NULLs.

@@ -1,7 +1,7 @@
 -- The basis of one judged pair of days, minute by minute with from <= ts < to, against the perpetual and, where it
 -- is known, the true index: the one place where it is computed, for whole years (basis_spread) as for a single minute
--- (term_structure_at). It begins with the perpetual. Computed from the very versions that were judged; a pair with a
--- republished input gives nothing. It takes its contract from whoever asks: with nothing left to join but what each
+-- (term_structure_at). It begins with the perpetual's first candle. Computed from the very versions that were judged; a
+-- pair with a republished input gives nothing. It takes its contract from whoever asks: with nothing left to join but what each
 -- pair of days leads to, no plan can change the order of time, and only the columns that are asked for are computed.
 -- What is the same for all minutes of a day is computed once (OFFSET 0 keeps the
 -- planner from repeating it).
@@ -34,7 +34,8 @@ LANGUAGE sql STABLE PARALLEL SAFE AS $$
     FROM (SELECT v.first_minute, v.n, v.close, v.volume, v.fresh FROM store.candle_day v
           WHERE v.instrument_id = pair.instrument_id AND v.day = pair.day AND v.load_id = pair.load_id
             AND v.validation_id IS NOT NULL LIMIT 1) AS c
-    CROSS JOIN LATERAL (SELECT v.first_minute, v.close, v.fresh, i.instrument, date_trunc('minute', i.listed_at, 'UTC') AS born
+    CROSS JOIN LATERAL (SELECT v.first_minute, v.close, v.fresh, i.instrument,
+                               CASE WHEN v.present < 1440 THEN store.begins(v.instrument_id, v.day, v.first_minute, v.close) ELSE 0 END AS begins
                         FROM store.candle_day v JOIN store.instrument i USING (instrument_id)
                         WHERE v.instrument_id = pair.perpetual_id AND v.day = pair.day AND v.load_id = pair.perpetual_load_id
                           AND v.validation_id IS NOT NULL LIMIT 1) AS p
@@ -42,19 +43,21 @@ LANGUAGE sql STABLE PARALLEL SAFE AS $$
                        WHERE v.index_name = contract.price_index AND v.day = pair.day AND v.published LIMIT 1) AS x ON true
     CROSS JOIN LATERAL (
         SELECT extract(epoch FROM pair.day)::float8 AS midnight, extract(epoch FROM contract.expires_at)::float8 AS expiry) AS e
-    CROSS JOIN LATERAL store.cut(pair.day, c.first_minute, c.n, greatest("from", p.born), "to") AS k
+    CROSS JOIN LATERAL store.cut(pair.day, c.first_minute, c.n, "from", "to") AS k
+    CROSS JOIN LATERAL (SELECT greatest(k.first, p.begins) AS first) AS b
     CROSS JOIN LATERAL (
-        SELECT k.first, k.past - k.first AS n, c.fresh & p.fresh AS fresh, e.midnight + 60 * (k.first - 1) AS epoch,
-               (e.expiry - e.midnight) / 60 - k.first AS minutes_left,
-               floor((e.expiry - e.midnight) / 60 - k.first - 1440) AS last_annualised OFFSET 0) AS w
+        SELECT b.first, k.past - b.first AS n, c.fresh & p.fresh AS fresh, e.midnight + 60 * (b.first - 1) AS epoch,
+               (e.expiry - e.midnight) / 60 - b.first AS minutes_left,
+               floor((e.expiry - e.midnight) / 60 - b.first - 1440) AS last_annualised OFFSET 0) AS w
     CROSS JOIN LATERAL (
-        SELECT unnest(store.aligned(c.close, c.first_minute, w.first, w.n)) AS future,
-               unnest(store.aligned(c.volume, c.first_minute, w.first, w.n)) AS volume,
-               unnest(store.aligned(p.close, p.first_minute, w.first, w.n)) AS perpetual,
-               unnest(store.aligned(x.minutes, 0, w.first, w.n)) AS charted, generate_series(1, w.n) AS i) AS m
+        SELECT store.price(u.future) AS future, u.volume, store.price(u.perpetual) AS perpetual, store.price(u.charted) AS charted, u.i
+        FROM (SELECT unnest(store.aligned(c.close, c.first_minute, w.first, w.n)) AS future,
+                     unnest(store.aligned(c.volume, c.first_minute, w.first, w.n)) AS volume,
+                     unnest(store.aligned(p.close, p.first_minute, w.first, w.n)) AS perpetual,
+                     unnest(store.aligned(x.minutes, 0, w.first, w.n)) AS charted, generate_series(1, w.n) AS i) AS u OFFSET 0) AS m
     CROSS JOIN LATERAL (
         SELECT CASE WHEN (w.first + m.i) % 60 = 0
-                    THEN coalesce(x.hourly[(w.first + m.i) / 60], m.charted) ELSE m.charted END AS index_price
+                    THEN coalesce(store.price(x.hourly[(w.first + m.i) / 60]), m.charted) ELSE m.charted END AS index_price
     ) AS t
     WHERE w.n > 0
 $$;

@@ -20,7 +20,7 @@ CROSS JOIN LATERAL (
     FROM generate_series(1, 24) AS hour(k)
     LEFT JOIN store.funding_rate f ON f.instrument_id = x.perpetual_id AND f.validation_id IS NOT NULL
          AND f.ts = (i.day::timestamp AT TIME ZONE 'UTC') + hour.k * interval '1 hour'
-    LEFT JOIN LATERAL (SELECT p.close[hour.k * 60 - p.first_minute] / nullif(f.index_price, 0) - 1 AS error
+    LEFT JOIN LATERAL (SELECT store.price(p.close[hour.k * 60 - p.first_minute]) / store.price(f.index_price) - 1 AS error
                        WHERE hour.k * 60 - p.first_minute BETWEEN 1 AND p.n) AS e ON true
     ) AS h
 WHERE p.load_id IS NOT NULL OR h.validation_id IS NOT NULL

@@ -1,11 +1,19 @@
 -- What the gate looks at: one row an instrument-day that should exist, over the newest version of it, in one
 -- pass over the minutes. Grain: instrument, day. Reads only.
--- Parameters: from, to (timestamptz, the interval), perpetual (boolean), outages_from, outages_to (timestamptz[]).
+-- Parameters: from, to (timestamptz, the interval), perpetual (boolean), currencies (text[]).
+-- An instrument begins with its first trade: what is missing before its first candle is explained wherever the exchange
+-- was asked for it and answered. Nothing else explains a missing minute: no known outage cost a candle.
+-- No value may stop the statement: what is multiplied or divided is held to what a product of two can hold.
 WITH expected AS (
     SELECT i.instrument_id, i.instrument, d::date AS day, f.perpetual_id,
-           d::date = i.first_day AS is_listing_day,
+           i.begins, b.first_candle_day,
+           -- what the exchange was asked about from the listing on, without a hole
+           coalesce((SELECT upper(w) FROM store.answered a CROSS JOIN LATERAL unnest(a.windows) AS w
+                     WHERE a.instrument_id = i.instrument_id AND a.what = 'candles' AND w @> i.begins), '-infinity')
+               AT TIME ZONE 'UTC' AS answered_until,
            (extract(epoch FROM l.begins - d) / 60)::integer AS first_minute, (extract(epoch FROM l.ends - l.begins) / 60)::integer AS minutes
     FROM store.life i
+    LEFT JOIN LATERAL (SELECT min(day) AS first_candle_day FROM store.candle_day v WHERE v.instrument_id = i.instrument_id) AS b ON true
     CROSS JOIN LATERAL generate_series(
         date_trunc('day', greatest(i.begins, %(from)s) AT TIME ZONE 'UTC'),
         least(i.ends, %(to)s) AT TIME ZONE 'UTC' - interval '1 minute', interval '1 day') AS d
@@ -15,22 +23,19 @@ WITH expected AS (
                least(d + interval '1 day', i.ends AT TIME ZONE 'UTC', %(to)s AT TIME ZONE 'UTC') AS ends) AS l
     WHERE i.perpetual = %(perpetual)s AND i.settlement_currency = ANY(%(currencies)s)
       AND i.begins < %(to)s AND i.ends > %(from)s
-), outage AS (
-    SELECT o.begins AT TIME ZONE 'UTC' AS begins, o.ends AT TIME ZONE 'UTC' AS ends
-    FROM unnest(%(outages_from)s::timestamptz[], %(outages_to)s::timestamptz[]) AS o(begins, ends)
 ), day_profile AS MATERIALIZED (
     SELECT e.instrument_id, e.instrument, e.day, c.load_id, c.validation_id, e.minutes AS expected_minutes,
            coalesce(c.present, 0)::integer AS minutes,
            coalesce(c.doubled, 0)::integer AS doubled_minutes, coalesce(c.misaligned, 0)::integer AS misaligned_minutes,
            coalesce(c.disordered, 0)::integer AS disordered_minutes, coalesce(c.outside, 0)::integer AS outside_minutes,
-           hole.missing, hole.explained, hole.longest,
-           m.not_finite, m.not_positive, m.bounds_broken, m.negative, m.cost_without_volume, m.cost_inconsistent,
-           m.untraded_not_flat, m.fill_off_previous, m.traded, m.spikes, m.largest_move, m.mean_move,
+           hole.missing, hole.explained, hole.longest, hole.waited,
+           m.not_finite, m.not_positive, m.bounds_broken, m.negative, m.cost_without_volume, m.cost_off, m.cost_inconsistent,
+           m.untraded_not_flat, m.fill_off_previous, m.traded, m.fresh, m.spikes, m.largest_move, m.mean_move,
            m.referenced, m.reference_distance
     FROM expected e
     LEFT JOIN LATERAL (SELECT * FROM store.candle_day v WHERE v.instrument_id = e.instrument_id AND v.day = e.day
                        ORDER BY v.load_id DESC LIMIT 1) c ON true
-    LEFT JOIN LATERAL (SELECT v.close, v.first_minute FROM store.candle_day v
+    LEFT JOIN LATERAL (SELECT v.low, v.high, v.close, v.first_minute FROM store.candle_day v
                        WHERE v.instrument_id = e.perpetual_id AND v.day = e.day
                        ORDER BY v.load_id DESC LIMIT 1) p ON true
     LEFT JOIN LATERAL (
@@ -40,36 +45,41 @@ WITH expected AS (
                count(*) FILTER (WHERE u.open <= 0 OR u.high <= 0 OR u.low <= 0 OR u.close <= 0) AS not_positive,
                count(*) FILTER (WHERE u.high < greatest(u.open, u.close, u.low) OR u.low > least(u.open, u.close)) AS bounds_broken,
                count(*) FILTER (WHERE u.volume < 0 OR u.cost < 0) AS negative,
-               count(*) FILTER (WHERE (u.volume = 0) <> (u.cost = 0)) AS cost_without_volume,
-               -- values no product of two of them can hold are inconsistent, they must not stop the statement
-               count(*) FILTER (WHERE u.volume > 0 AND u.cost > 0
-                   AND CASE WHEN u.volume BETWEEN 1e-50 AND 1e50 AND u.cost BETWEEN 1e-50 AND 1e50
-                            THEN u.cost NOT BETWEEN u.volume * greatest(u.low, 1e-50) * 0.99
-                                                AND u.volume * greatest(least(u.high, 1e50), 1e-50) * 1.01
-                            ELSE true END) AS cost_inconsistent,
+               -- a trade worth less than the allowance may have its cost rounded to nothing: it is fresh
+               count(*) FILTER (WHERE (u.volume = 0) <> (u.cost = 0) AND NOT v.is_fresh) AS cost_without_volume,
+               count(*) FILTER (WHERE w.off > 0.01) AS cost_off, count(*) FILTER (WHERE w.off > 0.1) AS cost_inconsistent,
                count(*) FILTER (WHERE u.volume = 0 AND NOT (u.open = u.close AND u.high = u.close AND u.low = u.close)) AS untraded_not_flat,
                count(*) FILTER (WHERE u.volume = 0 AND u.close <> u.previous) AS fill_off_previous,
-               count(*) FILTER (WHERE u.volume > 0) AS traded,
-               array_agg(v.move) FILTER (WHERE v.move > 0.05 AND store.apart(u.following, u.previous) < 0.2 * v.move) AS spikes,
+               count(*) FILTER (WHERE u.volume > 0) AS traded, count(*) FILTER (WHERE v.is_fresh) AS fresh,
+               array_agg(ROW(c.first_minute + u.i - 1, v.move)::store.spike) FILTER (WHERE v.move > 0.05 AND store.apart(u.following, u.previous) < 0.2 * v.move) AS spikes,
                max(v.move) AS largest_move, avg(v.move) AS mean_move,
                count(*) FILTER (WHERE u.volume > 0 AND u.reference IS NOT NULL) AS referenced,
                max(store.apart(u.close, u.reference)) FILTER (WHERE u.volume > 0) AS reference_distance
         FROM (SELECT unnest(c.open) AS open, unnest(c.high) AS high, unnest(c.low) AS low, unnest(c.close) AS close,
                      unnest(c.volume) AS volume, unnest(c.cost) AS cost,
                      unnest(array_prepend(NULL::float8, c.close[1 : c.n - 1])) AS previous, unnest(c.close[2 : c.n]) AS following,
-                     unnest(store.aligned(p.close, p.first_minute, c.first_minute, c.n)) AS reference, generate_series(1, c.n) AS i) AS u
-        CROSS JOIN LATERAL (SELECT store.apart(u.close, u.previous) AS move OFFSET 0) AS v) m ON true
+                     unnest(store.aligned(p.close, p.first_minute, c.first_minute, c.n)) AS reference,
+                     unnest(store.aligned(p.low, p.first_minute, c.first_minute, c.n)) AS reference_low,
+                     unnest(store.aligned(p.high, p.first_minute, c.first_minute, c.n)) AS reference_high,
+                     generate_series(1, c.n) AS i) AS u
+        CROSS JOIN LATERAL (SELECT store.apart(u.close, u.previous) AS move, get_bit(c.fresh, c.first_minute + u.i - 1) = 1 AS is_fresh OFFSET 0) AS v
+        -- how far cost is from volume at the candle's prices or the perpetual's of that minute, beyond the allowance
+        CROSS JOIN LATERAL (
+            SELECT CASE WHEN v.is_fresh OR u.volume <= 0 OR u.cost <= 0 THEN 0
+                        ELSE store.outside(u.cost, u.volume, least(u.low, u.reference_low), greatest(u.high, u.reference_high)) END AS off
+            OFFSET 0) AS w) m ON true
     LEFT JOIN LATERAL (
-        -- only where something of the expected minutes is missing; on its listing day an instrument may begin late
-        SELECT sum(run) AS missing, sum(explained) AS explained, max(run - late) AS longest
-        FROM (SELECT count(*) AS run, count(*) FILTER (WHERE is_explained) AS explained,
-                     count(*) FILTER (WHERE is_late) AS late
-              FROM (SELECT x.minute - row_number() OVER (ORDER BY x.minute) AS island, l.is_late,
-                           l.is_late OR EXISTS (SELECT FROM outage o WHERE e.day + x.minute * interval '1 minute' >= o.begins
-                                                             AND e.day + x.minute * interval '1 minute' < o.ends) AS is_explained
+        -- only where something of the expected minutes is missing
+        SELECT sum(run) AS missing, sum(late) AS explained, max(run - late) AS longest,
+               max((extract(epoch FROM e.day + last_late * interval '1 minute' - (e.begins AT TIME ZONE 'UTC')) / 60)::integer + 1) AS waited
+        FROM (SELECT count(*) AS run, count(*) FILTER (WHERE is_late) AS late, max(minute) FILTER (WHERE is_late) AS last_late
+              FROM (SELECT x.minute, x.minute - row_number() OVER (ORDER BY x.minute) AS island, l.is_late
                     FROM generate_series(e.first_minute, e.first_minute + e.minutes - 1) AS x(minute)
                     LEFT JOIN unnest(c.open) WITH ORDINALITY AS u(open, i) ON x.minute = c.first_minute + u.i - 1
-                    CROSS JOIN LATERAL (SELECT coalesce(e.is_listing_day AND x.minute < c.first_minute + m.first_present - 1, false)) AS l(is_late)
+                    CROSS JOIN LATERAL (
+                        SELECT e.day + x.minute * interval '1 minute' < e.answered_until
+                               AND CASE WHEN e.day = e.first_candle_day THEN coalesce(x.minute < c.first_minute + m.first_present - 1, false)
+                                        ELSE coalesce(e.day < e.first_candle_day, true) END) AS l(is_late)
                     WHERE u.open IS NULL) AS gone
               GROUP BY island) AS gaps
         WHERE (c.first_minute, c.n, c.present) IS DISTINCT FROM (e.first_minute, e.minutes, e.minutes)) hole ON true
@@ -79,16 +89,31 @@ WITH expected AS (
 )
 SELECT d.instrument, d.day, d.instrument_id, d.load_id, d.validation_id, d.expected_minutes, d.minutes,
        coalesce(d.missing - d.explained, 0)::integer AS missing_minutes, coalesce(d.explained, 0)::integer AS explained_minutes,
+       coalesce(d.waited, 0) AS waited_minutes,
        coalesce(d.longest, 0)::integer AS longest_gap_minutes,
        d.doubled_minutes, d.misaligned_minutes, d.disordered_minutes, d.outside_minutes,
        coalesce(d.not_finite, 0) AS not_finite_minutes, coalesce(d.not_positive, 0) AS not_positive_minutes,
        coalesce(d.bounds_broken, 0) AS bounds_broken_minutes, coalesce(d.negative, 0) AS negative_minutes,
        coalesce(d.cost_without_volume, 0) AS cost_without_volume_minutes,
-       coalesce(d.cost_inconsistent, 0) AS cost_inconsistent_minutes,
+       coalesce(d.cost_off, 0) AS cost_off_minutes, coalesce(d.cost_inconsistent, 0) AS cost_inconsistent_minutes,
        coalesce(d.untraded_not_flat, 0) AS untraded_not_flat_minutes,
        coalesce(d.fill_off_previous, 0) AS fill_off_previous_minutes,
-       (SELECT count(*) FROM unnest(d.spikes) AS spike(move) WHERE spike.move > 20 * coalesce(u.move, 0)) AS spike_minutes,
+       s.seen AS spike_minutes, s.refuted AS refuted_spike_minutes,
        d.largest_move, d.largest_move / u.move AS largest_move_ratio,
-       coalesce(d.referenced, 0) AS reference_minutes, d.reference_distance, coalesce(d.traded, 0) AS traded_minutes
+       coalesce(d.referenced, 0) AS reference_minutes, d.reference_distance, coalesce(d.traded, 0) AS traded_minutes, coalesce(d.fresh, 0) AS fresh_minutes
 FROM day_profile d LEFT JOIN usual u USING (instrument_id)
+-- a spike is refuted where another contract of the coin traded in that minute and did not move with it
+CROSS JOIN LATERAL (
+    SELECT count(*) AS seen, count(*) FILTER (WHERE o.move < 0.2 * spike.move) AS refuted
+    FROM unnest(d.spikes) AS spike
+    LEFT JOIN LATERAL (
+        SELECT percentile_cont(0.5) WITHIN GROUP (ORDER BY store.apart(b.close, b.previous)) AS move
+        FROM store.future f
+        CROSS JOIN LATERAL (SELECT v.close[k.i] AS close, v.close[k.i - 1] AS previous, v.volume[k.i] AS volume
+                            FROM store.candle_day v CROSS JOIN LATERAL (SELECT spike.minute - v.first_minute + 1 AS i) AS k
+                            WHERE v.instrument_id = CASE WHEN %(perpetual)s THEN f.instrument_id ELSE f.perpetual_id END AND v.day = d.day
+                            ORDER BY v.load_id DESC LIMIT 1) AS b
+        WHERE CASE WHEN %(perpetual)s THEN f.perpetual_id ELSE f.instrument_id END = d.instrument_id
+          AND d.day >= f.from_day AND d.day < f.past_day AND b.volume > 0) AS o ON true
+    WHERE spike.move > 20 * coalesce(u.move, 0)) AS s
 ORDER BY d.instrument, d.day

@@ -1,31 +1,51 @@
 -- One row an hour that should exist, from the first hour the exchange has to the end of the perpetual's life, and one
--- for every hour received off the grid; nothing that came after the end. Grain: instrument, ts (hour end). Reads only. Parameters: from, to: hour ends in (from, to].
+-- for every hour received off the grid; nothing that came after the end. Grain: instrument, ts (hour end). Reads only.
+-- Parameters: from, to: hour ends in (from, to]; currencies (text[]); outages_from, outages_to (timestamptz[]): they
+-- explain the hours they touch.
+--   eight_hours_off  how far interest_8h is from prev_index_price of the oldest of its eight hours times the sum of
+--                    interest_1h / prev_index_price over them, as a fraction of the sum of |interest_1h| (at least
+--                    0.0002); NULL where one of the eight is not stored. month_off: the same over the interval.
+-- No value may stop the statement: rates and prices are held to what can be multiplied and divided.
 WITH newest AS (
-    SELECT DISTINCT ON (f.instrument_id, f.ts) f.*
+    SELECT DISTINCT ON (f.instrument_id, f.ts) f.*,
+           CASE WHEN f.interest_1h BETWEEN -1e50 AND 1e50 AND f.prev_index_price BETWEEN 1e-50 AND 1e50
+                THEN f.interest_1h / f.prev_index_price END AS paid,
+           CASE WHEN f.interest_1h BETWEEN -1e50 AND 1e50 THEN abs(f.interest_1h) END AS size
     FROM store.funding_rate f JOIN store.life i USING (instrument_id)
-    WHERE f.ts > %(from)s AND f.ts <= %(to)s AND f.ts <= i.ends AND i.settlement_currency = ANY(%(currencies)s)
+    -- the seven hours before the first one belong to its eight
+    WHERE f.ts > %(from)s - interval '7 hours' AND f.ts <= %(to)s AND f.ts <= i.ends AND i.settlement_currency = ANY(%(currencies)s)
     ORDER BY f.instrument_id, f.ts, f.load_id DESC
-), before AS (
-    SELECT DISTINCT ON (f.instrument_id) f.*
-    FROM store.funding_rate f
-    WHERE f.ts = %(from)s
-    ORDER BY f.instrument_id, f.load_id DESC
+), weighed AS (
+    SELECT n.*, lag(n.index_price) OVER w AS previous_index_price, lag(n.ts) OVER w AS previous_ts,
+           CASE WHEN count(n.paid) OVER eight = 8 AND n.interest_8h BETWEEN -1e50 AND 1e50
+                     AND first_value(n.prev_index_price) OVER eight BETWEEN 1e-50 AND 1e50
+                THEN abs(n.interest_8h - first_value(n.prev_index_price) OVER eight * sum(n.paid) OVER eight) END AS off,
+           greatest(sum(n.size) OVER eight, 0.0002) AS weight
+    FROM newest n
+    WINDOW w AS (PARTITION BY n.instrument_id ORDER BY n.ts),
+           eight AS (PARTITION BY n.instrument_id ORDER BY n.ts RANGE BETWEEN interval '7 hours' PRECEDING AND CURRENT ROW)
 ), expected AS (
     SELECT i.instrument_id, i.instrument, h AS ts
     FROM store.funding_start s JOIN store.life i USING (instrument_id)
     CROSS JOIN LATERAL generate_series(greatest(s.first_hour, %(from)s + interval '1 hour'), least(i.ends, %(to)s), interval '1 hour') AS h
     WHERE i.settlement_currency = ANY(%(currencies)s)
+), outage AS (
+    SELECT o.begins, o.ends FROM unnest(%(outages_from)s::timestamptz[], %(outages_to)s::timestamptz[]) AS o(begins, ends)
 ), together AS (
     SELECT coalesce(e.instrument_id, n.instrument_id) AS instrument_id, coalesce(e.ts, n.ts) AS ts, n.load_id, n.validation_id,
            n.instrument_id IS NOT NULL AS present, coalesce(e.ts, n.ts) = date_trunc('hour', coalesce(e.ts, n.ts), 'UTC') AS on_the_hour,
-           coalesce(n.doubled, false) AS doubled, n.interest_1h, n.interest_8h, n.index_price, n.prev_index_price
-    FROM expected e FULL JOIN newest n USING (instrument_id, ts)
+           coalesce(n.doubled, false) AS doubled, n.interest_1h, n.interest_8h, n.index_price, n.prev_index_price,
+           CASE WHEN n.previous_ts = n.ts - interval '1 hour' THEN n.previous_index_price END AS previous_row_index_price,
+           n.off, CASE WHEN n.off IS NOT NULL THEN n.weight END AS weight
+    FROM expected e FULL JOIN (SELECT * FROM weighed WHERE ts > %(from)s) n USING (instrument_id, ts)
 )
 SELECT i.instrument, t.ts, t.instrument_id, t.load_id, t.validation_id, t.present, t.on_the_hour, t.doubled,
-       t.interest_1h, t.interest_8h, t.index_price, t.prev_index_price,
-       CASE WHEN lag(t.present) OVER w THEN lag(t.index_price) OVER w
-            WHEN t.ts = %(from)s + interval '1 hour' THEN b.index_price END AS previous_row_index_price
+       NOT t.present AND NOT x.explained AS missing, NOT t.present AND x.explained AS explained,
+       t.interest_1h, t.interest_8h, t.index_price, t.prev_index_price, t.previous_row_index_price,
+       -- the exchange's cap is known of these alone
+       i.base_currency IN ('BTC', 'ETH') AND i.settlement_currency = i.base_currency AS capped,
+       t.off / t.weight AS eight_hours_off, sum(t.off) OVER month / sum(t.weight) OVER month AS month_off
 FROM together t JOIN store.instrument i USING (instrument_id)
-LEFT JOIN before b ON b.instrument_id = t.instrument_id
-WINDOW w AS (PARTITION BY t.instrument_id ORDER BY t.ts)
+CROSS JOIN LATERAL (SELECT EXISTS (SELECT FROM outage o WHERE t.ts >= o.begins AND t.ts - interval '1 hour' < o.ends) AS explained) AS x
+WINDOW month AS (PARTITION BY t.instrument_id)
 ORDER BY i.instrument, t.ts

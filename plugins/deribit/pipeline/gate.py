@@ -4,7 +4,7 @@ transaction that recorded the verdict."""
 from __future__ import annotations
 
 import logging
-from datetime import UTC, date, datetime, timedelta
+from datetime import datetime
 from typing import Any
 
 from airflow.sdk import TriggerRule, get_current_context, task
@@ -62,11 +62,11 @@ def profile_of(connection, dataset: Dataset, begins: datetime, ends: datetime) -
 
     currencies = settings.currencies()
     if dataset == FUNDING:
-        profile = profiles.funding_profile(connection, currencies=currencies, begins=begins, ends=ends)
+        outages = [(o.start, o.end) for o in read_outages(settings.EXPECTATIONS / "known_outages.json")]
+        profile = profiles.funding_profile(connection, currencies=currencies, begins=begins, ends=ends, outages=outages)
         return profile, int(profile.on_the_hour.sum()), int((profile.present == False).sum())  # noqa: E712 (a column)
-    outages = [(o.start, o.end) for o in read_outages(settings.EXPECTATIONS / "known_outages.json")]
     profile = profiles.candle_profile(
-        connection, perpetual=dataset.perpetual, currencies=currencies, begins=begins, ends=ends, outages=outages
+        connection, perpetual=dataset.perpetual, currencies=currencies, begins=begins, ends=ends
     )
     expected = int(profile.expected_minutes.sum())
     return profile, expected, expected - int(profile.minutes.sum())
@@ -102,6 +102,7 @@ def record(
 ) -> int:  # fmt: skip
     """Records a judgement and its findings in the caller's transaction; returns the validation's id."""
     from deribit.quality.gate import Finding, recorded
+    from deribit.quality.suites import day_of
     from deribit.warehouse import validations
 
     validation, decision = judgement
@@ -181,10 +182,3 @@ def tell_what_is_held_back(context) -> None:
     report = collect(context)
     if report.quarantined and not report.failures:
         tell_quarantine(report)
-
-
-def day_of(moment: date | datetime) -> date:
-    """The UTC day a key lies in; an hour that ends at midnight belongs to the day it ends."""
-    if isinstance(moment, datetime):
-        return (moment.astimezone(UTC) - timedelta(microseconds=1)).date()
-    return moment

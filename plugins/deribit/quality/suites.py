@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -68,11 +68,18 @@ class Waiver:
     reviewed_by: str
 
     def covers(self, dataset: str, key: tuple, rule: str) -> bool:
-        """Whether this waives `rule` for the row `key`: an instrument and, where the dataset has one, a day or hour."""
+        """Whether this waives `rule` for the row `key`: an instrument and, where there is one, a day or hour end."""
         if (dataset, rule) != (self.dataset, self.rule) or not key or key[0] != self.instrument:
             return False
-        days = [part.date() if isinstance(part, datetime) else part for part in key[1:] if isinstance(part, date)]
+        days = [day_of(part) for part in key[1:] if isinstance(part, date)]
         return all(self.first <= day <= self.last for day in days)
+
+
+def day_of(moment: date | datetime) -> date:
+    """The UTC day a key lies in; an hour that ends at midnight belongs to the day it ends."""
+    if isinstance(moment, datetime):
+        return (moment.astimezone(UTC) - timedelta(microseconds=1)).date()
+    return moment
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ from psycopg import Connection
 
 from . import sql
 from .arrays import HEADER, TRAILER, bits, float8_array, int2, int4
-from .loads import Loaded, Provenance, lock
+from .loads import Loaded, Provenance, lock, record_answer
 
 MINUTE = 60_000
 DAY = 86_400_000
@@ -44,6 +44,7 @@ def store_candles(connection: Connection, instrument_id: int, candles: Candles, 
         for row in _days(instrument_id, candles):
             copy.write(row)
         copy.write(TRAILER)
+    record_answer(connection, instrument_id, "candles", candles.start, candles.end)
     return Loaded(**sql.row(connection, "load/merge_candle_day", **provenance.values()))
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import UTC, datetime
 
 from psycopg import Connection
 
@@ -54,6 +55,12 @@ def lock(connection: Connection, provenance: Provenance) -> None:
 
 def lock_subject(connection: Connection, dataset: str, subject: str) -> None:
     sql.rows(connection, "load/lock_subject", dataset=dataset, subject=subject)
+
+
+def record_answer(connection: Connection, instrument_id: int, what: str, begins: int, ends: int) -> None:
+    """Says that the exchange has answered for the whole window [begins, ends), ms: what: "candles" or "funding"."""
+    window = {"begins": datetime.fromtimestamp(begins / 1000, UTC), "ends": datetime.fromtimestamp(ends / 1000, UTC)}
+    sql.run(connection, "load/record_answer", instrument_id=instrument_id, what=what, **window)
 
 
 def claim_origin(connection: Connection, live_host: str, history_host: str) -> None:

@@ -11,21 +11,24 @@ from psycopg import Connection
 from . import sql
 
 
-def candle_profile(
-    connection: Connection, *, perpetual: bool, currencies: list[str], begins: datetime, ends: datetime,
-    outages: Iterable[tuple[datetime, datetime]],
-):  # fmt: skip
+def candle_profile(connection: Connection, *, perpetual: bool, currencies: list[str], begins: datetime, ends: datetime):
     """One row an instrument-day that should exist in [begins, ends), over its newest version (DataFrame)."""
-    spans = list(outages)
     return _frame(
         connection, "quality/profile_candles", perpetual=perpetual, currencies=currencies,
-        outages_from=[o[0] for o in spans], outages_to=[o[1] for o in spans], **{"from": begins, "to": ends},
+        **{"from": begins, "to": ends},
     )  # fmt: skip
 
 
-def funding_profile(connection: Connection, *, currencies: list[str], begins: datetime, ends: datetime):
+def funding_profile(
+    connection: Connection, *, currencies: list[str], begins: datetime, ends: datetime,
+    outages: Iterable[tuple[datetime, datetime]] = (),
+):  # fmt: skip
     """One row an hour end that should exist in (begins, ends], over its newest version (DataFrame)."""
-    return _frame(connection, "quality/profile_funding", currencies=currencies, **{"from": begins, "to": ends})
+    spans = list(outages)
+    return _frame(
+        connection, "quality/profile_funding", currencies=currencies, outages_from=[o[0] for o in spans],
+        outages_to=[o[1] for o in spans], **{"from": begins, "to": ends},
+    )  # fmt: skip
 
 
 def index_profile(connection: Connection, *, begins: date, ends: date):

@@ -62,9 +62,9 @@ def site(tmp_path_factory, result_of, suites) -> Path:
     into = tmp_path_factory.mktemp("docs") / "data_docs"
     results = [
         result_of("perpetuals_ohlcv", 1),
-        result_of("perpetuals_ohlcv", 2, spike_minutes=2),
+        result_of("perpetuals_ohlcv", 2, refuted_spike_minutes=2),
         result_of("perpetuals_ohlcv", 3, largest_move=0.12),
-        result_of("perpetuals_ohlcv", 4, spike_minutes="gone"),
+        result_of("perpetuals_ohlcv", 4, refuted_spike_minutes="gone"),
         result_of("futures_ohlcv", 1, instrument="<script>alert(1)</script>", missing_minutes=5),
     ]
     docs.build_site(results, into, keep=10, suites=suites)
@@ -164,11 +164,11 @@ def test_a_validation_names_the_rule_the_row_and_the_run(site):
     page = site / docs.page_path("perpetuals_ohlcv", run("perpetuals_ohlcv", 2))
     text = text_of(page)
     assert "critical no-spike" in text
-    assert "BTC-PERPETUAL 2025-06-04 (spike_minutes 2)" in text
+    assert "BTC-PERPETUAL 2025-06-04 (refuted_spike_minutes 2)" in text
     assert "2025-02-01 00:00 to 2025-03-01 00:00" in text
     assert "Quarantined rows 1" in text
     # Great Expectations' own part, expectation by expectation:
-    assert "No close jumps away and comes straight back [critical: no-spike]" in text
+    assert "No close jumps away and back alone [critical: no-spike]" in text
     assert "1 unexpected values found" in text
     assert f"../../../dags/perpetuals_ohlcv/runs/{'scheduled__2025-02-01T00%3A00%3A00%2B00%3A00'}" in page.read_text()
 
@@ -204,7 +204,7 @@ def test_the_newest_of_each_dataset_are_kept_and_the_rest_is_gone(tmp_path, resu
 
 
 def test_a_run_validated_again_keeps_its_address_and_its_past(tmp_path, result_of):
-    first = result_of("perpetuals_ohlcv", 1, at="2025-02-01T00:00:00+00:00", spike_minutes=2)
+    first = result_of("perpetuals_ohlcv", 1, at="2025-02-01T00:00:00+00:00", refuted_spike_minutes=2)
     second = result_of("perpetuals_ohlcv", 1, at="2025-02-02T00:00:00+00:00")
     docs.build_site([first, second], tmp_path, keep=5)
     assert len(list((tmp_path / "current/validations/perpetuals_ohlcv").iterdir())) == 2

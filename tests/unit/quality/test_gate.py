@@ -246,14 +246,14 @@ def test_a_profile_without_its_keys_is_refused(clean, suite_of):
 
 
 def test_a_column_the_profile_lacks_blocks(clean, validate):
-    validation = validate("perpetuals_ohlcv", clean("perpetuals_ohlcv").drop(columns="spike_minutes"))
+    validation = validate("perpetuals_ohlcv", clean("perpetuals_ohlcv").drop(columns="refuted_spike_minutes"))
     assert {broken.rule for broken in validation.broken} == {"no-spike", "profile-complete"}
     for broken in validation.broken:
         assert (broken.severity, broken.keys) == ("critical", [])
-        assert 'column "spike_minutes"' in broken.observed[0]
+        assert 'column "refuted_spike_minutes"' in broken.observed[0]
     decision = decide(validation, waivers=[], tolerated_share=1.0)
     assert decision.verdict == "blocked"
-    assert any("spike_minutes" in cause for cause in decision.blocked_because)
+    assert any("refuted_spike_minutes" in cause for cause in decision.blocked_because)
 
 
 def test_a_warning_that_could_not_be_checked_blocks_too(clean, validate):
@@ -263,7 +263,7 @@ def test_a_warning_that_could_not_be_checked_blocks_too(clean, validate):
 
 
 def test_values_that_can_not_be_compared_block(clean, validate):
-    profile = clean("perpetuals_ohlcv").assign(spike_minutes="none at all")
+    profile = clean("perpetuals_ohlcv").assign(refuted_spike_minutes="none at all")
     validation = validate("perpetuals_ohlcv", profile)
     assert ("no-spike", "critical", []) in [(each.rule, each.severity, each.keys) for each in validation.broken]
     assert decide(validation, waivers=[], tolerated_share=1.0).verdict == "blocked"
@@ -328,12 +328,12 @@ def test_the_stored_result_is_json_that_postgres_takes(clean, validate):
 
 
 def test_the_stored_result_names_no_folder_of_the_machine(clean, validate):
-    validation = validate("perpetuals_ohlcv", clean("perpetuals_ohlcv").drop(columns="spike_minutes"))
+    validation = validate("perpetuals_ohlcv", clean("perpetuals_ohlcv").drop(columns="refuted_spike_minutes"))
     assert "Traceback" not in json.dumps(validation.result)
 
 
 def test_quarantine_names_every_row_where_the_stored_result_is_cut(clean, validate):
-    validation = validate("perpetuals_ohlcv", clean("perpetuals_ohlcv", 500).assign(spike_minutes=1))
+    validation = validate("perpetuals_ohlcv", clean("perpetuals_ohlcv", 500).assign(refuted_spike_minutes=1))
     (broken,) = validation.broken
     assert len(broken.keys) == 500
     (stored,) = [each for each in validation.result["results"] if not each["success"]]

@@ -19,8 +19,7 @@ CANDLE_FAULTS = [
     ({"missing_minutes": -1}, {"minutes-complete"}),
     ({"minutes": 1441}, {"minutes-not-more-than-expected"}),
     ({"explained_minutes": 10}, {"minutes-explained"}),
-    ({"longest_gap_minutes": 16}, {"gap-short"}),
-    ({"longest_gap_minutes": 361}, {"gap-short", "gap-within-longest-halt"}),
+    ({"waited_minutes": 1441}, {"first-candle-soon"}),
     ({"doubled_minutes": 1}, {"minutes-not-doubled"}),
     ({"misaligned_minutes": 1}, {"minutes-aligned"}),
     ({"disordered_minutes": 1}, {"minutes-ordered"}),
@@ -30,15 +29,19 @@ CANDLE_FAULTS = [
     ({"bounds_broken_minutes": 1}, {"high-low-bound"}),
     ({"negative_minutes": 1}, {"amounts-not-negative"}),
     ({"cost_without_volume_minutes": 1}, {"cost-with-volume"}),
+    ({"cost_off_minutes": 1}, {"cost-matches-price-usual"}),
     ({"cost_inconsistent_minutes": 1}, {"cost-matches-price"}),
     ({"untraded_not_flat_minutes": 1}, {"untraded-flat"}),
     ({"fill_off_previous_minutes": 1}, {"fill-at-previous-close"}),
-    ({"spike_minutes": 1}, {"no-spike"}),
+    ({"spike_minutes": 1}, {"spike-seen"}),
+    ({"refuted_spike_minutes": 1}, {"no-spike"}),
     ({"largest_move": 0.11}, {"move-usual"}),
     ({"largest_move": 0.51}, {"move-usual", "move-possible"}),
     ({"largest_move": math.inf}, {"move-usual", "move-possible"}),
     ({"largest_move_ratio": 251}, {"move-in-proportion"}),
 ]
+
+ROW = ("interest_1h", "interest_8h", "index_price", "prev_index_price", "eight_hours_off")
 
 # dataset -> what is done to a good row, and the rules it then breaks. Warnings and info count as broken here too.
 FAULTS = {
@@ -52,19 +55,28 @@ FAULTS = {
     ],
     "funding_rates": [
         (
-            {"present": False, "interest_1h": None, "interest_8h": None, "index_price": None, "prev_index_price": None},
+            {"present": False, "missing": True, **dict.fromkeys(ROW)},
             {"hours-complete"},
         ),
+        ({"present": False, "explained": True, **dict.fromkeys(ROW)}, {"hours-explained"}),
         ({"on_the_hour": False}, {"hours-aligned"}),
         ({"doubled": True}, {"hours-not-doubled"}),
         ({"interest_1h": None}, {"hourly-rate-known"}),
         ({"interest_8h": None}, {"eight-hour-rate-known"}),
         ({"index_price": None}, {"index-known"}),
-        ({"interest_8h": 0.0051}, {"eight-hour-rate-inside-cap"}),
-        ({"interest_8h": -0.0051}, {"eight-hour-rate-inside-cap"}),
+        ({"interest_8h": 0.0051}, {"eight-hour-rate-usual"}),
+        ({"interest_8h": -0.0051}, {"eight-hour-rate-usual"}),
+        ({"interest_8h": 0.011}, {"eight-hour-rate-usual", "eight-hour-rate-inside-cap"}),
+        ({"capped": False, "interest_8h": -0.012}, set()),
+        ({"capped": False, "interest_8h": 0.51}, {"eight-hour-rate-possible"}),
+        ({"capped": False, "interest_1h": 0.51}, {"hourly-rate-possible"}),
+        ({"capped": False, "interest_1h": 1e308}, {"hourly-rate-possible"}),
+        ({"eight_hours_off": 0.011}, {"eight-hours-add-up"}),
+        ({"month_off": 0.11}, {"eight-hours-add-up-over-the-month"}),
         ({"interest_1h": math.inf}, {"hourly-rate-inside-cap"}),
         ({"interest_1h": -0.0051}, {"hourly-rate-inside-cap"}),
         ({"index_price": 0.0}, {"index-positive"}),
+        ({"index_price": 0.01}, set()),
         ({"index_price": math.inf}, {"index-finite"}),
         ({"prev_index_price": 1234.5}, {"index-chained"}),
     ],
@@ -217,6 +229,7 @@ def test_the_five_missing_hours_are_named(clean, validate):
     profile = with_rows(clean("funding_rates", 60), [])
     holes = [7, 19, 31, 43, 55]
     profile.loc[holes, "present"] = False
+    profile.loc[holes, "missing"] = True
     profile.loc[holes, ["interest_1h", "interest_8h", "index_price", "prev_index_price"]] = None
     profile["previous_row_index_price"] = profile["index_price"].shift()
     (broken,) = validate("funding_rates", profile).broken

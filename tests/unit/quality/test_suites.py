@@ -154,6 +154,10 @@ def test_a_waiver_covers_its_instrument_rule_and_days_and_nothing_else(write):
         assert waiver.covers("futures_ohlcv", ("BTC-27SEP19", date(2019, 9, day)), "no-spike") is covered
     day = date(2019, 9, 4)
     assert waiver.covers("futures_ohlcv", ("BTC-27SEP19", datetime(2019, 9, 4, 7, tzinfo=UTC)), "no-spike")
+    # the hour that ends at midnight is the last one of the day before, as the view quarantined says
+    hour_ends = [datetime(2019, 9, day, hour, tzinfo=UTC) for day, hour in ((3, 0), (3, 1), (6, 0), (6, 1))]
+    covered = [waiver.covers("futures_ohlcv", ("BTC-27SEP19", ends), "no-spike") for ends in hour_ends]
+    assert covered == [False, True, True, False]
     assert waiver.covers("futures_ohlcv", ("BTC-27SEP19",), "no-spike")  # a catalogue row has no day
     assert not waiver.covers("perpetuals_ohlcv", ("BTC-27SEP19", day), "no-spike")
     assert not waiver.covers("futures_ohlcv", ("BTC-27DEC19", day), "no-spike")
@@ -215,4 +219,4 @@ def test_an_outage_in_doubt_is_refused(write, change, cause):
 def test_the_reviewed_lists_can_be_read(expectations):
     read_waivers(expectations / "waivers.json")
     halt = [o for o in read_outages(expectations / "known_outages.json") if o.start.year == 2020 and o.start.month == 8]
-    assert [(o.end - o.start).total_seconds() / 60 for o in halt] == [252]
+    assert [(o.end - o.start).total_seconds() / 60 for o in halt] == [480, 252]
