@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import socket
+import ssl
 import struct
 import threading
 from collections.abc import Callable
@@ -61,8 +62,11 @@ def stalled(handler: BaseHTTPRequestHandler) -> None:
     handler.close_connection = True
 
 
+PRICE = result({"index_price": 88537.0, "estimated_delivery_price": 88537.0})
+
+
 @contextmanager
-def serving(*replies: Reply):
+def serving(*replies: Reply, tls: ssl.SSLContext | None = None):
     """The server's URL and the list of paths asked; the last reply is given to every further attempt."""
     asked: list[str] = []
 
@@ -83,6 +87,8 @@ def serving(*replies: Reply):
                 pass  # the connection was cut on purpose
 
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    if tls:
+        server.socket = tls.wrap_socket(server.socket, server_side=True)
     server.daemon_threads = True
     server.block_on_close = False
     server.released = threading.Event()
@@ -90,7 +96,7 @@ def serving(*replies: Reply):
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True)
     thread.start()
     try:
-        yield f"http://127.0.0.1:{server.server_port}", asked
+        yield f"http{'s' if tls else ''}://127.0.0.1:{server.server_port}", asked
     finally:
         server.released.set()
         server.shutdown()

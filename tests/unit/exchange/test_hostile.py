@@ -13,9 +13,7 @@ from hypothesis import strategies as st
 
 from deribit.exchange import BadResponse, Exchange, ExchangeError, Refused, Unavailable
 from deribit.exchange.errors import Failure, clean, iso, shown, wording
-from tests.unit.exchange.scripted import error, reply, result, serving
-
-PRICE = result({"index_price": 88537.0})
+from tests.unit.exchange.scripted import PRICE, error, reply, result, serving
 
 scalars = st.one_of(
     st.none(),

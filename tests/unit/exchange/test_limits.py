@@ -12,9 +12,8 @@ import pytest
 
 from deribit.exchange import BadResponse, Unavailable
 from deribit.exchange.limits import LIMITS, MB, Limits, limits_of
-from tests.unit.exchange.scripted import reply, result, serving
+from tests.unit.exchange.scripted import PRICE, reply, result, serving
 
-PRICE = result({"index_price": 88537.0})
 PEAK = 60 * MB  # of what Python allocates meanwhile; the default limit is 8 MB
 
 

@@ -13,9 +13,8 @@ import pytest
 from deribit.exchange import BadResponse, ExchangeError, InstrumentGone, Refused, Unavailable
 from deribit.exchange.limits import Limits
 from deribit.exchange.transport import LONGEST_PAUSE, seconds
-from tests.unit.exchange.scripted import bad_gzip, error, reply, reset, result, serving, stalled, truncated
+from tests.unit.exchange.scripted import PRICE, bad_gzip, error, reply, reset, result, serving, stalled, truncated
 
-PRICE = result({"index_price": 88537.0, "estimated_delivery_price": 88537.0})
 NO_DATA = result({"status": "no_data"} | {key: [] for key in "ticks open high low close volume cost".split()})
 DAY = 86_400_000
 START = 1_767_052_800_000  # 2025-12-30
