@@ -63,7 +63,7 @@ def warehouse_facts(dag_id: str, run_id: str) -> Mapping[str, Any]:
     """What the market database recorded of a run. Raises whatever connecting or asking raises."""
     from airflow.providers.postgres.hooks.postgres import PostgresHook
 
-    from deribit.warehouse.session import ready
+    from deribit.warehouse.driver import ready
     from deribit.warehouse.validations import run_report_rows
 
     with closing(PostgresHook(postgres_conn_id="market").get_conn()) as connection:

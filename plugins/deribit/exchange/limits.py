@@ -114,6 +114,12 @@ class CountedAnswer(http.client.HTTPResponse):
         super().__init__(sock, *args, **kwargs)
         self.fp = io.BufferedReader(CountedSocket(self.fp.detach(), sock, allowance.get()), CHUNK)
 
+    def begin(self) -> None:
+        super().begin()
+        # urllib3 would log what it can't parse of the head, of any length
+        self.msg.defects = []
+        self.msg.set_payload("")
+
 
 class CountedConnection(HTTPConnection):
     response_class = CountedAnswer

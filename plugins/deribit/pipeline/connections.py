@@ -28,7 +28,7 @@ def market() -> Iterator[Connection]:
     """
     from airflow.providers.postgres.hooks.postgres import PostgresHook
 
-    from deribit.warehouse.session import ready
+    from deribit.warehouse.driver import ready
 
     with closing(PostgresHook(postgres_conn_id=settings.MARKET).get_conn()) as connection:
         yield ready(connection)

@@ -207,6 +207,23 @@ def test_what_the_exchange_says_is_quoted_short_and_clean(exchange_at):
     assert r"\x1b[31mred\u202e\nnew line\x00\ud800" in told
 
 
+def test_a_head_that_can_not_be_parsed_is_not_logged(exchange_at, caplog):
+    def garbled(handler):
+        handler.close_connection = True
+        handler.wfile.write(b"HTTP/1.1 200 OK\r\nno header\r\n" + b"\x1b[31mX\xff: y\r\n" * 2_000 + b"\r\n")
+        handler.wfile.write(b'{"result": {"index_price": 88537.0}}')
+
+    def many(handler):
+        handler.close_connection = True
+        handler.wfile.write(b"HTTP/1.1 200 OK\r\nno header\r\n" + b"x" * 60_000 + b"\r\n\r\n{}")
+
+    for reply_ in (garbled, many):
+        with serving(reply_, PRICE) as (url, _):
+            assert exchange_at(url).index_price("btc_usd") == 88537.0
+    for record in caplog.records:
+        assert len(caplog.handler.format(record)) < 1_000 and record.getMessage().isprintable()
+
+
 def test_a_reader_that_did_not_think_of_an_answer_is_no_raw_error(exchange_at):
     with serving(result({"index_price": int("9" * 400)})) as (url, asked):
         with pytest.raises(BadResponse, match="can't be read: OverflowError"):

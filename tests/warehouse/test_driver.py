@@ -10,7 +10,7 @@ import pytest
 
 from deribit.alerts.callbacks import warehouse_facts
 from deribit.pipeline import connections
-from deribit.warehouse.session import WrongDriver
+from deribit.warehouse.driver import WrongDriver
 
 EXTRAS = {
     "cursor": "dictcursor",
