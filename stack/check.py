@@ -8,7 +8,7 @@ from pathlib import Path
 
 from stack import preflight
 from stack.credentials import load
-from stack.environment import exchange_hosts, process_environment
+from stack.environment import process_environment
 from stack.postgres import dsn
 from stack.services import supervisor_pid
 from stack.settings import Stack
@@ -25,7 +25,7 @@ def ask_the_exchange(stack: Stack, *, brief: bool = False) -> int:
     brief prints only what does not hold.
     """
     preflight.writable(stack.home)
-    live, history = exchange_hosts(stack)
+    live, history = stack.exchange
     command = [sys.executable, "-m", "deribit.check", "--live", live, "--history", history]
     command += ["--folder", str(folder(stack)), "--apart", str(APART[stack.mode]), *(["--brief"] if brief else [])]
     environ = process_environment(stack)

@@ -11,9 +11,6 @@ from stack.credentials import ADMIN, Credentials
 from stack.postgres import dsn, host
 from stack.settings import Stack
 
-LIVE_EXCHANGE = "https://www.deribit.com"
-HISTORY_EXCHANGE = "https://history.deribit.com"
-
 # A caller's variable of these families would quietly change what runs: another database, another library or setting.
 FOREIGN = ("AIRFLOW__", "AIRFLOW_HOME", "PG", "PYTHON", "VIRTUAL_ENV", "SUPERVISOR_", "MAKE", "MFLAGS", "FROM")
 
@@ -40,7 +37,7 @@ def environment(
 
 def connections(stack: Stack, credentials: Credentials) -> dict[str, str]:
     """The Airflow connections: with the state folder, all that tells the demo from the real thing."""
-    live, history = exchange_hosts(stack)
+    live, history = stack.exchange
     market = {
         "conn_type": "postgres",
         "host": host(stack),
@@ -55,14 +52,6 @@ def connections(stack: Stack, credentials: Credentials) -> dict[str, str]:
         "AIRFLOW_CONN_DERIBIT_HISTORY": json.dumps({"conn_type": "http", "host": history}),
         "AIRFLOW_CONN_MARKET": json.dumps(market),
     }
-
-
-def exchange_hosts(stack: Stack) -> tuple[str, str]:
-    """The base URLs of the live host and the history host."""
-    if stack.mode == "demo":
-        live, history = stack.simulator_port, stack.simulator_history_port
-        return f"http://{stack.simulator_host}:{live}", f"http://{stack.simulator_host}:{history}"
-    return LIVE_EXCHANGE, HISTORY_EXCHANGE
 
 
 def process_environment(stack: Stack, environ: Mapping[str, str] = os.environ) -> dict[str, str]:

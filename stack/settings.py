@@ -13,6 +13,7 @@ from stack import StackError
 from stack.install import ROOT, warehouse_home
 
 LONGEST_SOCKET_PATH = 107  # bytes, on Linux
+EXCHANGE = {"DERIBIT_URL": "https://www.deribit.com", "DERIBIT_HISTORY_URL": "https://history.deribit.com"}
 LIVE_HISTORY_FROM = date(2018, 8, 1)  # the first whole month Deribit's history host answers for
 PORTS = {
     "WAREHOUSE_PORT": 8080,
@@ -27,7 +28,8 @@ class Stack:
 
     home is the folder of all its state. postgres_host is empty for the embedded server (a socket in the state folder)
     and a host name where a server is given, as in docker-compose.yaml; api_host and simulator_host are where services
-    find each other, bind is where they listen, public_port is where a person finds the UI.
+    find each other, bind is where they listen, public_port is where a person finds the UI. live_exchange and
+    history_exchange are the two hosts that a live stack asks.
     """
 
     mode: str
@@ -40,6 +42,8 @@ class Stack:
     simulator_host: str = "127.0.0.1"
     public_port: int = PORTS["WAREHOUSE_PORT"]
     postgres_host: str = ""
+    live_exchange: str = EXCHANGE["DERIBIT_URL"]
+    history_exchange: str = EXCHANGE["DERIBIT_HISTORY_URL"]
     root: Path = ROOT
 
     @property
@@ -51,6 +55,14 @@ class Stack:
     def api_address(self) -> str:
         """Where a service finds the API server: the same, but between containers."""
         return f"http://{self.api_host}:{self.port}"
+
+    @property
+    def exchange(self) -> tuple[str, str]:
+        """The base URLs of the exchange's live host and of its history host."""
+        if self.mode == "demo":
+            ports = self.simulator_port, self.simulator_history_port
+            return tuple(f"http://{self.simulator_host}:{port}" for port in ports)
+        return self.live_exchange, self.history_exchange
 
     @property
     def supervised(self) -> bool:
@@ -94,11 +106,15 @@ class Stack:
 def stack_of(mode: str, environ: Mapping[str, str] = os.environ) -> Stack:
     """The stack of a mode as the environment places it.
 
-    Raises StackError for a port that isn't one, or that is given twice.
+    Raises StackError for a port that isn't one, or that is given twice, and for one host of an exchange without the
+    other: what two exchanges say must not meet in one database.
     """
     ports = {name: _port(name, environ.get(name), default) for name, default in PORTS.items()}
     if len(set(ports.values())) < len(ports):
         raise StackError(f"The ports must differ: {', '.join(f'{k}={v}' for k, v in ports.items())}.")
+    exchange = {name: environ.get(name) or default for name, default in EXCHANGE.items()}
+    if len([name for name in EXCHANGE if environ.get(name)]) == 1:
+        raise StackError("DERIBIT_URL and DERIBIT_HISTORY_URL go together: set both hosts of an exchange, or none.")
     return Stack(
         mode=mode,
         home=warehouse_home(environ) / mode,
@@ -110,6 +126,8 @@ def stack_of(mode: str, environ: Mapping[str, str] = os.environ) -> Stack:
         api_host=environ.get("WAREHOUSE_API_HOST") or "127.0.0.1",
         simulator_host=environ.get("WAREHOUSE_SIMULATOR_HOST") or "127.0.0.1",
         postgres_host=environ.get("WAREHOUSE_POSTGRES_HOST") or "",
+        live_exchange=exchange["DERIBIT_URL"],
+        history_exchange=exchange["DERIBIT_HISTORY_URL"],
     )
 
 

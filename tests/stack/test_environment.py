@@ -5,6 +5,7 @@ from datetime import date
 
 import pytest
 
+from stack import StackError
 from stack.environment import environment
 from stack.services import services
 from stack.settings import stack_of
@@ -54,6 +55,18 @@ def test_the_live_exchange(both):
     assert json.loads(live["AIRFLOW_CONN_DERIBIT"])["host"] == "https://www.deribit.com"
     assert json.loads(live["AIRFLOW_CONN_DERIBIT_HISTORY"])["host"] == "https://history.deribit.com"
     assert "http://127.0.0.1:8765" in both["demo"][1]["AIRFLOW_CONN_DERIBIT"]
+
+
+def test_another_exchange_takes_both_its_hosts(tmp_path):
+    elsewhere = {
+        "WAREHOUSE_HOME": str(tmp_path),
+        "DERIBIT_URL": "http://127.0.0.1:1",
+        "DERIBIT_HISTORY_URL": "http://127.0.0.1:2",
+    }
+    assert stack_of("live", elsewhere).exchange == ("http://127.0.0.1:1", "http://127.0.0.1:2")
+    assert stack_of("demo", elsewhere).exchange == stack_of("demo", {}).exchange
+    with pytest.raises(StackError, match="go together"):
+        stack_of("live", elsewhere | {"DERIBIT_URL": ""})
 
 
 def test_airflow_loads_with_the_least_role(both, credentials):
