@@ -25,7 +25,8 @@ from deribit.datasets import FUNDING
 def funding_rates():
     batches = pipeline.plan(FUNDING)
     loaded = pipeline.load.override(priority_weight=20).partial(dataset=FUNDING).expand(batch=batches)
-    gated = pipeline.gate.override(outlets=[pipeline.asset(FUNDING)])(FUNDING, loaded)
+    gate = pipeline.gate.override(pool=FUNDING.gate_pool, outlets=[pipeline.asset(FUNDING)])
+    gated = gate(FUNDING, loaded)
     chain([loaded, gated], pipeline.complete())
 
 

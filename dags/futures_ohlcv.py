@@ -27,7 +27,8 @@ from deribit.datasets import FUTURES
 def futures_ohlcv():
     batches = pipeline.plan(FUTURES)
     loaded = pipeline.load.partial(dataset=FUTURES).expand(batch=batches)
-    gated = pipeline.gate.override(outlets=[pipeline.asset(FUTURES)])(FUTURES, loaded)
+    gate = pipeline.gate.override(pool=FUTURES.gate_pool, outlets=[pipeline.asset(FUTURES)])
+    gated = gate(FUTURES, loaded)
     chain([loaded, gated], pipeline.complete())
 
 

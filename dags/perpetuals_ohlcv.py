@@ -26,7 +26,8 @@ from deribit.datasets import PERPETUALS
 def perpetuals_ohlcv():
     batches = pipeline.plan(PERPETUALS)
     loaded = pipeline.load.override(priority_weight=10).partial(dataset=PERPETUALS).expand(batch=batches)
-    gated = pipeline.gate.override(outlets=[pipeline.asset(PERPETUALS)])(PERPETUALS, loaded)
+    gate = pipeline.gate.override(pool=PERPETUALS.gate_pool, outlets=[pipeline.asset(PERPETUALS)])
+    gated = gate(PERPETUALS, loaded)
     chain([loaded, gated], pipeline.complete())
 
 

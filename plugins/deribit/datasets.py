@@ -6,9 +6,6 @@ from dataclasses import dataclass
 
 EXCHANGE_POOL = "exchange"
 GATE_POOL = "gate"
-POOLS = {EXCHANGE_POOL: 6, GATE_POOL: 3}
-"""Airflow pools and their slots: tasks that ask the exchange, and tasks that read a month of minutes at
-once. Together fewer than the executor runs at a time, so that neither keeps the plans waiting."""
 
 
 @dataclass(frozen=True)
@@ -27,6 +24,11 @@ class Dataset:
     perpetual: bool | None = None
 
     @property
+    def gate_pool(self) -> str:
+        """The Airflow pool of a history dataset's gates, one slot."""
+        return f"gate_{self.name}"
+
+    @property
     def uri(self) -> str:
         """The Airflow asset that says the dataset was published."""
         return f"deribit://{self.name}"
@@ -42,3 +44,11 @@ INDEX_CHART = Dataset("index_minutes", keys=("index_name", "day"))
 
 JUDGED = (PERPETUALS, FUTURES, FUNDING, INDEX, BASIS, INSTRUMENTS)
 """The datasets with a suite in expectations/."""
+
+POOLS = {EXCHANGE_POOL: 6, GATE_POOL: 2, **{dataset.gate_pool: 1 for dataset in (PERPETUALS, FUTURES, FUNDING)}}
+"""Airflow pools and their slots: tasks that ask the exchange, and tasks that read a month of minutes at
+once. Together fewer than the executor runs at a time, so that neither keeps the plans waiting.
+
+The gates of a history DAG have a pool of one slot: two that end together while their asset starts several DAGs deadlock
+in Airflow's own database, and its API server fails one of them for good (it queues the DAGs in the order of a set). A
+pool and not max_active_tis_per_dag, which switches off Airflow's detection of a run that can't go on any more."""

@@ -131,10 +131,23 @@ def test_every_asset_that_rings_a_dag_is_emitted_by_one_task_of_its_own_dag(ever
 def test_an_asset_that_rings_several_dags_is_emitted_by_one_task_at_a_time(every_dag, every_task):
     """Airflow 3.3.2 queues the DAGs an asset rings in the order of a Python set, inside the transaction that ends the
     task. Two tasks that end together with two DAGs to ring deadlock, and the API server fails one of them for good."""
+    from deribit.datasets import POOLS
+
     rung = Counter(name for dag in every_dag for name in rings(dag))
     several = [task for task in every_task if any(rung[asset.name] > 1 for asset in task.outlets)]
     assert several, "no asset rings several DAGs any more: this rule can go"
-    assert names(task for task in several if task.max_active_tis_per_dag != 1) == []
+    assert {POOLS[task.pool] for task in several} == {1}
+    # a DAG of one's own may listen to any of these
+    gates = [task for task in every_task if task.task_id == "gate"]
+    assert {POOLS[task.pool] for task in gates} == {1} and len({task.pool for task in gates}) == len(HISTORY)
+
+
+def test_a_run_that_cannot_go_on_is_seen_by_airflow(every_dag, every_task):
+    """Airflow fails a run none of whose tasks can be scheduled any more (one lost its row), unless a task that waits is
+    limited by these: then the run would stay open for ever, hold its slot, and nobody would be told."""
+    for task in every_task:
+        assert task.max_active_tis_per_dag is None and task.max_active_tis_per_dagrun is None, names([task])
+        assert not task.depends_on_past, names([task])
 
 
 def test_only_a_task_that_publishes_rings(every_task):
@@ -176,6 +189,7 @@ def test_who_asks_the_exchange_or_judges_is_in_that_pool(every_task):
         calls = set(unwrap(function_of(task)).__code__.co_names) if task.task_id != "complete" else set()
         pools = {"exchange": EXCHANGE_POOL, "record_judgement": GATE_POOL, "judged": GATE_POOL}
         expected[task.dag_id, task.task_id] = next((pools[n] for n in pools if n in calls), "default_pool")
+    expected |= {(name, "gate"): f"gate_{name}" for name in HISTORY}
     assert {(t.dag_id, t.task_id): t.pool for t in every_task} == expected
     assert set(expected.values()) == {*POOLS, "default_pool"}
 

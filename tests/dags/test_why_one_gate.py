@@ -1,6 +1,6 @@
 """Why a DAG runs one gate at a time: what Airflow does when two tasks that ring the same two DAGs end together.
 
-When the first test fails, Airflow has mended it, and `max_active_tis_per_dag` of the gate can go.
+When the first test fails, Airflow has mended it, and the gates need no pools of their own.
 """
 
 from __future__ import annotations

@@ -1,4 +1,5 @@
-"""Two runs through Airflow's own scheduler, executor and DAG processor: one message each, whatever failed in them."""
+"""Runs through Airflow's own scheduler, executor and DAG processor: one message each, whatever failed in them; one
+whose task lost its row; and tasks that wait."""
 
 import json
 import os
@@ -17,12 +18,13 @@ ROOT = Path(__file__).parents[2]
 TOKEN, HOOK = "T0AAAA/B0BBBB/slacktokenslacktoken", "/hooks/webhooksecretwebhooksecret"
 
 DAGS = """
-import json, os
-from datetime import datetime, timedelta
+import json, os, time
+from datetime import datetime, timedelta, timezone
 from functools import partial
 from pathlib import Path
 
 from airflow.sdk import dag, get_current_context, task
+from airflow.sdk.exceptions import AirflowRescheduleException
 
 from deribit.alerts import collect, on_task_failure, tell_failure, tell_quarantine
 
@@ -72,8 +74,44 @@ def quarantining():
     gate()
 
 
+@dag(**ONCE, on_failure_callback=partial(tell_failure, facts=facts))
+def stranded():
+    @task
+    def load():
+        until = time.monotonic() + 120
+        while not (RECORDS.parent / "row_lost").exists():
+            assert time.monotonic() < until
+            time.sleep(0.2)
+
+    @task
+    def lost():
+        raise AssertionError("must not run")
+
+    @task(trigger_rule="all_done", pool="default_pool")
+    def gate():
+        raise AssertionError("must not run")
+
+    load() >> lost() >> gate()
+
+
+@dag(**ONCE)
+def waiting():
+    @task(retries=0)
+    def wait(name):
+        asked = RECORDS.parent / name
+        with asked.open("a") as file:
+            file.write(f"{time.time()} {get_current_context()['ti'].try_number}\\n")
+        if len(asked.read_text().splitlines()) < 3:
+            raise AirflowRescheduleException(datetime.now(timezone.utc) + timedelta(seconds=3))
+
+    wait.expand(name=["mapped_a", "mapped_b"])
+    wait.override(task_id="alone")("alone")
+
+
 failing()
 quarantining()
+stranded()
+waiting()
 """
 
 
@@ -164,12 +202,32 @@ def test_a_run_tells_once_on_every_channel_that_answers(airflow, httpserver):
     def told(path):
         return [request.get_json() for request, _ in httpserver.log if request.path == path]
 
-    until(lambda: len(told(HOOK)) >= 2 and len(told(f"/services/{TOKEN}")) >= 2, 180, airflow)
-    until(lambda: states(airflow) == {"failing": "failed", "quarantining": "success"}, 30, airflow)
+    def a_row_is_lost():
+        with sqlite3.connect(airflow / "airflow.db", timeout=10) as database:
+            return database.execute(
+                "DELETE FROM task_instance WHERE dag_id = 'stranded' AND task_id = 'lost' AND EXISTS "
+                "(SELECT 1 FROM task_instance WHERE dag_id = 'stranded' AND task_id = 'load' AND state = 'running')"
+            ).rowcount
+
+    until(lambda: states(airflow).get("stranded") == "running" and a_row_is_lost(), 180, airflow)
+    (airflow / "row_lost").touch()
+    until(lambda: len(told(HOOK)) >= 3 and len(told(f"/services/{TOKEN}")) >= 3, 180, airflow)
+    ended = {"failing": "failed", "quarantining": "success", "stranded": "failed", "waiting": "success"}
+    until(lambda: states(airflow) == ended, 60, airflow)
     time.sleep(3)  # a second message would come now
 
     messages = {message["dag_id"]: message for message in told(HOOK)}
-    assert len(told(HOOK)) == len(told(f"/services/{TOKEN}")) == len(messages) == 2
+    assert len(told(HOOK)) == len(told(f"/services/{TOKEN}")) == len(messages) == 3
+
+    assert messages["stranded"]["subject"] == "stranded: run failed"
+    assert messages["stranded"]["notes"] == ["No task of the run could be scheduled any more."]
+
+    # asked again when they said and not before, and every time as the first attempt
+    for name in ("mapped_a", "mapped_b", "alone"):
+        asked = [line.split() for line in (airflow / name).read_text().splitlines()]
+        assert [attempt for _, attempt in asked] == ["1", "1", "1"]
+        times = [float(at) for at, _ in asked]
+        assert all(later - earlier >= 3 for earlier, later in zip(times, times[1:], strict=False))
 
     failing = messages["failing"]
     assert failing["subject"] == "failing from 2024-03-01: 3 tasks failed"

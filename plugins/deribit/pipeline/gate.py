@@ -18,9 +18,8 @@ from .connections import market
 log = logging.getLogger(__name__)
 
 
-# one at a time in a DAG: two that end together while their asset rings several DAGs deadlock in Airflow's own database,
-# and its API server fails one of them for good (it queues the DAGs in the order of a set)
-@task(pool=GATE_POOL, trigger_rule=TriggerRule.ALL_DONE, retries=1, max_active_tis_per_dag=1, multiple_outputs=False)
+# in the pool of its dataset (datasets.POOLS says why)
+@task(pool=GATE_POOL, trigger_rule=TriggerRule.ALL_DONE, retries=1, multiple_outputs=False)
 def gate(dataset: Dataset, loaded) -> dict[str, Any]:
     """Judges what is stored of the run's interval and publishes what passed.
 
