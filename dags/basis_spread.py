@@ -32,7 +32,6 @@ from deribit.datasets import BASIS, FUTURES, PERPETUALS
     schedule=AssetOrTimeSchedule(
         timetable=pipeline.MONTHLY, assets=pipeline.asset(FUTURES) | pipeline.asset(PERPETUALS)
     ),
-    params=pipeline.RANGE,
     doc_md=__doc__,
     tags=["deribit", "basis", "derived"],
 )

@@ -30,7 +30,6 @@ from deribit.datasets import FUNDING, INDEX, INDEX_CHART, PERPETUALS
         timetable=pipeline.MONTHLY,
         assets=pipeline.asset(PERPETUALS) | pipeline.asset(FUNDING) | pipeline.asset(INDEX_CHART),
     ),
-    params=pipeline.RANGE,
     doc_md=__doc__,
     tags=["deribit", "index", "derived"],
 )

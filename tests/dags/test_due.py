@@ -15,10 +15,10 @@ RANGE = {"from": "2024-02-01", "to": None}
     [
         ("asset_triggered", {}, (None, None, False)),
         ("manual", {}, (None, None, False)),
-        ("manual", RANGE, ("2024-02-01", None, True)),
+        ("manual", RANGE, (date(2024, 2, 1), None, True)),
         ("scheduled", {}, (date(2024, 5, 1), date(2024, 6, 1), False)),
         ("backfill", {}, (date(2024, 5, 1), date(2024, 6, 1), True)),
-        ("backfill", RANGE, ("2024-02-01", None, True)),
+        ("backfill", RANGE, (date(2024, 2, 1), None, True)),
     ],
 )
 def test_the_calendar_asks_for_its_month_and_an_asset_for_everything(monkeypatch, bag, run_type, params, asked):
@@ -26,7 +26,7 @@ def test_the_calendar_asks_for_its_month_and_an_asset_for_everything(monkeypatch
     from deribit.pipeline import derived
     from deribit.warehouse import validations
 
-    context = {"params": params, "dag_run": SimpleNamespace(run_type=run_type)}
+    context = {"params": params, "dag_run": SimpleNamespace(run_type=run_type, conf={})}
     if run_type in ("scheduled", "backfill"):  # a run of an asset has no interval
         context |= {"data_interval_start": MAY, "data_interval_end": JUNE}
     months = [{"month": date(2024, 5, 1), "first_day": date(2024, 5, 2), "last_day": date(2024, 5, 30), "days": 29}]

@@ -87,6 +87,7 @@ def test_history_is_a_run_a_calendar_month_with_catchup(bag, name):
     assert dag.timetable.expression == MONTHLY
     assert dag.catchup is True
     assert dag.start_date == settings.history_from()
+    assert set(dag.params) == {"from", "to"}
     assert "history" in dag.tags  # by this the start command finds what it has to wait for
 
 

@@ -52,7 +52,7 @@ def collect(request, monkeypatch):
     from deribit.warehouse import candles, funding, index
     from deribit.warehouse.loads import Loaded
 
-    context = {"dag_run": SimpleNamespace(run_id="r"), "ti": SimpleNamespace(id=None)}
+    context = {"dag_run": SimpleNamespace(run_id="r", conf={}), "ti": SimpleNamespace(id=None)}
     ids = {name: n for n, name in enumerate(NAMES, 1)}
 
     def collect(errors, stored=None, finished=()):

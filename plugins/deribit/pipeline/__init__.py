@@ -6,14 +6,13 @@ from .documentation import build_data_docs
 from .gate import gate
 from .history import load, plan
 from .index_chart import collect_index_minutes
-from .schedule import DEFAULTS, DERIVED, HISTORY, MONTHLY, RANGE, asset, complete, tell_failure
+from .schedule import DEFAULTS, DERIVED, HISTORY, MONTHLY, asset, complete, tell_failure
 
 __all__ = [
     "DEFAULTS",
     "DERIVED",
     "HISTORY",
     "MONTHLY",
-    "RANGE",
     "asset",
     "build_data_docs",
     "check_catalogue",

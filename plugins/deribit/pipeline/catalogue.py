@@ -14,6 +14,7 @@ from deribit.datasets import EXCHANGE_POOL, GATE_POOL, INSTRUMENTS
 from .connections import exchange, market
 from .gate import conclude, record_judgement, tell_what_is_held_back
 from .history import milliseconds
+from .interval import configuration
 from .isolation import OneByOne
 from .waiting import patience
 
@@ -33,6 +34,7 @@ def read_catalogue(currency: str, kind: str) -> dict[str, int]:
     from deribit.warehouse import catalogue
 
     context = get_current_context()
+    configuration(context)
     context["label"] = f"{currency} {kind}s"
     told = added = changed = 0
     with exchange() as deribit, market() as connection:

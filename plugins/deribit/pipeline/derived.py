@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, date, datetime, time, timedelta
+from datetime import date, timedelta
 from typing import Any
 
 from airflow.sdk import TriggerRule, get_current_context, task
@@ -12,6 +12,7 @@ from deribit.datasets import BASIS, GATE_POOL, Dataset
 
 from .connections import market
 from .gate import conclude, judged, key_of, record, split, tell_what_is_held_back
+from .interval import asked_range, midnight
 
 
 @task
@@ -25,7 +26,7 @@ def due(dataset: Dataset) -> list[dict[str, str]]:
     from deribit.warehouse.validations import months_due
 
     context = get_current_context()
-    begins, ends = (context["params"].get(bound) for bound in ("from", "to"))
+    begins, ends = asked_range(context)
     again = bool(begins or ends)
     run_type = context["dag_run"].run_type
     if not again and run_type in ("scheduled", "backfill"):
@@ -92,7 +93,3 @@ def judge(dataset: Dataset, window: dict[str, str]) -> dict[str, Any]:
 def tell(judged) -> None:
     """Tells once of everything the run's windows hold back."""
     tell_what_is_held_back(get_current_context())
-
-
-def midnight(day: date) -> datetime:
-    return datetime.combine(day, time(), UTC)

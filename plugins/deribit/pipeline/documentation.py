@@ -5,13 +5,14 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from airflow.sdk import task
+from airflow.sdk import get_current_context, task
 from airflow.sdk.exceptions import AirflowSkipException
 
 from deribit import settings
 from deribit.datasets import JUDGED
 
 from .connections import market
+from .interval import configuration
 
 KEEP = 120
 """Results a dataset the site shows; ten years of months. The database keeps all."""
@@ -28,6 +29,7 @@ def build_data_docs() -> int:
     from deribit.quality.suites import read_suite
     from deribit.warehouse.report import newest_validation, validation_results
 
+    configuration(get_current_context())
     site = Path(os.environ["DATA_DOCS_DIR"])
     with market() as connection:
         newest = newest_validation(connection)

@@ -14,6 +14,7 @@ from deribit import settings
 from deribit.datasets import FUNDING, GATE_POOL, Dataset
 
 from .connections import market
+from .interval import interval
 
 log = logging.getLogger(__name__)
 
@@ -30,7 +31,7 @@ def gate(dataset: Dataset, loaded) -> dict[str, Any]:
     from deribit.warehouse import validations
 
     context = get_current_context()
-    begins, ends = context["data_interval_start"], context["data_interval_end"]
+    begins, ends = interval(context)
     publish, recall = (
         (validations.publish_funding, validations.recall_funding)
         if dataset == FUNDING

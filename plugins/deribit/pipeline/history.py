@@ -13,6 +13,7 @@ from deribit import settings
 from deribit.datasets import EXCHANGE_POOL, FUNDING, Dataset
 
 from .connections import base_url, exchange, market
+from .interval import interval
 from .isolation import OneByOne
 from .waiting import CATALOGUE, patience, remembered_as_finished, wait
 
@@ -36,7 +37,7 @@ def plan(dataset: Dataset) -> list[dict[str, Any]]:
     from deribit.warehouse import catalogue
 
     context = get_current_context()
-    begins, ends = context["data_interval_start"], context["data_interval_end"]
+    begins, ends = interval(context)
     currencies = settings.currencies()
     with market() as connection:
         read = catalogue.read_at(connection, currencies)

@@ -11,6 +11,7 @@ from deribit import settings
 from deribit.datasets import EXCHANGE_POOL, INDEX
 
 from .connections import base_url, exchange, market
+from .interval import configuration
 from .isolation import OneByOne
 from .waiting import patience
 
@@ -31,7 +32,9 @@ def collect_index_minutes() -> dict[str, int]:
     from deribit.warehouse.index import index_proxies, store_chart
     from deribit.warehouse.loads import Provenance
 
-    run_id = get_current_context()["dag_run"].run_id
+    context = get_current_context()
+    configuration(context)
+    run_id = context["dag_run"].run_id
     collected = {}
     one_by_one = OneByOne()
     with exchange("live") as deribit, market() as connection:

@@ -40,10 +40,20 @@ DEFAULTS = {
 }
 """default_args of every DAG. The exchange client retries a request itself; these retries are for the rest."""
 
+RANGE = {
+    "from": Param(None, type=["null", "string"], format="date", title="From", description="First day (UTC)"),
+    "to": Param(
+        None, type=["null", "string"], format="date", title="To", description="First day that is left out (UTC)"
+    ),
+}
+"""Parameters of a run that is started by hand. Empty: a history DAG's data interval; for a derived DAG whatever is due
+in the run's month, or at all when an asset rang."""
+
 HISTORY = {
     "schedule": MONTHLY,
     "start_date": settings.history_from(),
     "catchup": True,
+    "params": RANGE,
     "default_args": DEFAULTS,
     "on_failure_callback": tell_failure,
 }
@@ -54,22 +64,12 @@ DERIVED = {
     "start_date": settings.history_from(),
     "catchup": True,
     "max_active_runs": 1,
+    "params": RANGE,
     "default_args": DEFAULTS,
     "on_failure_callback": tell_failure,
 }
 """What the DAGs computed from published data have in common: a run a month with catchup, and one whenever an input
 rings, one at a time."""
-
-RANGE = {
-    "from": Param(
-        None, type=["null", "string"], format="date", title="From", description="First day to compute again (UTC)"
-    ),
-    "to": Param(
-        None, type=["null", "string"], format="date", title="To", description="First day not to compute again (UTC)"
-    ),
-}
-"""Run parameters of the derived DAGs. Empty: whatever is due in the run's month, or at all when an asset rang."""
-
 
 def asset(dataset: Dataset) -> Asset:
     """The asset that says a dataset has published something."""

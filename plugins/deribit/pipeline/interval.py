@@ -1,0 +1,87 @@
+"""Which days a run is about: its data interval, or what somebody asked for by hand."""
+
+from __future__ import annotations
+
+from datetime import UTC, date, datetime, time, timedelta
+from typing import Any
+
+from airflow.sdk.exceptions import AirflowFailException
+
+BOUNDS = ("from", "to")
+
+LONGEST = timedelta(days=92)
+"""The longest range one run of a history DAG takes: its gate reads all of it at once. For more there are backfills."""
+
+
+def interval(context) -> tuple[datetime, datetime]:
+    """What a run of a history DAG loads and judges: [begins, ends), UTC.
+
+    Its parameters from and to; without them its data interval, which a run of the calendar or a backfill has, and a
+    run by hand when it was given a logical date: the last month that had ended by then. Raises AirflowFailException.
+    """
+    begins, ends = asked_range(context)
+    if begins and ends:
+        if ends - begins > LONGEST:
+            raise refused(f"{begins} to {ends} is more than {LONGEST.days} days; backfill the months instead")
+        found = midnight(begins), midnight(ends)
+    elif begins or ends:
+        raise refused("a run of a history DAG needs both from and to")
+    else:
+        found = context.get("data_interval_start"), context.get("data_interval_end")
+        if None in found:
+            raise refused(
+                "it has no data interval: start it with from and to (such as 2024-06-01 and 2024-07-01), or with a "
+                "logical date, which means the last month that had ended by then"
+            )
+    if found[1] > datetime.now(UTC):
+        raise refused(f"{found[1]:%Y-%m-%d %H:%M} UTC, where the run's interval ends, is not over yet")
+    return found
+
+
+def asked_range(context) -> tuple[date | None, date | None]:
+    """The run's parameters from and to, days [from, to), each None where it was not given.
+
+    They come from a form or an API call, so everything else than two dates in order is refused, with what it was and
+    what is expected: raises AirflowFailException.
+    """
+    conf = configuration(context, BOUNDS)
+    params = context.get("params") or {}
+    begins, ends = (day(bound, conf.get(bound) or params.get(bound)) for bound in BOUNDS)
+    if begins and ends and begins >= ends:
+        raise refused(f"from ({begins}) has to lie before to ({ends}), the first day that is left out")
+    return begins, ends
+
+
+def configuration(context, known: tuple[str, ...] = ()) -> dict[str, Any]:
+    """The run's configuration. Raises AirflowFailException for keys that nothing here reads."""
+    conf = context["dag_run"].conf or {}
+    if not isinstance(conf, dict):
+        raise refused(f"the run's configuration is {quoted(conf)}; an object is expected")
+    if unknown := sorted((key for key in conf if key not in known), key=str):
+        takes = " and ".join(known) if known else "none"
+        raise refused(f"the run's configuration has {', '.join(map(quoted, unknown[:5]))}; what is read of it: {takes}")
+    return conf
+
+
+def day(bound: str, value: Any) -> date | None:
+    """A parameter as a date; None or nothing is None. Raises AirflowFailException."""
+    if value is None or value == "":
+        return None
+    try:
+        return date.fromisoformat(value)
+    except (TypeError, ValueError):
+        raise refused(f"{bound} is {quoted(value)}; a date such as 2024-06-01 is expected") from None
+
+
+def midnight(day: date) -> datetime:
+    return datetime.combine(day, time(), UTC)
+
+
+def quoted(value: Any) -> str:
+    """A value as it was given, short and on one line."""
+    text = ascii(value)
+    return text if len(text) <= 60 else f"{text[:57]}..."
+
+
+def refused(why: str) -> AirflowFailException:
+    return AirflowFailException(f"The run was not started as it can run: {why}.")

@@ -1,0 +1,88 @@
+"""Which days a run is about, and that a run started by hand is told in a sentence what it can't be about."""
+
+from datetime import UTC, date, datetime
+from types import SimpleNamespace
+
+import pytest
+
+MAY, JUNE = datetime(2024, 5, 1, tzinfo=UTC), datetime(2024, 6, 1, tzinfo=UTC)
+MONTH = {"data_interval_start": MAY, "data_interval_end": JUNE}
+
+
+def context(conf=None, params=None, **more):
+    return {"dag_run": SimpleNamespace(conf=conf), "params": {"from": None, "to": None, **(params or {})}, **more}
+
+
+def at(year, month, day):
+    return datetime(year, month, day, tzinfo=UTC)
+
+
+@pytest.mark.parametrize(
+    ("given", "found"),
+    [
+        (context(**MONTH), (MAY, JUNE)),
+        (context({}, **MONTH), (MAY, JUNE)),
+        (context({"from": "2024-05-03", "to": "2024-05-04"}), (at(2024, 5, 3), at(2024, 5, 4))),
+        (context(params={"from": "2024-02-28", "to": "2024-03-02"}, **MONTH), (at(2024, 2, 28), at(2024, 3, 2))),
+        (context({"from": "", "to": None}, **MONTH), (MAY, JUNE)),
+    ],
+)
+def test_a_run_is_about_what_was_asked_else_its_data_interval(given, found):
+    from deribit.pipeline.interval import interval
+
+    assert interval(given) == found
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        (context(), "start it with from and to .* or with a logical date"),
+        (context({"from": "2024-05-03"}, **MONTH), "both from and to"),
+        (context({"to": "2024-05-03"}, **MONTH), "both from and to"),
+        (context({"from": "2024-05-03", "to": "2024-05-03"}), r"from \(2024-05-03\) has to lie before to"),
+        (context({"from": "2024-06-01", "to": "2024-05-01"}), "has to lie before to"),
+        (context({"from": "2018-08-01", "to": "2024-05-01"}), "more than 92 days; backfill"),
+        (context({"from": "2098-08-01", "to": "2098-09-01"}), "is not over yet"),
+        (context(data_interval_start=MAY, data_interval_end=at(2098, 1, 1)), "is not over yet"),
+        (context({"from": "2024-13-01", "to": "2024-05-01"}), "from is '2024-13-01'; a date such as"),
+        (context({"from": 20240501, "to": "2024-06-01"}), "from is 20240501; a date such as"),
+        (context({"from": ["2024-05-01"], "to": "2024-06-01"}), "from is "),
+        (context({"from": "2024-05-01'; DROP TABLE", "to": "2024-06-01"}), "a date such as 2024-06-01 is expected"),
+        (context({"form": "2024-05-01"}, **MONTH), "has 'form'; what is read of it: from and to"),
+        (context({"from\n\x00" + "x" * 500: 1, 7: 2}, **MONTH), "what is read of it"),
+        (context(["from"], **MONTH), "an object is expected"),
+    ],
+)
+def test_what_it_cannot_be_about_is_refused_in_a_sentence(given, said):
+    from airflow.sdk.exceptions import AirflowFailException
+
+    from deribit.pipeline.interval import interval
+
+    with pytest.raises(AirflowFailException, match=said) as refused:
+        interval(given)
+    assert len(str(refused.value)) < 250 and str(refused.value).isprintable()
+
+
+def test_a_derived_run_may_leave_either_bound_open():
+    from deribit.pipeline.interval import asked_range
+
+    assert asked_range(context({"from": "2024-05-03"})) == (date(2024, 5, 3), None)
+    assert asked_range(context(params={"to": "2024-05-03"})) == (None, date(2024, 5, 3))
+    assert asked_range(context()) == (None, None)
+
+
+def test_a_dag_that_reads_no_configuration_takes_none(monkeypatch):
+    from airflow.sdk.exceptions import AirflowFailException
+
+    from deribit.pipeline import catalogue, documentation, index_chart, waiting
+
+    asked = context({"currency": "SOL"})
+    for module in (catalogue, documentation, index_chart, waiting):
+        monkeypatch.setattr(module, "get_current_context", lambda: asked)
+    for run in (
+        lambda: catalogue.read_catalogue.function("BTC", "future"),
+        index_chart.collect_index_minutes.function,
+        documentation.build_data_docs.function,
+    ):
+        with pytest.raises(AirflowFailException, match="has 'currency'; what is read of it: none"):
+            run()
