@@ -108,11 +108,11 @@ def up(stack: Stack, asked: str | None) -> int:
         services.stop(stack)  # half a stack is no use to anybody; its logs stay
         raise
     say(f"Airflow is up at {stack.address} ({time.monotonic() - started:.0f} s)")
-    run(stack, credentials, api, first_day)
+    failed = run(stack, credentials, api, first_day)
     say("")
     report.print_addresses(console, stack, credentials)
     say("Everything keeps running. Stop it with: make down")
-    return 0
+    return tell_failed(failed)
 
 
 def start(stack: Stack, credentials: Credentials, api: AirflowApi, first_day: date) -> None:
@@ -130,20 +130,31 @@ def start(stack: Stack, credentials: Credentials, api: AirflowApi, first_day: da
     services.start(stack, "triggerer")  # last: what is waited for goes first
 
 
-def run(stack: Stack, credentials: Credentials, api: AirflowApi, first_day: date) -> None:
+def run(stack: Stack, credentials: Credentials, api: AirflowApi, first_day: date) -> list[StackError]:
+    """From a healthy Airflow to what is stored, printed. Returns the runs that failed, as sentences."""
     # From here on this process reads the warehouse's own package, some of which imports Airflow: it has to see the same
     # settings as the services, and none of the caller's.
     os.environ.update(environment(stack, credentials, first_day))
     from deribit.datasets import POOLS
-    from deribit.warehouse.report import due, summary, term_structure
+    from deribit.settings import currencies
+    from deribit.warehouse.report import behind, due, summary, term_structure, unloaded, waiting
 
     loader = postgres.dsn(stack, credentials, "market_loader", "market")
     reader = postgres.dsn(stack, credentials, "market_reader", "market")
     history.create_pools(api, POOLS)
     history.wait_for_dags(stack, api)
-    history.run_catalogue(stack, api, console)
-    history.run_history(stack, api, console, lambda: due(loader))
+    first = history.newest_month_first(api, datetime.now(UTC))
+    try:
+        history.run_catalogue(stack, api, console, lambda: behind(loader, currencies()), lambda: waiting(reader))
+        for note in history.run_again(api, unloaded(reader)):
+            say(f"Run again: {note}")
+        if first:
+            say(f"First comes {first:%B %Y}, the newest closed month, then the history from {first_day} on")
+    finally:
+        history.unpause(api)  # whatever became of the catalogue: what needs it waits for it
+    failed = history.run_history(stack, api, console, lambda: due(loader), lambda: waiting(reader))
     report.print_store(console, summary(reader), term_structure(reader))
+    return failed
 
 
 def set_up_databases(stack: Stack, credentials: Credentials, first_day: date) -> None:
@@ -245,9 +256,19 @@ def watch(stack: Stack) -> int:
     credentials = load(stack.home)
     api = AirflowApi(stack, credentials)
     api.wait_healthy(lambda: None)
-    run(stack, credentials, api, history_from(stack, None, today()))
+    failed = run(stack, credentials, api, history_from(stack, None, today()))
     report.print_addresses(console, stack, credentials)
-    return 0
+    return tell_failed(failed)
+
+
+def tell_failed(failed: list[StackError]) -> int:
+    """The exit code of a start whose history has run: 1 when runs of it failed, which are named once more."""
+    sys.stdout.flush()
+    for error in failed:
+        print(error, file=sys.stderr)
+    if failed:
+        print("The rest has run. What failed is run again by the next start.", file=sys.stderr)
+    return int(bool(failed))
 
 
 def healthy(stack: Stack, name: str) -> int:

@@ -120,8 +120,25 @@ class AirflowApi:
         path = f"dags/{quote(dag, safe='~')}/dagRuns"
         return self.call("GET", path, limit=newest, state=list(states), order_by="-run_after")["dag_runs"]
 
-    def trigger(self, dag: str) -> None:
-        self.call("POST", f"dags/{quote(dag)}/dagRuns", json={"logical_date": None})
+    def trigger(self, dag: str, **run: Any) -> bool:
+        """Starts a run by hand, with what is said of it (dag_run_id, logical_date, data_interval_start ...).
+
+        Returns whether it was made: a run of that id or logical date may be there already.
+        """
+        body = {"logical_date": None} | run
+        return self.call("POST", f"dags/{quote(dag)}/dagRuns", json=body, accept=(409,)) is not None
+
+    def clear(self, dag: str, run: str) -> None:
+        """Has a run that is over run again, every task of it."""
+        path = f"dags/{quote(dag)}/dagRuns/{quote(run, safe='')}/clear"
+        self.call("POST", path, json={"dry_run": False, "only_failed": False})
+
+    def run_of(self, dag: str, logical_date: datetime) -> dict | None:
+        """The one run of a logical date, None where there is none yet."""
+        at = logical_date.isoformat()
+        path = f"dags/{quote(dag)}/dagRuns"
+        found = self.call("GET", path, limit=1, logical_date_gte=at, logical_date_lte=at)["dag_runs"]
+        return found[0] if found else None
 
     def queued_events(self, dag: str) -> int:
         answer = self.call("GET", f"dags/{quote(dag)}/assets/queuedEvents", accept=(404,))

@@ -1,8 +1,14 @@
-"""Sets the history going in Airflow and waits for it, as a person at the UI would: unpause, watch, report."""
+"""Sets the history going in Airflow and waits for it, as a person at the UI would: clear, unpause, watch, report.
+
+A start asks what is missing now, whatever an earlier one left: what failed is run again, months the catalogue expects
+and nobody loaded are run, and everything is unpaused. The newest closed month comes first where many are to come.
+"""
 
 import time
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
+from typing import Any
 from urllib.parse import quote
 
 from rich.console import Console
@@ -18,6 +24,10 @@ CATALOGUE = "instruments"
 DATA_DOCS = "data_docs"
 POLL_SECONDS = 3
 PLAIN_LINE_SECONDS = 15
+POLLS_AT_REST = 5
+"""After so many looks at which nothing was going on, nobody will compute what is due by himself."""
+CATALOGUE_DUE_SECONDS = 10
+"""How long the scheduler has for making the catalogue's run of today by itself, once that DAG is unpaused."""
 
 
 @dataclass(frozen=True)
@@ -33,7 +43,7 @@ class Progress:
 
     @property
     def finished(self) -> bool:
-        return not self.active and not self.waiting and (self.done > 0 or self.kind != "history")
+        return not self.active and not self.waiting and (self.done + self.failed > 0 or self.kind != "history")
 
 
 def create_pools(api: AirflowApi, pools: dict[str, int]) -> None:
@@ -62,57 +72,173 @@ def wait_for_dags(stack: Stack, api: AirflowApi, seconds: float = 120) -> list[d
         time.sleep(0.5)
 
 
-def run_catalogue(stack: Stack, api: AirflowApi, console: Console, seconds: float = 900) -> None:
-    """Everything else asks the catalogue which instruments lived, so it has to have run once."""
+Waits = Callable[[], list[dict[str, Any]]]  # what tasks wait for now: rows of deribit.warehouse.report.waiting()
+
+
+def run_catalogue(
+    stack: Stack, api: AirflowApi, console: Console, behind: Callable[[], list[str]], waits: Waits
+) -> None:
+    """Everything else asks the catalogue which instruments lived, so it has to have been read.
+
+    behind() asks the database which currencies have to be read. What an earlier reading came to does not matter, unless
+    it is the newest and failed: then there is another one. Raises StackError when that fails, too; what waits for the
+    catalogue goes on waiting. A reading that waits for the exchange is waited for.
+    """
     api.unpause(CATALOGUE)
-    started = time.monotonic()
+    newest = api.runs(dag=CATALOGUE, newest=1)
+    if newest and newest[0]["state"] == "success" and not behind():
+        return
+    started = last_line = time.monotonic()
+    past = {run["dag_run_id"] for run in api.runs("success", "failed", dag=CATALOGUE)}
     triggered = False
-    while not api.count(CATALOGUE, "success"):
-        if failed := api.runs("failed", dag=CATALOGUE, newest=1):
-            raise run_failed(stack, api, failed[0])
-        waited = time.monotonic() - started
-        if not triggered and waited > 10 and not api.count(CATALOGUE):
-            api.trigger(CATALOGUE)  # its schedule has nothing due right now
+    while True:
+        active = api.count(CATALOGUE, "queued", "running")
+        over = [run for run in api.runs("success", "failed", dag=CATALOGUE) if run["dag_run_id"] not in past]
+        if any(run["state"] == "success" for run in over):
+            break
+        if over and not active:
+            raise run_failed(stack, api, over[0])
+        if not (active or over or triggered) and time.monotonic() - started > CATALOGUE_DUE_SECONDS:
+            api.trigger(CATALOGUE)
             triggered = True
-        if waited > seconds:
-            raise StackError(
-                f"The catalogue has not finished in {seconds:.0f} s. Watch it at {stack.address}/dags/{CATALOGUE}"
-            )
         none_failed(stack)
+        if time.monotonic() - last_line > PLAIN_LINE_SECONDS:
+            last_line = time.monotonic()
+            console.print(f"{last_line - started:5.0f} s  reading the catalogue{_waiting(waits())}", soft_wrap=True)
         time.sleep(1)
     console.print(f"The catalogue of instruments is there ({time.monotonic() - started:.0f} s)")
 
 
-def run_history(stack: Stack, api: AirflowApi, console: Console, anything_due) -> None:
-    """Unpauses every DAG and returns when all closed intervals have run and nothing derived from them is due.
+def run_again(api: AirflowApi, unloaded: Iterable[dict[str, Any]]) -> list[str]:
+    """Has run again what failed, and of months that have run those of which the catalogue expects more: a currency that
+    is new. unloaded: rows {dataset, month}. Returns sentences.
 
-    anything_due() asks the database. Raises StackError for a failed run; the services go on.
+    A whole run each time: the gate has to see what the load brings.
     """
+    scheduled_to = {
+        dag["dag_id"]: moment(dag["next_dagrun_data_interval_start"]) or datetime.max.replace(tzinfo=UTC)
+        for dag in api.dags() if _kind(dag)
+    }  # fmt: skip
+    notes = []
+    for dag in scheduled_to:
+        cleared: set[str] = set()
+        while failed := [run for run in api.runs("failed", dag=dag) if run["dag_run_id"] not in cleared]:
+            for run in failed:
+                api.clear(dag, run["dag_run_id"])
+                cleared.add(run["dag_run_id"])
+        if cleared:
+            notes.append(f"{dag}: {_runs(len(cleared))} that failed before")
+    lacking: dict[str, int] = {}
+    for row in unloaded:
+        month = datetime(row["month"].year, row["month"].month, 1, tzinfo=UTC)
+        run = api.run_of(row["dataset"], month) if month < scheduled_to.get(row["dataset"], month) else None
+        if run and run["state"] == "success":  # a month that has no run yet, or an open one, comes by itself
+            api.clear(row["dataset"], run["dag_run_id"])
+            lacking[row["dataset"]] = lacking.get(row["dataset"], 0) + 1
+    notes += [f"{dag}: {_runs(number)} of months that lack an instrument" for dag, number in lacking.items()]
+    return notes
+
+
+def newest_month_first(api: AirflowApi, now: datetime) -> datetime | None:
+    """Runs the newest closed month before the rest where more months are to come than run at once; returns it.
+
+    By hand, not by a backfill: catchup goes on from the newest scheduled or backfill run and would leave out every
+    month before. The run's logical date is this moment, which no month has, so catchup runs that month too, in its
+    turn, finds it loaded and writes nothing.
+    """
+    dags = [dag for dag in api.dags() if _kind(dag) == "history"]
+    waiting = {
+        dag["dag_id"]: months_waiting(
+            moment(dag["next_dagrun_data_interval_start"]), moment(dag["next_dagrun_data_interval_end"]), now
+        )
+        for dag in dags
+    }
+    if not dags or max(waiting.values()) <= max(dag["max_active_runs"] for dag in dags):
+        return None
+    ends = now.replace(day=1, hour=0, minute=0, second=0, microsecond=0)
+    begins = (ends - timedelta(days=1)).replace(day=1)
+    run = {
+        "dag_run_id": f"newest_month__{begins:%Y-%m}",
+        "logical_date": now.isoformat(),
+        "data_interval_start": begins.isoformat(),
+        "data_interval_end": ends.isoformat(),
+        "note": "The newest closed month, before the rest of the history; made by stack/history.py",
+    }
+    made = [api.trigger(name, **run) for name in sorted(waiting, key=_perpetuals_first)]
+    return begins if any(made) else None
+
+
+def _perpetuals_first(dag: str) -> tuple[bool, str]:
+    return dag != "perpetuals_ohlcv", dag  # what the others are held against
+
+
+def unpause(api: AirflowApi) -> None:
+    """Lets every DAG run. History waits for a catalogue that is behind by itself."""
     for dag in api.dags():
         if dag["is_paused"]:
             api.unpause(dag["dag_id"])
+
+
+def run_history(
+    stack: Stack, api: AirflowApi, console: Console, due: Callable[[], dict[str, int]], waits: Waits
+) -> list[StackError]:
+    """Returns when all closed intervals have run and nothing derived from them is due: the runs that failed, as
+    sentences. A failed run is told at once and keeps no other from running.
+
+    due() and waits() ask the database: {derived dataset: days}, and what tasks wait for. What is due and nobody
+    computes is rung for once. Raises StackError when a service is down for good.
+    """
     started = last_line = time.monotonic()
-    quiet = 0
+    told: dict[tuple[str, str], StackError] = {}
+    rung: set[str] = set()
+    at_rest = 0
     with Live(console=console, refresh_per_second=2, transient=True) as live:
         while True:
             progress = _progress(api)
+            waiting = _waiting(waits())
             if console.is_terminal:
-                live.update(_table(progress, time.monotonic() - started))
+                live.update(_table(progress, time.monotonic() - started, waiting))
             elif time.monotonic() - last_line > PLAIN_LINE_SECONDS:
                 last_line = time.monotonic()
-                console.print(_line(progress, last_line - started), soft_wrap=True)
-            for one in progress:
-                if one.failed:
-                    raise run_failed(stack, api, api.runs("failed", dag=one.dag, newest=1)[0])
+                console.print(_line(progress, last_line - started) + waiting, soft_wrap=True)
+            failed = {
+                (run["dag_id"], run["dag_run_id"]): run
+                for one in progress if one.failed for run in api.runs("failed", dag=one.dag, newest=one.failed)
+            }  # fmt: skip
+            for key in failed.keys() - told.keys():
+                told[key] = run_failed(stack, api, failed[key])
+                console.print(str(told[key]), soft_wrap=True, markup=False)
             none_failed(stack)
+            at_rest = at_rest + 1 if all(one.finished for one in progress) else 0
             # Between an asset's event and the run it starts there is a moment when nothing seems to be going on.
-            quiet = quiet + 1 if all(one.finished for one in progress) and not anything_due() else 0
-            if quiet == 2:
-                break
+            if at_rest >= 2:
+                days = due()
+                if not days or (at_rest >= POLLS_AT_REST and days.keys() <= rung):
+                    break
+                if at_rest >= POLLS_AT_REST:
+                    for dag in days.keys() - rung:
+                        api.trigger(dag)  # an earlier start was interrupted between the event and the run
+                    rung |= days.keys()
+                    at_rest = 0
             time.sleep(POLL_SECONDS)
     build_data_docs(stack, api)
     runs = sum(one.done for one in progress)
     console.print(f"The history has run: {runs} runs of {len(progress)} DAGs in {time.monotonic() - started:.0f} s")
+    left = [StackError(f"{number} days of {dag} are due and were not computed.") for dag, number in days.items()]
+    return [told[key] for key in failed] + left
+
+
+def _waiting(waits: list[dict[str, Any]]) -> str:
+    """What tasks wait for, as the end of a progress line: empty when nothing does."""
+    return "".join(
+        f"; {row['tasks']} waiting for {row['awaited']} since {row['since']:%H:%M} UTC, asked again at "
+        f"{row['next_at']:%H:%M}: {row['cause'][:120]}"
+        for row in waits
+    )
+
+
+def _runs(number: int) -> str:
+    return f"{number} run{'' if number == 1 else 's'}"
 
 
 def build_data_docs(stack: Stack, api: AirflowApi) -> None:
@@ -160,8 +286,9 @@ def months_waiting(start: datetime | None, end: datetime | None, now: datetime) 
     return max(1, (now.year - start.year) * 12 + now.month - start.month)
 
 
-def _table(progress: list[Progress], seconds: float) -> Table:
-    table = Table(title=f"History, {seconds:.0f} s", title_justify="left")
+def _table(progress: list[Progress], seconds: float, waiting: str = "") -> Table:
+    caption = waiting.removeprefix("; ") or None
+    table = Table(title=f"History, {seconds:.0f} s", title_justify="left", caption=caption, caption_justify="left")
     for column, side in (("DAG", "left"), ("done", "right"), ("of", "right"), ("active", "right"), ("failed", "right")):
         table.add_column(column, justify=side)
     for one in progress:

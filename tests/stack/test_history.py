@@ -1,12 +1,16 @@
 """Watching the history through Airflow's REST API, which a small HTTP server plays here."""
 
 import io
-from datetime import UTC, datetime
+import re
+from dataclasses import dataclass, field
+from datetime import UTC, date, datetime
 from decimal import Decimal
+from urllib.parse import unquote
 
 import pytest
 import yaml
 from rich.console import Console
+from werkzeug import Request, Response
 
 from stack import StackError, history, report
 from stack.api import AirflowApi
@@ -122,3 +126,225 @@ def test_the_store_is_printed_whole():
     assert all(part in text for part in ("futures_ohlcv", "45,400,000", "99.500", "passed", "15.7"))
     assert "no basis term structure" in text
     assert "last minute, 2026-10-31 23:59 UTC" in text and "32.50" in text
+
+
+@dataclass
+class Airflow:
+    """Airflow's REST API over a table of runs. comes_to: what a run that is started or cleared ends as, by DAG; one
+    that is not named succeeds. tags and next: of each DAG, and the interval it schedules next."""
+
+    runs: list[dict] = field(default_factory=list)
+    comes_to: dict[str, str] = field(default_factory=dict)
+    next: dict[str, tuple[str, str]] = field(default_factory=dict)
+    unpaused: list[str] = field(default_factory=list)
+    asked: list[tuple] = field(default_factory=list)
+
+    KINDS = {
+        "instruments": "catalogue", "data_docs": "docs", "perpetuals_ohlcv": "history", "futures_ohlcv": "history",
+        "funding_rates": "history", "basis_spread": "derived",
+    }  # fmt: skip
+
+    def ran(self, dag: str, name: str, state: str, at: str = "2026-10-01") -> None:
+        self.runs.append({"dag_id": dag, "dag_run_id": name, "state": state, "logical_date": f"{at}T00:00:00+00:00"})
+
+    def states(self, dag: str) -> dict[str, str]:
+        return {run["dag_run_id"]: run["state"] for run in self.runs if run["dag_id"] == dag}
+
+    def __call__(self, request: Request) -> Response:
+        import json
+
+        path = [unquote(part) for part in request.path.removeprefix("/api/v2/").split("/")]
+        answer = self.answer(request.method, path, request.args, request.get_json(silent=True))
+        if isinstance(answer, int):
+            return Response(status=answer)
+        return Response(json.dumps(answer), content_type="application/json")
+
+    def answer(self, method, path, args, body):
+        if path == ["dags"]:
+            return {"dags": [self.dag(name) for name in self.KINDS]}
+        if path == ["dagStats"]:
+            states = {name: [run["state"] for run in self.runs if run["dag_id"] == name] for name in self.KINDS}
+            return {"dags": [
+                {"dag_id": name, "stats": [{"state": one, "count": found.count(one)} for one in set(found)]}
+                for name, found in states.items()
+            ]}  # fmt: skip
+        dag = path[1]
+        mine = [run for run in reversed(self.runs) if run["dag_id"] == dag]
+        if path[-1] == "queuedEvents" or path[-1] == "taskInstances":
+            return {"total_entries": 0, "task_instances": []}
+        if method == "PATCH":
+            return self.unpaused.append(dag) or {}
+        if path[-1] == "clear":
+            assert body == {"dry_run": False, "only_failed": False}
+            self.asked.append(("clear", dag, path[3]))
+            [run] = [run for run in mine if run["dag_run_id"] == path[3]]
+            return run.update(state=self.comes_to.get(dag, "success")) or {}
+        if method == "POST":
+            self.asked.append(("trigger", dag, body))
+            name = body.get("dag_run_id") or f"manual__{len(self.runs)}"
+            if name in self.states(dag):
+                return 409
+            self.ran(dag, name, self.comes_to.get(dag, "success"))
+            return {}
+        states, at = args.getlist("state"), args.get("logical_date_gte")
+        found = [run for run in mine if (not states or run["state"] in states) and at in (None, run["logical_date"])]
+        return {"dag_runs": found[: int(args["limit"])], "total_entries": len(found)}
+
+    def dag(self, name: str) -> dict:
+        begins, ends = self.next.get(name, ("2026-11-01T00:00:00+00:00", "2026-12-01T00:00:00+00:00"))
+        return {
+            "dag_id": name, "is_paused": name not in self.unpaused, "tags": [{"name": self.KINDS[name]}],
+            "max_active_runs": 3, "next_dagrun_data_interval_start": begins, "next_dagrun_data_interval_end": ends,
+        }  # fmt: skip
+
+
+@pytest.fixture
+def airflow(api, httpserver, monkeypatch):
+    airflow = Airflow()
+    httpserver.expect_request(re.compile("/api/v2/.*")).respond_with_handler(airflow)
+    monkeypatch.setattr(history, "POLL_SECONDS", 0)
+    monkeypatch.setattr(history, "CATALOGUE_DUE_SECONDS", 0)
+    monkeypatch.setattr(history, "none_failed", lambda stack: None)
+    monkeypatch.setattr("stack.history.time.sleep", lambda seconds: None)
+    return airflow
+
+
+def nothing():
+    return []
+
+
+def printed():
+    return Console(file=io.StringIO(), width=200)
+
+
+def test_a_reading_of_the_catalogue_that_failed_in_the_past_is_made_again(stack, api, airflow):
+    airflow.ran("instruments", "old", "failed")
+    history.run_catalogue(stack, api, printed(), nothing, nothing)
+    assert [asked[:2] for asked in airflow.asked] == [("trigger", "instruments")]
+    assert airflow.unpaused == ["instruments"]
+
+
+def test_a_catalogue_that_is_there_is_not_read_again(stack, api, airflow):
+    airflow.ran("instruments", "older", "failed")
+    airflow.ran("instruments", "newest", "success")
+    history.run_catalogue(stack, api, printed(), nothing, nothing)
+    assert airflow.asked == []
+    history.run_catalogue(stack, api, printed(), lambda: ["USDC"], nothing)
+    assert [asked[:2] for asked in airflow.asked] == [("trigger", "instruments")], "a currency is new"
+
+
+def test_a_reading_that_fails_now_is_an_error(stack, api, airflow):
+    airflow.comes_to["instruments"] = "failed"
+    with pytest.raises(StackError, match="A run failed: instruments, manual__0"):
+        history.run_catalogue(stack, api, printed(), nothing, nothing)
+
+
+def test_a_reading_that_is_under_way_is_waited_for_and_says_what_it_waits_for(stack, api, airflow, monkeypatch):
+    monkeypatch.setattr(history, "PLAIN_LINE_SECONDS", -1)
+    airflow.ran("instruments", "open", "running")
+
+    def waits():
+        airflow.runs[0]["state"] = "success"
+        times = {"since": at("2026-11-25T14:03"), "next_at": at("2026-11-25T14:20")}
+        return [{"awaited": "the exchange", "tasks": 4, "cause": "HTTP 502"} | times]
+
+    console = printed()
+    history.run_catalogue(stack, api, console, nothing, waits)
+    assert airflow.asked == []
+    said = "4 waiting for the exchange since 14:03 UTC, asked again at 14:20: HTTP 502"
+    assert said in console.file.getvalue()
+
+
+def test_what_failed_and_what_was_never_loaded_runs_again(api, airflow):
+    airflow.ran("futures_ohlcv", "failed before", "failed", "2026-07-01")
+    airflow.ran("basis_spread", "failed, too", "failed")
+    airflow.ran("futures_ohlcv", "without USDC", "success", "2026-08-01")
+    airflow.ran("futures_ohlcv", "whole", "success", "2026-09-01")
+    airflow.ran("funding_rates", "under way", "running", "2026-08-01")
+    months = [(dag, date(2026, month, 1)) for dag in ("futures_ohlcv", "funding_rates") for month in (8, 11)]
+    notes = history.run_again(api, [{"dataset": dag, "month": month} for dag, month in months])
+    assert sorted(airflow.asked) == [
+        ("clear", "basis_spread", "failed, too"), ("clear", "futures_ohlcv", "failed before"),
+        ("clear", "futures_ohlcv", "without USDC"),
+    ]  # fmt: skip
+    assert notes == [
+        "futures_ohlcv: 1 run that failed before", "basis_spread: 1 run that failed before",
+        "futures_ohlcv: 1 run of months that lack an instrument",
+    ]  # fmt: skip
+
+
+def test_a_run_that_fails_again_is_cleared_once(api, airflow):
+    airflow.ran("futures_ohlcv", "failed before", "failed")
+    airflow.comes_to["futures_ohlcv"] = "failed"
+    history.run_again(api, [])
+    assert len(airflow.asked) == 1
+
+
+NOW = datetime(2026, 11, 25, 18, 30, 1, tzinfo=UTC)
+FROM_2018 = dict.fromkeys(
+    ("perpetuals_ohlcv", "futures_ohlcv", "funding_rates"), ("2018-08-01T00:00:00+00:00", "2018-09-01T00:00:00+00:00")
+)
+
+
+def test_the_newest_closed_month_comes_before_a_long_history(api, airflow):
+    airflow.next = FROM_2018
+    assert history.newest_month_first(api, NOW) == at("2026-10-01")
+    assert [dag for _, dag, _ in airflow.asked] == ["perpetuals_ohlcv", "funding_rates", "futures_ohlcv"]
+    for _, _, run in airflow.asked:
+        assert run["logical_date"] == "2026-11-25T18:30:01+00:00", "no month's own date: its scheduled run has that"
+        interval = run["data_interval_start"], run["data_interval_end"]
+        assert interval == ("2026-10-01T00:00:00+00:00", "2026-11-01T00:00:00+00:00")
+    assert history.newest_month_first(api, NOW) is None, "the second time it is there"
+
+
+def test_a_short_history_begins_at_its_beginning(api, airflow):
+    airflow.next = {dag: ("2026-08-01T00:00:00+00:00", "2026-09-01T00:00:00+00:00") for dag in FROM_2018}
+    assert history.newest_month_first(api, NOW) is None and airflow.asked == []
+
+
+def loaded(airflow):
+    for dag, kind in airflow.KINDS.items():
+        if kind == "history":
+            airflow.ran(dag, "a month", "success")
+
+
+def test_a_failed_month_is_told_and_the_rest_goes_on(stack, api, airflow):
+    loaded(airflow)
+    airflow.ran("futures_ohlcv", "bad", "failed")
+    airflow.ran("funding_rates", "slow", "running")
+    left = iter(["running", "running", "success"])
+
+    def waits():
+        airflow.runs[-1]["state"] = next(left, "success")
+        return []
+
+    console = printed()
+    [error] = history.run_history(stack, api, console, dict, waits)
+    assert "futures_ohlcv, bad" in str(error)
+    assert console.file.getvalue().count("A run failed") == 1
+    assert airflow.states("funding_rates")["slow"] == "success"
+    assert airflow.states("data_docs"), "the site is built of what there is"
+
+
+def test_what_is_due_and_nobody_computes_is_rung_for_once(stack, api, airflow):
+    loaded(airflow)
+    due = lambda: {} if airflow.states("basis_spread") else {"basis_spread": 31}  # noqa: E731
+    assert history.run_history(stack, api, printed(), due, nothing) == []
+    airflow.runs = [run for run in airflow.runs if run["dag_id"] != "basis_spread"]
+    [error] = history.run_history(stack, api, printed(), lambda: {"basis_spread": 31}, nothing)
+    assert "31 days of basis_spread" in str(error)
+    assert len(airflow.states("basis_spread")) == 1
+
+
+def test_the_history_is_unpaused_whatever_becomes_of_the_catalogue(stack, api, airflow, credentials, monkeypatch):
+    from stack import __main__ as command
+
+    airflow.comes_to["instruments"] = "failed"
+    monkeypatch.setattr(command.os, "environ", dict(command.os.environ))
+    monkeypatch.setattr(history, "create_pools", lambda *_: None)
+    monkeypatch.setattr(history, "wait_for_dags", lambda *_: None)
+    monkeypatch.setattr("deribit.warehouse.report.behind", nothing)
+    monkeypatch.setattr("deribit.warehouse.report.waiting", lambda _: [])
+    with pytest.raises(StackError, match="instruments"):
+        command.run(stack, credentials, api, date(2018, 8, 1))
+    assert set(airflow.unpaused) == set(airflow.KINDS)

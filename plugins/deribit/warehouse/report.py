@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from typing import Any
 
 import psycopg
 from psycopg import Connection
 
 from . import sql
+from .catalogue import read_at
 from .validations import months_due
 
 
@@ -34,6 +36,20 @@ def due(dsn: str) -> dict[str, int]:
             for dataset in ("index_prices", "basis_spread")
         }
     return {dataset: days for dataset, days in waiting.items() if days}
+
+
+def behind(dsn: str, currencies: list[str]) -> list[str]:
+    """The currencies whose futures were not read into the catalogue since the newest closed month ended."""
+    month = datetime.now(UTC).replace(day=1, hour=0, minute=0, second=0, microsecond=0)
+    with psycopg.connect(dsn) as connection:
+        read = read_at(connection, currencies)
+    return [currency for currency in currencies if currency not in read or read[currency] < month]
+
+
+def unloaded(dsn: str) -> list[dict[str, Any]]:
+    """The months of which the catalogue expects more than was ever loaded: dataset, month (its first day)."""
+    with psycopg.connect(dsn) as connection:
+        return sql.rows(connection, "report/unloaded")
 
 
 def waiting(dsn: str) -> list[dict[str, Any]]:
