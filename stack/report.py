@@ -14,7 +14,7 @@ from stack.settings import Stack
 
 
 def print_store(console: Console, summary: list[dict[str, Any]], terms: list[dict[str, Any]]) -> None:
-    """Two tables: a row a dataset, and the basis by expiry at the last minute."""
+    """Two tables: a row a dataset, and the basis at the last minute, a curve a perpetual."""
     _print_table(console, "What is stored", summary)
     if not terms:
         console.print("There is no basis term structure: no published day of a future with its perpetual.")
@@ -27,28 +27,38 @@ def print_store(console: Console, summary: list[dict[str, Any]], terms: list[dic
     _print_table(console, title, terms)
 
 
+PRICES = ("future_close", "perpetual_close", "basis")  # USD: how many decimals they need depends on the coin
+
+
 def _print_table(console: Console, title: str, rows: list[dict[str, Any]]) -> None:
     table = Table()
     columns = {name: [row[name] for row in rows] for name in (rows[0] if rows else ())}
+    decimals = [price_decimals(row) for row in rows]
     for name, values in columns.items():
         number = any(_is_number(value) for value in values)
         table.add_column(name.replace("_", " "), justify="right" if number else "left", no_wrap=not number)
-    cells = [column(name, values) for name, values in columns.items()]
+    cells = [column(name, values, decimals if name in PRICES else None) for name, values in columns.items()]
     for row in zip(*cells, strict=True):
         table.add_row(*row)
     console.print(f"\n{title}", style="bold")  # as a table's own title it would be folded to the table's width
     console.print(table)
 
 
-def column(name: str, values: list[Any]) -> list[str]:
-    """The values of one column as a person reads them, with the same decimals throughout.
+def price_decimals(row: dict[str, Any]) -> int:
+    """How many decimals show five digits of a row's prices: 2 for bitcoin, 9 for a coin of a thousandth of a cent."""
+    prices = [float(row[name]) for name in PRICES[:2] if _is_number(row.get(name)) and row[name] > 0]
+    return max(2, 4 - math.floor(math.log10(min(prices)))) if prices else 2
+
+
+def column(name: str, values: list[Any], decimals: list[int] | None = None) -> list[str]:
+    """The values of one column as a person reads them, with the decimals given for each or the same throughout.
 
     A coverage is never rounded up to a hundred.
     """
     largest = max((abs(float(value)) for value in values if _is_number(value)), default=0)
-    decimals = 6 if largest < 1 else 2
+    decimals = decimals or [6 if largest < 1 else 2] * len(values)
 
-    def cell(value: Any) -> str:
+    def cell(value: Any, places: int) -> str:
         if value is None:
             return "-"
         if isinstance(value, bool):
@@ -61,9 +71,9 @@ def column(name: str, values: list[Any]) -> list[str]:
             return f"{value:,}"
         if "percent" in name:
             return f"{math.floor(float(value) * 1000) / 1000:.3f}"
-        return f"{float(value):,.{decimals}f}"
+        return f"{float(value):,.{places}f}"
 
-    return [cell(value) for value in values]
+    return [cell(value, places) for value, places in zip(values, decimals, strict=True)]
 
 
 def _is_number(value: Any) -> bool:

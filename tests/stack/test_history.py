@@ -108,6 +108,16 @@ def test_a_column_has_the_same_decimals_throughout():
     assert report.column("traded", [True, False]) == ["yes", "no"]
 
 
+def test_prices_have_the_digits_their_coin_needs():
+    row = {"perpetual": "BTC-PERPETUAL", "future_close": 88537.5, "perpetual_close": 88500.0, "basis": 37.5}
+    tiny = {"perpetual": "BONK_USDC-PERPETUAL", "future_close": 0.0000123, "perpetual_close": 0.0000122, "basis": 1e-7}
+    out = io.StringIO()
+    report.print_store(Console(file=out, width=140), [], [row, tiny])
+    for cell in ("88,537.50", " 37.50", "0.000012300", "0.000000100"):
+        assert cell in out.getvalue()
+    assert report.price_decimals({"future_close": None, "perpetual_close": None}) == 2
+
+
 def test_the_store_is_printed_whole():
     out = io.StringIO()
     row = {

@@ -1,4 +1,5 @@
--- The basis of every future in the last minute there is a published basis of. Grain: future. Reads only.
+-- The basis of every future in the last minute there is a published basis of, a curve a perpetual after the other:
+-- BTC-PERPETUAL's and BTC_USDC-PERPETUAL's are two. Grain: future. Reads only.
 WITH last_day AS (
     SELECT day FROM store.basis_day WHERE published ORDER BY day DESC LIMIT 1
 ), last_minute AS (
@@ -7,8 +8,8 @@ WITH last_day AS (
     JOIN store.candle_day c ON c.instrument_id = b.instrument_id AND c.day = b.day AND c.load_id = b.load_id
     GROUP BY l.day
 )
-SELECT s.coin, s.ts, s.instrument, s.expires_at, s.days_to_expiry, s.future_close, s.perpetual_close, s.basis, s.basis_fraction,
+SELECT s.perpetual, s.ts, s.instrument, s.expires_at, s.days_to_expiry, s.future_close, s.perpetual_close, s.basis, s.basis_fraction,
        s.annualised, s.structure, s.traded
 FROM last_minute l JOIN store.basis_day b ON b.day = l.day AND b.published JOIN store.instrument i USING (instrument_id)
 CROSS JOIN LATERAL store.basis_of(b, i, l.ts, l.ts + interval '1 minute') AS s
-ORDER BY s.coin, s.expires_at
+ORDER BY s.perpetual, s.expires_at, s.instrument

@@ -22,8 +22,8 @@ def summary(dsn: str) -> list[dict[str, Any]]:
 
 
 def term_structure(dsn: str) -> list[dict[str, Any]]:
-    """Every future in the last published minute: coin, ts, instrument, expires_at, days_to_expiry, closes and basis
-    (USD), basis_fraction and annualised (fractions), structure, traded."""
+    """Every future in the last published minute, by perpetual and expiry: perpetual, ts, instrument, expires_at,
+    days_to_expiry, closes and basis (USD), basis_fraction and annualised (fractions), structure, traded."""
     with psycopg.connect(dsn) as connection:
         return sql.rows(connection, "report/last_term_structure")
 
