@@ -62,6 +62,7 @@ def main(arguments: list[str]) -> int:
         if asked.command in MODES:
             return up(stack_of(MODES[asked.command]), asked.first_day)
         if asked.command == "check":
+            sensible_settings()
             return check.ask_the_exchange(stack_of(asked.mode))
         if asked.command == "down":
             return down()
@@ -93,6 +94,7 @@ def main(arguments: list[str]) -> int:
 def up(stack: Stack, asked: str | None) -> int:
     """Starts everything, runs the history, prints what is stored."""
     started = time.monotonic()
+    sensible_settings()
     first_day = history_from(stack, asked, today())
     preflight.check(stack)
     credentials = load_or_make(stack.home)
@@ -113,6 +115,14 @@ def up(stack: Stack, asked: str | None) -> int:
     report.print_addresses(console, stack, credentials)
     say("Everything keeps running. Stop it with: make down")
     return tell_failed(failed)
+
+
+def sensible_settings() -> None:
+    """Raises StackError with a sentence for every variable of the collection that makes no sense."""
+    from deribit import settings
+
+    if complaints := settings.check():
+        raise StackError("\n".join(complaints))
 
 
 def start(stack: Stack, credentials: Credentials, api: AirflowApi, first_day: date) -> None:
@@ -242,6 +252,7 @@ def make_secrets(stack: Stack, adopt: bool = False) -> int:
 
 def prepare(stack: Stack) -> int:
     """The compose file's second step: what `up` does between starting Postgres and starting Airflow."""
+    sensible_settings()
     credentials = load(stack.home)
     first_day = history_from(stack, os.environ.get("FROM") or None, today())
     (stack.home / "history_from").write_text(f"{first_day}\n")

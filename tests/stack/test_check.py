@@ -118,3 +118,14 @@ def test_the_command_asks_the_configured_exchange(exchange, tmp_path):
     assert done.returncode == 0, done.stdout + done.stderr
     assert f"Asking {exchange.live_url} and {exchange.history_url}" in done.stdout
     assert str(tmp_path / "demo" / "check") in done.stdout
+
+
+@pytest.mark.parametrize("command", ["check", "up", "demo", "prepare"])
+def test_a_setting_that_makes_no_sense_is_a_sentence_and_nothing_starts(command, tmp_path):
+    environ = apart(tmp_path) | {"DERIBIT_REQUESTS_PER_SECOND": "-5", "DERIBIT_CURRENCIES": "BTC,GOLD"}
+    done = subprocess.run(
+        [sys.executable, "-m", "stack", command], cwd=ROOT, env=environ, text=True, capture_output=True
+    )
+    assert done.returncode == 1 and "Traceback" not in done.stderr
+    assert "DERIBIT_REQUESTS_PER_SECOND" in done.stderr and "GOLD" in done.stderr
+    assert not (tmp_path / "live").exists() and not (tmp_path / "demo").exists()

@@ -242,7 +242,7 @@ def test_only_published_days_of_both_are_paired(warehouse):
     assert compute(warehouse, END, END + timedelta(days=9)) == []
 
 
-def test_a_future_is_paired_with_the_perpetual_of_its_coin_and_settlement(warehouse):
+def test_a_future_is_paired_with_the_perpetual_of_its_coin_and_settlement(warehouse, market):
     day = at(FIRST), at(FIRST, 1440)
     levels = {"BTC-PERPETUAL": 50_000.0, "BTC_USDC-PERPETUAL": 51_000.0, "ETH-PERPETUAL": 2_000.0}
     kinds = {"BTC": {}, "BTC_USDC": {"quote": "USDC", "settlement": "USDC"}, "ETH": {"base": "ETH"}}
@@ -269,6 +269,8 @@ def test_a_future_is_paired_with_the_perpetual_of_its_coin_and_settlement(wareho
         ("BTC-28MAR25", "BTC-PERPETUAL", "BTC"), ("BTC_USDC-28MAR25", "BTC_USDC-PERPETUAL", "BTC"),
         ("ETH-28MAR25", "ETH-PERPETUAL", "ETH"),
     ]  # fmt: skip
+    curves = [row["perpetual"] for row in term_structure(market.dsn("market_reader"))]
+    assert curves == ["BTC-PERPETUAL", "BTC_USDC-PERPETUAL", "ETH-PERPETUAL"]
 
 
 # --- curves -----------------------------------------------------------------------------------------------------
