@@ -143,33 +143,33 @@ def newest_month_first(api: AirflowApi, now: datetime) -> datetime | None:
     """Runs the newest closed month before the rest where more months are to come than run at once; returns it.
 
     By hand, not by a backfill: catchup goes on from the newest scheduled or backfill run and would leave out every
-    month before. The run's logical date is this moment, which no month has, so catchup runs that month too, in its
-    turn, finds it loaded and writes nothing.
+    month before. Of tasks that could run the scheduler takes those of the earliest logical date, so the run's is a
+    second into the month that catchup is at, which is no month's own. Catchup runs the newest month too, in its turn:
+    it finds it loaded, writes nothing, and judges it beside the months before.
     """
     dags = [dag for dag in api.dags() if _kind(dag) == "history"]
-    waiting = {
-        dag["dag_id"]: months_waiting(
-            moment(dag["next_dagrun_data_interval_start"]), moment(dag["next_dagrun_data_interval_end"]), now
-        )
-        for dag in dags
-    }
+    waiting = {dag["dag_id"]: _months_waiting_of(dag, now) for dag in dags}
     if not dags or max(waiting.values()) <= max(dag["max_active_runs"] for dag in dags):
         return None
     ends = now.replace(day=1, hour=0, minute=0, second=0, microsecond=0)
     begins = (ends - timedelta(days=1)).replace(day=1)
     run = {
         "dag_run_id": f"newest_month__{begins:%Y-%m}",
-        "logical_date": now.isoformat(),
         "data_interval_start": begins.isoformat(),
         "data_interval_end": ends.isoformat(),
         "note": "The newest closed month, before the rest of the history; made by stack/history.py",
     }
-    made = [api.trigger(name, **run) for name in sorted(waiting, key=_perpetuals_first)]
+    made = []
+    for dag in dags:
+        if waiting[dag["dag_id"]] > 1:
+            early = moment(dag["next_dagrun_data_interval_start"]) + timedelta(seconds=1)
+            made.append(api.trigger(dag["dag_id"], **run, logical_date=early.isoformat()))
     return begins if any(made) else None
 
 
-def _perpetuals_first(dag: str) -> tuple[bool, str]:
-    return dag != "perpetuals_ohlcv", dag  # what the others are held against
+def _months_waiting_of(dag: dict, now: datetime) -> int:
+    begins, ends = dag["next_dagrun_data_interval_start"], dag["next_dagrun_data_interval_end"]
+    return months_waiting(moment(begins), moment(ends), now)
 
 
 def unpause(api: AirflowApi) -> None:
@@ -267,9 +267,7 @@ def _progress(api: AirflowApi) -> list[Progress]:
 def _progress_of(api: AirflowApi, dag: dict, runs: dict[str, int], now: datetime) -> Progress:
     name, kind = dag["dag_id"], _kind(dag)
     active, failed = runs.get("queued", 0) + runs.get("running", 0), runs.get("failed", 0)
-    waiting = months_waiting(
-        moment(dag["next_dagrun_data_interval_start"]), moment(dag["next_dagrun_data_interval_end"]), now
-    )
+    waiting = _months_waiting_of(dag, now)
     if kind == "derived":
         if not active:
             waiting += api.queued_events(name)

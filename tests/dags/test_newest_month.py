@@ -49,9 +49,9 @@ def months() -> list[datetime]:
     return found
 
 
-def scheduled(parse, kind: str, *, logical_date: datetime | None = None) -> dict[str, list[datetime]]:
-    """First a run of the newest closed month, of a kind (manual, backfill); then everything that the scheduler makes by
-    itself, with a parse before each of its rounds: {dag: begin of each scheduled month}."""
+def scheduled(parse, kind: str, logical_date: datetime) -> dict[str, list[datetime]]:
+    """First a run of the newest closed month, of a kind (manual, backfill) and logical date; then everything that the
+    scheduler makes by itself, with a parse before each of its rounds: {dag: begin of each scheduled month}."""
     from airflow.jobs.scheduler_job_runner import Job, SchedulerJobRunner
     from airflow.models.dag import DagModel
     from airflow.models.dagrun import DagRun
@@ -71,7 +71,7 @@ def scheduled(parse, kind: str, *, logical_date: datetime | None = None) -> dict
         for dag_id in DAGS:
             SerializedDagModel.get_dag(dag_id, session=session).create_dagrun(
                 run_id=f"first__{kind}", run_type=DagRunType(kind), state=DagRunState.SUCCESS, session=session,
-                logical_date=logical_date or newest, run_after=datetime.now(UTC),
+                logical_date=logical_date, run_after=datetime.now(UTC),
                 triggered_by=DagRunTriggeredByType.TEST,
                 data_interval=DataInterval(newest, (newest + timedelta(days=31)).replace(day=1)),
             )  # fmt: skip
@@ -95,9 +95,9 @@ def scheduled(parse, kind: str, *, logical_date: datetime | None = None) -> dict
 
 
 def test_after_a_run_by_hand_of_the_newest_month_catchup_leaves_out_no_month(history):
-    made = scheduled(history, "manual", logical_date=datetime.now(UTC))
+    made = scheduled(history, "manual", months()[0] + timedelta(seconds=1))
     assert made == dict.fromkeys(DAGS, months()) and len(months()) > 5
 
 
 def test_after_a_backfill_of_it_catchup_would_leave_out_all_the_others(history):
-    assert scheduled(history, "backfill") == dict.fromkeys(DAGS, [])
+    assert scheduled(history, "backfill", months()[-1]) == dict.fromkeys(DAGS, [])

@@ -299,9 +299,9 @@ FROM_2018 = dict.fromkeys(
 def test_the_newest_closed_month_comes_before_a_long_history(api, airflow):
     airflow.next = FROM_2018
     assert history.newest_month_first(api, NOW) == at("2026-10-01")
-    assert [dag for _, dag, _ in airflow.asked] == ["perpetuals_ohlcv", "funding_rates", "futures_ohlcv"]
+    assert [dag for _, dag, _ in airflow.asked] == ["perpetuals_ohlcv", "futures_ohlcv", "funding_rates"]
     for _, _, run in airflow.asked:
-        assert run["logical_date"] == "2026-11-25T18:30:01+00:00", "no month's own date: its scheduled run has that"
+        assert run["logical_date"] == "2018-08-01T00:00:01+00:00", "early, and no month's own"
         interval = run["data_interval_start"], run["data_interval_end"]
         assert interval == ("2026-10-01T00:00:00+00:00", "2026-11-01T00:00:00+00:00")
     assert history.newest_month_first(api, NOW) is None, "the second time it is there"
