@@ -10,8 +10,11 @@ was first seen and when it last changed. An instrument the exchange stops listin
 
 **Late data.** A day's listings are in the next reading; a changed expiry or state updates the row.
 
-**When it fails.** Nothing is lost, the next run reads everything again. A name whose day is not its expiry, a life of
-no length or an unknown kind is told in one message and kept: the catalogue holds nothing back.
+**When it fails.** Nothing is lost: each list is a task of its own, what was read is kept, and a list of options that
+fails keeps nothing waiting but itself. A row that no instrument can be (no name, a strike of 10^400, an expiry before
+the creation) is left out, the rest is stored; a name whose day is not its expiry, or a life of no length, is stored all
+the same. Both are notes, told in one message when they are new and kept in the view quality_findings: the catalogue
+holds nothing back.
 """
 
 from airflow.sdk import CronDataIntervalTimetable, chain, dag
@@ -31,9 +34,13 @@ from deribit.datasets import INSTRUMENTS
     tags=["deribit", "catalogue"],
 )
 def instruments():
-    read = pipeline.read_catalogue.expand(currency=settings.currencies(), kind=["future", "option"])
-    checked = pipeline.check_catalogue.override(outlets=[pipeline.asset(INSTRUMENTS)])(read)
-    chain(read, [pipeline.discover_funding_starts(read), checked])
+    def read(kind: str):
+        task = pipeline.read_catalogue.override(task_id=f"read_{kind}s").partial(kind=kind)
+        return task.expand(currency=settings.currencies(), reading=pipeline.READINGS)
+
+    futures, options = read("future"), read("option")
+    checked = pipeline.check_catalogue.override(outlets=[pipeline.asset(INSTRUMENTS)])(futures, options)
+    chain([futures, options, pipeline.discover_funding_starts(futures), checked], pipeline.complete())
 
 
 instruments()

@@ -176,7 +176,7 @@ def test_every_task_keeps_why_it_failed(every_task):
 
 def test_every_mapped_task_has_readable_instances(every_task):
     mapped = [task for task in every_task if task.is_mapped]
-    assert {task.task_id for task in mapped} == {"load", "read_catalogue", "judge"}
+    assert {task.task_id for task in mapped} == {"load", "read_futures", "read_options", "judge"}
     for task in mapped:
         assert task.partial_kwargs["map_index_template"] == "{{ label }}", names([task])
         assert '"label"' in source_of(task), f"{names([task])} never says its label"
@@ -203,10 +203,17 @@ def test_the_gate_judges_whatever_became_of_the_loads_and_the_run_still_turns_re
         assert tasks["complete"].upstream_task_ids == {"load", "gate"}, "a failed load would leave the run green"
 
 
-def function_of(task):
-    from deribit import pipeline
+def test_a_list_of_options_that_fails_keeps_nothing_waiting_but_the_end_of_its_run(bag):
+    tasks = bag.dags["instruments"].task_dict
+    assert tasks["discover_funding_starts"].upstream_task_ids == {"read_futures"}
+    for name in ("discover_funding_starts", "check_catalogue"):
+        assert tasks[name].trigger_rule == "all_done_min_one_success"
+    assert tasks["complete"].trigger_rule == "all_success"
+    assert tasks["complete"].upstream_task_ids == set(tasks) - {"complete"}, "a failed list would leave the run green"
 
-    return getattr(pipeline, task.task_id).function
+
+def function_of(task):
+    return task.python_callable
 
 
 def source_of(task):

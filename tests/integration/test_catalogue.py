@@ -7,6 +7,7 @@ import re
 from collections import defaultdict
 from types import SimpleNamespace
 
+import psycopg
 import pytest
 from pytest_httpserver import HTTPServer
 from werkzeug import Request, Response
@@ -24,6 +25,7 @@ class Listed:
         self.rows: dict[tuple, list[dict]] = defaultdict(list)
         self.failing: set[tuple] = set()
         self.asked: list[tuple] = []
+        self.methods: set[str] = set()
         self.servers = {}
         for host in ("live", "history"):
             server = HTTPServer(host="127.0.0.1", port=0)
@@ -53,6 +55,7 @@ class Listed:
     def _answer(self, host: str):
         def answer(request: Request) -> Response:
             method, asked = request.path.rpartition("/")[2], SimpleNamespace(**request.args)
+            self.methods.add(method)
             result: object = []
             if method == "get_instruments":
                 question = (host, asked.currency, asked.kind, asked.expired == "true")
@@ -115,10 +118,81 @@ def test_every_recorded_row_is_taken_and_what_it_does_not_say_follows_where_it_i
         ("UNI_USDC-PERPETUAL", "future", "USDC", "linear", "uni_usdc"),
     ]:
         assert market.rows(implied, name) == [(kind, settled, style, index, None, None, "history")], name
-    # every expired future has its perpetual
+    # every expired future has its perpetual, if there was one
     lonely = (
         "SELECT instrument FROM store.instrument i WHERE kind = 'future' AND settlement_period <> 'perpetual' "
         "AND NOT EXISTS (SELECT FROM store.future f WHERE f.instrument_id = i.instrument_id)"
     )
-    assert market.rows(lonely) == []
-    assert market.value("SELECT count(*) FROM store.future WHERE perpetual = 'BTC-PERPETUAL'") == 12 + 1 + 7
+    assert market.rows(lonely) == [("BTC-15JUL16",)], "it expired before any perpetual was born"
+    assert market.value("SELECT count(*) FROM store.future WHERE perpetual = 'BTC-PERPETUAL'") == 12 + 7
+
+
+ENDLESS = {"settlement_period": "perpetual", "expiration_timestamp": 32_503_708_800_000}
+
+
+def future(name: str, **more) -> dict:
+    return {
+        "instrument_name": name, "kind": "future", "base_currency": "BTC", "quote_currency": "USD",
+        "settlement_currency": "BTC", "settlement_period": "month", "creation_timestamp": NOW,
+        "expiration_timestamp": 1_793_347_200_000, "tick_size": 0.5, "instrument_type": "reversed",
+    } | more  # fmt: skip
+
+
+def test_a_bad_row_is_left_out_and_told_once_and_the_rest_is_stored(read_catalogue, listed, market, monkeypatch):
+    from deribit.alerts import callbacks
+
+    messages = []
+    monkeypatch.setattr(callbacks, "send", messages.append)
+    good = future("BTC-30OCT26")
+    bad = [
+        {"instrument_name": "BTC-30OCT26\x00"},
+        {"instrument_name": "BTC-\ud800"},
+        {"instrument_name": "B" * 1_000_000},
+        {"instrument_name": "BTC-1NOV26", "instrument_id": 2**63},
+        {"instrument_name": "BTC-2NOV26", "strike": 10**400},
+        {"instrument_name": "BTC-3NOV26", "base_currency": None},
+        {"instrument_name": "BTC-4NOV26", "expiration_timestamp": 10**17},
+        {"instrument_name": "BTC-5NOV26", "expiration_timestamp": NOW - 1},
+    ]
+    listed.tell([good, *(good | more for more in bad if "base_currency" not in more), future("BTC-28OCT26")])
+    listed.rows["live", "BTC", "future", False].append(good | bad[5])
+    short = {"base_currency": "S", "settlement_currency": "USDC", "quote_currency": "USDC", "instrument_type": "linear"}
+    listed.tell([future("S_USDC-PERPETUAL", **ENDLESS) | short])
+
+    assert read_catalogue("BTC", "USDC", "EURR") == "success"
+
+    assert market.rows("SELECT instrument FROM store.instrument ORDER BY 1") == [
+        ("BTC-28OCT26",),
+        ("BTC-30OCT26",),
+        ("S_USDC-PERPETUAL",),
+    ]
+    # EURR has none, and that is an answer
+    assert market.value("SELECT sum(instruments) FROM store.catalogue_reading WHERE currency = 'EURR'") == 0
+    noted = market.rows("SELECT instrument, rule, severity, is_open FROM quality_findings ORDER BY 2, 1")
+    assert noted.pop(0) == ("BTC-28OCT26", "name-matches-expiry", "warning", True)
+    assert len(noted) == len(bad) and {(rule, severity) for _, rule, severity, _ in noted} == {
+        ("row-readable", "warning")
+    }
+    assert all(len(subject) < 100 for subject, *_ in noted)
+    assert market.rows("SELECT * FROM quarantined") == []
+    [message] = messages
+    assert "quarantined" not in message.text.lower() and "BTC-5NOV26" in message.text
+
+    assert read_catalogue("BTC", "USDC", "EURR") == "success"
+    assert len(messages) == 1, "what is known already is not told again"
+    del listed.rows["live", "BTC", "future", False][1:]
+    assert read_catalogue("BTC", "USDC", "EURR") == "success"
+    assert [row[0] for row in market.rows("SELECT instrument FROM quality_findings WHERE is_open")] == ["BTC-28OCT26"]
+
+
+def test_expired_options_that_fail_stop_nothing_that_does_not_use_them(read_catalogue, listed, market):
+    from deribit.warehouse.catalogue import read_at
+
+    listed.tell([future("BTC-PERPETUAL", **ENDLESS)])
+    listed.failing.add(("history", "BTC", "option", True))
+    assert read_catalogue("BTC") == "failed"
+    assert listed.asked.count(("history", "BTC", "option", True)) == 1
+    with psycopg.connect(market.dsn()) as connection:
+        assert list(read_at(connection, ["BTC"])) == ["BTC"]
+    assert market.value("SELECT verdict FROM validations WHERE dataset = 'instruments'") == "passed"
+    assert "get_funding_rate_history" in listed.methods, "the first hour of funding is looked for"

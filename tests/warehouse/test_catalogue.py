@@ -124,18 +124,52 @@ def test_funding_lives_begin_an_hour_before_the_first_hour_ends(warehouse):
     assert funding_lives(warehouse.connection, currencies=["BTC"], begins=at(FIRST), ends=at(FIRST, 599)) == []
 
 
-def test_a_reading_is_remembered_by_currency(warehouse):
-    assert read_at(warehouse.connection, ["BTC", "ETH"]) == {}
-    record_reading(warehouse.connection, "BTC", "option", 9, "r1")
-    assert read_at(warehouse.connection, ["BTC", "ETH"]) == {}, "options say nothing of futures"
-    record_reading(warehouse.connection, "BTC", "future", 5, "r1")
-    first = read_at(warehouse.connection, ["BTC", "ETH"])
-    record_reading(warehouse.connection, "BTC", "future", 6, "r2")
-    assert list(first) == ["BTC"] and read_at(warehouse.connection, ["BTC"])["BTC"] > first["BTC"]
-    assert warehouse.rows("SELECT kind, instruments, run_id FROM store.catalogue_reading ORDER BY 1") == [
-        ("future", 6, "r2"),
-        ("option", 9, "r1"),
+READINGS = [("history", True), ("live", True), ("live", False)]
+
+
+def test_a_currency_is_read_once_both_hosts_have_told_its_futures(warehouse):
+    connection = warehouse.connection
+
+    def told(kind: str, run_id: str, *readings: tuple[str, bool]) -> None:
+        for host, expired in readings:
+            record_reading(connection, "BTC", kind, 5, run_id, host=host, expired=expired)
+
+    told("option", "r1", *READINGS)
+    assert read_at(connection, ["BTC", "ETH"]) == {}, "options say nothing of futures"
+    told("future", "r1", *READINGS[:2])
+    assert read_at(connection, ["BTC", "ETH"]) == {}, "what is listed was not told yet"
+    told("future", "r1", READINGS[2])
+    first = read_at(connection, ["BTC", "ETH"])
+    told("future", "r2", *READINGS[1:])
+    assert read_at(connection, ["BTC"]) == first, "as old as its oldest answer"
+    told("future", "r2", READINGS[0])
+    assert list(first) == ["BTC"] and read_at(connection, ["BTC"])["BTC"] > first["BTC"]
+    assert warehouse.rows("SELECT kind, run_id, count(*) FROM store.catalogue_reading GROUP BY 1, 2 ORDER BY 1") == [
+        ("future", "r2", 3),
+        ("option", "r1", 3),
     ]
+
+
+def test_what_could_not_be_read_is_kept_until_it_can_be(warehouse):
+    def told(*unreadable: tuple[str, str], host: str = "live") -> list:
+        record_reading(warehouse.connection, "BTC", "future", 5, "r", host=host, expired=True, unreadable=unreadable)
+        return warehouse.rows("SELECT host, subject, cause FROM store.unreadable_instrument ORDER BY 1, 2")
+
+    seen = "SELECT first_seen_at FROM store.unreadable_instrument WHERE subject = 'BTC-A' AND host = 'live'"
+    assert told(("BTC-A", "bad"), ("BTC-A", "bad"), ("row 7", "none")) == [
+        ("live", "BTC-A", "bad"),
+        ("live", "row 7", "none"),
+    ]
+    first = warehouse.value(seen)
+    assert told(("BTC-A", "worse")) == [("live", "BTC-A", "worse")] and warehouse.value(seen) == first
+    assert len(told(("BTC-A", "bad"), host="history")) == 2
+    read(warehouse, row("BTC-A"))
+    rows = instrument_profile(warehouse.connection).set_index("instrument")
+    assert rows["unreadable"].dropna().to_dict() == {
+        "BTC-A as the history host tells it": "bad",
+        "BTC-A as the live host tells it": "worse",
+    }
+    assert told() == [("history", "BTC-A", "bad")]
 
 
 def test_the_profile_knows_a_name_that_says_another_day(warehouse):

@@ -43,14 +43,29 @@ CREATE TABLE store.instrument (
 -- "which instruments lived in this interval" is asked by every plan
 CREATE INDEX instrument_life ON store.instrument (kind, settlement_period, expires_at, listed_at);
 
--- When the catalogue was last read in full, a row a currency and kind.
+-- When the catalogue was last read, a row a question the exchange is asked: a currency's and kind's instruments, listed
+-- or expired, of one host.
 CREATE TABLE store.catalogue_reading (
     currency    text        NOT NULL,
     kind        text        NOT NULL,
+    host        text        NOT NULL,
+    expired     boolean     NOT NULL,
     read_at     timestamptz NOT NULL DEFAULT now(),
     instruments integer     NOT NULL,
     run_id      text        NOT NULL,
-    PRIMARY KEY (currency, kind)
+    PRIMARY KEY (currency, kind, host, expired)
+);
+
+-- Rows of the newest reading of each question that no instrument can be, and so are left out.
+CREATE TABLE store.unreadable_instrument (
+    currency text        NOT NULL,
+    kind     text        NOT NULL,
+    host     text        NOT NULL,
+    expired  boolean     NOT NULL,
+    subject  text        NOT NULL,                     -- the name, cut and in ASCII, or the row's place
+    cause    text        NOT NULL,
+    first_seen_at timestamptz NOT NULL DEFAULT now(),
+    PRIMARY KEY (currency, kind, host, expired, subject)
 );
 
 -- The one exchange this database holds data of. Simulated, recorded and live data never share a database.

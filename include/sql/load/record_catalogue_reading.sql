@@ -1,4 +1,5 @@
--- Says that a currency and kind were read in full, and when. Grain: currency, kind. May run twice.
-INSERT INTO store.catalogue_reading AS r (currency, kind, instruments, run_id)
-VALUES (%(currency)s, %(kind)s, %(instruments)s, %(run_id)s)
-ON CONFLICT (currency, kind) DO UPDATE SET read_at = now(), instruments = excluded.instruments, run_id = excluded.run_id
+-- Says that a question of the catalogue was answered, and when. Grain: currency, kind, host, expired. May run twice.
+INSERT INTO store.catalogue_reading AS r (currency, kind, host, expired, instruments, run_id)
+VALUES (%(currency)s, %(kind)s, %(host)s, %(expired)s, %(instruments)s, %(run_id)s)
+ON CONFLICT (currency, kind, host, expired) DO UPDATE
+    SET read_at = now(), instruments = excluded.instruments, run_id = excluded.run_id

@@ -1,10 +1,15 @@
--- One row an instrument of the catalogue. Grain: instrument. Reads only. A dated name says its expiry day; the
--- expiry of a perpetual is written as the exchange writes it, the year 3000.
-SELECT instrument, kind, listed_at, expires_at, tick_size, is_perpetual, base_currency,
+-- One row an instrument of the catalogue, and one a row that could not be read, which has a cause and nothing else.
+-- Grain: instrument. Reads only. A dated name says its expiry day; the expiry of a perpetual is written as the exchange
+-- writes it, the year 3000.
+SELECT instrument, instrument AS name, kind, listed_at, expires_at, tick_size, is_perpetual, base_currency,
        extract(epoch FROM expires_at - listed_at)::float8 / 60 AS life_minutes,
        CASE WHEN is_perpetual THEN instrument LIKE '%%PERPETUAL'
-            ELSE split_part(instrument, '-', 2) = upper(to_char(expires_at AT TIME ZONE 'UTC', 'FMDDMONYY')) END AS name_expiry_matches
+            ELSE split_part(instrument, '-', 2) = upper(to_char(expires_at AT TIME ZONE 'UTC', 'FMDDMONYY')) END AS name_expiry_matches,
+       NULL AS unreadable
 FROM (SELECT instrument, kind, listed_at, tick_size, base_currency, settlement_period = 'perpetual' AS is_perpetual,
              least(expires_at, '3000-01-01 08:00:00+00') AS expires_at
       FROM store.instrument) AS listed
-ORDER BY instrument
+UNION ALL
+SELECT subject || ' as the ' || host || ' host tells it', NULL, kind, min(first_seen_at), NULL, NULL, NULL, NULL, NULL, NULL, min(cause)
+FROM store.unreadable_instrument GROUP BY subject, host, kind
+ORDER BY 1

@@ -9,7 +9,7 @@ from . import candles, funding, index, instruments
 from .candles import Candles
 from .funding import Funding
 from .index import IndexMinutes
-from .instruments import Instrument
+from .instruments import Reading
 from .limits import Limits, limits_of
 from .transport import Host
 
@@ -37,7 +37,7 @@ class Exchange:
         self._live = Host("live", live_url, pace, attempts=attempts, sleep=sleep, limits=limits)
         self._history = Host("history", history_url, pace, attempts=attempts, sleep=sleep, limits=limits)
 
-    def instruments(self, currency: str, kind: str, *, expired: bool, host: str = "live") -> list[Instrument]:
+    def instruments(self, currency: str, kind: str, *, expired: bool, host: str = "live") -> Reading:
         """What `host` ("live" or "history") lists (expired=False) or says has expired.
 
         The live host forgets an expired instrument after about a day, and the history host, which has them all, may

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import re
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-from .errors import Malformed
+from .errors import Malformed, iso
 
 NEVER = 32_503_708_800_000  # ms: year 3000, how the exchange writes that a perpetual doesn't expire
 
@@ -22,10 +24,10 @@ class Instrument:
     instrument_name: str
     exchange_id: int | None
     kind: str
-    base_currency: str | None
+    base_currency: str
     quote_currency: str | None
     settlement_currency: str | None
-    settlement_period: str | None
+    settlement_period: str
     instrument_type: str | None
     price_index: str | None
     underlying_type: str | None
@@ -56,7 +58,7 @@ def implied(one: Instrument) -> Implied:
     on the index `<coin>_usd`; a future quoted in USDC settles in USDC, on `<coin>_usdc`; what settles in its coin is
     reversed and everything else linear. Of other quotes, and of an underlying that isn't crypto, nothing is certain.
     """
-    if one.base_currency is None or one.underlying_type not in (None, "crypto"):
+    if one.underlying_type not in (None, "crypto"):
         return Implied(None, None, None)
     coin = one.base_currency.lower()
     settlement, index = None, None
@@ -70,13 +72,39 @@ def implied(one: Instrument) -> Implied:
     return Implied(settlement, "reversed" if settled == one.base_currency else "linear", index)
 
 
-def reader(host: str, kind: str) -> Callable[[Any], list[Instrument]]:
-    """Reads an answer of get_instruments by `host`, keeping instruments of `kind` only."""
+@dataclass(frozen=True)
+class Reading:
+    """One answer of get_instruments: what could be read, and of what could not a subject and a sentence each.
 
-    def read(result: Any) -> list[Instrument]:
+    The subject is the instrument's name, cut and in ASCII, or the row's place where it has none.
+    """
+
+    instruments: list[Instrument]
+    unreadable: list[tuple[str, str]]
+
+
+def reader(host: str, kind: str) -> Callable[[Any], Reading]:
+    """Reads an answer of get_instruments by `host`, keeping instruments of `kind` only.
+
+    A row that can't be read is left out and named: it must not cost us the thousands beside it. Where that is every
+    row, it is the form of the answer that isn't understood, and the reader raises Malformed.
+    """
+
+    def read(result: Any) -> Reading:
         if not isinstance(result, list):
             raise Malformed(f"the instruments are {type(result).__name__}, not a list")
-        return [instrument(row, at, host) for at, row in enumerate(result) if not another_kind(row)]
+        reading = Reading([], [])
+        for at, row in enumerate(result):
+            if another_kind(row):
+                continue
+            try:
+                reading.instruments.append(instrument(row, at, host))
+            except UnreadableRow as error:
+                reading.unreadable.append((error.subject, str(error)))
+        if reading.unreadable and not reading.instruments:
+            subject, cause = reading.unreadable[0]
+            raise Malformed(f"none of {len(reading.unreadable)} rows can be read; the first, {subject}: {cause}")
+        return reading
 
     def another_kind(row: Any) -> bool:
         # Left out unread: a recorded combo has no expiration, and that must not cost us the futures beside it.
@@ -86,45 +114,92 @@ def reader(host: str, kind: str) -> Callable[[Any], list[Instrument]]:
     return read
 
 
-def instrument(row: Any, at: int, host: str) -> Instrument:
-    """One row of get_instruments. Raises Malformed naming the row if name, kind, creation or expiration is unusable.
+class UnreadableRow(Exception):
+    """One row can't be taken, and why. `subject`: how it is called, in at most 60 characters of ASCII."""
 
-    Rows differ by host and year, so everything else may be absent: the history host tells no `instrument_type` and no
-    `state` but `future_type`, rows of 2021 have no `instrument_id`. Keys that are not known here are ignored.
+    def __init__(self, row: Any, at: int, cause: str):
+        super().__init__(cause)
+        name = row.get("instrument_name") if isinstance(row, dict) else None
+        self.subject = ascii(name)[1:-1][:60] if isinstance(name, str) and name else f"row {at}"
+
+
+NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")  # the longest recorded name, a combo's, has 28 characters
+WORD = re.compile(r"[ -~]{1,64}")
+FIRST, LAST = 1_262_304_000_000, NEVER + 86_400_000  # ms, 2010 and the year 3000: no life lies outside of them
+LARGEST_ID = 2**63 - 1  # bigint
+LARGEST = 1e15  # a strike, a tick or a contract above is none
+
+
+def instrument(row: Any, at: int, host: str) -> Instrument:
+    """One row of get_instruments. Raises UnreadableRow for what no instrument can be.
+
+    Rows differ by host and year, so only name, kind, base currency, settlement period and life must be told: the
+    history host tells no `instrument_type` and no `state` but `future_type`, rows of 2021 have no `instrument_id`. Keys
+    that are not known here are ignored.
     """
     if not isinstance(row, dict):
-        raise Malformed(f"instrument row {at} is {type(row).__name__}, not an object")
-    named = f"instrument row {at} ({row.get('instrument_name')!r:.60})"
+        raise UnreadableRow(row, at, f"it is {type(row).__name__}, not an object")
 
-    def value(key: str, *types: type, essential: bool = False) -> Any:
+    def refuse(key: str) -> UnreadableRow:
+        return UnreadableRow(row, at, f"{key} is {shown(row[key])}" if key in row else f"it has no {key}")
+
+    def word(key: str, form: re.Pattern = WORD, *, essential: bool = False) -> str | None:
         found = row.get(key)
-        if type(found) in types or (found is None and not essential):
+        if found is None and not essential:
+            return None
+        if type(found) is str and form.fullmatch(found):
+            return sys.intern(found) if form is WORD else found
+        raise refuse(key)
+
+    def number(key: str, low: float, high: float, *types: type, essential: bool = False) -> Any:
+        found = row.get(key)
+        if found is None and not essential:
+            return None
+        if type(found) in types and low <= found <= high:
             return found
-        raise Malformed(f"{named}: {key} is {found!r:.60}" if key in row else f"{named} has no {key}")
+        raise refuse(key)
 
     def price(key: str) -> float | None:
-        found = value(key, int, float)
+        found = number(key, -LARGEST, LARGEST, int, float)
         return None if found is None else float(found)
 
-    expires = value("expiration_timestamp", int, essential=True)
+    created = number("creation_timestamp", FIRST, LAST, int, essential=True)
+    expires = number("expiration_timestamp", FIRST, LAST, int, essential=True)
+    if expires <= created:
+        raise UnreadableRow(row, at, f"it expires {iso(expires)}, not after its creation {iso(created)}")
+    endless = expires >= NEVER
     return Instrument(
-        instrument_name=value("instrument_name", str, essential=True),
-        exchange_id=value("instrument_id", int),
-        kind=value("kind", str, essential=True),
-        base_currency=value("base_currency", str),
-        quote_currency=value("quote_currency", str),
-        settlement_currency=value("settlement_currency", str),
-        settlement_period=value("settlement_period", str) or ("perpetual" if expires >= NEVER else None),
-        instrument_type=value("instrument_type", str) or value("future_type", str),
-        price_index=value("price_index", str),
-        underlying_type=value("underlying_type", str),
+        instrument_name=word("instrument_name", NAME, essential=True),
+        exchange_id=number("instrument_id", 0, LARGEST_ID, int),
+        kind=word("kind", essential=True),
+        base_currency=word("base_currency", essential=True),
+        quote_currency=word("quote_currency"),
+        settlement_currency=word("settlement_currency"),
+        settlement_period=word("settlement_period", essential=not endless) or "perpetual",
+        instrument_type=word("instrument_type") or word("future_type"),
+        price_index=word("price_index"),
+        underlying_type=word("underlying_type"),
         tick_size=price("tick_size"),
         contract_size=price("contract_size"),
-        created=value("creation_timestamp", int, essential=True),
-        expires=None if expires >= NEVER else expires,
+        created=created,
+        expires=None if endless else expires,
         strike=price("strike"),
-        option_type=value("option_type", str),
-        state=value("state", str),
-        is_active=value("is_active", bool),
+        option_type=word("option_type"),
+        state=word("state"),
+        is_active=active(row, at),
         host=host,
     )
+
+
+def shown(value: Any) -> str:
+    """A value as it stands in a message: in ASCII and cut, whatever it is."""
+    if type(value) is int and abs(value) > LARGEST_ID:
+        return "an integer beyond 64 bits"
+    return ascii(value)[:60]
+
+
+def active(row: dict, at: int) -> bool | None:
+    found = row.get("is_active")
+    if found is None or type(found) is bool:
+        return found
+    raise UnreadableRow(row, at, f"is_active is {shown(found)}")

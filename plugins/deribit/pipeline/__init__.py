@@ -1,6 +1,6 @@
 """Joins the exchange, the warehouse and the quality gate into Airflow tasks. DAG files read from here."""
 
-from .catalogue import check_catalogue, discover_funding_starts, read_catalogue
+from .catalogue import READINGS, check_catalogue, discover_funding_starts, read_catalogue
 from .derived import due, judge, tell
 from .documentation import build_data_docs
 from .gate import gate
@@ -13,6 +13,7 @@ __all__ = [
     "DERIVED",
     "HISTORY",
     "MONTHLY",
+    "READINGS",
     "asset",
     "build_data_docs",
     "check_catalogue",

@@ -6,13 +6,14 @@ import logging
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from airflow.sdk import get_current_context, task
+from airflow.sdk import TriggerRule, get_current_context, task
+from airflow.sdk.exceptions import AirflowException
 
 from deribit import settings
 from deribit.datasets import EXCHANGE_POOL, GATE_POOL, INSTRUMENTS
 
 from .connections import exchange, market
-from .gate import conclude, record_judgement, tell_what_is_held_back
+from .gate import conclude, record_judgement
 from .history import milliseconds
 from .interval import configuration
 from .isolation import OneByOne
@@ -20,39 +21,54 @@ from .waiting import patience
 
 log = logging.getLogger(__name__)
 
-KINDS = ("future", "option")
+READINGS = [
+    {"host": "history", "expired": True},
+    {"host": "live", "expired": True},
+    {"host": "live", "expired": False},
+]
+"""What is asked of a currency and kind. The live host forgets an expired instrument after about a day, and the history
+host, which has them all, may learn of it later; what is listed the history host tells incompletely."""
 
 
 @task(pool=EXCHANGE_POOL, map_index_template="{{ label }}", multiple_outputs=False)
 @patience()
-def read_catalogue(currency: str, kind: str) -> dict[str, int]:
-    """Reads every instrument of a currency and kind, listed and expired, from both hosts.
+def read_catalogue(kind: str, currency: str, reading: dict[str, Any]) -> dict[str, int]:
+    """Reads a currency's instruments of a kind, listed or expired, from one host (one of READINGS).
 
-    Returns {instruments, added, changed}. None is an answer too: a currency may have nothing but spot, or no future
-    any more. Waits while the exchange is away.
+    A task of its own each, so that a retry asks only for what is still missing: a list may have 90 MB. Returns
+    {instruments, added, changed, unreadable}. None is an answer too: a currency may have nothing but spot, or no
+    future any more. A row that can't be read is left out, and told by check_catalogue. Waits while the exchange is
+    away.
     """
     from deribit.warehouse import catalogue
 
     context = get_current_context()
     configuration(context)
-    context["label"] = f"{currency} {kind}s"
-    told = added = changed = 0
-    with exchange() as deribit, market() as connection:
-        for host, expired in (("history", True), ("live", True), ("live", False)):
-            found = deribit.instruments(currency, kind, expired=expired, host=host)
-            with connection.transaction():
-                more, other = catalogue.store_instruments(connection, map(catalogue_row, found))
-            told, added, changed = told + len(found), added + more, changed + other
-        with connection.transaction():
-            catalogue.record_reading(connection, currency, kind, told, context["dag_run"].run_id)
-            catalogue.record_collected(connection, currency, settings.currencies(), settings.history_from())
-    log.info("%s %ss: %d, of which %d are new and %d have changed", currency, kind, told, added, changed)
-    return {"instruments": told, "added": added, "changed": changed}
+    host, expired = reading["host"], reading["expired"]
+    context["label"] = f"{currency} {kind}s, {'expired' if expired else 'listed'}, {host} host"
+    with exchange() as deribit:
+        told = deribit.instruments(currency, kind, expired=expired, host=host)
+    with market() as connection, connection.transaction():
+        added, changed = catalogue.store_instruments(connection, map(catalogue_row, told.instruments))
+        catalogue.record_reading(
+            connection, currency, kind, len(told.instruments), context["dag_run"].run_id,
+            host=host, expired=expired, unreadable=told.unreadable,
+        )  # fmt: skip
+        catalogue.record_collected(connection, currency, settings.currencies(), settings.history_from())
+    log.info("%s: %d, of which %d are new and %d have changed", context["label"], len(told.instruments), added, changed)
+    for subject, cause in told.unreadable:
+        log.warning("a row of %s was left out: %s: %s", context["label"], subject, cause)
+    return {
+        "instruments": len(told.instruments),
+        "added": added,
+        "changed": changed,
+        "unreadable": len(told.unreadable),
+    }
 
 
-@task(pool=EXCHANGE_POOL, multiple_outputs=False)
+@task(pool=EXCHANGE_POOL, trigger_rule=TriggerRule.ALL_DONE_MIN_ONE_SUCCESS, multiple_outputs=False)
 @patience()
-def discover_funding_starts(read) -> dict[str, str]:
+def discover_funding_starts(futures) -> dict[str, str]:
     """Finds the first hour of funding of each perpetual it was not found for yet: {instrument: ISO hour end}.
 
     A perpetual that fails keeps the others from nothing; the task then waits or fails as load does.
@@ -84,22 +100,36 @@ def discover_funding_starts(read) -> dict[str, str]:
     return discovered
 
 
-@task(pool=GATE_POOL, multiple_outputs=False)
-def check_catalogue(read) -> dict[str, Any]:
-    """Judges the catalogue by its suite. Nothing is held back: an instrument that breaks a rule is named and told."""
-    from deribit.warehouse import profiles
+@task(pool=GATE_POOL, trigger_rule=TriggerRule.ALL_DONE_MIN_ONE_SUCCESS, multiple_outputs=False)
+def check_catalogue(futures, options) -> dict[str, Any]:
+    """Judges what is in the catalogue, whichever of its readings failed, and notes what breaks a rule.
+
+    Nothing is held back. What is noted is told in one message when it is new, and stays in the view quality_findings
+    for as long as it lasts. Raises AirflowException when there is nothing in the catalogue at all.
+    """
+    from deribit.alerts import collect, tell_quarantine
+    from deribit.warehouse import profiles, validations
 
     context = get_current_context()
     now = datetime.now(UTC)
     with market() as connection, connection.transaction():
         profile = profiles.instrument_profile(connection)
+        if profile.empty:
+            currencies = ", ".join(settings.currencies())
+            raise AirflowException(
+                f"the exchange lists no future and no option of {currencies} at all: check DERIBIT_CURRENCIES, and "
+                "that the connections point at the right hosts"
+            )
         validation_id, decision = record_judgement(
             connection, INSTRUMENTS, profile, context, now, now, expected=len(profile), missing=0
         )
+        news = validations.close_earlier_findings(connection, validation_id, INSTRUMENTS.name)
     came = conclude(INSTRUMENTS, validation_id, decision, rows=len(profile), published=0)
-    if decision.quarantined:
-        tell_what_is_held_back(context)
-    return came
+    if news:
+        report = collect(context)
+        if not report.failures:  # a run in which a task has failed will fail, and its message names the notes too
+            tell_quarantine(report)
+    return came | {"notes": len(decision.warnings), "news": news}
 
 
 def catalogue_row(i) -> tuple:

@@ -37,11 +37,18 @@ def store_instruments(connection: Connection, rows: Iterable[Sequence]) -> tuple
     return merged["added"], merged["changed"]
 
 
-def record_reading(connection: Connection, currency: str, kind: str, instruments: int, run_id: str) -> None:
-    """Says that a currency and kind were read in full."""
+def record_reading(
+    connection: Connection, currency: str, kind: str, instruments: int, run_id: str, *, host: str, expired: bool,
+    unreadable: Iterable[tuple[str, str]] = (),
+) -> None:  # fmt: skip
+    """Says that `host` told a currency's and kind's listed or expired instruments, and which of its rows could not be
+    read: (subject, cause)."""
+    question = {"currency": currency, "kind": kind, "host": host, "expired": expired}
+    sql.run(connection, "load/record_catalogue_reading", **question, instruments=instruments, run_id=run_id)
+    rows = list(unreadable)
     sql.run(
-        connection, "load/record_catalogue_reading",
-        currency=currency, kind=kind, instruments=instruments, run_id=run_id,
+        connection, "load/record_unreadable_instruments", **question,
+        subjects=[r[0] for r in rows], causes=[r[1] for r in rows],
     )  # fmt: skip
 
 
@@ -51,7 +58,7 @@ def record_collected(connection: Connection, currency: str, currencies: list[str
 
 
 def read_at(connection: Connection, currencies: list[str]) -> dict[str, datetime]:
-    """When the futures of each currency were last read in full, by currency; one never read is absent."""
+    """When the futures of each currency were last read in full, from both hosts; one never read is absent."""
     return {r["currency"]: r["read_at"] for r in sql.rows(connection, "load/catalogue_age", currencies=currencies)}
 
 

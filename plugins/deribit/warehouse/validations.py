@@ -44,6 +44,14 @@ def record_findings(
     )  # fmt: skip
 
 
+def close_earlier_findings(connection: Connection, validation_id: int, dataset: str) -> int:
+    """Closes all a dataset's findings but those of a validation that looked at everything; returns how many of that
+    validation's are news: not open before it."""
+    news = sql.row(connection, "quality/news", validation_id=validation_id)["news"]
+    sql.run(connection, "quality/close_earlier_findings", validation_id=validation_id, dataset=dataset)
+    return news
+
+
 def publish_candles(connection: Connection, validation_id: int, versions: list[tuple[int, date, int]]) -> int:
     """Publishes versions (instrument_id, day, load_id) that passed; returns how many were not published before."""
     return sql.run(
@@ -125,6 +133,7 @@ def run_report_rows(connection: Connection, dag_id: str, run_id: str) -> dict[st
         "quarantined": [f for f in named if f["severity"] == "critical"],
         "warnings": [
             f"{f['instrument']} {f['ts'] or f['day']}: {f['rule']} ({f['observed']})"
-            for f in named if f["severity"] != "critical"
+            for f in named
+            if f["severity"] != "critical"
         ],
     }

@@ -96,6 +96,8 @@ def row(name: str, created: int, expires: int, **more) -> dict:
     return {
         "instrument_name": name,
         "kind": "future",
+        "base_currency": "BTC",
+        "settlement_period": "perpetual" if expires == 32_503_708_800_000 else "month",
         "creation_timestamp": created,
         "expiration_timestamp": expires,
     } | more

@@ -29,7 +29,7 @@ def response(recorded):
 
 def test_futures(response):
     rows = orjson.loads(response("instruments_future.json"))
-    read = reader("live", "future")(rows)
+    read = reader("live", "future")(rows).instruments
     assert len(read) == len(rows)
     perpetual = next(one for one in read if one.instrument_name == "BTC-PERPETUAL")
     assert (perpetual.created, perpetual.expires) == (1_534_242_287_000, None)
@@ -45,11 +45,14 @@ def test_an_option(response):
 
 def test_listings_of_several_kinds(response):
     rows = result_of(200, response("http_get_instruments.json"))
-    assert {one.kind for one in reader("live", "option")(rows)} == {"option"}
-    assert {one.instrument_name for one in reader("live", "future")(rows)} == {"BTC-PERPETUAL", "BTC-27DEC24"}
+    assert {one.kind for one in reader("live", "option")(rows).instruments} == {"option"}
+    assert {one.instrument_name for one in reader("live", "future")(rows).instruments} == {
+        "BTC-PERPETUAL",
+        "BTC-27DEC24",
+    }
     for kind in ("future_combo", "option_combo"):
         rows = result_of(200, response(f"http_get_instruments_{kind}.json"))
-        assert len(reader("live", kind)(rows)) == len(rows) > 0
+        assert len(reader("live", kind)(rows).instruments) == len(rows) > 0
 
 
 def test_a_chart(response):

@@ -117,6 +117,7 @@ def instruments(rows: int) -> pd.DataFrame:
     return pd.DataFrame(
         {
             "instrument": ["BTC-PERPETUAL", "BTC-27JUN25-80000-C", *dated],
+            "name": ["BTC-PERPETUAL", "BTC-27JUN25-80000-C", *dated],
             "kind": ["future", "option", *["future"] * len(dated)],
             "listed_at": datetime(2025, 5, 1, tzinfo=UTC),
             "expires_at": datetime(2025, 7, 1, 8, tzinfo=UTC),
@@ -125,6 +126,7 @@ def instruments(rows: int) -> pd.DataFrame:
             "tick_size": 2.5,
             "is_perpetual": [True, False, *[False] * len(dated)],
             "base_currency": "BTC",
+            "unreadable": None,
         }
     )
 

@@ -108,8 +108,9 @@ FAULTS = {
         ({"life_minutes": 0}, {"life-positive"}),
         ({"tick_size": 0.0}, {"tick-positive"}),
         ({"kind": "future_combo"}, {"kind-known"}),
-        ({"instrument": "BTC-1JAN30'; drop"}, {"name-well-formed"}),
+        ({"name": "BTC-1JAN30'; drop"}, {"name-well-formed"}),
         ({"base_currency": "btc"}, {"currency-well-formed"}),
+        ({"unreadable": "it has no kind"}, {"row-readable"}),
     ],
 }
 TABLE_RULES = {"rows-present", "keys-unique", "profile-complete"}
