@@ -113,7 +113,8 @@ def become_program(stack: Stack, credentials: Credentials, words: list[str]) -> 
         raise StackError(f"Name a program of Postgres: {', '.join(programs)}")
     environ = {name: value for name, value in os.environ.items() if not name.startswith("PG")}
     login = {"PGHOST": host(stack), "PGPORT": "5432", "PGUSER": "postgres", "PGPASSWORD": credentials.postgres}
-    os.execve(binaries() / words[0], words, environ | login)
+    program = str(binaries() / words[0])  # by its whole name, or it looks for itself and its own along the path
+    os.execve(program, [program, *words[1:]], environ | login)
 
 
 def initialise(stack: Stack, credentials: Credentials) -> list[str]:

@@ -193,19 +193,21 @@ def test_a_backup_is_made_and_restored_as_documented_and_nobody_sees_the_passwor
             dumping = documented("pg_dump")
             deadline = time.monotonic() + 60
             while not (program := running("pg_dump", dumping.pid)):
-                assert time.monotonic() < deadline and dumping.poll() is None, dumping.stdout.read()
+                assert time.monotonic() < deadline and dumping.poll() is None
                 time.sleep(0.05)
             seen = [word for process in psutil.process_iter() for word in command_line(process)]
             assert any("--format=custom" in word for word in seen)
             assert not [word for word in seen if server.credentials.postgres in word]
             assert Path(f"/proc/{program.pid}/environ").stat().st_mode & 0o077 == 0
-    assert dumping.wait(60) == 0, dumping.stdout.read()
+    said = dumping.communicate(timeout=60)[0]
+    assert (dumping.returncode, said) == (0, "")
     assert (tmp_path / "market.dump").stat().st_mode & 0o077 == 0
     with server.connect("market_loader") as loader:
         loader.execute("UPDATE store.candle_day SET validation_id = NULL")
     assert stored() != before
     restoring = documented("pg_restore")
-    assert restoring.wait(120) == 0, restoring.stdout.read()
+    said = restoring.communicate(timeout=120)[0]
+    assert (restoring.returncode, said) == (0, "")
     assert stored() == before
     with server.connect() as reader, pytest.raises(InsufficientPrivilege):
         reader.execute("SELECT pg_advisory_lock(1)")
@@ -214,7 +216,7 @@ def test_a_backup_is_made_and_restored_as_documented_and_nobody_sees_the_passwor
 def running(program, parent):
     """The process a command has become, once it has."""
     below = psutil.Process(parent).children(recursive=True)
-    return next((process for process in below if command_line(process)[:1] == [program]), None)
+    return next((process for process in below if Path("", *command_line(process)[:1]).name == program), None)
 
 
 def command_line(process):
@@ -222,6 +224,13 @@ def command_line(process):
         return process.cmdline()
     except psutil.Error:
         return []
+
+
+def test_a_question_is_asked_as_the_superuser(server, documented):
+    environ = os.environ | {"WAREHOUSE_HOME": str(server.stack.home.parent)}
+    asking = [sys.executable, "-m", "stack", "postgres", "psql", "-Atc", "SELECT current_user", "market"]
+    said = subprocess.run(asking, env=environ, cwd=ROOT, capture_output=True, text=True)
+    assert (said.stdout, said.stderr) == ("postgres\n", "")
 
 
 def test_a_program_that_is_none_of_postgres(server, documented, capsys, monkeypatch):
