@@ -267,6 +267,8 @@ def watch(stack: Stack) -> int:
     credentials = load(stack.home)
     api = AirflowApi(stack, credentials)
     api.wait_healthy(lambda: None)
+    if stack.mode == "live":
+        check.ask_the_exchange(stack, brief=True)
     failed = run(stack, credentials, api, history_from(stack, None, today()))
     report.print_addresses(console, stack, credentials)
     return tell_failed(failed)
