@@ -7,6 +7,7 @@ import os
 import stat
 import subprocess
 import sys
+from dataclasses import replace
 from urllib.parse import urlsplit
 
 import psycopg
@@ -14,15 +15,16 @@ import pytest
 
 from deribit import check
 from exchange_simulator.process import running
+from stack import check as stack_check
 from stack.check import settings_found
-from stack.settings import ROOT, apart
+from stack.settings import ROOT, apart, stack_of
 
 CALLS = 22
 
 
 @pytest.fixture(scope="module")
 def exchange():
-    with running() as exchange:
+    with running("--trait", "catalogue_burst=1000") as exchange:  # these tests ask for it more often than any start
         yield exchange
 
 
@@ -118,6 +120,43 @@ def test_the_command_asks_the_configured_exchange(exchange, tmp_path):
     assert done.returncode == 0, done.stdout + done.stderr
     assert f"Asking {exchange.live_url} and {exchange.history_url}" in done.stdout
     assert str(tmp_path / "demo" / "check") in done.stdout
+
+
+RATE = "DERIBIT_CATALOGUE_REQUESTS_PER_SECOND"
+
+
+@pytest.fixture
+def live(exchange, tmp_path, monkeypatch):
+    """A live stack whose exchange is the simulator; nothing of it runs."""
+    monkeypatch.setitem(stack_check.APART, "live", 0)
+    monkeypatch.setattr(os, "environ", {name: value for name, value in os.environ.items() if name != RATE})
+    yield stack_of(
+        "live", apart(tmp_path) | {"DERIBIT_URL": exchange.live_url, "DERIBIT_HISTORY_URL": exchange.history_url}
+    )
+    exchange.faults()
+
+
+def test_a_start_asks_first_and_sets_what_the_exchange_was_found_to_allow(live, capfd):
+    [note] = stack_check.ask_before_a_start(live)
+    assert os.environ[RATE] == "1" and f"{RATE} is 1" in note
+    assert "21 of 21 hold" in capfd.readouterr().out
+    os.environ[RATE] = "0.5"
+    assert stack_check.ask_before_a_start(live) == [] and os.environ[RATE] == "0.5", "what is set stays"
+
+
+def test_a_start_goes_on_with_what_does_not_hold(live, exchange, capfd):
+    exchange.faults({"kind": "stale_fill"})
+    os.environ[RATE] = "1"
+    [note] = stack_check.ask_before_a_start(live)
+    assert "The start goes on" in note
+    said = capfd.readouterr().out
+    assert said.count("it means:") == 1 and "BROKEN     fill" in said
+
+
+def test_a_start_goes_on_when_nobody_answers(live, monkeypatch):
+    nobody = replace(live, live_exchange="http://127.0.0.1:9", history_exchange="http://127.0.0.1:9")
+    [note] = stack_check.ask_before_a_start(nobody)
+    assert "waited for" in note and RATE not in os.environ
 
 
 @pytest.mark.parametrize("command", ["check", "up", "demo", "prepare"])

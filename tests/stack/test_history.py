@@ -336,6 +336,20 @@ def test_a_failed_month_is_told_and_the_rest_goes_on(stack, api, airflow):
     assert airflow.states("data_docs"), "the site is built of what there is"
 
 
+def test_the_progress_says_what_is_waited_for(stack, api, airflow, monkeypatch):
+    monkeypatch.setattr(history, "PLAIN_LINE_SECONDS", -1)
+    loaded(airflow)
+    times = {"since": at("2026-11-25T14:03"), "next_at": at("2026-11-25T14:20")}
+    waits = lambda: [{"awaited": "the exchange", "tasks": 2, "cause": "code 11051"} | times]  # noqa: E731
+    console = printed()
+    history.run_history(stack, api, console, dict, waits)
+    line = console.file.getvalue().splitlines()[0]
+    assert line.endswith("; 2 waiting for the exchange since 14:03 UTC, asked again at 14:20: code 11051")
+    table = io.StringIO()
+    Console(file=table, width=200).print(history._table([], 5, "; 2 waiting for the exchange"))
+    assert "2 waiting for the exchange" in table.getvalue()
+
+
 def test_what_is_due_and_nobody_computes_is_rung_for_once(stack, api, airflow):
     loaded(airflow)
     due = lambda: {} if airflow.states("basis_spread") else {"basis_spread": 31}  # noqa: E731
