@@ -3,6 +3,7 @@
 import argparse
 import json
 import os
+import signal
 import socket
 import subprocess
 import sys
@@ -333,4 +334,7 @@ def say(text: str) -> None:
 
 
 if __name__ == "__main__":
+    for ending in (signal.SIGTERM, signal.SIGHUP):
+        if signal.getsignal(ending) == signal.SIG_DFL:  # nohup ignores it
+            signal.signal(ending, signal.default_int_handler)  # a closed terminal is an interruption like any other
     sys.exit(main(sys.argv[1:]))
