@@ -55,6 +55,19 @@ def test_what_passes_is_healed_without_a_trace_in_the_data(pipeline, market, you
     assert equals_the_exchange(market, "BTC-PERPETUAL")
     assert market.rows("SELECT * FROM quarantined") == []
 
+    # what a proxy or one of the exchange's servers says does not cost an instrument its month either
+    young_exchange.faults(
+        {"kind": "http_status", "status": 403, **chart},
+        {"kind": "http_status", "status": 404, **chart},
+        {"kind": "error_code", "code": 13028, **chart},
+        {"kind": "error_code", "code": 11094, **chart},
+    )
+    before = young_exchange.stats()["faults"]
+    assert pipeline.run("futures_ohlcv", AFTER) == "success"
+    assert young_exchange.stats()["faults"] - before == 4
+    assert market.rows("SELECT * FROM store.run_failure") == []
+    assert market.rows("SELECT * FROM quarantined") == []
+
 
 def test_what_does_not_pass_fails_the_run_and_holds_back_nothing_else(pipeline, market, young_exchange):
     assert pipeline.run("instruments", AFTER) == "success"
