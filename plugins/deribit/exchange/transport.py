@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import logging
+import time
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from typing import Any, TypeVar
 
-from tenacity import RetryCallState, Retrying, retry_if_exception, stop_after_attempt, wait_random_exponential
+from tenacity import RetryCallState, Retrying, retry_if_exception, wait_random_exponential
 
 from .errors import Failure, Malformed, Unavailable, clean, told, wording
 from .limits import Limits, check_rows, check_values, limits_of
@@ -22,6 +23,7 @@ Ask = Callable[[str, Mapping[str, Any], Callable[[Any], T]], T]
 
 BUCKETS = {"get_instruments": "instruments"}  # the exchange meters this method apart, at 1 a second
 LONGEST_PAUSE = 600.0  # seconds; a longer Retry-After is better served by the scheduler's own retry
+PATIENCE = 2  # times an answer's whole time, for all attempts: a slow exchange must not hold a slot for all of them
 FULL_JITTER = wait_random_exponential(multiplier=0.5, max=30)  # seconds: 0 to 0.5, 0 to 1, 0 to 2, ...
 
 
@@ -53,8 +55,9 @@ class Host:
         does anything else it raises. Raises Refused or InstrumentGone at once, Unavailable or BadResponse when the
         attempts are used up, and nothing else, whatever the answer (what `pace` raises is passed on).
         """
+        limits, spent = self._limits(method), []
         retrying = Retrying(
-            stop=stop_after_attempt(self._attempts),
+            stop=lambda state: state.attempt_number >= self._attempts or sum(spent) >= PATIENCE * limits.total,
             wait=pause,
             retry=retry_if_exception(lambda error: isinstance(error, Failure) and error.passing),
             sleep=self._sleep,
@@ -62,7 +65,7 @@ class Host:
             reraise=True,
         )
         try:
-            return retrying(self._once, method, params, read)
+            return retrying(self._once, method, params, read, limits, spent)
         except Failure as failure:
             made = retrying.statistics["attempt_number"]
             raise failure.becomes(
@@ -78,12 +81,18 @@ class Host:
     def close(self) -> None:
         self._session.close()
 
-    def _once(self, method: str, params: Mapping[str, Any], read: Callable[[Any], T]) -> T:
-        limits = self._limits(method)
+    def _once(
+        self, method: str, params: Mapping[str, Any], read: Callable[[Any], T], limits: Limits, spent: list[float]
+    ) -> T:
+        """One attempt. spent: takes the seconds from the request to the end of its answer."""
         # made ready first: between its moment and its way there is nothing left to do
         prepared = self._session.prepare(method, params)
         self._pace(BUCKETS.get(method, "public"))
-        answer = self._session.send(prepared, limits)
+        sent_at = time.monotonic()
+        try:
+            answer = self._session.send(prepared, limits)
+        finally:
+            spent.append(time.monotonic() - sent_at)
         try:
             if 300 <= answer.status < 400:
                 raise redirect(answer.status, answer.headers.get("Location"))
