@@ -186,7 +186,7 @@ def test_a_group_of_ones_own_is_nobody_else(tmp_path, monkeypatch):
         assert bool(install.shared(tmp_path)) is refused
 
 
-@pytest.mark.parametrize("kind", ["none", "runtime", "dev", "bench"])
+@pytest.mark.parametrize("kind", ["none", "runtime"])
 def test_nothing_is_run_from_or_written_into_a_shared_state_folder(tmp_path, kind):
     home = tmp_path / "home"
     (home / "venv" / "bin").mkdir(parents=True)
@@ -195,6 +195,17 @@ def test_nothing_is_run_from_or_written_into_a_shared_state_folder(tmp_path, kin
     said = run(kind, "true", path=tmp_path, PYTHON=sys.executable, WAREHOUSE_HOME=str(home))
     assert said.returncode == 1 and said.stderr.count("\n") == 1 and f"{home} can be written" in said.stderr
     assert not (tmp_path / "ran").exists() and not (home / "install.log").exists()
+
+
+def test_tests_run_in_a_shared_folder_with_a_warning(home):
+    """A clone of a build server often lies in one."""
+    (home / "venv").mkdir(parents=True)
+    home.chmod(0o777)
+    (home / "venv" / ".installed-dev").write_text(install._fingerprint("dev", home / "venv"))
+    (home / "venv" / "bin").symlink_to(os.path.dirname(sys.executable))
+    said = run("dev", "python", "-c", "", path="/usr/bin", PYTHON=sys.executable, WAREHOUSE_HOME=str(home))
+    assert (said.returncode, said.stdout) == (0, "")
+    assert said.stderr.startswith(f"Warning: {home} can be written") and said.stderr.count("\n") == 1
 
 
 def test_what_is_run_writes_for_its_user_only(tmp_path):
