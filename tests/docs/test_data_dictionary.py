@@ -14,7 +14,7 @@ COLUMNS = """
            array_agg(a.attname::text ORDER BY a.attnum),
            array_agg(format_type(a.atttypid, a.atttypmod) ORDER BY a.attnum)
     FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace JOIN pg_attribute a ON a.attrelid = c.oid
-    WHERE (n.nspname = 'public' AND c.relkind IN ('v', 'r', 'm') OR n.nspname = 'store' AND c.relname = 'instrument')
+    WHERE n.nspname = 'public' AND c.relkind IN ('v', 'r', 'm')
       AND a.attnum > 0 AND NOT a.attisdropped GROUP BY 1"""
 FUNCTIONS = """
     SELECT p.proname, p.proargnames::text[], p.proargmodes::text[], p.pronargs, t.typname,

@@ -11,8 +11,8 @@ import pytest
 from deribit.warehouse.catalogue import candle_lives, funding_lives, read_at, record_reading, store_instruments
 from deribit.warehouse.funding import record_start
 from deribit.warehouse.loads import OriginMismatch, claim_origin
-from deribit.warehouse.profiles import instrument_profile
-from tests.warehouse.days import FIRST, HOST, Warehouse, at
+from deribit.warehouse.profiles import basis_profile, candle_profile, instrument_profile
+from tests.warehouse.days import FIRST, HOST, Warehouse, at, trading
 
 LISTED, EXPIRES = at(FIRST, 500), at("2025-03-28", 480)
 
@@ -28,9 +28,10 @@ def row(
     state="open",
     active=True,
     base="BTC",
+    number: int | None = 7,
 ):
     return (
-        name, 7, kind, base, "USD", base, period, "reversed", f"{base.lower()}_usd", tick, 10.0, listed, expires,
+        name, number, kind, base, "USD", base, period, "reversed", f"{base.lower()}_usd", tick, 10.0, listed, expires,
         None, None, state, active, HOST, "crypto", None, None, None,
     )  # fmt: skip
 
@@ -68,6 +69,104 @@ def test_what_is_no_longer_listed_stays_and_what_changed_follows(warehouse):
 
 def test_an_instrument_told_twice_in_a_reading_is_one(warehouse):
     assert read(warehouse, row("BTC-A"), row("BTC-A", state="closed")) == (1, 0)
+
+
+AGAIN, AFTER = at("2025-03-28", 600), at("2025-05-01")
+
+
+def known(warehouse: Warehouse) -> list[tuple]:
+    return warehouse.rows("SELECT instrument_id, label, exchange_id, listed_at FROM store.instrument ORDER BY 1")
+
+
+def test_a_name_listed_again_under_another_id_is_another_instrument(warehouse):
+    first, second = row("BTC-A", number=1), row("BTC-A", AGAIN, at("2025-04-25", 480), number=2)
+    assert read(warehouse, first) == (1, 0)
+    assert read(warehouse, second) == (1, 0)
+    assert read(warehouse, second, first) == (0, 0)
+    assert known(warehouse) == [(1, "BTC-A", 1, LISTED), (2, "BTC-A#2", 2, AGAIN)]
+    assert read(warehouse, row("BTC-A", LISTED + timedelta(minutes=1), number=1)) == (0, 1), "the id is what counts"
+    # both in one reading
+    assert read(warehouse, row("BTC-B", AGAIN, number=4), row("BTC-B", number=3)) == (2, 0)
+    assert [label for _, label, *_ in known(warehouse)[2:]] == ["BTC-B", "BTC-B#4"]
+
+
+def test_an_id_is_joined_to_the_row_that_had_none_by_name_and_creation(warehouse):
+    assert read(warehouse, row("BTC-A", number=None), row("BTC-A", AGAIN, number=None)) == (2, 0)
+    assert read(warehouse, row("BTC-A", AGAIN, number=2)) == (0, 1)
+    assert read(warehouse, row("BTC-A", number=None), row("BTC-A", AGAIN, number=None)) == (0, 0), (
+        "and is not lost again"
+    )
+    assert read(warehouse, row("BTC-A", number=1), row("BTC-A", number=None)) == (0, 1)
+    assert known(warehouse) == [(1, "BTC-A", 1, LISTED), (2, "BTC-A#20250328T100000000", 2, AGAIN)]
+    assert read(warehouse, row("BTC-A", at("2025-05-01"), at("2025-06-01"), number=None)) == (1, 0)
+
+
+def test_two_lives_of_a_name_that_overlap_are_noted(warehouse):
+    read(warehouse, row("BTC-28MAR25", number=1), row("BTC-28MAR25", AGAIN, at("2025-03-28", 660), number=2))
+    read(
+        warehouse, row("ETH-28MAR25", number=1, base="ETH"), row("ETH-28MAR25", at("2025-03-27"), number=2, base="ETH")
+    )
+    rows = instrument_profile(warehouse.connection).set_index("instrument")
+    assert set(rows.index[~rows["lives_apart"].astype(bool)]) == {"ETH-28MAR25", "ETH-28MAR25#2"}
+
+
+def test_each_life_has_its_own_minutes_and_a_name_is_resolved_by_time(warehouse):
+    """Two lives of a name that meet on one UTC day: the first ends at 08:00, the second is listed at 10:00."""
+    ends, again, day = at("2025-03-28", 480), at("2025-03-28", 600), at("2025-03-28").date()
+    perpetual = warehouse.instrument("BTC-PERPETUAL", at("2025-01-01"))
+    read(warehouse, row("BTC-A", at("2025-03-27"), ends, number=1), row("BTC-A", again, at("2025-04-25"), number=2))
+    first, second = (i for i, label, *_ in known(warehouse) if label.startswith("BTC-A"))
+    warehouse.candles(perpetual, trading(at("2025-03-27"), at("2025-03-29")))
+    warehouse.candles(first, trading(at("2025-03-27"), ends, level=50_000.0))
+    warehouse.candles(second, trading(again, at("2025-03-29"), level=60_000.0))
+    warehouse.publish(perpetual, first, second)
+
+    def minutes(name: str, begins, stops) -> list[tuple]:
+        asked = "SELECT count(*), min(ts), max(ts), round(avg(close)::numeric, -4)::int FROM candles(%s, %s, %s)"
+        return warehouse.rows(asked, name, begins, stops)
+
+    of_first = [(1920, at("2025-03-27"), ends - timedelta(minutes=1), 50_000)]
+    of_second = [(840, again, at("2025-03-29") - timedelta(minutes=1), 60_000)]
+    assert minutes("BTC-A", at("2025-03-01"), ends) == minutes("BTC-A#1", at("2025-03-01"), AFTER) == of_first
+    assert minutes("BTC-A", ends, AFTER) == minutes("BTC-A#2", at("2025-03-01"), AFTER) == of_second
+    assert minutes("BTC-A", ends, again) == minutes("BTC-B", ends, again) == minutes("BTC-A#3", ends, AFTER)
+    assert minutes("BTC-B", ends, again)[0][0] == 0
+    with pytest.raises(
+        psycopg.errors.CardinalityViolation, match=r"BTC-A was listed more than once.*BTC-A#1 from.*BTC-A#2"
+    ):
+        minutes("BTC-A", at("2025-03-01"), AFTER)
+    with pytest.raises(psycopg.errors.CardinalityViolation, match="BTC-A#2"):
+        warehouse.rows("SELECT * FROM basis(%s, %s, %s)", "BTC-A", at("2025-03-01"), AFTER)
+    # the view shows both, each at its time
+    shown = "SELECT count(*), count(DISTINCT ts) FROM futures_ohlcv WHERE instrument = 'BTC-A' AND day = %s"
+    assert warehouse.rows(shown, day) == [(480 + 840, 480 + 840)]
+
+    judged = candle_profile(
+        warehouse.connection, perpetual=False, currencies=["BTC"], begins=at(day), ends=at(day, 1440)
+    )  # fmt: skip
+    assert [tuple(r) for r in judged[["instrument", "day", "minutes"]].itertuples(index=False)] == [
+        ("BTC-A", day, 480),
+        ("BTC-A#2", day, 840),
+    ]
+    basis = basis_profile(warehouse.connection, begins=day, ends=day + timedelta(days=1))
+    assert basis["instrument"].tolist() == ["BTC-A", "BTC-A#2"]
+    found = (
+        "SELECT instrument, published_minutes FROM coverage WHERE dataset = 'futures_ohlcv' AND month = '2025-03-01'"
+    )
+    assert sorted(warehouse.rows(found)) == [("BTC-A", 1920), ("BTC-A#2", 840)]
+
+
+def test_users_read_the_catalogue_without_infinity(warehouse, market):
+    read(warehouse, row("BTC-A"), row("BTC-PERPETUAL", expires="infinity", period="perpetual"))
+    shown = market.rows(
+        "SELECT instrument, label, exchange_id, expires_at, underlying_type FROM instruments ORDER BY 1"
+    )
+    assert shown == [("BTC-A", "BTC-A", 7, EXPIRES, "crypto"), ("BTC-PERPETUAL", "BTC-PERPETUAL", 7, None, "crypto")]
+    import pandas as pd
+
+    with psycopg.connect(market.dsn("market_reader")) as connection:
+        frame = pd.read_sql("SELECT * FROM instruments ORDER BY instrument", connection)
+    assert frame["expires_at"].isna().tolist() == [False, True]
 
 
 def test_two_readings_at_once_add_each_instrument_once(warehouse, market):

@@ -2,7 +2,7 @@
 -- Parameters: from, to (dates). Minutes count while the perpetual lives, from its very first candle on: before and after
 -- it there is nothing a basis could be missing against. How large a basis is says something of fresh minutes only, those
 -- that both legs traded in at the prices shown.
-SELECT f.instrument, b.day, b.instrument_id, b.load_id, b.judged_by,
+SELECT f.label AS instrument, b.day, b.instrument_id, b.load_id, b.judged_by,
        e.n AS expected_minutes, m.future_minutes, m.basis_minutes, m.future_minutes - m.basis_minutes AS missing_basis_minutes,
        m.not_finite AS not_finite_minutes, m.fresh_minutes, m.largest_fraction, m.largest_annualised
 FROM store.basis_day b
@@ -31,4 +31,4 @@ CROSS JOIN LATERAL (
           OFFSET 0) AS x
 ) AS m
 WHERE b.day >= %(from)s AND b.day < %(to)s AND e.n > 0
-ORDER BY f.instrument, b.day
+ORDER BY f.label, b.day

@@ -17,7 +17,7 @@ CREATE INDEX basis_day_instrument ON store.basis_day (instrument_id, day);
 -- Which perpetual a dated future is measured against on the days [from_day, past_day): one of the same coin, quote,
 -- settlement and type. Of several (a successor, a name listed again) the older stays until its life is over.
 CREATE VIEW store.future AS
-    SELECT f.instrument_id, f.instrument, f.base_currency, f.price_index, f.begins AS listed_at, f.expires_at,
+    SELECT f.instrument_id, f.instrument, f.label, f.base_currency, f.price_index, f.begins AS listed_at, f.expires_at,
            p.instrument_id AS perpetual_id, p.instrument AS perpetual, p.begins AS perpetual_begins, p.ends AS perpetual_ends,
            greatest(p.from_day, f.first_day) AS from_day, least(p.past_day, f.past_day) AS past_day
     FROM store.life f

@@ -96,7 +96,7 @@ CREATE VIEW futures_ohlcv AS
     SELECT instrument, ts, open, high, low, close, volume, cost, traded, fresh, day, host, loaded_at, validation_id, validated_at
     FROM candle WHERE kind = 'future' AND settlement_period <> 'perpetual';
 
--- The candles of one instrument with from <= ts < to, in order of time: the days are sorted, their minutes are so
+-- The candles of one instrument (a name, or name#id: see store.instrument_named) with from <= ts < to, in order of time: the days are sorted, their minutes are so
 -- anyway. A day is cut to the range as arrays, before there are rows.
 CREATE FUNCTION candles(instrument text, "from" timestamptz, "to" timestamptz)
 RETURNS TABLE (ts timestamptz, open float8, high float8, low float8, close float8, volume float8, cost float8, traded boolean, fresh boolean)
@@ -107,9 +107,8 @@ LANGUAGE sql STABLE PARALLEL SAFE AS $$
                  k.first - c.first_minute + 1 AS first, k.past - c.first_minute AS last,
                  extract(epoch FROM c.day)::float8 + 60 * (k.first - 1) AS epoch
           FROM store.candle_day c
-          JOIN store.instrument i USING (instrument_id)
           CROSS JOIN LATERAL store.cut(c.day, c.first_minute, c.n, candles."from", candles."to") AS k
-          WHERE i.instrument = candles.instrument AND c.validation_id IS NOT NULL
+          WHERE c.instrument_id = store.instrument_named(candles.instrument, candles."from", candles."to") AND c.validation_id IS NOT NULL
             AND c.day >= (candles."from" AT TIME ZONE 'UTC')::date AND c.day <= (candles."to" AT TIME ZONE 'UTC')::date
           ORDER BY c.day OFFSET 0) AS d
     CROSS JOIN LATERAL (

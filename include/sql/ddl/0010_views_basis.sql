@@ -76,13 +76,13 @@ CREATE VIEW basis_spread AS
     CROSS JOIN LATERAL store.basis_of(b, i, '-infinity', 'infinity') AS m
     WHERE b.published;
 
--- The basis of one future with from <= ts < to, in order of time: the days are sorted (OFFSET 0 keeps them so), their
+-- The basis of one future (a name, or name#id: see store.instrument_named) with from <= ts < to, in order of time: the days are sorted (OFFSET 0 keeps them so), their
 -- minutes are so anyway.
 CREATE FUNCTION basis(instrument text, "from" timestamptz, "to" timestamptz) RETURNS SETOF basis_spread
 LANGUAGE sql STABLE PARALLEL SAFE AS $$
     SELECT m.*
     FROM (SELECT b AS pair, i AS contract FROM store.basis_day b JOIN store.instrument i USING (instrument_id)
-          WHERE i.instrument = basis.instrument AND b.published
+          WHERE i.instrument_id = store.instrument_named(basis.instrument, basis."from", basis."to") AND b.published
             AND b.day >= (basis."from" AT TIME ZONE 'UTC')::date AND b.day <= (basis."to" AT TIME ZONE 'UTC')::date
           ORDER BY b.day OFFSET 0) AS d
     CROSS JOIN LATERAL store.basis_of(d.pair, d.contract, basis."from", basis."to") AS m

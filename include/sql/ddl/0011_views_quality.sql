@@ -32,11 +32,11 @@ CREATE VIEW coverage AS
         FROM store.life l JOIN store.collected c ON c.currency = l.settlement_currency
     ), expected AS (
         SELECT CASE WHEN perpetual THEN 'perpetuals_ohlcv' ELSE 'futures_ohlcv' END AS dataset,
-               instrument_id AS subject_id, instrument, settlement_period, counts_from AS begins, counts_to AS ends, 60 AS seconds
+               instrument_id AS subject_id, label AS instrument, settlement_period, counts_from AS begins, counts_to AS ends, 60 AS seconds
         FROM life
         UNION ALL
         -- hours are told at their end; one that was never found is expected from the listing on
-        SELECT 'funding_rates', l.instrument_id, l.instrument, l.settlement_period,
+        SELECT 'funding_rates', l.instrument_id, l.label, l.settlement_period,
                greatest(l.counts_from, coalesce(s.first_hour - interval '1 hour', date_trunc('hour', l.begins, 'UTC'))),
                date_trunc('hour', l.counts_to, 'UTC'), 3600
         FROM life l LEFT JOIN store.funding_start s USING (instrument_id) WHERE l.perpetual
@@ -46,11 +46,11 @@ CREATE VIEW coverage AS
         FROM store.index_proxy x JOIN life l ON l.instrument_id = x.perpetual_id
         UNION ALL
         -- of each future the days on which it has a perpetual
-        SELECT 'basis_spread', l.instrument_id, l.instrument, l.settlement_period,
+        SELECT 'basis_spread', l.instrument_id, l.label, l.settlement_period,
                greatest(l.counts_from, min(greatest(f.perpetual_begins, f.from_day::timestamp AT TIME ZONE 'UTC'))),
                least(l.counts_to, max(least(f.perpetual_ends, f.past_day::timestamp AT TIME ZONE 'UTC'))), 60
         FROM life l JOIN store.future f USING (instrument_id)
-        GROUP BY l.instrument_id, l.instrument, l.settlement_period, l.counts_from, l.counts_to
+        GROUP BY l.instrument_id, l.label, l.settlement_period, l.counts_from, l.counts_to
     ), months AS (
         SELECT e.dataset, e.subject_id, e.instrument, e.settlement_period, m.at::date AS month,
                (extract(epoch FROM least(e.ends, (m.at + interval '1 month') AT TIME ZONE 'UTC')
@@ -102,7 +102,7 @@ CREATE VIEW unloaded AS
     WHERE c.dataset IN ('perpetuals_ohlcv', 'futures_ohlcv', 'funding_rates') AND c.published_days = 0
       -- what is not known to exist can't be waited for
       AND (c.dataset <> 'funding_rates' OR EXISTS (SELECT FROM store.funding_start s JOIN store.instrument i USING (instrument_id)
-                                                   WHERE i.instrument = c.instrument))
+                                                   WHERE i.label = c.instrument))
       AND NOT EXISTS (SELECT FROM store.quarantine q
                       WHERE q.dataset = c.dataset AND q.subject = c.instrument AND q.closed_by IS NULL
                         AND q.day >= c.month AND q.day < (c.month + interval '1 month')::date)
@@ -110,7 +110,7 @@ CREATE VIEW unloaded AS
 
 -- Where every version of every instrument-day came from.
 CREATE VIEW provenance AS
-    SELECT i.instrument, c.day, c.load_id, l.dataset, l.host, l.run_id, l.loaded_at, c.validation_id, v.validated_at,
+    SELECT i.label AS instrument, c.day, c.load_id, l.dataset, l.host, l.run_id, l.loaded_at, c.validation_id, v.validated_at,
            v.run_id AS validated_by_run, c.present, c.n AS minutes
     FROM store.candle_day c JOIN store.instrument i USING (instrument_id) JOIN store.load l USING (load_id)
     LEFT JOIN store.validation v USING (validation_id);

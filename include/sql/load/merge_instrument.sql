@@ -1,10 +1,26 @@
 -- Adds instruments not known yet and brings the known ones up to date. Grain: an instrument. Nothing is ever
 -- deleted: what the exchange stops listing stays as it was last told, and what a host doesn't tell (NULL) takes nothing
--- away from what another one did. What follows from a row (implied_*) counts only where nothing was ever told. May run
+-- away from what another one did. A row is of the instrument with its name and id; where one of both has no id, of the one
+-- with its name and creation, which has the id from then on. What follows from a row (implied_*) counts only where nothing was ever told. May run
 -- twice: a reading that tells nothing new writes nothing (and draws no number: 76,000 rows are read every day). One
 -- reading at a time: the caller holds the catalogue's lock.
 WITH told AS (
-    SELECT DISTINCT ON (instrument) * FROM instrument_stage ORDER BY instrument, listed_at DESC
+    SELECT row_number() OVER (ORDER BY instrument, listed_at, exchange_id) AS place, one.*
+    FROM (SELECT DISTINCT ON (instrument, exchange_id, CASE WHEN exchange_id IS NULL THEN listed_at END) *,
+                 bool_or(exchange_id IS NOT NULL) OVER (PARTITION BY instrument, listed_at) AS has_id
+          FROM instrument_stage
+          ORDER BY instrument, exchange_id, CASE WHEN exchange_id IS NULL THEN listed_at END, listed_at DESC) AS one
+    WHERE exchange_id IS NOT NULL OR NOT has_id
+), met AS (
+    SELECT DISTINCT ON (t.instrument_id) t.instrument_id, s.place
+    FROM told s
+    CROSS JOIN LATERAL (
+        SELECT i.instrument_id, i.exchange_id IS NOT DISTINCT FROM s.exchange_id AS by_id FROM store.instrument i
+        WHERE i.instrument = s.instrument
+          AND (i.exchange_id = s.exchange_id
+               OR (i.exchange_id IS NULL OR s.exchange_id IS NULL) AND i.listed_at = s.listed_at)
+        ORDER BY by_id DESC, i.instrument_id LIMIT 1) AS t
+    ORDER BY t.instrument_id, t.by_id DESC, s.place
 ), known AS (
     SELECT t.instrument_id, s.host,
            coalesce(s.exchange_id, t.exchange_id) AS exchange_id, coalesce(s.quote_currency, t.quote_currency) AS quote_currency,
@@ -16,7 +32,7 @@ WITH told AS (
            coalesce(s.contract_size, t.contract_size) AS contract_size, s.listed_at, s.expires_at,
            coalesce(s.strike, t.strike) AS strike, coalesce(s.option_type, t.option_type) AS option_type,
            coalesce(s.state, t.state) AS state, coalesce(s.is_active, t.is_active) AS is_active
-    FROM told s JOIN store.instrument t USING (instrument)
+    FROM met JOIN told s USING (place) JOIN store.instrument t USING (instrument_id)
 ), changed AS (
     UPDATE store.instrument t SET
         exchange_id = k.exchange_id, quote_currency = k.quote_currency, settlement_currency = k.settlement_currency,
@@ -33,16 +49,20 @@ WITH told AS (
            k.underlying_type, k.tick_size, k.contract_size, k.listed_at, k.expires_at, k.strike, k.option_type, k.state, k.is_active)
     RETURNING 1
 ), added AS (
-    INSERT INTO store.instrument (instrument, exchange_id, kind, base_currency, quote_currency, settlement_currency,
+    INSERT INTO store.instrument (instrument, label, exchange_id, kind, base_currency, quote_currency, settlement_currency,
         settlement_period, instrument_type, price_index, underlying_type, tick_size, contract_size, listed_at, expires_at, strike,
         option_type, state, is_active, host)
-    SELECT s.instrument, s.exchange_id, s.kind, s.base_currency, s.quote_currency,
+    SELECT s.instrument,
+           CASE WHEN row_number() OVER (PARTITION BY s.instrument ORDER BY s.place) = 1
+                 AND NOT EXISTS (SELECT FROM store.instrument t WHERE t.instrument = s.instrument) THEN s.instrument
+                ELSE s.instrument || '#' || coalesce(s.exchange_id::text, to_char(s.listed_at AT TIME ZONE 'UTC', 'YYYYMMDD"T"HH24MISSMS')) END,
+           s.exchange_id, s.kind, s.base_currency, s.quote_currency,
            coalesce(s.settlement_currency, s.implied_settlement_currency), s.settlement_period,
            coalesce(s.instrument_type, s.implied_instrument_type), coalesce(s.price_index, s.implied_price_index),
            s.underlying_type, s.tick_size, s.contract_size, s.listed_at, s.expires_at, s.strike, s.option_type, s.state,
            s.is_active, s.host
-    FROM told s WHERE NOT EXISTS (SELECT FROM store.instrument t WHERE t.instrument = s.instrument)
-    ORDER BY s.instrument
+    FROM told s WHERE NOT EXISTS (SELECT FROM met WHERE met.place = s.place)
+    ORDER BY s.place
     RETURNING 1
 )
 SELECT (SELECT count(*) FROM added) AS added, (SELECT count(*) FROM changed) AS changed

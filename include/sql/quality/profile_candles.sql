@@ -5,7 +5,7 @@
 -- was asked for it and answered. Nothing else explains a missing minute: no known outage cost a candle.
 -- No value may stop the statement: what is multiplied or divided is held to what a product of two can hold.
 WITH expected AS (
-    SELECT i.instrument_id, i.instrument, d::date AS day, f.perpetual_id,
+    SELECT i.instrument_id, i.label AS instrument, d::date AS day, f.perpetual_id,
            i.begins, b.first_candle_day,
            -- what the exchange was asked about from the listing on, without a hole
            coalesce((SELECT upper(w) FROM store.answered a CROSS JOIN LATERAL unnest(a.windows) AS w

@@ -39,7 +39,7 @@ WITH newest AS (
            n.off, CASE WHEN n.off IS NOT NULL THEN n.weight END AS weight
     FROM expected e FULL JOIN (SELECT * FROM weighed WHERE ts > %(from)s) n USING (instrument_id, ts)
 )
-SELECT i.instrument, t.ts, t.instrument_id, t.load_id, t.validation_id, t.present, t.on_the_hour, t.doubled,
+SELECT i.label AS instrument, t.ts, t.instrument_id, t.load_id, t.validation_id, t.present, t.on_the_hour, t.doubled,
        NOT t.present AND NOT x.explained AS missing, NOT t.present AND x.explained AS explained,
        t.interest_1h, t.interest_8h, t.index_price, t.prev_index_price, t.previous_row_index_price,
        -- the exchange's cap is known of these alone
@@ -48,4 +48,4 @@ SELECT i.instrument, t.ts, t.instrument_id, t.load_id, t.validation_id, t.presen
 FROM together t JOIN store.instrument i USING (instrument_id)
 CROSS JOIN LATERAL (SELECT EXISTS (SELECT FROM outage o WHERE t.ts >= o.begins AND t.ts - interval '1 hour' < o.ends) AS explained) AS x
 WINDOW month AS (PARTITION BY t.instrument_id)
-ORDER BY i.instrument, t.ts
+ORDER BY i.label, t.ts

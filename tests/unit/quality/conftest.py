@@ -126,6 +126,7 @@ def instruments(rows: int) -> pd.DataFrame:
             "tick_size": 2.5,
             "is_perpetual": [True, False, *[False] * len(dated)],
             "base_currency": "BTC",
+            "lives_apart": True,
             "unreadable": None,
         }
     )

@@ -110,6 +110,7 @@ FAULTS = {
         ({"kind": "future_combo"}, {"kind-known"}),
         ({"name": "BTC-1JAN30'; drop"}, {"name-well-formed"}),
         ({"base_currency": "btc"}, {"currency-well-formed"}),
+        ({"lives_apart": False}, {"lives-apart"}),
         ({"unreadable": "it has no kind"}, {"row-readable"}),
     ],
 }
