@@ -207,12 +207,11 @@ if __name__ == "__main__":
             raise SystemExit(f"ARGS can't be split into words: {error}.") from None
     if os.environ.get("WAREHOUSE_HOME"):
         os.environ["WAREHOUSE_HOME"] = str(warehouse_home())  # its links followed once: what is looked at is used
-    for folder in (warehouse_home(), warehouse_home() / "venv"):
-        if refusal := shared(folder):
-            if sys.argv[1] not in ("dev", "bench"):
-                raise SystemExit(refusal)
-            # tests and benchmarks keep nothing there, and whoever could replace the folder could replace the project
-            print(f"Warning: {refusal}", file=sys.stderr)
+    if refusal := shared(warehouse_home()) or shared(warehouse_home() / "venv"):
+        if sys.argv[1] not in ("dev", "bench"):
+            raise SystemExit(refusal)
+        # tests and benchmarks keep nothing there, and whoever could replace the folder could replace the project
+        print(f"Warning: {refusal}", file=sys.stderr)
     if sys.argv[1] != "none":
         install(sys.argv[1])
     become(command)
