@@ -102,7 +102,30 @@ def test_a_runs_report_names_all_its_windows_and_only_their_newest_look(warehous
         (*A, "prices-positive"),
         (*B, "prices-positive"),
     ]
-    assert report["warnings"] == [f"{A[0]} {A[1]}: odd (3)"]
+    [odd] = report["warnings"]
+    assert (odd["instrument"], odd["day"], odd["rule"], odd["observed"]) == (*A, "odd", "3")
+
+
+def test_what_an_earlier_run_said_of_the_same_key_is_known(warehouse):
+    hour = at(FIRST, 60)
+    find(warehouse, run_id="first", findings=[
+        finding(A), finding(A, "odd", "warning"), finding(A, "hour", ts=hour), finding(B, "odd", waived="reviewed"),
+    ])  # fmt: skip
+    find(warehouse, run_id="second", findings=[
+        finding(A), finding(A, "odd", "critical"), finding(A, "new", "warning"), finding(A, "hour", ts=hour),
+        finding(A, "hour", ts=at(FIRST, 120)), finding(B, "odd"), finding(C),
+    ])  # fmt: skip
+
+    def said(run_id):
+        report = validations.run_report_rows(warehouse.connection, "dag", run_id)
+        return {(f["instrument"], f["rule"], f["ts"], f["known"]) for f in report["quarantined"] + report["warnings"]}
+
+    assert {known for *_, known in said("first")} == {False}
+    assert said("second") == {
+        (A[0], "prices-positive", None, True), (A[0], "odd", None, False), (A[0], "new", None, False),
+        (A[0], "hour", hour, True), (A[0], "hour", at(FIRST, 120), False), (B[0], "odd", None, False),
+        (C[0], "prices-positive", None, False),
+    }  # fmt: skip
 
 
 def test_a_run_that_left_nothing_has_an_empty_report(warehouse):

@@ -33,6 +33,7 @@ CREATE TABLE store.quarantine (
 );
 CREATE INDEX quarantine_open ON store.quarantine (dataset, day, subject) WHERE closed_by IS NULL;
 CREATE INDEX quarantine_validation ON store.quarantine (validation_id);
+CREATE INDEX quarantine_closed ON store.quarantine (closed_by, subject, day) WHERE closed_by IS NOT NULL;
 
 -- Mapped tasks that failed for good, as they said it themselves, so that one message a run can name them.
 CREATE TABLE store.run_failure (

@@ -24,7 +24,7 @@ PATIENCE = 20.0
 
 Facts = Callable[[str, str], Mapping[str, Any]]
 """facts(dag_id, run_id) -> {failures: [{task_id, map_index, label, error}], blocked: [str],
-quarantined: [{instrument, day, rule, severity, observed}], warnings: [str]}; every key may be missing."""
+quarantined and warnings: [{instrument, day, ts, rule, severity, observed, known}]}; every key may be missing."""
 
 _REASONS = {
     "timed_out": "The run took longer than its dagrun_timeout; its unfinished tasks were skipped.",
@@ -79,13 +79,13 @@ def tell_failure(context: Mapping[str, Any], facts: Facts = warehouse_facts) -> 
 
 
 def tell_quarantine(report: RunReport) -> None:
-    """One message about a run that goes on with keys held back, tasks failed or warnings; none if there is nothing.
+    """One message about a run that goes on with keys held back, tasks failed or new warnings; none if nothing is new.
 
     Called by the gate as its last act, after its transaction committed: a gate that failed before has told nothing,
     and one that told has nothing left to fail by, so a retry doesn't tell twice.
     """
     try:
-        if report:
+        if report.news:
             send(render(report, _base_url()))
     except Exception as error:
         log.exception("A quarantine could not be told: %s", describe(error))
@@ -155,12 +155,17 @@ def _known(rows: Mapping[str, Any]) -> tuple[dict[tuple[str, int], Failure], dic
     ]
     return {(failure.task_id, failure.map_index): failure for failure in failures}, {
         "blocked": [str(reason) for reason in rows.get("blocked", ())],
-        "quarantined": [
-            QuarantinedKey(row["instrument"], row.get("day"), row["rule"], row["severity"], row.get("observed"))
-            for row in rows.get("quarantined", ())
-        ],
-        "warnings": [str(warning) for warning in rows.get("warnings", ())],
+        "quarantined": [_key(row) for row in rows.get("quarantined", ())],
+        # a warning is told once: what an earlier run has said of the same key is no news
+        "warnings": [_key(row) for row in rows.get("warnings", ()) if not row.get("known")],
     }
+
+
+def _key(row: Mapping[str, Any]) -> QuarantinedKey:
+    return QuarantinedKey(
+        row["instrument"], row.get("day"), row["rule"], row["severity"], row.get("observed"),
+        ts=row.get("ts"), known=bool(row.get("known")),
+    )  # fmt: skip
 
 
 def _failed_now(dag: Any, run_id: str) -> set[tuple[str, int]]:

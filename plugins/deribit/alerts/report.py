@@ -15,8 +15,11 @@ from urllib.parse import quote
 
 MAX_LINES = 30
 """Detail lines in a message, all sections together; beyond them a section says how many more there are."""
+MAX_GROUPS = 12
+"""Lines of findings, beyond which they are grouped more coarsely."""
+EXAMPLES = 2
 MAX_LINE = 240
-MAX_SUBJECT = 140
+MAX_SUBJECT = 180
 SLACK_SECTION = 2900
 """Slack refuses a section of more than 3,000 characters, counted after escaping."""
 
@@ -37,13 +40,19 @@ class Failure:
 
 @dataclass(frozen=True, slots=True)
 class QuarantinedKey:
-    """A key the gate held back. `day` is None for datasets without days; `observed` is what the rule saw."""
+    """A key of which a rule was broken: held back by the gate, or only warned of, as `severity` says.
+
+    `day` is None for datasets without days; `ts` is the hour where the rule is about one; `observed` is what the rule
+    saw; `known`: an earlier run had said the same.
+    """
 
     instrument: str
     day: date | str | None
     rule: str
     severity: str
     observed: Any = None
+    ts: datetime | None = None
+    known: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,13 +76,26 @@ class RunReport:
     failures: list[Failure] = field(default_factory=list)
     blocked: list[str] = field(default_factory=list)
     quarantined: list[QuarantinedKey] = field(default_factory=list)
-    warnings: list[str] = field(default_factory=list)
+    warnings: list[QuarantinedKey] = field(default_factory=list)
     waiting: list[Wait] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
 
     def __bool__(self) -> bool:
         """Whether there is anything to tell. Notes alone are nothing to tell."""
         return bool(self.failures or self.blocked or self.quarantined or self.warnings or self.waiting)
+
+    @property
+    def news(self) -> bool:
+        """Whether any of it was not told before."""
+        found = (*self.quarantined, *self.warnings)
+        return bool(self.failures or self.blocked or self.waiting) or not all(key.known for key in found)
+
+    @property
+    def level(self) -> str:
+        """How much it matters: error (something failed), warning (something is held back), notice (nothing is)."""
+        if self.failures or self.blocked or not self:
+            return "error"
+        return "warning" if self.quarantined else "notice"
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,10 +172,9 @@ def _subject(report: RunReport) -> str:
     if report.failures:
         parts.append(f"{_count(len(report.failures), 'task')} failed")
     if report.quarantined:
-        instruments = len({key.instrument for key in report.quarantined})
-        parts.append(f"{len(report.quarantined):,} quarantined in {_count(instruments, 'instrument')}")
+        parts.append(f"{_extent(report.quarantined)} quarantined by {_count(_rules(report.quarantined), 'rule')}")
     if report.warnings:
-        parts.append(_count(len(report.warnings), "warning"))
+        parts.append(f"{_count(_rules(report.warnings), 'rule')} warned of {_extent(report.warnings)}")
     parts += [
         f"waiting for {_clean(wait.awaited, 60)} since {wait.since:%Y-%m-%d %H:%M} UTC" for wait in report.waiting
     ]
@@ -174,8 +195,8 @@ def _bounded(report: RunReport, run_url: str) -> list[_Section]:
     sections = {
         "Blocked": [_Line(_clean(reason)) for reason in report.blocked],
         "Failed": [_Line(_failed(failure), _log(run_url, failure)) for failure in report.failures],
-        "Quarantined": _held_back(report.quarantined),
-        "Warnings": [_Line(_clean(warning)) for warning in report.warnings],
+        "Quarantined": _grouped(report.quarantined),
+        "Warnings": _grouped(report.warnings),
         "Waiting": [_Line(_clean(line)) for wait in report.waiting for line in _awaited(wait)],
     }
     kept, left = {}, MAX_LINES
@@ -194,22 +215,57 @@ def _failed(failure: Failure) -> str:
     return _clean(f"{task}: {_clean(failure.error) or 'no reason recorded, see its log'}")
 
 
-def _held_back(keys: Iterable[QuarantinedKey]) -> list[_Line]:
-    """A line for each instrument and rule, its days summed up."""
-    grouped: dict[tuple[str, str, str], list[QuarantinedKey]] = defaultdict(list)
-    for key in keys:
-        grouped[key.instrument, key.rule, key.severity].append(key)
-    lines = []
-    for (instrument, rule, severity), same in sorted(grouped.items()):
-        same.sort(key=lambda key: str(key.day))
-        days = [_clean(key.day, 32) for key in same if key.day is not None]
-        when = f" on {days[0]}" if days else ""
-        when += f" and {len(days) - 1:,} more to {days[-1]}" if len(days) > 1 else ""
-        observed = "" if same[0].observed is None else f", observed {_clean(same[0].observed, 60)}"
-        lines.append(
-            _Line(_clean(f"{_clean(instrument, 60)}: {_clean(rule, 60)} ({_clean(severity, 20)}){when}{observed}"))
-        )
-    return lines
+def _extent(keys: Iterable[QuarantinedKey]) -> str:
+    """How much is concerned, whatever number of rules each key broke: days, hours where keys are hours, instruments."""
+    keys = list(keys)
+    instruments = len({key.instrument for key in keys})
+    hours = {(key.instrument, key.ts) for key in keys if key.ts is not None}
+    days = {(key.instrument, str(key.day)) for key in keys if key.ts is None and key.day is not None}
+    parts = [_count(len(found), unit) for found, unit in ((days, "day"), (hours, "hour")) if found]
+    of = _count(instruments, "instrument")
+    return f"{' and '.join(parts)} of {of}" if parts else of
+
+
+def _rules(keys: Iterable[QuarantinedKey]) -> int:
+    return len({key.rule for key in keys})
+
+
+def _coin(instrument: str) -> str:
+    """The coin an instrument's or an index's name begins with."""
+    return re.split("[-_]", instrument, maxsplit=1)[0].upper()
+
+
+def _grouped(keys: list[QuarantinedKey]) -> list[_Line]:
+    """A line for each rule and instrument; where they would be too many, for each rule and coin, or for each rule, with
+    what it is about and examples."""
+    for group_of in (lambda key: key.instrument, lambda key: _coin(key.instrument), lambda key: ""):
+        groups: dict[tuple[str, str, str], list[QuarantinedKey]] = defaultdict(list)
+        for key in keys:
+            groups[group_of(key), key.rule, key.severity].append(key)
+        if len(groups) <= MAX_GROUPS:
+            break
+    return [_Line(_clean(_group(*name, same))) for name, same in sorted(groups.items())]
+
+
+def _group(name: str, rule: str, severity: str, same: list[QuarantinedKey]) -> str:
+    what = f"{_clean(rule, 60)} ({_clean(severity, 20)})"
+    by_instrument: dict[str, list[QuarantinedKey]] = defaultdict(list)
+    for key in same:
+        by_instrument[key.instrument].append(key)
+    if list(by_instrument) == [name]:
+        return f"{_clean(name, 60)}: {what}{_when(same)}"
+    of = f" of {_clean(name, 20)}" if name else ""
+    shown = [f"{_clean(i, 40)}{_when(by_instrument[i])}" for i in sorted(by_instrument)[:EXAMPLES]]
+    return f"{what}{of}: {_extent(same)}, such as {'; '.join(shown)}"
+
+
+def _when(same: list[QuarantinedKey]) -> str:
+    """When an instrument broke a rule, and what was seen first."""
+    same = sorted(same, key=lambda key: str(key.ts or key.day))
+    times = [_clean(key.ts or key.day, 32) for key in same if (key.ts or key.day) is not None]
+    when = f" on {times[0]}" if times else ""
+    when += f" and {len(times) - 1:,} more to {times[-1]}" if len(times) > 1 else ""
+    return when + ("" if same[0].observed is None else f", observed {_clean(same[0].observed, 60)}")
 
 
 def _awaited(wait: Wait) -> list[str]:
@@ -268,14 +324,15 @@ def slack_escape(text: str) -> str:
 def _payload(report: RunReport, subject: str, sections: list[_Section], pages: dict[str, str]) -> dict[str, Any]:
     return {
         "subject": subject,
+        "level": report.level,
         "dag_id": _clean(report.dag_id),
         "run_id": _clean(report.run_id),
         "interval": [moment.isoformat() for moment in report.interval] if report.interval else None,
         "counts": {
             "blocked": len(report.blocked),
             "failed": len(report.failures),
-            "quarantined": len(report.quarantined),
-            "warnings": len(report.warnings),
+            "quarantined": len({(key.instrument, str(key.ts or key.day)) for key in report.quarantined}),
+            "warnings": len({(key.instrument, str(key.ts or key.day)) for key in report.warnings}),
             "waiting": sum(wait.tasks for wait in report.waiting),
         },
         "notes": [_clean(note) for note in report.notes],

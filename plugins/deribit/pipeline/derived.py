@@ -89,7 +89,8 @@ def judge(dataset: Dataset, window: dict[str, str]) -> dict[str, Any]:
     return conclude(dataset, validation_id, decision, rows=len(profile), published=published)
 
 
-@task(trigger_rule=TriggerRule.ALL_DONE_MIN_ONE_SUCCESS)
+# a window that is skipped silences none of the others; where one failed, the run's own message names them all
+@task(trigger_rule=TriggerRule.NONE_FAILED_MIN_ONE_SUCCESS)
 def tell(judged) -> None:
-    """Tells once of everything the run's windows hold back."""
+    """Tells once of everything the run's windows hold back or warn of."""
     tell_what_is_held_back(get_current_context())

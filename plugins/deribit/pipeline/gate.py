@@ -50,7 +50,7 @@ def gate(dataset: Dataset, loaded) -> dict[str, Any]:
     if recalled:
         log.warning("%d published versions of %s broke a rule now and were taken back", recalled, dataset.name)
     came = conclude(dataset, validation_id, decision, rows=len(profile), published=published)
-    if decision.quarantined:
+    if decision.quarantined or decision.warnings:
         tell_what_is_held_back(context)
     return came
 
@@ -175,10 +175,11 @@ def conclude(dataset: Dataset, validation_id: int, decision, *, rows: int, publi
 
 
 def tell_what_is_held_back(context) -> None:
-    """One message about a run that goes on with quarantined keys. A run in which a task has failed will fail, and its
-    one message, told by the DAG's on_failure_callback, names the quarantined keys too."""
+    """One message about a run that goes on with quarantined keys or new warnings; none when all of it was told before.
+    A run in which a task has failed will fail, and its one message, told by the DAG's on_failure_callback, names them.
+    """
     from deribit.alerts import collect, tell_quarantine
 
     report = collect(context)
-    if report.quarantined and not report.failures:
+    if not report.failures:
         tell_quarantine(report)

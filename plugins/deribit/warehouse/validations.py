@@ -123,7 +123,8 @@ def record_run_failure(
 
 
 def run_report_rows(connection: Connection, dag_id: str, run_id: str) -> dict[str, list]:
-    """What a run left behind: failures and quarantined (dicts), blocked and warnings (sentences)."""
+    """What a run left behind: failures, quarantined and warnings (dicts), blocked (sentences). A finding is known when
+    an earlier validation had said the same of the same key."""
     findings = sql.rows(connection, "quality/run_findings", dag_id=dag_id, run_id=run_id)
     named = [f for f in findings if f["rule"] is not None]
     blocked = {f["validation_id"]: f["blocked_because"] for f in findings}
@@ -131,9 +132,5 @@ def run_report_rows(connection: Connection, dag_id: str, run_id: str) -> dict[st
         "failures": sql.rows(connection, "quality/run_failures", dag_id=dag_id, run_id=run_id),
         "blocked": [why for reasons in blocked.values() for why in reasons],
         "quarantined": [f for f in named if f["severity"] == "critical"],
-        "warnings": [
-            f"{f['instrument']} {f['ts'] or f['day']}: {f['rule']} ({f['observed']})"
-            for f in named
-            if f["severity"] != "critical"
-        ],
+        "warnings": [f for f in named if f["severity"] != "critical"],
     }

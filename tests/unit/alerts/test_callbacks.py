@@ -65,14 +65,16 @@ def test_airflow_says_which_tasks_failed_and_the_warehouse_why(airflow_says):
     airflow_says(
         {"plan": "success", "load_0": "failed", "load_1": "success", "load_10": "failed", "gate": "upstream_failed"}
     )
-    report = collect(context(), knows(failures=[row("load", 10)], blocked=["b"], warnings=["w"]))
+    odd = {"instrument": "BTC-1", "day": date(2024, 3, 1), "rule": "odd", "severity": "warning", "observed": "3"}
+    warnings = [odd, {**odd, "known": True}]
+    report = collect(context(), knows(failures=[row("load", 10)], blocked=["b"], warnings=warnings))
     assert report == RunReport(
         "futures_ohlcv",
         RUN_ID,
         (SINCE, UNTIL),
         failures=[Failure("load", 0), Failure("load", 10, "BTC-29MAR24", "Timeout: 30 s")],
         blocked=["b"],
-        warnings=["w"],
+        warnings=[QuarantinedKey("BTC-1", date(2024, 3, 1), "odd", "warning", "3")],
     )
 
 
@@ -159,7 +161,7 @@ def test_a_quarantine_is_told_once(webhook):
     held = [QuarantinedKey("BTC-1", date(2024, 3, day), "doubled", "critical", 2) for day in range(1, 20)]
     tell_quarantine(RunReport("futures_ohlcv", RUN_ID, (SINCE, UNTIL), quarantined=held))
     told = webhook.only()
-    assert told["subject"] == "futures_ohlcv from 2024-03-01: 19 quarantined in 1 instrument"
+    assert told["subject"] == "futures_ohlcv from 2024-03-01: 19 days of 1 instrument quarantined by 1 rule"
     assert told["details"][0]["lines"][0]["text"].startswith("BTC-1: doubled (critical) on 2024-03-01 and 18 more")
 
 

@@ -60,13 +60,14 @@ def test_it_says_what_failed_which_instruments_which_rule_and_where_to_look():
             ],
             blocked=["quarantined 12 of 40 rows, tolerated 5 %"],
             quarantined=[bad_day("ETH-29MAR24", 9), bad_day("ETH-29MAR24", 2), bad_day("ETH-29MAR24", 4)],
-            warnings=["gap of 40 minutes"],
+            warnings=[bad_day("BTC-29MAR24", 5, "move-usual", "warning", 0.2)],
             notes=["The run took longer than its dagrun_timeout."],
         ),
         BASE,
     )
     assert message.subject == (
-        "futures_ohlcv from 2024-03-01: blocked by the gate, 2 tasks failed, 3 quarantined in 1 instrument, 1 warning"
+        "futures_ohlcv from 2024-03-01: blocked by the gate, 2 tasks failed, "
+        "3 days of 1 instrument quarantined by 1 rule, 1 rule warned of 1 day of 1 instrument"
     )
     expected = f"""{message.subject}
 
@@ -87,7 +88,7 @@ Quarantined:
 - ETH-29MAR24: bounds_broken (critical) on 2024-03-02 and 2 more to 2024-03-09, observed 3
 
 Warnings:
-- gap of 40 minutes
+- BTC-29MAR24: move-usual (warning) on 2024-03-05, observed 0.2
 
 Run: {RUN_URL}
 Data docs of the dataset: https://airflow.example.com/desk/data-docs/dataset/futures_ohlcv
@@ -142,7 +143,8 @@ def test_a_long_section_starves_no_other():
     assert len(lines) == MAX_LINES
     assert "- too many quarantined" in lines
     assert sum("load[" in line for line in lines) >= 14
-    assert sum("bounds_broken" in line for line in lines) >= 14
+    [line] = [line for line in lines if "bounds_broken" in line]
+    assert "of BTC: 200 days of 200 instruments, such as BTC-0 on 2024-03-01, observed 3; BTC-1" in line
 
 
 def test_an_instrument_is_named_once_for_each_rule_it_broke():
@@ -152,7 +154,48 @@ def test_an_instrument_is_named_once_for_each_rule_it_broke():
         "- BTC-PERPETUAL: bounds_broken (critical) on 2024-03-01 and 30 more to 2024-03-31, observed 3",
         "- BTC-PERPETUAL: doubled (critical) on 2024-03-07, observed 3",
     ]
-    assert "32 quarantined in 1 instrument" in message.subject
+    assert "31 days of 1 instrument quarantined by 2 rules" in message.subject
+    assert message.payload["counts"]["quarantined"] == 31
+
+
+def test_hours_are_counted_as_hours():
+    hours = [
+        QuarantinedKey("BTC-PERPETUAL", date(2024, 3, 1), rule, "critical", ts=MARCH[0] + timedelta(hours=hour))
+        for hour in range(5) for rule in ("hours-complete", "index-known")
+    ]  # fmt: skip
+    message = render(report(quarantined=hours), BASE)
+    assert "5 hours of 1 instrument quarantined by 2 rules" in message.subject
+    assert "on 2024-03-01 00:00:00+00:00 and 4 more to 2024-03-01 04:00:00+00:00" in message.text
+
+
+def test_many_warnings_are_grouped_so_that_no_coin_or_rule_fills_the_message():
+    """1,279 lines of the first coin used to leave no room for the others."""
+    coins = [f"C{n}" for n in range(60)]
+    few = [bad_day(f"{coin}_USDC-PERPETUAL", day, "fill-at-previous-close", "warning", 7)
+           for coin in coins[:8] for day in range(1, 32)]  # fmt: skip
+    message = render(report(warnings=[*few, bad_day("C1_USDC-29MAR24", 3, "move-usual", "warning")]), BASE)
+    lines = detail_lines(message.text)
+    assert len(lines) == 9
+    said = "fill-at-previous-close (warning) on 2024-03-01 and 30 more to 2024-03-31, observed 7"
+    assert f"- C7_USDC-PERPETUAL: {said}" in lines
+    rules = ("spike-seen", "move-usual", "traded-at-all")
+    many = [bad_day(f"{coin}_USDC-PERPETUAL", day, rule, "warning", 7)
+            for coin in coins for day in range(1, 4) for rule in rules]  # fmt: skip
+    message = render(report(warnings=many), BASE)
+    assert message.subject == "futures_ohlcv from 2024-03-01: 3 rules warned of 180 days of 60 instruments"
+    lines = detail_lines(message.text)
+    assert [line.split(" (")[0] for line in lines] == ["- move-usual", "- spike-seen", "- traded-at-all"]
+    assert all("180 days of 60 instruments, such as C0_USDC-PERPETUAL on 2024-03-01" in line for line in lines)
+
+
+def test_what_was_told_before_is_no_news_and_the_level_says_how_much_it_matters():
+    known = QuarantinedKey("A", date(2024, 3, 1), "r", "critical", known=True)
+    odd = QuarantinedKey("A", date(2024, 3, 1), "s", "warning")
+    assert not report(quarantined=[known]).news and report(quarantined=[known], warnings=[odd]).news
+    assert report(failures=[Failure("t")], quarantined=[known]).news
+    levels = [report(warnings=[odd]), report(warnings=[odd], quarantined=[known]), report(blocked=["b"]), report()]
+    assert [one.level for one in levels] == ["notice", "warning", "error", "error"]
+    assert render(levels[0], BASE).payload["level"] == "notice"
 
 
 def test_a_key_without_a_day_or_an_observation():
@@ -208,6 +251,8 @@ keys = st.builds(
     hostile,
     st.sampled_from(["critical", "warning"]),
     st.none() | st.floats() | st.integers() | hostile,
+    st.none() | moments,
+    st.booleans(),
 )
 
 waits = st.builds(Wait, hostile, moments, moments, st.integers(1, 10**6), hostile)
@@ -222,14 +267,14 @@ waits = st.builds(Wait, hostile, moments, moments, st.integers(1, 10**6), hostil
         st.lists(failures, max_size=60),
         st.lists(hostile, max_size=40),
         st.lists(keys, max_size=60),
-        st.lists(hostile, max_size=40),
+        st.lists(keys, max_size=40),
         st.lists(waits, max_size=3),
         st.lists(hostile, max_size=3),
     )
 )
 def test_whatever_is_reported_every_form_is_valid_and_bounded(report):
     message = render(report, BASE)
-    assert len(message.subject.splitlines()) == 1 and len(message.subject) <= 140
+    assert len(message.subject.splitlines()) == 1 and len(message.subject) <= 180
     assert len(detail_lines(message.text)) <= MAX_LINES
     assert Tags(message.html).tags <= {"h2", "h3", "p", "ul", "li", "a"}
     assert len(message.blocks) <= 50
