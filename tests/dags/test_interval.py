@@ -80,7 +80,7 @@ def test_a_dag_that_reads_no_configuration_takes_none(monkeypatch):
     for module in (catalogue, documentation, index_chart, waiting):
         monkeypatch.setattr(module, "get_current_context", lambda: asked)
     for run in (
-        lambda: catalogue.read_catalogue.function("BTC", "future"),
+        lambda: catalogue.read_catalogue.function("future", "BTC", catalogue.READINGS[0]),
         index_chart.collect_index_minutes.function,
         documentation.build_data_docs.function,
     ):
