@@ -6,6 +6,7 @@ import pytest
 from exchange_simulator import comparison
 from exchange_simulator.listings import DAY, MINUTE
 from exchange_simulator.market import Market
+from exchange_simulator.traits import Traits
 
 MARKET = Market()
 FIRST = 1_709_251_200_000  # 2024-03-01
@@ -72,3 +73,25 @@ def test_a_row_too_few_and_one_too_many_are_found(kind):
     kept += [last, last]
     with pytest.raises(comparison.Different, match=f"{count + 1} rows"):
         compare()
+
+
+def test_contracts_of_one_name_are_compared_each_in_its_time():
+    real = Market(now_ms=1_793_577_600_000, traits=Traits.real())
+    lives = real.lives("LUNA_USDC-PERPETUAL")
+    first, second = lives
+    days = [(first, first.ends - DAY), (second, second.first_minute * MINUTE)]
+    for life, begins in days:
+        ends = begins + DAY
+        columns = ("ticks", "open", "high", "low", "close", "volume", "cost")
+        kept = rows_of(real.candles(life, begins, ends - MINUTE), columns)
+        assert comparison.candles(real, lambda *_, kept=kept: kept, life, begins, ends) == len(kept) == 1440
+    between = comparison.lived(real, ["USDC"], first.ends, second.listed // MINUTE * MINUTE)
+    assert first not in between and second not in between and len(between) > 60
+
+
+def test_a_future_without_a_perpetual_has_no_basis():
+    real = Market(now_ms=1_793_577_600_000, traits=Traits.real())
+    window = (1_793_491_200_000, 1_793_577_600_000)
+    assert comparison.basis(real, lambda *_: [], "POL_USDC-25DEC26", *window) == 0
+    with pytest.raises(comparison.Different, match="0 rows are kept, 1440 were said"):
+        comparison.basis(real, lambda *_: [], "SOL_USDC-25DEC26", *window)
