@@ -98,8 +98,8 @@ class Listing:
 
     @property
     def past_minute(self) -> int:
-        """The minute after the one of its last candle."""
-        return -(-self.ends // MINUTE)
+        """The minute after its last candle's: one that is not over when trading ends has none."""
+        return self.ends // MINUTE
 
     def row(self, now: int) -> dict:
         """The live host's `get_instruments` row, with the real rows' fields in their order."""
