@@ -5,7 +5,9 @@ SELECT c.instrument_id, c.day, c.load_id, p.instrument_id, p.load_id, greatest(k
 FROM store.future f
 JOIN store.candle_day c ON c.instrument_id = f.instrument_id AND c.validation_id IS NOT NULL
      AND c.day >= f.from_day AND c.day < f.past_day
-JOIN store.candle_day p ON p.instrument_id = f.perpetual_id AND p.day = c.day AND p.validation_id IS NOT NULL
+-- by its key and no other way (LIMIT 1)
+CROSS JOIN LATERAL (SELECT v.instrument_id, v.load_id FROM store.candle_day v
+                    WHERE v.instrument_id = f.perpetual_id AND v.day = c.day AND v.validation_id IS NOT NULL LIMIT 1) AS p
 CROSS JOIN LATERAL store.cut(c.day, c.first_minute, c.n, f.perpetual_begins, f.perpetual_ends) AS k
 WHERE c.day >= %(from)s AND c.day < %(to)s
 ORDER BY c.day, c.instrument_id

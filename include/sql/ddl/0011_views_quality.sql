@@ -31,28 +31,28 @@ CREATE VIEW coverage AS
                least(l.ends, date_trunc('month', now(), 'UTC')) AS counts_to
         FROM store.life l JOIN store.collected c ON c.currency = l.settlement_currency
     ), expected AS (
-        SELECT CASE WHEN perpetual THEN 'perpetuals_ohlcv' ELSE 'futures_ohlcv' END AS dataset,
+        SELECT 1 AS source, CASE WHEN perpetual THEN 'perpetuals_ohlcv' ELSE 'futures_ohlcv' END AS dataset,
                instrument_id AS subject_id, label AS instrument, settlement_period, counts_from AS begins, counts_to AS ends, 60 AS seconds
         FROM life
         UNION ALL
         -- hours are told at their end; one that was never found is expected from the listing on
-        SELECT 'funding_rates', l.instrument_id, l.label, l.settlement_period,
+        SELECT 2, 'funding_rates', l.instrument_id, l.label, l.settlement_period,
                greatest(l.counts_from, coalesce(s.first_hour - interval '1 hour', date_trunc('hour', l.begins, 'UTC'))),
                date_trunc('hour', l.counts_to, 'UTC'), 3600
         FROM life l LEFT JOIN store.funding_start s USING (instrument_id) WHERE l.perpetual
         UNION ALL
-        SELECT 'index_prices', x.perpetual_id, x.index_name, NULL,
+        SELECT 3, 'index_prices', x.perpetual_id, x.index_name, NULL,
                greatest(l.counts_from, x.from_day::timestamp AT TIME ZONE 'UTC'), least(l.counts_to, x.past_day::timestamp AT TIME ZONE 'UTC'), 60
         FROM store.index_proxy x JOIN life l ON l.instrument_id = x.perpetual_id
         UNION ALL
         -- of each future the days on which it has a perpetual
-        SELECT 'basis_spread', l.instrument_id, l.label, l.settlement_period,
+        SELECT 4, 'basis_spread', l.instrument_id, l.label, l.settlement_period,
                greatest(l.counts_from, min(greatest(f.perpetual_begins, f.from_day::timestamp AT TIME ZONE 'UTC'))),
                least(l.counts_to, max(least(f.perpetual_ends, f.past_day::timestamp AT TIME ZONE 'UTC'))), 60
         FROM life l JOIN store.future f USING (instrument_id)
         GROUP BY l.instrument_id, l.label, l.settlement_period, l.counts_from, l.counts_to
     ), months AS (
-        SELECT e.dataset, e.subject_id, e.instrument, e.settlement_period, m.at::date AS month,
+        SELECT e.source, e.dataset, e.subject_id, e.instrument, e.settlement_period, m.at::date AS month,
                (extract(epoch FROM least(e.ends, (m.at + interval '1 month') AT TIME ZONE 'UTC')
                                    - greatest(e.begins, m.at AT TIME ZONE 'UTC')) / e.seconds)::bigint AS minutes
         FROM expected e
@@ -60,7 +60,7 @@ CREATE VIEW coverage AS
                                            e.ends AT TIME ZONE 'UTC' - interval '1 minute', interval '1 month') AS m(at)
         WHERE e.begins < e.ends
     ), stored AS (
-        SELECT 'candles' AS dataset, instrument_id AS subject_id, date_trunc('month', day::timestamp)::date AS month,
+        SELECT 1 AS source, instrument_id AS subject_id, date_trunc('month', day::timestamp)::date AS month,
                -- a version that is not published yet is newer than the published one
                sum(present - CASE WHEN validation_id IS NULL THEN coalesce(
                    (SELECT p.present FROM store.candle_day p WHERE p.instrument_id = c.instrument_id AND p.day = c.day
@@ -69,37 +69,38 @@ CREATE VIEW coverage AS
                coalesce(sum(present) FILTER (WHERE validation_id IS NOT NULL), 0) AS published_minutes
         FROM store.candle_day c GROUP BY 2, 3
         UNION ALL
-        SELECT 'funding_rates', instrument_id, date_trunc('month', (ts - interval '1 microsecond') AT TIME ZONE 'UTC')::date,
-               count(*) FILTER (WHERE validation_id IS NOT NULL OR NOT EXISTS (
-                   SELECT FROM store.funding_rate p WHERE p.instrument_id = f.instrument_id AND p.ts = f.ts AND p.validation_id IS NOT NULL)),
-               count(DISTINCT date_trunc('day', (ts - interval '1 microsecond') AT TIME ZONE 'UTC')) FILTER (WHERE validation_id IS NOT NULL),
-               count(validation_id)
-        FROM store.funding_rate f GROUP BY 2, 3
+        -- an hour that ends at midnight belongs to the day it ends
+        SELECT 2, instrument_id, date_trunc('month', day::timestamp)::date,
+               sum(present), count(*) FILTER (WHERE published > 0), sum(published)
+        FROM (SELECT instrument_id, (ts AT TIME ZONE 'UTC' - interval '1 microsecond')::date AS day, count(validation_id) AS published,
+                     count(*) FILTER (WHERE validation_id IS NOT NULL OR NOT EXISTS (
+                         SELECT FROM store.funding_rate p
+                         WHERE p.instrument_id = f.instrument_id AND p.ts = f.ts AND p.validation_id IS NOT NULL)) AS present
+              FROM store.funding_rate f GROUP BY 1, 2) AS days
+        GROUP BY 2, 3
         UNION ALL
-        SELECT 'index_prices', x.perpetual_id, date_trunc('month', x.day::timestamp)::date,
+        SELECT 3, x.perpetual_id, date_trunc('month', x.day::timestamp)::date,
                sum(m.known), count(*) FILTER (WHERE x.published), coalesce(sum(m.known) FILTER (WHERE x.published), 0)
         FROM store.index_day x
         LEFT JOIN store.candle_day p ON p.instrument_id = x.perpetual_id AND p.day = x.day AND p.load_id = x.perpetual_load_id
         CROSS JOIN LATERAL (SELECT coalesce(p.present, cardinality(array_remove(x.hourly, NULL))) AS known) AS m
         WHERE p.validation_id IS NOT NULL OR x.perpetual_load_id IS NULL GROUP BY 2, 3
         UNION ALL
-        SELECT 'basis_spread', instrument_id, date_trunc('month', day::timestamp)::date,
+        SELECT 4, instrument_id, date_trunc('month', day::timestamp)::date,
                sum(minutes), count(*) FILTER (WHERE published), coalesce(sum(minutes) FILTER (WHERE published), 0)
         FROM store.basis_day GROUP BY 2, 3
     )
     SELECT m.dataset, m.instrument, m.settlement_period, m.month, m.minutes, coalesce(s.present, 0)::bigint AS present,
            m.minutes - coalesce(s.present, 0)::bigint AS missing,
            coalesce(s.published_days, 0) AS published_days, coalesce(s.published_minutes, 0)::bigint AS published_minutes
-    FROM months m LEFT JOIN stored s
-      ON s.dataset = CASE WHEN m.dataset LIKE '%ohlcv' THEN 'candles' ELSE m.dataset END
-     AND s.subject_id = m.subject_id AND s.month = m.month;
+    FROM months m LEFT JOIN stored s USING (source, subject_id, month);
 
 -- Months of which something is expected, and of an instrument nothing is published and nothing is held back: never
 -- loaded, or taken back since. A run of the month's history brings it.
 CREATE VIEW unloaded AS
     SELECT c.dataset, c.month, array_agg(c.instrument ORDER BY c.instrument) AS instruments
     FROM coverage c
-    WHERE c.dataset IN ('perpetuals_ohlcv', 'futures_ohlcv', 'funding_rates') AND c.published_days = 0
+    WHERE c.dataset IN ('perpetuals_ohlcv', 'futures_ohlcv', 'funding_rates') AND c.published_minutes = 0
       -- what is not known to exist can't be waited for
       AND (c.dataset <> 'funding_rates' OR EXISTS (SELECT FROM store.funding_start s JOIN store.instrument i USING (instrument_id)
                                                    WHERE i.label = c.instrument))

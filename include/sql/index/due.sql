@@ -19,8 +19,9 @@ LEFT JOIN store.funding_start s ON s.instrument_id = x.perpetual_id
 LEFT JOIN LATERAL (SELECT max(f.validation_id) AS validation_id FROM store.funding_rate f
                    WHERE f.instrument_id = x.perpetual_id AND f.validation_id IS NOT NULL
                      AND f.ts > i.day::timestamp AT TIME ZONE 'UTC' AND f.ts <= (i.day + 1)::timestamp AT TIME ZONE 'UTC') f ON true
-LEFT JOIN store.index_chart_day c ON c.index_name = x.index_name AND c.day = i.day
-LEFT JOIN store.index_day d ON d.index_name = x.index_name AND d.day = i.day
+-- each by its key and no other way (LIMIT 1)
+LEFT JOIN LATERAL (SELECT v.load_id FROM store.index_chart_day v WHERE v.index_name = x.index_name AND v.day = i.day LIMIT 1) AS c ON true
+LEFT JOIN LATERAL (SELECT v.* FROM store.index_day v WHERE v.index_name = x.index_name AND v.day = i.day LIMIT 1) AS d ON true
 WHERE (p.load_id IS NOT NULL OR f.validation_id IS NOT NULL
        AND EXISTS (SELECT FROM seen v WHERE v.dataset = 'perpetuals_ohlcv'
                    AND i.day::timestamp AT TIME ZONE 'UTC' >= v.interval_from AND i.day::timestamp AT TIME ZONE 'UTC' < v.interval_to))
