@@ -9,9 +9,11 @@ are known (view `index_proxy_error`).
 start, the price that of the bucket's END.
 
 **Schedule.** Rung by the perpetuals', the funding's and the chart's assets, and monthly with catchup; what is computed
-is asked of the data: every published day of a perpetual whose index was not judged on the versions published now, in
-the run's month when the calendar started it. A month whose inputs are not published yet has nothing to do; their
-assets ring when they are. A backfill, or a run with `from` and `to`, computes a range again.
+is asked of the data: every day of an index with a published day of its perpetual or a published hour of funding that
+was not judged on the versions published now, in the run's month when the calendar started it. Of several perpetuals on
+an index the older stands in until its life is over; a perpetual that is held back does not hold back the true hours. A
+month whose inputs are not published yet has nothing to do; their assets ring when they are. A backfill, or a run with
+`from` and `to`, computes a range again.
 
 **Late data.** A republished input makes the day due; the next ring computes it.
 

@@ -8,7 +8,11 @@ was first seen and when it last changed. An instrument the exchange stops listin
 
 **Schedule.** Daily, and once at the start. The history DAGs wait for a reading that is younger than their interval.
 
-**Late data.** A day's listings are in the next reading; a changed expiry or state updates the row.
+**Late data.** A day's listings are in the next reading; a changed expiry or state updates the row. A listed perpetual
+may be dead, its chart going on flat: one without funding and without a trade for seven days, while others have funding,
+has ended at its last hour of either. That is told once, nothing is expected after it, and it is undone when rows come.
+What is stored outside a life that was learned later (an end, an earlier expiry, a later listing) leaves the views, with
+what was computed from it.
 
 **When it fails.** Nothing is lost: each list is a task of its own, what was read is kept, and a list of options that
 fails keeps nothing waiting but itself. A row that no instrument can be (no name, a strike of 10^400, an expiry before
@@ -40,7 +44,10 @@ def instruments():
 
     futures, options = read("future"), read("option")
     checked = pipeline.check_catalogue.override(outlets=[pipeline.asset(INSTRUMENTS)])(futures, options)
-    chain([futures, options, pipeline.discover_funding_starts(futures), checked], pipeline.complete())
+    started = pipeline.discover_funding_starts(futures)
+    ended = pipeline.find_ends(started)
+    clipped = pipeline.clip_to_lives(ended)
+    chain([futures, options, started, ended, clipped, checked], pipeline.complete())
 
 
 instruments()

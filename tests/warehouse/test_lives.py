@@ -8,6 +8,7 @@ from datetime import date, timedelta
 import numpy as np
 import pytest
 
+from deribit.warehouse import lives
 from deribit.warehouse.catalogue import candle_lives, funding_lives, record_collected
 from deribit.warehouse.funding import record_start
 from deribit.warehouse.index import index_proxies
@@ -243,3 +244,85 @@ def test_the_true_hours_are_published_without_a_day_of_the_perpetual(warehouse):
     assert dict(warehouse.rows("SELECT source, count(*) FROM index_prices GROUP BY 1")) == {
         "funding_history": 24, "perpetual_proxy": 1416,
     }  # fmt: skip
+
+
+# --- what is stored beyond a life ----------------------------------------------------------------------------------
+
+
+def test_what_is_stored_outside_a_life_that_was_learned_later_leaves_the_views(warehouse):
+    perpetual = warehouse.instrument("BTC-PERPETUAL", at(FIRST))
+    future = warehouse.instrument("BTC-28MAR25", at(FIRST), at("2025-03-28", 480))
+    candles = trading(at(FIRST), at(FIRST, 3 * 1440), seed=4).without(100, 700)
+    for instrument_id in (perpetual, future):
+        warehouse.candles(instrument_id, candles)
+        warehouse.publish(instrument_id)
+    hours = [at(FIRST, 60 * k) for k in range(1, 73)]
+    warehouse.funding(perpetual, hours, np.ones((4, 72)))
+    warehouse.publish_funding(perpetual)
+    days = [FIRST + timedelta(days=n) for n in range(3)]
+    basis_profile(warehouse.connection, begins=FIRST, ends=APRIL)
+    judge_basis(warehouse.connection, warehouse.validation(), [(future, day, True) for day in days])
+    index_profile(warehouse.connection, begins=FIRST, ends=APRIL)
+    judge_index(warehouse.connection, warehouse.validation(), [("btc_usd", day, True) for day in days])
+    assert warehouse.value("SELECT count(*) FROM basis_spread") == 3 * 1440
+
+    def clip() -> tuple[dict, dict]:
+        with warehouse.connection.transaction():
+            return lives.clip_to_lives(warehouse.connection)
+
+    assert clip() == ({}, {})
+    end(warehouse, perpetual, at(FIRST, 1440 + 600))
+    assert clip() == ({"BTC-PERPETUAL": 2}, {"BTC-PERPETUAL": 72 - 34})
+    assert clip() == ({}, {}), "once is enough"
+
+    shown = warehouse.rows("SELECT ts, close FROM perpetuals_ohlcv ORDER BY ts")
+    assert [ts for ts, _ in shown] == [at(FIRST, minute) for minute in range(2040)]
+    assert [close for _, close in shown] == [
+        close if there else None for close, there in zip(candles.close[:2040], candles.present, strict=False)
+    ]
+    stored = "SELECT present, minutes FROM provenance WHERE instrument = 'BTC-PERPETUAL' ORDER BY day"
+    assert warehouse.rows(stored) == [(1438, 1440), (600, 600), (1440, 1440)]
+    assert warehouse.value("SELECT max(ts) FROM funding_rates") == at(FIRST, 2040)
+    assert warehouse.rows("SELECT day, count(basis) FROM basis_spread GROUP BY 1 ORDER BY 1") == [
+        (days[0], 1438), (days[1], 600),
+    ]  # fmt: skip
+    assert warehouse.rows("SELECT day, count(*) FROM index_prices GROUP BY 1 ORDER BY 1") == [
+        (days[0], 1440), (days[1], 600),
+    ]  # fmt: skip
+    assert coverage(warehouse, "perpetuals_ohlcv", "minutes", "published_minutes") == [(2040, 1438 + 600)]
+    for dataset in ("index_prices", "basis_spread"):
+        assert coverage(warehouse, dataset, "published_days", "published_minutes") == [(2, 1438 + 600)]
+        assert months_due(warehouse.connection, dataset, None, None, again=False) == [], "no asset rings for it"
+
+    # computed again by hand, no minute is missed that nobody lived
+    rows = basis_profile(warehouse.connection, begins=days[1], ends=APRIL).to_dict("records")
+    assert [(r["day"], r["expected_minutes"], r["missing_basis_minutes"]) for r in rows] == [(days[1], 600, 0)]
+    [row] = index_profile(warehouse.connection, begins=days[1], ends=APRIL).to_dict("records")
+    assert (row["day"], row["expected_minutes"], row["missing_minutes"]) == (days[1], 600, 0)
+
+
+def test_a_listing_that_is_corrected_takes_back_what_came_before_it(warehouse):
+    future = warehouse.instrument("BTC-28MAR25", at(FIRST), at("2025-03-28", 480))
+    warehouse.candles(future, trading(at(FIRST), at(FIRST, 3 * 1440)))
+    warehouse.publish(future)
+    warehouse.rows("UPDATE store.instrument SET listed_at = %s RETURNING 1", at(FIRST, 1440 + 90))
+    with warehouse.connection.transaction():
+        assert lives.clip_to_lives(warehouse.connection) == ({"BTC-28MAR25": 2}, {})
+    assert warehouse.rows("SELECT min(ts), count(*) FROM futures_ohlcv") == [(at(FIRST, 1530), 2880 - 90)]
+    # an expiry before the listing: there was no life at all
+    warehouse.rows("UPDATE store.instrument SET expires_at = %s RETURNING 1", at(FIRST))
+    with warehouse.connection.transaction():
+        assert lives.clip_to_lives(warehouse.connection) == ({"BTC-28MAR25": 2}, {})
+    assert warehouse.rows("SELECT * FROM futures_ohlcv") == []
+
+
+def test_an_end_is_news_once_and_can_be_undone(warehouse):
+    perpetual = warehouse.instrument("BTC-PERPETUAL", at(FIRST))
+    warehouse.instrument("ETH-PERPETUAL", at(FIRST), at(APRIL), base="ETH")
+    connection = warehouse.connection
+    assert [p["instrument"] for p in lives.open_perpetuals(connection, ["BTC", "ETH"])] == ["BTC-PERPETUAL"]
+    assert lives.record_end(connection, perpetual, at(FIRST, 60), "silence")
+    assert not lives.record_end(connection, perpetual, at(FIRST, 60), "silence")
+    assert [p["ends_at"] for p in lives.open_perpetuals(connection, ["BTC"])] == [at(FIRST, 60)]
+    assert lives.undo_end(connection, perpetual) and not lives.undo_end(connection, perpetual)
+    assert coverage(warehouse, "perpetuals_ohlcv", "minutes")[0] == (31 * 1440,)

@@ -14,6 +14,7 @@ from .errors import Malformed, iso, shown
 from .transport import Ask
 
 MINUTE = 60_000  # ms
+HOUR = 60 * MINUTE
 PAGE = 5_000 * MINUTE  # the exchange answers with the newest 5,001 rows and drops older ones silently
 COLUMNS = ("open", "high", "low", "close", "volume", "cost")
 
@@ -74,6 +75,19 @@ def collect(ask: Ask, instrument_name: str, start: int, end: int) -> Candles:
         *(np.unique(np.concatenate(ticks)) for ticks in (grid.doubled, grid.misaligned, grid.outside, grid.disordered)),
         requests=grid.answers,
     )
+
+
+def last_trade(ask: Ask, instrument_name: str, start: int, end: int) -> int | None:
+    """The end of the last hour in [start, end), ms, in which there was a trade, or None if there was none.
+
+    One request: by the hour, or by the day (from 08:00 UTC) where that would be more rows than an answer holds.
+    """
+    start, end = index(start), index(end)
+    resolution, width = ("60", HOUR) if end - start <= 5_000 * HOUR else ("1D", 24 * HOUR)
+    params = chart_params(instrument_name, start, end) | {"resolution": resolution}
+    ticks, values = ask("get_tradingview_chart_data", params, read_page)
+    traded = ticks[(ticks >= start) & (ticks < end) & (values[COLUMNS.index("volume")] > 0)]
+    return min(int(traded.max()) + width, end) if len(traded) else None
 
 
 def chart_params(instrument_name: str, left: int, right: int) -> dict[str, Any]:

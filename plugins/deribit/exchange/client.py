@@ -63,6 +63,15 @@ class Exchange:
         """The end of the earliest funded hour in [not_before, not_after], or None; about ten requests for a decade."""
         return funding.first_hour(self._live.ask, instrument_name, not_before, not_after)
 
+    def last_funding_hour(self, instrument_name: str, not_before: int, not_after: int) -> int | None:
+        """The end of the newest funded hour in [not_before, not_after], or None; one request."""
+        return funding.last_hour(self._live.ask, instrument_name, not_before, not_after)
+
+    def last_trade(self, instrument_name: str, start: int, end: int) -> int | None:
+        """The end of the last hour in [start, end) with a trade (over more than 5,000 hours: day), or None; one
+        request. Flat candles of volume 0, which a dead chart goes on with, are no trade."""
+        return candles.last_trade(self._live.ask, instrument_name, start, end)
+
     def funding_chart(self, instrument_name: str) -> IndexMinutes:
         """The true index of the last eight hours, a point a minute. It can't be asked for later."""
         params = {"instrument_name": instrument_name, "length": "8h"}

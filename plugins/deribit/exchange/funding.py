@@ -94,6 +94,20 @@ def first_hour(ask: Ask, instrument_name: str, not_before: int, not_after: int) 
         earliest = found
 
 
+def last_hour(ask: Ask, instrument_name: str, not_before: int, not_after: int) -> int | None:
+    """The newest funding timestamp in [not_before, not_after], ms, or None if there is none: one request, because an
+    answer holds the newest rows of its window. An empty one may be a passing fault and is asked twice."""
+    not_before, not_after = index(not_before), index(not_after)
+    for _ in range(2):
+        timestamp, _ = ask(
+            "get_funding_rate_history", funding_params(instrument_name, not_before, not_after + 1), read_page
+        )
+        timestamp = timestamp[(timestamp >= not_before) & (timestamp <= not_after)]
+        if len(timestamp):
+            return int(timestamp.max())
+    return None
+
+
 def funding_params(instrument_name: str, left: int, right: int) -> dict[str, Any]:
     """Asks for the rows in [left, right) ms, which is the exchange's (left - 1, right - 1]."""
     return {"instrument_name": instrument_name, "start_timestamp": left - 1, "end_timestamp": right - 1}

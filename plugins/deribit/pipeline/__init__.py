@@ -3,6 +3,7 @@
 from .catalogue import READINGS, check_catalogue, discover_funding_starts, read_catalogue
 from .derived import due, judge, tell
 from .documentation import build_data_docs
+from .ends import clip_to_lives, find_ends
 from .gate import gate
 from .history import load, plan
 from .index_chart import collect_index_minutes
@@ -17,10 +18,12 @@ __all__ = [
     "asset",
     "build_data_docs",
     "check_catalogue",
+    "clip_to_lives",
     "collect_index_minutes",
     "complete",
     "discover_funding_starts",
     "due",
+    "find_ends",
     "gate",
     "judge",
     "load",

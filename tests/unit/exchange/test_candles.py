@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from deribit.exchange import candles
-from deribit.exchange.candles import COLUMNS, MINUTE, collect, read_page
+from deribit.exchange.candles import COLUMNS, HOUR, MINUTE, collect, last_trade, read_page
 from deribit.exchange.errors import Malformed
 from tests.unit.exchange.fake_exchange import FakeExchange, candle
 
@@ -223,3 +223,34 @@ def test_a_null_value_is_present_and_nan_and_infinity_is_left_to_the_gate():
 def test_a_page_of_another_form_is_refused(result, cause):
     with pytest.raises(Malformed, match=cause):
         read_page(result)
+
+
+def chart_of(traded: dict[int, float], asked: list):
+    """An exchange whose chart has a bucket at each of these ticks, of that volume."""
+
+    def ask(method, params, read):
+        asked.append((method, params["resolution"], params["start_timestamp"] + 1, params["end_timestamp"] + 1))
+        columns = {name: [5.0] * len(traded) for name in COLUMNS} | {"volume": list(traded.values())}
+        return read({"status": "ok" if traded else "no_data", "ticks": list(traded), **columns})
+
+    return ask
+
+
+def test_the_last_trade_is_the_end_of_the_last_hour_with_volume():
+    asked: list = []
+    traded = {n * HOUR: volume for n, volume in enumerate([1.0, 2.0, 0.0, 0.5, 0.0, 0.0])}
+    assert last_trade(chart_of(traded, asked), "SOL_USDC-PERPETUAL", HOUR, 9 * HOUR) == 4 * HOUR
+    assert asked == [("get_tradingview_chart_data", "60", HOUR, 9 * HOUR)]
+    assert last_trade(chart_of(traded, asked), "SOL_USDC-PERPETUAL", HOUR, 3 * HOUR + 1) == 3 * HOUR + 1
+
+
+@pytest.mark.parametrize("flat", [{}, {2 * HOUR: 0.0, 3 * HOUR: 0.0}, {0: 1.0, 5 * HOUR: 1.0}])
+def test_a_dead_chart_is_no_trade_and_neither_is_what_lies_outside(flat):
+    assert last_trade(chart_of(flat, []), "SOL_USDC-PERPETUAL", HOUR, 5 * HOUR) is None
+
+
+def test_a_long_silence_is_asked_for_by_the_day():
+    asked: list = []
+    day = 24 * HOUR
+    assert last_trade(chart_of({10 * day: 3.0}, asked), "SOL_USDC-PERPETUAL", day, 400 * day) == 11 * day
+    assert [resolution for _, resolution, *_ in asked] == ["1D"]

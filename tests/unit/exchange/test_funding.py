@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from deribit.exchange import funding
 from deribit.exchange.errors import Malformed
-from deribit.exchange.funding import HOUR, RATES, collect, first_hour, read_page
+from deribit.exchange.funding import HOUR, RATES, collect, first_hour, last_hour, read_page
 from tests.unit.exchange.fake_exchange import FakeExchange, rates
 
 BORN = 1_534_244_400_000
@@ -159,3 +159,17 @@ def test_a_wrongly_empty_answer_restarts_the_search_rather_than_walking_back_pag
 def test_rows_of_another_form_are_refused(result, cause):
     with pytest.raises(Malformed, match=cause):
         read_page(result)
+
+
+@given(hours, bounds, st.integers(1, 70))
+def test_the_last_hour_is_the_newest_there_is(existing, window, limit):
+    fake = FakeExchange(hours=existing, limit=limit)
+    start, end = window
+    there = [hour for hour in existing if start <= hour <= end]
+    assert last_hour(fake.ask, "BTC-PERPETUAL", start, end) == max(there, default=None)
+    assert len(fake.asked) == (1 if there else 2)
+
+
+def test_an_empty_answer_for_once_is_not_taken_for_no_funding():
+    fake = FakeExchange(hours=[BORN], once_lost=[BORN])
+    assert last_hour(fake.ask, "BTC-PERPETUAL", BORN, BORN + HOUR) == BORN

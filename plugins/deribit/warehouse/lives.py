@@ -1,0 +1,34 @@
+"""Where lives end that the catalogue leaves open, and what is stored beyond the end of one."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+from psycopg import Connection
+
+from . import sql
+
+
+def open_perpetuals(connection: Connection, currencies: list[str]) -> list[dict[str, Any]]:
+    """Perpetuals the catalogue knows no end of: instrument_id, instrument, listed_at and ends_at, the end that was
+    found (UTC) or None."""
+    return sql.rows(connection, "load/perpetuals_alive", currencies=currencies)
+
+
+def record_end(connection: Connection, instrument_id: int, ends_at: datetime, reason: str) -> bool:
+    """Keeps where a life was found to end; whether that is news."""
+    return bool(sql.run(connection, "load/record_end", instrument_id=instrument_id, ends_at=ends_at, reason=reason))
+
+
+def undo_end(connection: Connection, instrument_id: int) -> bool:
+    """Opens a life again; whether it had an end."""
+    return bool(sql.run(connection, "load/undo_end", instrument_id=instrument_id))
+
+
+def clip_to_lives(connection: Connection) -> tuple[dict[str, int], dict[str, int]]:
+    """Brings what is stored back into the lives as they are known now, in the caller's transaction. Returns, by
+    instrument, the published days that were cut or taken back, and the published funding hours that were."""
+    days = sql.rows(connection, "load/clip_days")
+    hours = sql.rows(connection, "load/clip_funding")
+    return {d["instrument"]: d["days"] for d in days}, {h["instrument"]: h["hours"] for h in hours}
