@@ -104,6 +104,8 @@ def up(stack: Stack, asked: str | None) -> int:
     if stack.mode == "live":
         for note in check.ask_before_a_start(stack):
             say(note)
+    else:
+        os.environ.setdefault("DERIBIT_CATALOGUE_REQUESTS_PER_SECOND", "1")  # what the simulator allows
     api = AirflowApi(stack, credentials)
     try:
         start(stack, credentials, api, first_day)

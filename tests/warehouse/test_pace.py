@@ -56,6 +56,17 @@ def holds(moments: list[float], rate: float) -> bool:
     return all(later - first >= seconds - 0.001 for first, later in zip(moments, moments[most:], strict=False))
 
 
+def test_five_lists_of_the_catalogue_may_be_asked_at_once_and_then_one_in_ten_seconds(market):
+    """Counted by what is reserved, not by waiting: no 50 seconds hold more than the exchange's slower limit allows."""
+    away = []
+    with psycopg.connect(market.dsn(), autocommit=True) as connection:
+        pacer = Pacer(connection, {"instruments": 0.1}, sleep=away.append, clock=lambda: 0.0)
+        for _ in range(12):
+            pacer("instruments")
+    assert max(away[:5]) == 0.0
+    assert all(49 < seconds < 51 for seconds in away[5:10]) and all(99 < seconds < 101 for seconds in away[10:])
+
+
 def test_eight_processes_share_a_bucket_and_use_it(market):
     spawn = multiprocessing.get_context("spawn")
     ready, drawn = spawn.Barrier(PROCESSES + 1), spawn.Queue()

@@ -17,10 +17,15 @@ TARDY = 0.02
 """Seconds a request may go out after its moment: it must leave most of MARGIN to the way."""
 
 
-def window(rate: float) -> tuple[int, float]:
-    """How many requests may go out in a stretch of how many seconds, so that no second holds more than the rate
-    (requests a second)."""
-    most = max(1, int(rate))
+BURSTS = {"instruments": 5}
+"""Requests of a bucket that may go out at once, one after a longer pause where it isn't named. The catalogue's is the
+smaller one of the exchange's two descriptions of that limit (the other is 50); each list of it is one request."""
+
+
+def window(rate: float, burst: int = 1) -> tuple[int, float]:
+    """How many requests may go out in a stretch of how many seconds, so that no such stretch holds more than the rate
+    (requests a second) allows, or than the burst where that is more."""
+    most = max(burst, int(rate))
     return most, max(1.0, most / rate) + MARGIN
 
 
@@ -28,7 +33,7 @@ class Pacer:
     """Blocks until a request of a bucket may go out.
 
     connection: an autocommit connection of its own (a slot must not wait for, or vanish with, a transaction).
-    rates: requests a second by bucket, for all processes together: the most that any second may hold.
+    rates: requests a second by bucket, for all processes together: the most that any second may hold, but for BURSTS.
     Whoever was kept from using its moment by more than TARDY moves it to the present, so that those who come after see
     when it really went out. What every answer of the database takes is not lateness: it delays all requests alike.
     Raises KeyError for a bucket without a rate.
@@ -50,7 +55,7 @@ class Pacer:
         self.fastest_answer = clock() - asked
 
     def __call__(self, bucket: str) -> None:
-        most, seconds = window(self.rates[bucket])
+        most, seconds = window(self.rates[bucket], BURSTS.get(bucket, 1))
         reserve, bound = statement("load/reserve_request"), {"bucket": bucket, "most": most, "window": seconds}
         move = statement("load/move_request")
         moment = None
