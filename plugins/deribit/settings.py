@@ -7,10 +7,13 @@ from __future__ import annotations
 
 import math
 import os
+import re
 from collections.abc import Callable
 from datetime import UTC, date, datetime, timedelta
+from ipaddress import IPv6Address
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 ROOT = Path(__file__).resolve().parents[2]
 """The package's folder: dags/, plugins/, include/, expectations/ lie in it."""
@@ -32,6 +35,8 @@ SLOWEST, FASTEST = 0.01, 1000.0
 """Requests a second that may be set: one in 100 seconds, at which the history would take years; and as many as the
 limiter in Postgres is tested with. The exchange takes 20 a second for long, 100 at once: more needs an agreement."""
 
+HOST_NAME = re.compile(r"[a-z0-9]([a-z0-9._-]*[a-z0-9])?\.?", re.ASCII | re.IGNORECASE)
+
 
 class SettingsError(ValueError):
     """A variable holds what makes no sense. The message names it, what it holds and what is allowed."""
@@ -45,7 +50,55 @@ def check() -> list[str]:
             read()
         except SettingsError as error:
             complaints.append(str(error))
+    for name in ("DERIBIT_URL", "DERIBIT_HISTORY_URL"):  # of the start command, which makes connections of them
+        try:
+            exchange_url(name, os.environ.get(name) or "https://www.deribit.com")
+        except SettingsError as error:
+            complaints.append(str(error))
     return complaints
+
+
+def exchange_url(
+    what: str, host: str, *, schema: str = "", port: int | None = None, login: bool = False, extras: bool = False
+) -> str:
+    """The base URL of one of the exchange's hosts, from what was set: a host or a URL, and a connection's other fields.
+
+    Scheme (https, where none is given), host and port are used. Anything else is a SettingsError, which names `what`
+    and doesn't show what is there: it may be a secret, and a URL gets into messages and provenance.
+    """
+
+    def complaint(why: str) -> SettingsError:
+        return SettingsError(
+            f"{what} {why}; it must be scheme, host and port only, as https://www.deribit.com, without a login "
+            "(what it holds is not shown here)"
+        )
+
+    try:
+        parts = urlsplit(host if "://" in host else f"//{_bracketed(host)}")
+        named = parts.port
+    except ValueError:
+        raise complaint("has a host that can't be read") from None
+    held = {
+        "a login": login or "@" in host,
+        "a path": parts.path not in ("", "/") or schema not in ("", "http", "https"),
+        "a query": "?" in host,
+        "a fragment": "#" in host,
+        "extras": extras,
+    }
+    if any(held.values()):
+        raise complaint(f"holds {' and '.join(kind for kind in held if held[kind])}")
+    name = parts.hostname or ""
+    if not host.isprintable() or len(name) > 253 or not (_is_ipv6(name) or HOST_NAME.fullmatch(name)):
+        raise complaint("has no host, or one that can't be read")
+    scheme = parts.scheme or schema or "https"
+    if scheme not in ("http", "https") or (schema and schema != scheme):
+        raise complaint("has a scheme that is neither http nor https, or two of them")
+    if named is not None and port and named != port:
+        raise complaint("has two different ports")
+    port = port if named is None else named
+    if port is not None and not 0 < port < 65536:
+        raise complaint("has a port that is none")
+    return f"{scheme}://{_bracketed(name)}" + (f":{port}" if port else "")
 
 
 def history_from() -> datetime:
@@ -102,6 +155,18 @@ def longest_wait() -> timedelta:
     """How long a task waits for something that will come, from its first asking on (env DERIBIT_WAIT_HOURS, 0 to 168;
     0: not at all)."""
     return timedelta(hours=_number("DERIBIT_WAIT_HOURS", "12", 0, 168, "hours"))
+
+
+def _bracketed(host: str) -> str:
+    """A host as it stands in a URL: an address of IPv6 in brackets."""
+    return f"[{host}]" if _is_ipv6(host) else host
+
+
+def _is_ipv6(text: str) -> bool:
+    try:
+        return "%" not in text and bool(IPv6Address(text))
+    except ValueError:
+        return False
 
 
 def _number(name: str, default: str, least: float, most: float, what: str) -> float:

@@ -21,7 +21,7 @@ NO_RATE = ["", "0", "-5", "nan", "inf", "-inf", "1e9", "1e-9", "fast", "15,5", "
 
 @pytest.fixture(autouse=True)
 def nothing_set(monkeypatch):
-    for name in VARIABLES:
+    for name in (*VARIABLES, "DERIBIT_URL", "DERIBIT_HISTORY_URL"):
         monkeypatch.delenv(name, raising=False)
 
 
@@ -57,6 +57,16 @@ def test_every_complaint_is_made_at_once(monkeypatch):
         monkeypatch.setenv(name, "nonsense\n")
     assert [complaint.partition(" ")[0] for complaint in settings.check()] == list(VARIABLES)
     assert all(complaint.isprintable() for complaint in settings.check())
+
+
+@pytest.mark.parametrize("name", ["DERIBIT_URL", "DERIBIT_HISTORY_URL"])
+def test_a_host_of_another_exchange_is_scheme_host_and_port(monkeypatch, name):
+    monkeypatch.setenv(name, "http://127.0.0.1:8765")
+    assert settings.check() == []
+    monkeypatch.setenv(name, "https://operator:hunter2@exchange.example/api")
+    [told] = settings.check()
+    assert told.startswith(f"{name} holds a login and a path; it must be scheme, host and port only")
+    assert "hunter2" not in told and "operator" not in told
 
 
 def test_a_day_that_has_not_come_is_no_beginning(monkeypatch):

@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
-from ipaddress import IPv6Address
 from typing import TYPE_CHECKING
-from urllib.parse import urlsplit
 
 from deribit import settings
 
@@ -15,8 +12,6 @@ if TYPE_CHECKING:
     from psycopg import Connection
 
     from deribit.exchange import Exchange
-
-HOST_NAME = re.compile(r"[a-z0-9]([a-z0-9._-]*[a-z0-9])?\.?", re.ASCII | re.IGNORECASE)
 
 
 @contextmanager
@@ -60,60 +55,16 @@ def exchange(bucket: str = "history") -> Iterator[Exchange]:
 
 
 def base_url(connection_id: str) -> str:
-    """The base URL an Airflow connection of type http points at: https://www.deribit.com for instance.
-
-    Its scheme (https, where none is given), host and port are used. Anything else is a SettingsError, which doesn't
-    show what is there: it may be a secret, and a URL gets into messages and provenance.
-    """
+    """The base URL an Airflow connection of type http points at: https://www.deribit.com for instance. Raises
+    SettingsError for a connection that is anything else than scheme, host and port (see settings.exchange_url)."""
     from airflow.sdk import BaseHook
 
     connection = BaseHook.get_connection(connection_id)
-    host, schema = (connection.host or "").strip(), (connection.schema or "").lower()
-    try:
-        parts = urlsplit(host if "://" in host else f"//{bracketed(host)}")
-        port = parts.port
-    except ValueError:
-        raise _complaint(connection_id, "has a host that can't be read") from None
-    held = {
-        "a login": connection.login or connection.password or "@" in host,
-        "a path": parts.path not in ("", "/") or schema not in ("", "http", "https"),
-        "a query": "?" in host,
-        "a fragment": "#" in host,
-        "extras": (connection.extra or "").strip() not in ("", "{}", "null"),
-    }
-    if any(held.values()):
-        raise _complaint(connection_id, f"holds {' and '.join(what for what in held if held[what])}")
-    if not is_host(parts.hostname or "") or not host.isprintable():
-        raise _complaint(connection_id, "has no host, or one that can't be read")
-    scheme = parts.scheme or schema or "https"
-    if scheme not in ("http", "https") or (schema and schema != scheme):
-        raise _complaint(connection_id, "has a scheme that is neither http nor https, or two of them")
-    if port is not None and connection.port and port != connection.port:
-        raise _complaint(connection_id, "has two different ports")
-    port = connection.port if port is None else port
-    if port is not None and not 0 < port < 65536:
-        raise _complaint(connection_id, "has a port that is none")
-    return f"{scheme}://{bracketed(parts.hostname)}" + (f":{port}" if port else "")
-
-
-def bracketed(host: str) -> str:
-    """A host as it stands in a URL: an address of IPv6 in brackets."""
-    return f"[{host}]" if is_ipv6(host) else host
-
-
-def is_host(name: str) -> bool:
-    return len(name) < 254 and (is_ipv6(name) or HOST_NAME.fullmatch(name) is not None)
-
-
-def is_ipv6(text: str) -> bool:
-    try:
-        return "%" not in text and bool(IPv6Address(text))
-    except ValueError:
-        return False
-
-
-def _complaint(connection_id: str, what: str) -> settings.SettingsError:
-    return settings.SettingsError(
-        f"the connection {connection_id} {what}; it must be scheme, host and port only, as https://www.deribit.com, "
-        "without a login (what it holds is not shown here)"
+    return settings.exchange_url(
+        f"the connection {connection_id}",
+        (connection.host or "").strip(),
+        schema=(connection.schema or "").lower(),
+        port=connection.port,
+        login=bool(connection.login or connection.password),
+        extras=(connection.extra or "").strip() not in ("", "{}", "null"),
     )
