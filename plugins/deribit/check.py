@@ -137,11 +137,12 @@ def paced(market_url: str | None, apart: float) -> Iterator[Pace]:
     import psycopg
 
     from deribit.warehouse.pace import Pacer
+    from deribit.warehouse.sql import run
 
     with ExitStack() as opened:
         try:
             connection = opened.enter_context(psycopg.connect(market_url, autocommit=True, connect_timeout=5))
-            connection.execute("SELECT FROM store.pace LIMIT 0")
+            run(connection, "load/limiter_is_there")
         except psycopg.Error as error:
             print(f"Note: the limiter does not count these requests: {str(error).strip().splitlines()[0]}", flush=True)
             yield pace

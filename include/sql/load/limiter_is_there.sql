@@ -1,0 +1,2 @@
+-- Fails where the limiter has no table yet, or none that may be read. Grain: nothing. Reads only.
+SELECT FROM store.pace LIMIT 0
