@@ -401,6 +401,8 @@ def test_curves_against_different_perpetuals_are_not_joined(warehouse):
         *day,
     )
     assert rows == [("BTC-PERPETUAL", "BTC-A", None, None), ("BTC_USDC-PERPETUAL", None, "BTC_USDC-B", None)]
+    one = "SELECT DISTINCT perpetual, near_instrument FROM constant_maturity('BTC', %s, %s, 'BTC-PERPETUAL')"
+    assert warehouse.rows(one + " WHERE tenor_days = 30", *day) == [("BTC-PERPETUAL", "BTC-A")]
 
 
 def test_the_last_term_structure_is_of_the_last_published_minute(warehouse, curve, market):

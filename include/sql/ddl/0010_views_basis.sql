@@ -129,11 +129,14 @@ CREATE VIEW basis_constant_maturity AS
     JOIN (VALUES (30), (90), (180)) AS tenor(days)
       ON p.days <= tenor.days AND coalesce(p.next_days > tenor.days, true) OR p.is_first AND p.days > tenor.days;
 
-CREATE FUNCTION constant_maturity(coin text, "from" timestamptz, "to" timestamptz) RETURNS SETOF basis_constant_maturity
+-- Of one coin, and of one perpetual where one is asked for: a coin with linear contracts has a curve each.
+CREATE FUNCTION constant_maturity(coin text, "from" timestamptz, "to" timestamptz, perpetual text DEFAULT NULL)
+RETURNS SETOF basis_constant_maturity
 LANGUAGE sql STABLE PARALLEL SAFE AS $$
     SELECT b.* FROM basis_constant_maturity b
     WHERE b.coin = constant_maturity.coin
       AND b.day >= (constant_maturity."from" AT TIME ZONE 'UTC')::date AND b.day <= (constant_maturity."to" AT TIME ZONE 'UTC')::date
       AND b.ts >= constant_maturity."from" AND b.ts < constant_maturity."to"
-    ORDER BY b.ts, b.tenor_days
+      AND (constant_maturity.perpetual IS NULL OR b.perpetual = constant_maturity.perpetual)
+    ORDER BY b.ts, b.perpetual, b.tenor_days
 $$;
