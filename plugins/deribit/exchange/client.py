@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from dataclasses import replace
 
 from . import candles, funding, index, instruments
 from .candles import Candles
@@ -19,7 +20,8 @@ class Exchange:
 
     `pace` is called before every attempt with the exchange's meter, "public" or "instruments", and returns when a
     request may go out. `attempts`: tries a request before giving up on a fault that should pass. `limits`: what an
-    answer of a method may take. All times are UTC milliseconds since 1970.
+    answer of a method may take; `timeout` replaces two of them for every method: seconds to connect, and between two
+    bytes. All times are UTC milliseconds since 1970.
 
     Every method raises Refused, InstrumentGone, Unavailable or BadResponse (see `errors`).
     """
@@ -30,10 +32,14 @@ class Exchange:
         history_url: str,
         pace: Callable[[str], None],
         *,
+        timeout: tuple[float, float] | None = None,
         attempts: int = 6,
         sleep: Callable[[float], None] = time.sleep,
         limits: Callable[[str], Limits] = limits_of,
     ):
+        if timeout:
+            given, (connect, silence) = limits, timeout
+            limits = lambda method: replace(given(method), connect=connect, silence=silence)  # noqa: E731
         self._live = Host("live", live_url, pace, attempts=attempts, sleep=sleep, limits=limits)
         self._history = Host("history", history_url, pace, attempts=attempts, sleep=sleep, limits=limits)
 

@@ -11,7 +11,6 @@ from email.utils import format_datetime
 import pytest
 
 from deribit.exchange import BadResponse, ExchangeError, InstrumentGone, Refused, Unavailable
-from deribit.exchange.limits import Limits
 from deribit.exchange.transport import LONGEST_PAUSE, seconds
 from tests.unit.exchange.scripted import PRICE, bad_gzip, error, reply, reset, result, serving, stalled, truncated
 
@@ -119,7 +118,7 @@ def test_an_answer_that_does_not_name_the_request_is_asked_again_and_unavailable
 )
 def test_a_fault_of_the_way_or_a_corrupt_page_is_asked_again(exchange_at, fault):
     with serving(fault, PRICE) as (url, asked):
-        assert exchange_at(url, limits=lambda method: Limits(silence=0.2)).index_price("btc_usd") == 88537.0
+        assert exchange_at(url, timeout=(1, 0.2)).index_price("btc_usd") == 88537.0
         assert len(asked) == 2
 
 
