@@ -14,6 +14,7 @@ from urllib.parse import quote
 from rich.console import Console
 from rich.live import Live
 from rich.table import Table
+from rich.text import Text
 
 from stack import StackError
 from stack.api import AirflowApi, moment
@@ -22,6 +23,7 @@ from stack.settings import Stack
 
 CATALOGUE = "instruments"
 DATA_DOCS = "data_docs"
+NEWEST_MONTH = "newest_month__"
 POLL_SECONDS = 3
 PLAIN_LINE_SECONDS = 15
 POLLS_AT_REST = 5
@@ -104,7 +106,8 @@ def run_catalogue(
         none_failed(stack)
         if time.monotonic() - last_line > PLAIN_LINE_SECONDS:
             last_line = time.monotonic()
-            console.print(f"{last_line - started:5.0f} s  reading the catalogue{_waiting(waits())}", soft_wrap=True)
+            line = f"{last_line - started:5.0f} s  reading the catalogue{_waiting(waits())}"
+            console.print(line, soft_wrap=True, markup=False)
         time.sleep(1)
     console.print(f"The catalogue of instruments is there ({time.monotonic() - started:.0f} s)")
 
@@ -122,7 +125,9 @@ def run_again(api: AirflowApi, unloaded: Iterable[dict[str, Any]]) -> list[str]:
     notes = []
     for dag in scheduled_to:
         cleared: set[str] = set()
-        while failed := [run for run in api.runs("failed", dag=dag) if run["dag_run_id"] not in cleared]:
+        while failed := [
+            r for r in api.runs("failed", dag=dag) if _of_the_history(r) and r["dag_run_id"] not in cleared
+        ]:
             for run in failed:
                 api.clear(dag, run["dag_run_id"])
                 cleared.add(run["dag_run_id"])
@@ -154,7 +159,7 @@ def newest_month_first(api: AirflowApi, now: datetime) -> datetime | None:
     ends = now.replace(day=1, hour=0, minute=0, second=0, microsecond=0)
     begins = (ends - timedelta(days=1)).replace(day=1)
     run = {
-        "dag_run_id": f"newest_month__{begins:%Y-%m}",
+        "dag_run_id": f"{NEWEST_MONTH}{begins:%Y-%m}",
         "data_interval_start": begins.isoformat(),
         "data_interval_end": ends.isoformat(),
         "note": "The newest closed month, before the rest of the history; made by stack/history.py",
@@ -170,6 +175,11 @@ def newest_month_first(api: AirflowApi, now: datetime) -> datetime | None:
 def _months_waiting_of(dag: dict, now: datetime) -> int:
     begins, ends = dag["next_dagrun_data_interval_start"], dag["next_dagrun_data_interval_end"]
     return months_waiting(moment(begins), moment(ends), now)
+
+
+def _of_the_history(run: dict) -> bool:
+    """Whether a run belongs to the history, and not to somebody who started it by hand and knows why."""
+    return run["run_type"] != "manual" or run["dag_run_id"].startswith(NEWEST_MONTH)
 
 
 def unpause(api: AirflowApi) -> None:
@@ -200,10 +210,11 @@ def run_history(
                 live.update(_table(progress, time.monotonic() - started, waiting))
             elif time.monotonic() - last_line > PLAIN_LINE_SECONDS:
                 last_line = time.monotonic()
-                console.print(_line(progress, last_line - started) + waiting, soft_wrap=True)
+                console.print(_line(progress, last_line - started) + waiting, soft_wrap=True, markup=False)
             failed = {
                 (run["dag_id"], run["dag_run_id"]): run
                 for one in progress if one.failed for run in api.runs("failed", dag=one.dag, newest=one.failed)
+                if _of_the_history(run)
             }  # fmt: skip
             for key in failed.keys() - told.keys():
                 told[key] = run_failed(stack, api, failed[key])
@@ -285,7 +296,7 @@ def months_waiting(start: datetime | None, end: datetime | None, now: datetime) 
 
 
 def _table(progress: list[Progress], seconds: float, waiting: str = "") -> Table:
-    caption = waiting.removeprefix("; ") or None
+    caption = Text(waiting.removeprefix("; ")) if waiting else None
     table = Table(title=f"History, {seconds:.0f} s", title_justify="left", caption=caption, caption_justify="left")
     for column, side in (("DAG", "left"), ("done", "right"), ("of", "right"), ("active", "right"), ("failed", "right")):
         table.add_column(column, justify=side)

@@ -154,8 +154,9 @@ class Airflow:
         "funding_rates": "history", "basis_spread": "derived",
     }  # fmt: skip
 
-    def ran(self, dag: str, name: str, state: str, at: str = "2026-10-01") -> None:
-        self.runs.append({"dag_id": dag, "dag_run_id": name, "state": state, "logical_date": f"{at}T00:00:00+00:00"})
+    def ran(self, dag: str, name: str, state: str, at: str = "2026-10-01", run_type: str = "scheduled") -> None:
+        run = {"dag_id": dag, "dag_run_id": name, "state": state, "run_type": run_type}
+        self.runs.append(run | {"logical_date": f"{at}T00:00:00+00:00"})
 
     def states(self, dag: str) -> dict[str, str]:
         return {run["dag_run_id"]: run["state"] for run in self.runs if run["dag_id"] == dag}
@@ -194,7 +195,7 @@ class Airflow:
             name = body.get("dag_run_id") or f"manual__{len(self.runs)}"
             if name in self.states(dag):
                 return 409
-            self.ran(dag, name, self.comes_to.get(dag, "success"))
+            self.ran(dag, name, self.comes_to.get(dag, "success"), run_type="manual")
             return {}
         states, at = args.getlist("state"), args.get("logical_date_gte")
         found = [run for run in mine if (not states or run["state"] in states) and at in (None, run["logical_date"])]
@@ -268,6 +269,7 @@ def test_a_reading_that_is_under_way_is_waited_for_and_says_what_it_waits_for(st
 def test_what_failed_and_what_was_never_loaded_runs_again(api, airflow):
     airflow.ran("futures_ohlcv", "failed before", "failed", "2026-07-01")
     airflow.ran("basis_spread", "failed, too", "failed")
+    airflow.ran("futures_ohlcv", "somebody's own", "failed", "2026-07-02", run_type="manual")
     airflow.ran("futures_ohlcv", "without USDC", "success", "2026-08-01")
     airflow.ran("futures_ohlcv", "whole", "success", "2026-09-01")
     airflow.ran("funding_rates", "under way", "running", "2026-08-01")
@@ -321,6 +323,7 @@ def loaded(airflow):
 def test_a_failed_month_is_told_and_the_rest_goes_on(stack, api, airflow):
     loaded(airflow)
     airflow.ran("futures_ohlcv", "bad", "failed")
+    airflow.ran("futures_ohlcv", "somebody's own", "failed", run_type="manual")
     airflow.ran("funding_rates", "slow", "running")
     left = iter(["running", "running", "success"])
 
@@ -340,14 +343,14 @@ def test_the_progress_says_what_is_waited_for(stack, api, airflow, monkeypatch):
     monkeypatch.setattr(history, "PLAIN_LINE_SECONDS", -1)
     loaded(airflow)
     times = {"since": at("2026-11-25T14:03"), "next_at": at("2026-11-25T14:20")}
-    waits = lambda: [{"awaited": "the exchange", "tasks": 2, "cause": "code 11051"} | times]  # noqa: E731
+    waits = lambda: [{"awaited": "the exchange", "tasks": 2, "cause": "code 11051 [/b]"} | times]  # noqa: E731
     console = printed()
     history.run_history(stack, api, console, dict, waits)
     line = console.file.getvalue().splitlines()[0]
-    assert line.endswith("; 2 waiting for the exchange since 14:03 UTC, asked again at 14:20: code 11051")
+    assert line.endswith("; 2 waiting for the exchange since 14:03 UTC, asked again at 14:20: code 11051 [/b]")
     table = io.StringIO()
-    Console(file=table, width=200).print(history._table([], 5, "; 2 waiting for the exchange"))
-    assert "2 waiting for the exchange" in table.getvalue()
+    Console(file=table, width=200).print(history._table([], 5, "; 2 waiting for the exchange [/b]"))
+    assert "2 waiting for the exchange [/b]" in table.getvalue()
 
 
 def test_what_is_due_and_nobody_computes_is_rung_for_once(stack, api, airflow):
