@@ -51,7 +51,7 @@ def find_ends(starts) -> dict[str, str]:
         for perpetual in perpetuals:
             if newest is None or perpetual["instrument_id"] not in last or one_by_one.exchange_is_away:
                 continue
-            instrument, instrument_id = perpetual["instrument"], perpetual["instrument_id"]
+            instrument, label, instrument_id = perpetual["instrument"], perpetual["label"], perpetual["instrument_id"]
             with one_by_one.of(instrument):
                 since = max(last[instrument_id] or perpetual["listed_at"], perpetual["listed_at"])
                 if since < newest - SILENT:
@@ -60,12 +60,12 @@ def find_ends(starts) -> dict[str, str]:
                 with connection.transaction():
                     if since >= newest - SILENT:
                         if lives.undo_end(connection, instrument_id):
-                            told.append(f"{instrument} is alive again: rows came after {said(perpetual['ends_at'])}")
+                            told.append(found(label, perpetual["ends_at"], "alive-again", "rows came after it"))
                         continue
                     reason = f"no funding and no trade since, while others have funding to {said(newest)}"
                     ends[instrument] = since.isoformat()
                     if lives.record_end(connection, instrument_id, since, reason):
-                        told.append(f"{instrument} ended at {said(since)} and is still listed: {reason}")
+                        told.append(found(label, since, "listed-and-dead", f"nothing since {said(since)}"))
     tell(told)
     one_by_one.conclude(len(perpetuals))
     return ends
@@ -81,19 +81,27 @@ def clip_to_lives(ended) -> dict[str, dict[str, int]]:
 
     with market() as connection, connection.transaction():
         days, hours = lives.clip_to_lives(connection)
-    cut = [f"{n} published days of {name} reached beyond its life: cut or taken back" for name, n in days.items() if n]
-    tell(cut + [f"{n} published funding hours of {name} came after its end: taken back" for name, n in hours.items()])
+    tell([
+        *(found(name, None, "outside-its-life", f"{n} published days") for name, n in days.items() if n),
+        *(found(name, None, "outside-its-life", f"{n} published hours of funding") for name, n in hours.items()),
+    ])  # fmt: skip
     return {"days": days, "hours": hours}
 
 
-def tell(sentences: list[str]) -> None:
-    """One message with a line each, and in the log. Called after the commit, so that it is told once."""
+def found(instrument: str, at: datetime | None, rule: str, observed: str):
+    """Something to be told of an instrument: an alerts.QuarantinedKey of a warning, which is also in the log."""
+    from deribit.alerts import QuarantinedKey
+
+    log.warning("%s: %s, %s", instrument, rule, observed)
+    return QuarantinedKey(instrument, at and at.date(), rule, "warning", observed)
+
+
+def tell(news: list) -> None:
+    """One message. Called after the commit, so that what is news once is told once."""
     from deribit.alerts import RunReport, tell_quarantine
 
-    for sentence in sentences:
-        log.warning(sentence)
     dag_run = get_current_context()["dag_run"]
-    tell_quarantine(RunReport(dag_id=dag_run.dag_id, run_id=dag_run.run_id, warnings=sentences))
+    tell_quarantine(RunReport(dag_id=dag_run.dag_id, run_id=dag_run.run_id, warnings=news))
 
 
 def said(at: datetime) -> str:
