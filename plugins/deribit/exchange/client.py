@@ -13,6 +13,7 @@ from .index import IndexMinutes
 from .instruments import Reading
 from .limits import Limits, limits_of
 from .transport import Host
+from .verdict import rows_of
 
 
 class Exchange:
@@ -51,7 +52,7 @@ class Exchange:
         """
         asked = self._history if host == "history" else self._live
         params = {"currency": currency, "kind": kind, "expired": "true" if expired else "false"}
-        return asked.ask("get_instruments", params, instruments.reader(asked.name, kind))
+        return asked.ask("get_instruments", params, instruments.reader(asked.name, kind), rows_of)
 
     def candles(self, instrument_name: str, start: int, end: int) -> Candles:
         """1-minute candles that begin in [start, end), both on whole minutes (ValueError otherwise).

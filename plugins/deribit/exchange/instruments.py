@@ -8,7 +8,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
+import msgspec
+
 from .errors import Malformed, iso
+from .verdict import parse
 
 NEVER = 32_503_708_800_000  # ms: year 3000, how the exchange writes that a perpetual doesn't expire
 
@@ -84,7 +87,7 @@ class Reading:
 
 
 def reader(host: str, kind: str) -> Callable[[Any], Reading]:
-    """Reads an answer of get_instruments by `host`, keeping instruments of `kind` only.
+    """Reads an answer of get_instruments by `host`, rows or their JSON, keeping instruments of `kind` only.
 
     A row that can't be read is left out and named: it must not cost us the thousands beside it. Where that is every
     row, it is the form of the answer that isn't understood, and the reader raises Malformed.
@@ -94,11 +97,13 @@ def reader(host: str, kind: str) -> Callable[[Any], Reading]:
         if not isinstance(result, list):
             raise Malformed(f"the instruments are {type(result).__name__}, not a list")
         reading = Reading([], [])
-        for at, row in enumerate(result):
-            if another_kind(row):
-                continue
+        for at, told in enumerate(result):
             try:
-                reading.instruments.append(instrument(row, at, host))
+                row = parse(bytes(told)) if isinstance(told, msgspec.Raw) else told
+                if not another_kind(row):
+                    reading.instruments.append(instrument(row, at, host))
+            except (ValueError, RecursionError):
+                reading.unreadable.append((f"row {at}", "it is no JSON that can be read"))
             except UnreadableRow as error:
                 reading.unreadable.append((error.subject, str(error)))
         if reading.unreadable and not reading.instruments:

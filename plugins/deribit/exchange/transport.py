@@ -48,8 +48,11 @@ class Host:
         self.url = self._session.url
         self._pace, self._limits, self._attempts, self._sleep = pace, limits, attempts, sleep
 
-    def ask(self, method: str, params: Mapping[str, Any], read: Callable[[Any], T]) -> T:
-        """The answer to `method`, as `read` makes it from the JSON-RPC result.
+    def ask(
+        self, method: str, params: Mapping[str, Any], read: Callable[[Any], T],
+        result: Callable[[int, bytes | bytearray], Any] = result_of,
+    ) -> T:  # fmt: skip
+        """The answer to `method`, as `read` makes it from the JSON-RPC result, which `result` takes out of the body.
 
         `read` raises Malformed for a result that can't be read, which counts as a corrupt page and is asked again; so
         does anything else it raises. Raises Refused or InstrumentGone at once, Unavailable or BadResponse when the
@@ -65,7 +68,7 @@ class Host:
             reraise=True,
         )
         try:
-            return retrying(self._once, method, params, read, limits, spent)
+            return retrying(self._once, method, params, read, result, limits, spent)
         except Failure as failure:
             made = retrying.statistics["attempt_number"]
             raise failure.becomes(
@@ -82,8 +85,9 @@ class Host:
         self._session.close()
 
     def _once(
-        self, method: str, params: Mapping[str, Any], read: Callable[[Any], T], limits: Limits, spent: list[float]
-    ) -> T:
+        self, method: str, params: Mapping[str, Any], read: Callable[[Any], T],
+        result: Callable[[int, bytes | bytearray], Any], limits: Limits, spent: list[float],
+    ) -> T:  # fmt: skip
         """One attempt. spent: takes the seconds from the request to the end of its answer."""
         # made ready first: between its moment and its way there is nothing left to do
         prepared = self._session.prepare(method, params)
@@ -97,9 +101,9 @@ class Host:
             if 300 <= answer.status < 400:
                 raise redirect(answer.status, answer.headers.get("Location"))
             check_values(answer.body, limits)
-            result = result_of(answer.status, answer.body)
-            check_rows(result, limits)
-            return read(result)
+            found = result(answer.status, answer.body)
+            check_rows(found, limits)
+            return read(found)
         except Failure as failure:
             failure.http_status, failure.retry_after = answer.status, seconds(answer.headers.get("Retry-After"))
             raise

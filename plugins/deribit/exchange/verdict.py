@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
+import msgspec
 import orjson
 
 from .errors import QUOTED, Failure, InstrumentGone, Malformed, Refused, Unavailable, clean
@@ -55,6 +56,25 @@ def result_of(http_status: int, body: bytes | bytearray) -> Any:
     if not isinstance(answer, dict) or "result" not in answer or fault is not None:
         raise Malformed(f"the answer has no result: {quoted(body)}", http_status=http_status)
     return answer["result"]
+
+
+class Listed(msgspec.Struct):
+    """An answer whose result is a list, with the list's members as they came."""
+
+    result: list[msgspec.Raw]
+    error: msgspec.Raw | msgspec.UnsetType = msgspec.UNSET
+
+
+def rows_of(http_status: int, body: bytes | bytearray) -> list[Any]:
+    """The members of a result that is a list, each still as it came, for `parse` to read one by one: 150,000 rows as
+    objects take four times what their 90 MB of body do. What is no such answer is read, or refused, by `result_of`."""
+    try:
+        answer = msgspec.json.decode(body, type=Listed)
+    except msgspec.MsgspecError:
+        return result_of(http_status, body)
+    if http_status != 200 or answer.error is not msgspec.UNSET:
+        return result_of(http_status, body)
+    return answer.result
 
 
 def parse(body: bytes | bytearray) -> Any:

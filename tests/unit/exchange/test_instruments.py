@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import math
 
+import orjson
 import pytest
 
 from deribit.exchange import BadResponse
-from deribit.exchange.errors import Malformed
+from deribit.exchange.errors import Failure, Malformed
 from deribit.exchange.instruments import NEVER, UnreadableRow, implied, instrument, reader
+from deribit.exchange.verdict import rows_of
 from tests.unit.exchange.fake_exchange import FakeExchange, row
 
 BORN, EXPIRY = 1_719_561_600_000, 1_735_300_800_000
@@ -186,3 +188,32 @@ def test_a_catalogue_that_stays_broken_is_a_bad_response(exchange_at, serve_fake
         BadResponse, match="get_instruments BTC future listed.*none of 1 rows.*BTC-27JUN25.*expiration_timestamp"
     ):
         exchange_at(serve_fake(fake)).instruments("BTC", "future", expired=False)
+
+
+def test_rows_are_read_from_their_json_one_by_one_and_one_that_is_none_costs_only_itself():
+    rows = [row("BTC-27DEC24", BORN, EXPIRY), row("BTC-3JAN25", BORN, EXPIRY), row("BTC-10JAN25", BORN, EXPIRY)]
+    bad = [b'{"instrument_name":"BTC-\\ud800"}', b'{"instrument_name":"BTC-1","kind":"future","strike":1e400}', b"7"]
+    told = b",".join([*(orjson.dumps(one) for one in rows), *bad])
+    reading = reader("live", "future")(rows_of(200, b'{"usIn":1,"result":[' + told + b'],"jsonrpc":"2.0"}'))
+    assert [one.instrument_name for one in reading.instruments] == ["BTC-27DEC24", "BTC-3JAN25", "BTC-10JAN25"]
+    assert [subject for subject, _ in reading.unreadable] == ["BTC-\\ud800", "BTC-1", "row 5"]
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "code"),
+    [
+        (400, b'{"jsonrpc":"2.0","error":{"code":10028,"message":"too_many_requests"},"result":[]}', 10028),
+        (200, b'{"error":{"code":-32602,"message":"Invalid params"}}', -32602),
+        (200, b'{"result":[{"instrument_name":"BTC', None),
+        (502, b'{"result":[]}', None),
+    ],
+)
+def test_an_answer_without_rows_is_judged_as_any_other(status, body, code):
+    with pytest.raises(Failure) as caught:
+        rows_of(status, body)
+    assert caught.value.code == code
+
+
+def test_a_result_that_is_no_list_is_left_to_its_reader():
+    assert rows_of(200, b'{"result":{"a":1}}') == {"a": 1}
+    assert rows_of(200, b'{"result":[{"strike":NaN}]}')[0]["strike"] != 0
