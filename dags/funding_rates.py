@@ -7,12 +7,12 @@ asking and recorded.
 **Grain.** One row an instrument and hour; `ts` is the END of the hour. `interest_1h` is that hour's rate,
 `interest_8h` the trailing eight hours; fractions, positive: longs pay. Sum `interest_1h`, never `interest_8h`.
 
-**Schedule.** Monthly with catchup: plan, load, gate.
+**Schedule.** Monthly with catchup: plan, load, gate. Backfills, and runs by hand, as for perpetuals.
 
 **Late data.** A corrected hour becomes a new version, published once it has passed.
 
-**When it fails.** A missing hour is held back by name (rule `hours-complete`) and the others are published; clear the
-load when the exchange has it.
+**When it fails.** The exchange is waited for as for perpetuals. A missing hour is held back by name (rule
+`hours-complete`) and the others are published; clear the load when the exchange has it.
 """
 
 from airflow.sdk import chain, dag

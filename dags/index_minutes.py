@@ -10,7 +10,8 @@ It reaches back eight hours and can't be asked for later.
 
 **Late data.** A minute told again replaces what was known of it.
 
-**When it fails.** Minutes older than eight hours are gone for good and are shown by the proxy, labelled as such.
+**When it fails.** Each index is asked for alone, and again for an hour; the next run is told the same eight hours.
+Minutes older than eight hours are gone for good and are shown by the proxy, labelled as such.
 """
 
 from datetime import timedelta

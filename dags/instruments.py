@@ -14,11 +14,11 @@ has ended at its last hour of either. That is told once, nothing is expected aft
 What is stored outside a life that was learned later (an end, an earlier expiry, a later listing) leaves the views, with
 what was computed from it.
 
-**When it fails.** Nothing is lost: each list is a task of its own, what was read is kept, and a list of options that
-fails keeps nothing waiting but itself. A row that no instrument can be (no name, a strike of 10^400, an expiry before
-the creation) is left out, the rest is stored; a name whose day is not its expiry, or a life of no length, is stored all
-the same. Both are notes, told in one message when they are new and kept in the view quality_findings: the catalogue
-holds nothing back.
+**When it fails.** An exchange that is away is waited for. Nothing is lost: each list is a task of its own, what was
+read is kept, and a list of options that fails keeps nothing waiting but itself. A row that no instrument can be (no
+name, a strike of 10^400, an expiry before the creation) is left out, the rest is stored; a name whose day is not its
+expiry, or a life of no length, is stored all the same. Both are notes, told in one message when they are new and kept
+in the view quality_findings: the catalogue holds nothing back.
 """
 
 from airflow.sdk import CronDataIntervalTimetable, chain, dag

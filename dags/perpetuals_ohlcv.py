@@ -7,12 +7,14 @@ equals what came plus what is named as missing.
 without a trade is a flat candle with volume 0, as the exchange says it; a missing minute is a row of NULLs.
 
 **Schedule.** Monthly with catchup: plan, load (mapped over batches of instruments), gate. A backfill of a past month
-loads it again, writes what has changed and publishes it once the gate has passed it.
+loads it again, writes what has changed and publishes it once the gate has passed it. A run by hand takes a range of
+days (`from`, `to`).
 
 **Late data.** A corrected day becomes a new version, counted as a correction; the published version stays until the
 new one has passed. A day with fewer minutes never replaces a fuller one.
 
-**When it fails.** A failed batch keeps the others from nothing: the gate names what is missing, publishes the rest,
+**When it fails.** An exchange that is away, or refuses an instrument, is waited for, and what was loaded stays. A
+failed batch, or instrument, keeps the others from nothing: the gate names what is missing, publishes the rest,
 and the run is red; clear the batch. A blocked gate publishes nothing and says why. See `docs/operations.md`.
 """
 

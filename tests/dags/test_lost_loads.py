@@ -1,4 +1,4 @@
-"""A load whose row Airflow has lost: of what is no longer there Airflow's trigger rules take the rest for all."""
+"""A load whose row Airflow has lost: its trigger rules take the loads that are left for all of them."""
 
 from types import SimpleNamespace
 

@@ -8,7 +8,7 @@ why they failed, so a task records its own reason (`on_task_failure`) where `Fac
 import logging
 from collections.abc import Callable, Mapping
 from contextlib import closing
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any, Protocol
 
 from deribit.alerts.channels import answer, describe, in_background, send
@@ -144,7 +144,12 @@ def collect(context: Mapping[str, Any], facts: Facts = warehouse_facts) -> RunRe
 
 
 def _interval(dag_run: Any) -> tuple[datetime, datetime] | None:
-    since, until = getattr(dag_run, "data_interval_start", None), getattr(dag_run, "data_interval_end", None)
+    """What a run is about: the range it was started for by hand, else its data interval."""
+    conf = getattr(dag_run, "conf", None)
+    try:
+        since, until = (datetime.fromisoformat(conf[bound]).replace(tzinfo=UTC) for bound in ("from", "to"))
+    except (TypeError, KeyError, ValueError):
+        since, until = getattr(dag_run, "data_interval_start", None), getattr(dag_run, "data_interval_end", None)
     return (since, until) if since and until else None
 
 

@@ -57,8 +57,8 @@ def gate(dataset: Dataset, loaded) -> dict[str, Any]:
 
 
 def all_loads_are_there(context) -> None:
-    """Raises AirflowFailException when Airflow's database has lost a load of the run: of what is no longer there Airflow
-    takes the rest for all, so the gate would judge, and call green, what was never loaded."""
+    """Raises AirflowFailException when Airflow's database has lost a load of the run: Airflow takes those that are left
+    for all, so the gate would judge, and call green, what was never loaded."""
     ti = context["ti"]
     planned = max(1, len(ti.xcom_pull(task_ids="plan") or ()))  # without a batch Airflow keeps one row, skipped
     there = ti.get_ti_count(dag_id=ti.dag_id, task_ids=["load"], run_ids=[ti.run_id])

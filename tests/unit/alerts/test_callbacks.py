@@ -78,6 +78,19 @@ def test_airflow_says_which_tasks_failed_and_the_warehouse_why(airflow_says):
     )
 
 
+@pytest.mark.parametrize(
+    ("conf", "since"),
+    [
+        ({"from": "2024-02-10", "to": "2024-02-12"}, datetime(2024, 2, 10, tzinfo=UTC)),
+        ({"from": "2024-02-10"}, SINCE), ({"from": 5, "to": []}, SINCE), (["from", "to"], SINCE), (None, SINCE),
+    ],
+)  # fmt: skip
+def test_a_run_started_by_hand_for_a_range_is_about_that_range(airflow_says, conf, since):
+    airflow_says({})
+    dag_run = SimpleNamespace(run_id=RUN_ID, conf=conf, data_interval_start=SINCE, data_interval_end=UNTIL)
+    assert collect(context(dag_run=dag_run), knows()).interval[0] == since
+
+
 def test_a_task_that_failed_once_and_succeeded_since_is_not_told_again(airflow_says):
     airflow_says({"load_0": "success", "gate": "failed"})
     report = collect(context(), knows(failures=[row("load", 0)]))
