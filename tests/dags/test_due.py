@@ -11,7 +11,7 @@ RANGE = {"from": "2024-02-01", "to": None}
 
 
 @pytest.mark.parametrize(
-    ("run_type", "params", "asked"),
+    ("run_type", "conf", "asked"),
     [
         ("asset_triggered", {}, (None, None, False)),
         ("manual", {}, (None, None, False)),
@@ -21,12 +21,12 @@ RANGE = {"from": "2024-02-01", "to": None}
         ("backfill", RANGE, (date(2024, 2, 1), None, True)),
     ],
 )
-def test_the_calendar_asks_for_its_month_and_an_asset_for_everything(monkeypatch, bag, run_type, params, asked):
+def test_the_calendar_asks_for_its_month_and_an_asset_for_everything(monkeypatch, bag, run_type, conf, asked):
     from deribit.datasets import BASIS
     from deribit.pipeline import derived
     from deribit.warehouse import validations
 
-    context = {"params": params, "dag_run": SimpleNamespace(run_type=run_type, conf={})}
+    context = {"dag_run": SimpleNamespace(run_type=run_type, conf=conf)}
     if run_type in ("scheduled", "backfill"):  # a run of an asset has no interval
         context |= {"data_interval_start": MAY, "data_interval_end": JUNE}
     months = [{"month": date(2024, 5, 1), "first_day": date(2024, 5, 2), "last_day": date(2024, 5, 30), "days": 29}]

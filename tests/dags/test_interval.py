@@ -9,8 +9,8 @@ MAY, JUNE = datetime(2024, 5, 1, tzinfo=UTC), datetime(2024, 6, 1, tzinfo=UTC)
 MONTH = {"data_interval_start": MAY, "data_interval_end": JUNE}
 
 
-def context(conf=None, params=None, **more):
-    return {"dag_run": SimpleNamespace(conf=conf), "params": {"from": None, "to": None, **(params or {})}, **more}
+def context(conf=None, **more):
+    return {"dag_run": SimpleNamespace(conf=conf), **more}
 
 
 def at(year, month, day):
@@ -23,7 +23,7 @@ def at(year, month, day):
         (context(**MONTH), (MAY, JUNE)),
         (context({}, **MONTH), (MAY, JUNE)),
         (context({"from": "2024-05-03", "to": "2024-05-04"}), (at(2024, 5, 3), at(2024, 5, 4))),
-        (context(params={"from": "2024-02-28", "to": "2024-03-02"}, **MONTH), (at(2024, 2, 28), at(2024, 3, 2))),
+        (context({"from": "2024-02-28", "to": "2024-03-02"}, **MONTH), (at(2024, 2, 28), at(2024, 3, 2))),
         (context({"from": "", "to": None}, **MONTH), (MAY, JUNE)),
     ],
 )
@@ -67,7 +67,7 @@ def test_a_derived_run_may_leave_either_bound_open():
     from deribit.pipeline.interval import asked_range
 
     assert asked_range(context({"from": "2024-05-03"})) == (date(2024, 5, 3), None)
-    assert asked_range(context(params={"to": "2024-05-03"})) == (None, date(2024, 5, 3))
+    assert asked_range(context({"from": None, "to": "2024-05-03"})) == (None, date(2024, 5, 3))
     assert asked_range(context()) == (None, None)
 
 

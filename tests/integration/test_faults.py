@@ -6,6 +6,7 @@ import threading
 import time
 from contextlib import contextmanager
 from datetime import timedelta
+from importlib import import_module
 
 import numpy as np
 import psycopg
@@ -201,19 +202,17 @@ def test_an_exchange_that_is_away_is_waited_for_and_everything_goes_on_by_itself
     assert equals_the_exchange(market, "BTC-28DEC18")
 
 
-def test_a_load_whose_row_is_lost_fails_the_run(pipeline, market, young_exchange, postgres, monkeypatch):
-    """In the middle of its work, when the other tasks have yet to be scheduled."""
-    from deribit.warehouse import candles
+def test_a_load_whose_row_is_lost_fails_the_run(pipeline, market, postgres, monkeypatch):
+    gate = import_module("deribit.pipeline.gate")  # the package's own gate is the task
+    interval = gate.interval
 
-    store = candles.store_candles
-
-    def lose_the_row(*args):
+    def lose_the_row(context):
         with psycopg.connect(postgres.dsn("airflow")) as connection:
             connection.execute("DELETE FROM task_instance WHERE dag_id = 'perpetuals_ohlcv' AND task_id = 'load'")
-        return store(*args)
+        return interval(context)
 
     assert pipeline.run("instruments", AFTER) == "success"
-    monkeypatch.setattr(candles, "store_candles", lose_the_row)
+    monkeypatch.setattr(gate, "interval", lose_the_row)
     assert pipeline.run("perpetuals_ohlcv", AFTER) == "failed"
     assert market.rows("SELECT * FROM perpetuals_ohlcv") == []
     [error] = [error for [error] in market.rows("SELECT error FROM store.run_failure WHERE task_id = 'gate'")]

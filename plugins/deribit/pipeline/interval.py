@@ -44,9 +44,8 @@ def asked_range(context) -> tuple[date | None, date | None]:
     They come from a form or an API call, so everything else than two dates in order is refused, with what it was and
     what is expected: raises AirflowFailException.
     """
-    conf = configuration(context, BOUNDS)
-    params = context.get("params") or {}
-    begins, ends = (day(bound, conf.get(bound) or params.get(bound)) for bound in BOUNDS)
+    conf = configuration(context, BOUNDS)  # where the form's fields arrive, too
+    begins, ends = (day(bound, conf.get(bound)) for bound in BOUNDS)
     if begins and ends and begins >= ends:
         raise refused(f"from ({begins}) has to lie before to ({ends}), the first day that is left out")
     return begins, ends
