@@ -22,7 +22,7 @@ CANDLES = """
 """
 FUNDING = """
     SELECT (extract(epoch FROM ts) * 1000)::bigint, interest_1h, interest_8h, index_price, prev_index_price
-    FROM funding_rates WHERE instrument = %s AND ts > %s AND ts <= %s ORDER BY ts
+    FROM funding_rates WHERE instrument = ANY(%s) AND ts > %s AND ts <= %s ORDER BY ts
 """
 BASIS = """
     SELECT (extract(epoch FROM ts) * 1000)::bigint, basis, basis_fraction, days_to_expiry, annualised
@@ -58,7 +58,8 @@ def funding(market: Market, rows: Rows, instrument: str | Listing, first: int, l
     Raises Different."""
     name, said = _name(instrument), market.funding(instrument, first, last)
     columns = ("timestamp", "interest_1h", "interest_8h", "index_price", "prev_index_price")
-    return _same(name, columns, rows(FUNDING, name, moment(first), moment(last)), [said[each] for each in columns])
+    shown = [name, f"{name}#{instrument.number}"] if isinstance(instrument, Listing) else [name]
+    return _same(name, columns, rows(FUNDING, shown, moment(first), moment(last)), [said[each] for each in columns])
 
 
 def basis(market: Market, rows: Rows, instrument: str | Listing, first: int, past: int) -> int:

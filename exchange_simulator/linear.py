@@ -7,7 +7,7 @@ so in `_EXTRA`; all else is invented: prices from 1e-5 to 4,000, ticks, sizes, e
 |---------------------|----------------------------------------------------------------------------------|
 | ALGO_USDC-PERPETUAL | delisted: gone from the live host's list, on the history host's                  |
 | ICP_USDC-PERPETUAL  | dead but listed: its chart goes on flat at volume 0, its funding stops           |
-| LUNA_USDC-PERPETUAL | listed twice, with a week between and another id                                 |
+| LUNA_USDC-PERPETUAL | listed twice, half a day later under another id                                  |
 | XAUT_USDC-PERPETUAL | follows the index of PAXG, as PAXG's own perpetual does                          |
 | TSLAX_USDC-PERPETUAL| an equity with trading hours: weekdays from 13:30 to 20:00 UTC                   |
 | SOL_USDC-25SEP26    | expires half a minute after 08:00                                                |
@@ -60,9 +60,10 @@ _EXTRA = {
     "BTC_USDT-PERPETUAL": ("2024-04-13T00:00", "2024-04-13T08:00", -0.005165),
     "TRUMP_USDC-PERPETUAL": ("2026-09-01", "2026-10-01", 0.0120),
 }
-DELISTED = _ms("2026-09-16T08:00:00")
-DIED = _ms("2026-10-09T13:37:00")
-FIRST_LIFE_ENDED, SECOND_LIFE_BEGAN = _ms("2026-09-03T08:00:00"), _ms("2026-09-10T09:30:12")
+# All in two days, so that a rehearsal meets them at once.
+DELISTED = _ms("2026-09-24T16:00:00")
+DIED = _ms("2026-09-25T13:00:00")
+FIRST_LIFE_ENDED, SECOND_LIFE_BEGAN = _ms("2026-09-24T20:00:00"), _ms("2026-09-25T09:30:12")
 USDT_ENDED = _ms("2026-08-20T08:00:00")
 _DATED = ("BTC", "ETH", "SOL")
 _FIRST_DATED_EXPIRY = date(2026, 8, 1)

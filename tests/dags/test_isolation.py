@@ -86,7 +86,7 @@ def collect(request, monkeypatch):
         monkeypatch.setattr(funding, "store_funding", lambda c, i, t, columns, p, d: keep(p.subject, Loaded()))
         monkeypatch.setattr(
             funding, "perpetuals_without_start",
-            lambda *_: [{"instrument": n, "instrument_id": ids[n], "listed_at": datetime.now(UTC)} for n in NAMES],
+            lambda *_: [{"instrument": n, "instrument_id": ids[n], "not_before": datetime.now(UTC)} for n in NAMES],
         )  # fmt: skip
         monkeypatch.setattr(funding, "record_start", lambda c, i, h: keep(NAMES[i - 1], None))
         monkeypatch.setattr(

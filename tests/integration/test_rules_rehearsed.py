@@ -27,8 +27,7 @@ DAYS = {
     "the index bug": ("2019-10-31", "2019-11-01"),
     "the great fall": ("2020-03-12", "2020-03-15"),
     "the hole in the funding": ("2020-08-26", "2020-08-28"),
-    "a perpetual delisted": ("2026-09-15", "2026-09-17"),
-    "an expiry off the minute": ("2026-09-24", "2026-09-26"),
+    "what ends and begins among linear contracts": ("2026-09-24", "2026-09-26"),
 }
 MONTHS = ("2018-08", "2019-04", "2019-10", "2020-03", "2020-08", "2021-05", "2026-08", "2026-09", "2026-10")
 
@@ -85,11 +84,28 @@ class Rehearsal:
         with self.connection.transaction():
             unknown = funding.perpetuals_without_start(self.connection, list(CURRENCIES))
         for one in unknown:
-            first = first_hour(self.ask("live"), one["instrument"], ms(one["listed_at"]) - 86_400_000, ms(NOW))
+            first = first_hour(self.ask("live"), one["instrument"], ms(one["not_before"]), ms(NOW))
             if first is not None:
                 with self.connection.transaction():
                     hour = datetime.fromtimestamp(first / 1000, UTC)
                     funding.record_start(self.connection, one["instrument_id"], hour)
+
+        self.find_ends()
+
+    def find_ends(self) -> None:
+        from deribit.exchange.candles import last_trade
+        from deribit.exchange.funding import last_hour
+        from deribit.warehouse import lives
+
+        with self.connection.transaction():
+            perpetuals = lives.open_perpetuals(self.connection, list(CURRENCIES))
+        for one in perpetuals:
+            last = last_hour(self.ask("live"), one["instrument"], ms(one["listed_at"]), ms(NOW))
+            if last is not None and last < ms(NOW - timedelta(days=7)):
+                last = max(last, last_trade(self.ask("live"), one["instrument"], last, ms(NOW)) or last)
+                with self.connection.transaction():
+                    ends_at = datetime.fromtimestamp(last / 1000, UTC)
+                    lives.record_end(self.connection, one["instrument_id"], ends_at, "rehearsed")
 
     def collect(self, dataset, begins: datetime, ends: datetime) -> None:
         from deribit.datasets import FUNDING

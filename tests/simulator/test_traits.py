@@ -179,7 +179,7 @@ def test_a_name_listed_again_is_another_instrument_and_each_has_its_own_time(ser
     across = live.chart(name, SECOND_LIFE_BEGAN - 2 * MINUTE, SECOND_LIFE_BEGAN + 2 * MINUTE)
     assert np.diff(across["ticks"]).tolist() == [MINUTE] * (len(across["ticks"]) - 1)
     hours = [row["timestamp"] for row in live.funding(name, FIRST_LIFE_ENDED - DAY, SECOND_LIFE_BEGAN + DAY)]
-    assert max(np.diff(hours)) > 7 * DAY
+    assert max(np.diff(hours)) > 12 * HOUR
 
 
 def test_the_other_oddities(served):

@@ -185,6 +185,21 @@ def test_the_first_hour_is_looked_for_once_and_only_moves_back(warehouse, perpet
     assert perpetuals_without_start(connection, ["BTC"]) == []
 
 
+def test_the_first_hour_of_a_name_listed_again_is_not_one_of_the_earlier_life(warehouse):
+    earlier = warehouse.instrument("LUNA_USDC-PERPETUAL", BORN, at(FIRST, 1200), base="LUNA", quote="USDC")
+    with warehouse.connection.transaction():
+        warehouse.connection.execute("UPDATE store.instrument SET settlement_period = 'perpetual'")
+        warehouse.connection.execute(
+            "INSERT INTO store.instrument (instrument, label, exchange_id, kind, base_currency, quote_currency, "
+            "settlement_currency, settlement_period, listed_at, expires_at, host) SELECT instrument, 'again', 2, kind, "
+            "base_currency, quote_currency, settlement_currency, settlement_period, %s, 'infinity', host "
+            "FROM store.instrument", (at(FIRST, 1290),),
+        )  # fmt: skip
+    found = perpetuals_without_start(warehouse.connection, ["LUNA"])
+    assert [p["not_before"] for p in found] == [BORN - timedelta(days=1), at(FIRST, 1200) + timedelta(milliseconds=1)]
+    assert found[0]["instrument_id"] == earlier
+
+
 # --- the eight hours --------------------------------------------------------------------------------------------
 
 

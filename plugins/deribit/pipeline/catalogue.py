@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import Any
 
 from airflow.sdk import TriggerRule, get_current_context, task
@@ -85,9 +85,8 @@ def discover_funding_starts(futures) -> dict[str, str]:
             if one_by_one.exchange_is_away:
                 break
             with one_by_one.of(perpetual["instrument"]):
-                # a day before the listing, in case the two disagree
                 first = deribit.first_funding_hour(
-                    perpetual["instrument"], milliseconds(perpetual["listed_at"] - timedelta(days=1)), milliseconds(now)
+                    perpetual["instrument"], milliseconds(perpetual["not_before"]), milliseconds(now)
                 )
                 if first is None:
                     log.warning("%s has no funding yet", perpetual["instrument"])

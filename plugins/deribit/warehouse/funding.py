@@ -36,7 +36,8 @@ def store_funding(
 
 
 def perpetuals_without_start(connection: Connection, currencies: list[str]) -> list[dict[str, Any]]:
-    """Perpetuals whose first funding hour was never looked for: instrument_id, instrument, listed_at."""
+    """Perpetuals whose first funding hour was never looked for: instrument_id, instrument, and not_before, the instant
+    to look from."""
     return sql.rows(connection, "load/perpetuals_without_funding_start", currencies=currencies)
 
 
