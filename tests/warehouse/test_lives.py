@@ -22,8 +22,9 @@ USDC = {"quote": "USDC", "settlement": "USDC"}
 
 def end(warehouse: Warehouse, instrument_id: int, ends) -> None:
     warehouse.rows(
-        "INSERT INTO store.instrument_end (instrument_id, ends_at, reason) VALUES (%s, %s, 'a test') RETURNING 1",
-        instrument_id, ends,
+        "INSERT INTO store.instrument_end (instrument_id, ends_at, last_hour, reason) "
+        "VALUES (%s, %s, date_trunc('hour', %s, 'UTC'), 'a test') RETURNING 1",
+        instrument_id, ends, ends,
     )  # fmt: skip
 
 
@@ -86,6 +87,19 @@ def test_nothing_is_expected_of_a_perpetual_after_its_end_and_what_came_stays_ou
     assert coverage(warehouse, "funding_rates", "month", "minutes") == [(FIRST, 10)]
     assert coverage(warehouse, "index_prices", "month", "minutes") == [(FIRST, 600)]
     assert index_proxies(warehouse.connection, ["BTC"]) == [], "its index is not asked for any more"
+
+
+@pytest.mark.parametrize(("last_hour", "hours"), [(at(FIRST, 540), 9), (None, 0)])
+def test_no_hour_is_expected_after_the_last_one_that_was_funded(warehouse, last_hour, hours):
+    """A perpetual may go on trading for a while, and may never have had funding."""
+    perpetual = warehouse.instrument("BTC-PERPETUAL", at(FIRST))
+    record_start(warehouse.connection, perpetual, at(FIRST, 60))
+    lives.record_end(warehouse.connection, perpetual, at(FIRST, 2000), last_hour, "silence")
+    interval = {"currencies": ["BTC"], "begins": at(FIRST), "ends": at(APRIL)}
+    assert len(funding_profile(warehouse.connection, **interval)) == hours
+    assert [life.ends for life in funding_lives(warehouse.connection, **interval)] == [last_hour] * bool(hours)
+    assert sum(m for (m,) in coverage(warehouse, "funding_rates", "minutes")) == hours
+    assert coverage(warehouse, "perpetuals_ohlcv", "minutes") == [(2000,)]
 
 
 def test_what_was_never_loaded_is_expected_missing_and_named(warehouse):
@@ -321,8 +335,8 @@ def test_an_end_is_news_once_and_can_be_undone(warehouse):
     warehouse.instrument("ETH-PERPETUAL", at(FIRST), at(APRIL), base="ETH")
     connection = warehouse.connection
     assert [p["instrument"] for p in lives.open_perpetuals(connection, ["BTC", "ETH"])] == ["BTC-PERPETUAL"]
-    assert lives.record_end(connection, perpetual, at(FIRST, 60), "silence")
-    assert not lives.record_end(connection, perpetual, at(FIRST, 60), "silence")
+    assert lives.record_end(connection, perpetual, at(FIRST, 60), None, "silence")
+    assert not lives.record_end(connection, perpetual, at(FIRST, 60), None, "silence")
     assert [p["ends_at"] for p in lives.open_perpetuals(connection, ["BTC"])] == [at(FIRST, 60)]
     assert lives.undo_end(connection, perpetual) and not lives.undo_end(connection, perpetual)
     assert coverage(warehouse, "perpetuals_ohlcv", "minutes")[0] == (31 * 1440,)

@@ -92,6 +92,7 @@ CREATE TABLE store.collected (
 CREATE TABLE store.instrument_end (
     instrument_id integer     PRIMARY KEY REFERENCES store.instrument,
     ends_at       timestamptz NOT NULL,                -- end of the last hour with funding or a trade
+    last_hour     timestamptz,                         -- the newest funded hour (its end); NULL: there is none
     reason        text        NOT NULL,
     found_at      timestamptz NOT NULL DEFAULT now()
 );
@@ -101,7 +102,9 @@ CREATE TABLE store.instrument_end (
 CREATE VIEW store.life AS
     SELECT i.instrument_id, i.instrument, i.label, i.settlement_period, coalesce(i.settlement_period = 'perpetual', false) AS perpetual,
            i.base_currency, i.quote_currency, i.settlement_currency, i.instrument_type, i.price_index,
-           i.expires_at, l.begins, l.ends, (l.begins AT TIME ZONE 'UTC')::date AS first_day,
+           i.expires_at, l.begins, l.ends,
+           CASE WHEN e.instrument_id IS NULL THEN l.ends ELSE least(l.ends, coalesce(e.last_hour, l.begins)) END AS funding_ends,
+           (l.begins AT TIME ZONE 'UTC')::date AS first_day,
            ((l.ends - interval '1 minute') AT TIME ZONE 'UTC')::date + 1 AS past_day  -- the first day after it
     FROM store.instrument i LEFT JOIN store.instrument_end e USING (instrument_id)
     CROSS JOIN LATERAL (SELECT date_trunc('minute', i.listed_at, 'UTC') AS begins,

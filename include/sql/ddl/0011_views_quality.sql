@@ -38,7 +38,7 @@ CREATE VIEW coverage AS
         -- hours are told at their end; one that was never found is expected from the listing on
         SELECT 2, 'funding_rates', l.instrument_id, l.label, l.settlement_period,
                greatest(l.counts_from, coalesce(s.first_hour - interval '1 hour', date_trunc('hour', l.begins, 'UTC'))),
-               date_trunc('hour', l.counts_to, 'UTC'), 3600
+               date_trunc('hour', least(l.counts_to, l.funding_ends), 'UTC'), 3600
         FROM life l LEFT JOIN store.funding_start s USING (instrument_id) WHERE l.perpetual
         UNION ALL
         SELECT 3, 'index_prices', x.perpetual_id, x.index_name, NULL,

@@ -3,7 +3,7 @@
 WITH taken_back AS (
     UPDATE store.funding_rate t SET validation_id = NULL
     FROM store.life l
-    WHERE l.perpetual AND l.ends < 'infinity' AND t.instrument_id = l.instrument_id AND t.ts > l.ends AND t.validation_id IS NOT NULL
+    WHERE l.perpetual AND l.funding_ends < 'infinity' AND t.instrument_id = l.instrument_id AND t.ts > l.funding_ends AND t.validation_id IS NOT NULL
     RETURNING t.instrument_id, l.past_day
 ), no_index AS (
     DELETE FROM store.index_day t USING (SELECT DISTINCT instrument_id, past_day FROM taken_back) AS d

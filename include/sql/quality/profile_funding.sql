@@ -13,7 +13,7 @@ WITH newest AS (
            CASE WHEN f.interest_1h BETWEEN -1e50 AND 1e50 THEN abs(f.interest_1h) END AS size
     FROM store.funding_rate f JOIN store.life i USING (instrument_id)
     -- the seven hours before the first one belong to its eight
-    WHERE f.ts > %(from)s - interval '7 hours' AND f.ts <= %(to)s AND f.ts <= i.ends AND i.settlement_currency = ANY(%(currencies)s)
+    WHERE f.ts > %(from)s - interval '7 hours' AND f.ts <= %(to)s AND f.ts <= i.funding_ends AND i.settlement_currency = ANY(%(currencies)s)
     ORDER BY f.instrument_id, f.ts, f.load_id DESC
 ), weighed AS (
     SELECT n.*, lag(n.index_price) OVER w AS previous_index_price, lag(n.ts) OVER w AS previous_ts,
@@ -27,7 +27,7 @@ WITH newest AS (
 ), expected AS (
     SELECT i.instrument_id, i.instrument, h AS ts
     FROM store.funding_start s JOIN store.life i USING (instrument_id)
-    CROSS JOIN LATERAL generate_series(greatest(s.first_hour, %(from)s + interval '1 hour'), least(i.ends, %(to)s), interval '1 hour') AS h
+    CROSS JOIN LATERAL generate_series(greatest(s.first_hour, %(from)s + interval '1 hour'), least(i.funding_ends, %(to)s), interval '1 hour') AS h
     WHERE i.settlement_currency = ANY(%(currencies)s)
 ), outage AS (
     SELECT o.begins, o.ends FROM unnest(%(outages_from)s::timestamptz[], %(outages_to)s::timestamptz[]) AS o(begins, ends)

@@ -64,7 +64,7 @@ def find_ends(starts) -> dict[str, str]:
                         continue
                     reason = f"no funding and no trade since, while others have funding to {said(newest)}"
                     ends[instrument] = since.isoformat()
-                    if lives.record_end(connection, instrument_id, since, reason):
+                    if lives.record_end(connection, instrument_id, since, last[instrument_id], reason):
                         told.append(found(label, since, "listed-and-dead", f"nothing since {said(since)}"))
     tell(told)
     one_by_one.conclude(len(perpetuals))

@@ -16,9 +16,13 @@ def open_perpetuals(connection: Connection, currencies: list[str]) -> list[dict[
     return sql.rows(connection, "load/perpetuals_alive", currencies=currencies)
 
 
-def record_end(connection: Connection, instrument_id: int, ends_at: datetime, reason: str) -> bool:
-    """Keeps where a life was found to end; whether that is news."""
-    return bool(sql.run(connection, "load/record_end", instrument_id=instrument_id, ends_at=ends_at, reason=reason))
+def record_end(
+    connection: Connection, instrument_id: int, ends_at: datetime, last_hour: datetime | None, reason: str
+) -> bool:
+    """Keeps where a life was found to end, and its newest funded hour if there is one; whether that is news."""
+    return bool(sql.run(
+        connection, "load/record_end", instrument_id=instrument_id, ends_at=ends_at, last_hour=last_hour, reason=reason
+    ))  # fmt: skip
 
 
 def undo_end(connection: Connection, instrument_id: int) -> bool:
