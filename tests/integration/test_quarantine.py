@@ -35,7 +35,8 @@ BAD = {
 def bad_days(market, young_exchange) -> dict[tuple[str, date], str]:
     """Which instrument-day each kind is done to: one future, a day a kind."""
     [[instrument]] = market.rows(
-        "SELECT instrument FROM store.instrument WHERE settlement_period = 'month' AND base_currency = 'BTC' "
+        "SELECT instrument FROM store.instrument WHERE kind = 'future' AND settlement_period = 'month' "
+        "AND base_currency = 'BTC' "
         "AND listed_at < '2019-06-01' AND expires_at > '2019-07-01' ORDER BY expires_at LIMIT 1"
     )
     days = {(instrument, MONTH + timedelta(days=4 + i)): kind for i, kind in enumerate(BAD) if kind != "outside_window"}

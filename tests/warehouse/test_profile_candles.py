@@ -111,7 +111,7 @@ def judged(day: date, lives: range, candles: Candles | None, reference: Candles 
     moves, distances = [], []
     for minute, (o, h, lo, c, v, cost) in there.items():
         previous, following = (there[near][3] if near in there else None for near in (minute - 1, minute + 1))
-        row["not_finite_minutes"] += not all(map(math.isfinite, (o, h, lo, c, v, cost)))
+        row["not_finite_minutes"] += not all(abs(x) <= 1e50 for x in (o, h, lo, c, v, cost))
         row["not_positive_minutes"] += any(x <= 0 for x in (o, h, lo, c))
         row["bounds_broken_minutes"] += any(beyond(x, h) for x in (o, c, lo)) or beyond(lo, o) or beyond(lo, c)
         row["negative_minutes"] += v < 0 or cost < 0
@@ -298,7 +298,8 @@ DEFECTS = {
     ),
     "cost a little high": (put(volume=1.0, cost=lambda c, i: c.high[i] * 1.005), {"fresh_minutes": -1}),
     "cost without measure": (
-        put(volume=1e-300, cost=1e300), {"cost_off_minutes": 1, "cost_inconsistent_minutes": 1, "fresh_minutes": -1}
+        put(volume=1e-300, cost=1e300),
+        {"not_finite_minutes": 1, "cost_off_minutes": 1, "cost_inconsistent_minutes": 1, "fresh_minutes": -1},
     ),
     "not flat": (fill(high=lambda c, i: c.high[i] + 1), {"untraded_not_flat_minutes": 1}),
     "fill at another price": (

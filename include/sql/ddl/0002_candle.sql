@@ -28,6 +28,8 @@ CREATE TABLE store.candle_day (
     day           date     NOT NULL,
     load_id       bigint   NOT NULL REFERENCES store.load,
     validation_id bigint,
+    -- what its level was checked against when it was last judged: perpetual, index, futures; none: there was nothing
+    reference     text,
     first_minute  smallint NOT NULL,                   -- minute of the UTC day of the first array element
     n             smallint NOT NULL,                   -- elements of each array
     present       smallint NOT NULL,                   -- elements that are not missing
@@ -44,8 +46,9 @@ CREATE TABLE store.candle_day (
     -- by minute of the day: trades at the candle's own prices were among what traded
     -- (volume * low - t <= cost <= volume * high + t, t the larger of 1 USD and 2 bp of cost)
     fresh  bit(1440) NOT NULL,
+    turnover float8 NOT NULL,                          -- USD, the sum of cost
     -- what coverage sums up lies in the index: it never has to read the rows with the arrays
-    PRIMARY KEY (instrument_id, day, load_id) INCLUDE (n, present, validation_id),
+    PRIMARY KEY (instrument_id, day, load_id) INCLUDE (n, present, validation_id, reference),
     CHECK (first_minute >= 0 AND n > 0 AND first_minute + n <= 1440 AND present BETWEEN 0 AND n),
     CHECK (cardinality(open) = n AND cardinality(high) = n AND cardinality(low) = n
            AND cardinality(close) = n AND cardinality(volume) = n AND cardinality(cost) = n)

@@ -1,3 +1,88 @@
+-- The closes at the ends of a day's 24 hours, as something to calculate with: element k is that of the minute that ends
+-- k hours after midnight. (The slice takes the array out of its compression once, not 24 times.)
+CREATE FUNCTION store.hourly(elements float8[], first integer) RETURNS float8[]
+LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
+    SELECT array_agg(store.price(e.elements[k * 60 - first]) ORDER BY k)
+    FROM (SELECT elements[1 : 1440] AS elements OFFSET 0) AS e CROSS JOIN generate_series(1, 24) AS k
+$$;
+
+-- How far two prices are apart, as a fraction of the smaller one; NULL where one is unknown.
+CREATE FUNCTION store.distance(one float8, other float8) RETURNS float8
+LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
+    SELECT CASE WHEN one IS NOT NULL AND other IS NOT NULL THEN store.apart(greatest(one, other), least(one, other)) END
+$$;
+
+-- The level of a coin at the ends of a day's hours, as its three sources have it: the perpetual's candles, the true index
+-- in its funding history, and the median of the dated futures that are measured against it. Always the newest version
+-- stored, published or not, so that no dataset waits for another one's verdict.
+--   perpetual_off, index_off: which of two that disagree is wrong. The perpetual and the index disagree over 25 %: a crash
+--   takes them several per cent apart, another coin or unit is far beyond. Futures have a basis, at most 5.2 % in what is
+--   known, and may be stale: they disagree over 50 %. The third source settles it: the one farther from it is wrong, and
+--   the other one too if it disagrees with the third as well. Without a third both are held back.
+-- Asked for many perpetuals and days [first, past) at once: which futures are measured against which perpetual is asked once.
+CREATE FUNCTION store.levels(perpetual_ids integer[], first date, past date)
+RETURNS TABLE (perpetual_id integer, day date, hour integer, perpetual float8, index_price float8, futures float8,
+               perpetual_off boolean, index_off boolean)
+LANGUAGE sql STABLE PARALLEL SAFE AS $$
+    WITH contract AS MATERIALIZED (
+        SELECT f.instrument_id, f.perpetual_id, f.from_day, f.past_day FROM store.future f
+        WHERE f.perpetual_id = ANY(levels.perpetual_ids) AND f.from_day < levels.past AND f.past_day > levels.first
+    ), keys AS MATERIALIZED (
+        SELECT p.id, d::date AS day FROM unnest(levels.perpetual_ids) AS p(id)
+        CROSS JOIN generate_series(levels.first::timestamp, levels.past::timestamp - interval '1 day', interval '1 day') AS d
+    ), futures AS MATERIALIZED (
+        SELECT f.perpetual_id, k::date AS day, u.hour, percentile_cont(0.5) WITHIN GROUP (ORDER BY u.price) AS price
+        FROM contract f
+        CROSS JOIN generate_series(greatest(f.from_day, levels.first)::timestamp,
+                                   least(f.past_day, levels.past)::timestamp - interval '1 day', interval '1 day') AS k
+        CROSS JOIN LATERAL (SELECT store.hourly(v.close, v.first_minute) AS prices FROM store.candle_day v
+                            WHERE v.instrument_id = f.instrument_id AND v.day = k::date ORDER BY v.load_id DESC LIMIT 1) AS c
+        CROSS JOIN LATERAL unnest(c.prices) WITH ORDINALITY AS u(price, hour)
+        WHERE u.price IS NOT NULL
+        GROUP BY 1, 2, 3
+    ), perpetuals AS MATERIALIZED (
+        SELECT k.id, k.day, u.hour, u.price FROM keys k
+        CROSS JOIN LATERAL (SELECT store.hourly(v.close, v.first_minute) AS prices FROM store.candle_day v
+                            WHERE v.instrument_id = k.id AND v.day = k.day ORDER BY v.load_id DESC LIMIT 1) AS c
+        CROSS JOIN LATERAL unnest(c.prices) WITH ORDINALITY AS u(price, hour)
+    ), index_hours AS MATERIALIZED (
+        SELECT DISTINCT ON (v.instrument_id, v.ts) v.instrument_id AS id, (h.ended - interval '1 hour')::date AS day,
+               extract(hour FROM h.ended - interval '1 hour') + 1 AS hour, store.price(v.index_price) AS price
+        FROM store.funding_rate v CROSS JOIN LATERAL (SELECT v.ts AT TIME ZONE 'UTC' AS ended) AS h
+        WHERE v.instrument_id = ANY(levels.perpetual_ids) AND v.ts > levels.first::timestamp AT TIME ZONE 'UTC'
+          AND v.ts <= levels.past::timestamp AT TIME ZONE 'UTC' AND v.ts = date_trunc('hour', v.ts, 'UTC')
+        ORDER BY v.instrument_id, v.ts, v.load_id DESC
+    ), apart AS (
+        SELECT s.*, store.distance(s.perpetual, s.index_price) AS pi, store.distance(s.perpetual, s.futures) AS pf,
+               store.distance(s.index_price, s.futures) AS xf
+        FROM (SELECT k.id, k.day, h AS hour, p.price AS perpetual, i.price AS index_price, f.price AS futures
+              FROM keys k CROSS JOIN generate_series(1, 24) AS h
+              LEFT JOIN perpetuals p ON p.id = k.id AND p.day = k.day AND p.hour = h
+              LEFT JOIN index_hours i ON i.id = k.id AND i.day = k.day AND i.hour = h
+              LEFT JOIN futures f ON f.perpetual_id = k.id AND f.day = k.day AND f.hour = h OFFSET 0) AS s
+    )
+    SELECT a.id, a.day, a.hour, a.perpetual, a.index_price, a.futures,
+           CASE WHEN a.pi > 0.25 THEN coalesce(a.pf > 0.5 OR a.pf >= a.xf, true)
+                ELSE a.index_price IS NULL AND coalesce(a.pf > 0.5, false) END,
+           CASE WHEN a.pi > 0.25 THEN coalesce(a.xf > 0.5 OR a.xf >= a.pf, true)
+                ELSE a.perpetual IS NULL AND coalesce(a.xf > 0.5, false) END
+    FROM apart a
+$$;
+
+-- What disagrees, in words for a finding.
+CREATE FUNCTION store.disagreement(hour integer, perpetual float8, index_price float8, futures float8) RETURNS text
+LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
+    SELECT format('at %s:00 UTC the perpetual''s candle says %s, the index in its funding %s, the futures %s', lpad(hour::text, 2, '0'),
+                  coalesce(perpetual::text, 'nothing'), coalesce(index_price::text, 'nothing'), coalesce(futures::text, 'nothing'))
+$$;
+
+-- Whether the exchange has answered for a whole window of an instrument, rows or none.
+CREATE FUNCTION store.was_asked(instrument_id integer, what text, "from" timestamptz, "to" timestamptz) RETURNS boolean
+LANGUAGE sql STABLE PARALLEL SAFE AS $$
+    SELECT "from" >= "to" OR EXISTS (SELECT FROM store.answered a WHERE a.instrument_id = was_asked.instrument_id AND a.what = was_asked.what
+                                       AND a.windows @> CASE WHEN "from" < "to" THEN tstzrange("from", "to") END)
+$$;
+
 -- What is held back right now, and why.
 CREATE VIEW quarantined AS
     SELECT q.dataset, q.subject AS instrument, q.day, q.ts, q.rule, q.severity, q.observed, q.waived_reason,
@@ -24,7 +109,8 @@ CREATE VIEW validations AS
 
 -- Expected, present and published minutes (funding: hours) of every dataset, instrument (index_prices: index) and closed
 -- month. Expected is what its life has of the month, by the catalogue and the collected currencies, whether anything of it
--- was ever loaded or not; present is in the newest version of each day.
+-- was ever loaded or not; present is in the newest version of each day. unreferenced_days are published though there was
+-- nothing to check their level against.
 CREATE VIEW coverage AS
     WITH life AS (
         SELECT l.*, greatest(l.begins, c.since) AS counts_from,
@@ -66,12 +152,13 @@ CREATE VIEW coverage AS
                    (SELECT p.present FROM store.candle_day p WHERE p.instrument_id = c.instrument_id AND p.day = c.day
                     AND p.validation_id IS NOT NULL), 0) ELSE 0 END) AS present,
                count(validation_id) AS published_days,
-               coalesce(sum(present) FILTER (WHERE validation_id IS NOT NULL), 0) AS published_minutes
+               coalesce(sum(present) FILTER (WHERE validation_id IS NOT NULL), 0) AS published_minutes,
+               count(*) FILTER (WHERE validation_id IS NOT NULL AND reference = 'none') AS unreferenced_days
         FROM store.candle_day c GROUP BY 2, 3
         UNION ALL
         -- an hour that ends at midnight belongs to the day it ends
         SELECT 2, instrument_id, date_trunc('month', day::timestamp)::date,
-               sum(present), count(*) FILTER (WHERE published > 0), sum(published)
+               sum(present), count(*) FILTER (WHERE published > 0), sum(published), 0
         FROM (SELECT instrument_id, (ts AT TIME ZONE 'UTC' - interval '1 microsecond')::date AS day, count(validation_id) AS published,
                      count(*) FILTER (WHERE validation_id IS NOT NULL OR NOT EXISTS (
                          SELECT FROM store.funding_rate p
@@ -80,19 +167,20 @@ CREATE VIEW coverage AS
         GROUP BY 2, 3
         UNION ALL
         SELECT 3, x.perpetual_id, date_trunc('month', x.day::timestamp)::date,
-               sum(m.known), count(*) FILTER (WHERE x.published), coalesce(sum(m.known) FILTER (WHERE x.published), 0)
+               sum(m.known), count(*) FILTER (WHERE x.published), coalesce(sum(m.known) FILTER (WHERE x.published), 0), 0
         FROM store.index_day x
         LEFT JOIN store.candle_day p ON p.instrument_id = x.perpetual_id AND p.day = x.day AND p.load_id = x.perpetual_load_id
         CROSS JOIN LATERAL (SELECT coalesce(p.present, cardinality(array_remove(x.hourly, NULL))) AS known) AS m
         WHERE p.validation_id IS NOT NULL OR x.perpetual_load_id IS NULL GROUP BY 2, 3
         UNION ALL
         SELECT 4, instrument_id, date_trunc('month', day::timestamp)::date,
-               sum(minutes), count(*) FILTER (WHERE published), coalesce(sum(minutes) FILTER (WHERE published), 0)
+               sum(minutes), count(*) FILTER (WHERE published), coalesce(sum(minutes) FILTER (WHERE published), 0), 0
         FROM store.basis_day GROUP BY 2, 3
     )
     SELECT m.dataset, m.instrument, m.settlement_period, m.month, m.minutes, coalesce(s.present, 0)::bigint AS present,
            m.minutes - coalesce(s.present, 0)::bigint AS missing,
-           coalesce(s.published_days, 0) AS published_days, coalesce(s.published_minutes, 0)::bigint AS published_minutes
+           coalesce(s.published_days, 0) AS published_days, coalesce(s.published_minutes, 0)::bigint AS published_minutes,
+           coalesce(s.unreferenced_days, 0) AS unreferenced_days
     FROM months m LEFT JOIN stored s USING (source, subject_id, month);
 
 -- Months of which something is expected, and of an instrument nothing is published and nothing is held back: never

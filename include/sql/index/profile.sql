@@ -5,7 +5,8 @@ SELECT x.index_name, x.day, x.judged_by, x.perpetual_load_id AS load_id,
        -- the perpetual's own gate has already named and explained the minutes it has no candle of
        coalesce(l.expected - m.known - m.unknown, 0) AS missing_minutes,
        m.true_minutes, m.known - m.true_minutes AS proxy_minutes, x.compared_hours::integer AS compared_hours,
-       x.proxy_error_max, x.proxy_error_p95, m.not_positive AS not_positive_minutes
+       x.proxy_error_max, x.proxy_error_p95, m.not_positive AS not_positive_minutes,
+       m.chart_distance
 FROM store.index_day x
 LEFT JOIN store.candle_day p ON p.instrument_id = x.perpetual_id AND p.day = x.day AND p.load_id = x.perpetual_load_id
 LEFT JOIN store.life i ON i.instrument_id = x.perpetual_id
@@ -18,11 +19,17 @@ CROSS JOIN LATERAL (
            count(*) FILTER (WHERE coalesce(t.hourly, u.charted, u.proxy) IS NULL)::integer AS unknown,
            count(*) FILTER (WHERE coalesce(t.hourly, u.charted) IS NOT NULL)::integer AS true_minutes,
            count(*) FILTER (WHERE coalesce(t.hourly, u.charted, u.proxy) <= 0
-                               OR coalesce(t.hourly, u.charted, u.proxy) IN ('NaN', 'Infinity'))::integer AS not_positive
+                               -- NaN is greater than any number; and no market has a number like 1e51
+                               OR coalesce(t.hourly, u.charted, u.proxy) > 1e50)::integer AS not_positive,
+           -- of the two it is checked against one may be wrong itself: the nearer counts
+           max(least(store.distance(store.price(u.charted), store.price(u.proxy)), store.distance(store.price(u.charted), h.nearest))) AS chart_distance
     FROM (SELECT coalesce(p.first_minute, 0) AS first, coalesce(p.n, 1440) AS n) AS w
     CROSS JOIN LATERAL (
         SELECT unnest(p.close) AS proxy, unnest(store.aligned(x.minutes, 0, w.first, w.n)) AS charted, generate_series(1, w.n) AS i) AS u
     CROSS JOIN LATERAL (SELECT CASE WHEN mod(w.first + u.i, 60) = 0 THEN x.hourly[(w.first + u.i) / 60] END AS hourly) AS t
+    -- the index at the end of the minute's hour, else at its beginning
+    CROSS JOIN LATERAL (
+        SELECT CASE WHEN u.charted IS NOT NULL THEN store.price(coalesce(x.hourly[(w.first + u.i - 1) / 60 + 1], x.hourly[(w.first + u.i - 1) / 60])) END AS nearest) AS h
 ) AS m
 WHERE x.day >= %(from)s AND x.day < %(to)s
 ORDER BY x.index_name, x.day

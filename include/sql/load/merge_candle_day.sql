@@ -36,9 +36,9 @@ WITH newest AS (
     RETURNING load_id
 ), written AS (
     INSERT INTO store.candle_day (instrument_id, day, load_id, first_minute, n, present, doubled, misaligned, disordered, outside,
-                                  open, high, low, close, volume, cost, fresh)
+                                  open, high, low, close, volume, cost, fresh, turnover)
     SELECT instrument_id, day, load_id, first_minute, n, present, doubled, misaligned, disordered, outside,
-           open, high, low, close, volume, cost, fresh
+           open, high, low, close, volume, cost, fresh, turnover
     FROM compared CROSS JOIN loaded WHERE outcome IN ('added', 'grown', 'corrected')
     ORDER BY instrument_id, day
 ), outdated AS (

@@ -5,8 +5,9 @@
 -- was asked for it and answered. Nothing else explains a missing minute: no known outage cost a candle.
 -- No value may stop the statement: what is multiplied or divided is held to what a product of two can hold.
 WITH expected AS (
-    SELECT i.instrument_id, i.label AS instrument, d::date AS day, f.perpetual_id,
-           i.begins, b.first_candle_day,
+    SELECT i.instrument_id, i.label AS instrument, d::date AS day, f.perpetual_id, f.perpetual_begins, f.perpetual_ends,
+           i.begins, b.first_candle_day, l.begins AT TIME ZONE 'UTC' AS asked_from, l.ends AT TIME ZONE 'UTC' AS asked_to,
+           CASE WHEN %(perpetual)s THEN i.instrument_id ELSE f.perpetual_id END AS level_of,
            -- what the exchange was asked about from the listing on, without a hole
            coalesce((SELECT upper(w) FROM store.answered a CROSS JOIN LATERAL unnest(a.windows) AS w
                      WHERE a.instrument_id = i.instrument_id AND a.what = 'candles' AND w @> i.begins), '-infinity')
@@ -23,6 +24,15 @@ WITH expected AS (
                least(d + interval '1 day', i.ends AT TIME ZONE 'UTC', %(to)s AT TIME ZONE 'UTC') AS ends) AS l
     WHERE i.perpetual = %(perpetual)s AND i.settlement_currency = ANY(%(currencies)s)
       AND i.begins < %(to)s AND i.ends > %(from)s
+), level AS MATERIALIZED (
+    -- once for all futures of a perpetual and day
+    SELECT l.perpetual_id AS level_of, l.day, count(l.index_price) AS index_hours, count(l.futures) AS futures_hours,
+           array_agg(l.index_price ORDER BY l.hour) AS index_prices, max(store.distance(l.perpetual, l.index_price)) AS index_distance,
+           bool_or(l.perpetual_off) AS is_off,
+           (array_agg(store.disagreement(l.hour, l.perpetual, l.index_price, l.futures) ORDER BY l.hour) FILTER (WHERE l.perpetual_off))[1] AS disagreement
+    FROM (SELECT array_agg(DISTINCT level_of) AS perpetuals, min(day) AS first, max(day) + 1 AS past FROM expected) AS e
+    CROSS JOIN LATERAL store.levels(array_remove(e.perpetuals, NULL), e.first, e.past) AS l
+    GROUP BY l.perpetual_id, l.day
 ), day_profile AS MATERIALIZED (
     SELECT e.instrument_id, e.instrument, e.day, c.load_id, c.validation_id, e.minutes AS expected_minutes,
            coalesce(c.present, 0)::integer AS minutes,
@@ -31,17 +41,43 @@ WITH expected AS (
            hole.missing, hole.explained, hole.longest, hole.waited,
            m.not_finite, m.not_positive, m.bounds_broken, m.negative, m.cost_without_volume, m.cost_off, m.cost_inconsistent,
            m.untraded_not_flat, m.fill_off_previous, m.traded, m.fresh, m.spikes, m.largest_move, m.mean_move,
-           m.referenced, m.reference_distance
+           m.referenced, CASE WHEN r.reference = 'index' THEN at_hours.distance ELSE m.reference_distance END AS reference_distance,
+           r.reference, CASE WHEN %(perpetual)s THEN lv.disagreement END AS level_disagreement,
+           CASE WHEN %(perpetual)s THEN lv.index_distance END AS index_distance, c.turnover, turnover.usual AS usual_turnover
     FROM expected e
     LEFT JOIN LATERAL (SELECT * FROM store.candle_day v WHERE v.instrument_id = e.instrument_id AND v.day = e.day
                        ORDER BY v.load_id DESC LIMIT 1) c ON true
-    LEFT JOIN LATERAL (SELECT v.low, v.high, v.close, v.first_minute FROM store.candle_day v
+    LEFT JOIN LATERAL (SELECT v.load_id, v.low, v.high, v.close, v.first_minute FROM store.candle_day v
                        WHERE v.instrument_id = e.perpetual_id AND v.day = e.day
                        ORDER BY v.load_id DESC LIMIT 1) p ON true
+    LEFT JOIN level lv ON lv.level_of = e.level_of AND lv.day = e.day
+    -- what the level is checked against; NULL: there is something, and it is not stored yet
+    CROSS JOIN LATERAL (
+        SELECT CASE WHEN %(perpetual)s THEN
+                         CASE WHEN lv.index_hours > 0 THEN 'index'
+                              WHEN EXISTS (SELECT FROM store.funding_start s WHERE s.instrument_id = e.instrument_id AND s.first_hour <= e.asked_to
+                                             AND NOT store.was_asked(e.instrument_id, 'funding', greatest(s.first_hour - interval '1 hour', e.asked_from), e.asked_to))
+                              THEN NULL
+                              WHEN lv.futures_hours > 0 THEN 'futures' ELSE 'none' END
+                    WHEN e.perpetual_id IS NULL THEN 'none'
+                    -- a perpetual that is wrong itself says nothing of a future, where the index can
+                    WHEN p.load_id IS NOT NULL AND NOT (lv.is_off AND lv.index_hours > 0) THEN 'perpetual'
+                    WHEN lv.index_hours > 0 THEN 'index'
+                    WHEN store.was_asked(e.perpetual_id, 'candles', greatest(e.asked_from, e.perpetual_begins), least(e.asked_to, e.perpetual_ends)) THEN 'none'
+               END AS reference OFFSET 0) AS r
+    LEFT JOIN LATERAL (
+        SELECT max(store.distance(h.price, h.index_price)) AS distance
+        FROM unnest(store.hourly(c.close, c.first_minute), lv.index_prices) AS h(price, index_price)
+        WHERE r.reference = 'index' AND NOT %(perpetual)s) AS at_hours ON true
+    LEFT JOIN LATERAL (
+        -- of the 30 days before, a week at least
+        SELECT max(b.turnover) FILTER (WHERE b.turnover < 'Infinity') AS usual FROM store.candle_day b
+        WHERE b.instrument_id = e.instrument_id AND b.day >= e.day - 30 AND b.day < e.day
+        HAVING count(DISTINCT b.day) >= 7) AS turnover ON true
     LEFT JOIN LATERAL (
         SELECT min(u.i) FILTER (WHERE u.open IS NOT NULL) AS first_present,
-               count(*) FILTER (WHERE 'NaN' IN (u.open, u.high, u.low, u.close, u.volume, u.cost)
-                   OR 'Infinity' IN (abs(u.open), abs(u.high), abs(u.low), abs(u.close), abs(u.volume), abs(u.cost))) AS not_finite,
+               -- NaN is greater than any number; and no market has a number like 1e51
+               count(*) FILTER (WHERE greatest(abs(u.open), abs(u.high), abs(u.low), abs(u.close), abs(u.volume), abs(u.cost)) > 1e50) AS not_finite,
                count(*) FILTER (WHERE u.open <= 0 OR u.high <= 0 OR u.low <= 0 OR u.close <= 0) AS not_positive,
                count(*) FILTER (WHERE u.high < greatest(u.open, u.close, u.low) OR u.low > least(u.open, u.close)) AS bounds_broken,
                count(*) FILTER (WHERE u.volume < 0 OR u.cost < 0) AS negative,
@@ -100,7 +136,8 @@ SELECT d.instrument, d.day, d.instrument_id, d.load_id, d.validation_id, d.expec
        coalesce(d.fill_off_previous, 0) AS fill_off_previous_minutes,
        s.seen AS spike_minutes, s.refuted AS refuted_spike_minutes,
        d.largest_move, d.largest_move / u.move AS largest_move_ratio,
-       coalesce(d.referenced, 0) AS reference_minutes, d.reference_distance, coalesce(d.traded, 0) AS traded_minutes, coalesce(d.fresh, 0) AS fresh_minutes
+       coalesce(d.referenced, 0) AS reference_minutes, d.reference, d.reference_distance,
+       d.level_disagreement, d.index_distance, store.price(d.turnover) / store.price(d.usual_turnover) AS turnover_ratio, coalesce(d.traded, 0) AS traded_minutes, coalesce(d.fresh, 0) AS fresh_minutes
 FROM day_profile d LEFT JOIN usual u USING (instrument_id)
 -- a spike is refuted where another contract of the coin traded in that minute and did not move with it
 CROSS JOIN LATERAL (

@@ -29,6 +29,11 @@ WITH newest AS (
     FROM store.funding_start s JOIN store.life i USING (instrument_id)
     CROSS JOIN LATERAL generate_series(greatest(s.first_hour, %(from)s + interval '1 hour'), least(i.funding_ends, %(to)s), interval '1 hour') AS h
     WHERE i.settlement_currency = ANY(%(currencies)s)
+), level AS MATERIALIZED (
+    SELECT l.perpetual_id AS instrument_id, l.day::timestamp AT TIME ZONE 'UTC' + l.hour * interval '1 hour' AS ts, l.*
+    FROM (SELECT array_agg(DISTINCT instrument_id) AS perpetuals, min(ts) AS first, max(ts) AS last FROM weighed WHERE ts > %(from)s) AS w
+    CROSS JOIN LATERAL store.levels(w.perpetuals, ((w.first - interval '1 microsecond') AT TIME ZONE 'UTC')::date,
+                                    ((w.last - interval '1 microsecond') AT TIME ZONE 'UTC')::date + 1) AS l
 ), outage AS (
     SELECT o.begins, o.ends FROM unnest(%(outages_from)s::timestamptz[], %(outages_to)s::timestamptz[]) AS o(begins, ends)
 ), together AS (
@@ -44,8 +49,16 @@ SELECT i.label AS instrument, t.ts, t.instrument_id, t.load_id, t.validation_id,
        t.interest_1h, t.interest_8h, t.index_price, t.prev_index_price, t.previous_row_index_price,
        -- the exchange's cap is known of these alone
        i.base_currency IN ('BTC', 'ETH') AND i.settlement_currency = i.base_currency AS capped,
-       t.off / t.weight AS eight_hours_off, sum(t.off) OVER month / sum(t.weight) OVER month AS month_off
+       t.off / t.weight AS eight_hours_off, sum(t.off) OVER month / sum(t.weight) OVER month AS month_off,
+       -- what the index is checked against; NULL: there is something, and it was not asked for yet
+       CASE WHEN NOT t.present THEN 'none'
+            WHEN l.perpetual IS NOT NULL THEN 'perpetual'
+            WHEN NOT store.was_asked(t.instrument_id, 'candles', greatest(date_trunc('hour', t.ts - interval '1 microsecond', 'UTC'), life.begins), least(t.ts, life.ends)) THEN NULL
+            WHEN l.futures IS NOT NULL THEN 'futures' ELSE 'none' END AS reference,
+       CASE WHEN t.present AND l.index_off THEN store.disagreement(l.hour, l.perpetual, l.index_price, l.futures) END AS level_disagreement
 FROM together t JOIN store.instrument i USING (instrument_id)
+JOIN store.life life USING (instrument_id)
+LEFT JOIN level l ON l.instrument_id = t.instrument_id AND l.ts = t.ts
 CROSS JOIN LATERAL (SELECT EXISTS (SELECT FROM outage o WHERE t.ts >= o.begins AND t.ts - interval '1 hour' < o.ends) AS explained) AS x
 WINDOW month AS (PARTITION BY t.instrument_id)
 ORDER BY i.label, t.ts

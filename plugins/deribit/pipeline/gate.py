@@ -28,6 +28,8 @@ def gate(dataset: Dataset, loaded) -> dict[str, Any]:
     hold back the rest. Returns {validation_id, verdict, rows, quarantined, published}. Fails for good when the suite
     blocks the interval; then nothing of it is published. Skipped when nothing lived in the interval.
     """
+    from pandas import notna
+
     from deribit.warehouse import validations
 
     context = get_current_context()
@@ -48,6 +50,12 @@ def gate(dataset: Dataset, loaded) -> dict[str, Any]:
         passed, held = split(profile, dataset, decision)
         recalled = recall(connection, versions(held, dataset))
         published = publish(connection, validation_id, versions(passed, dataset))
+        if dataset != FUNDING:
+            # unknown where a waiver let the day pass
+            known = [row for row in passed if notna(row.load_id) and notna(row.reference)]
+            validations.mark_references(
+                connection, [(int(r.instrument_id), r.day, int(r.load_id), r.reference) for r in known]
+            )
     if recalled:
         log.warning("%d published versions of %s broke a rule now and were taken back", recalled, dataset.name)
     came = conclude(dataset, validation_id, decision, rows=len(profile), published=published)

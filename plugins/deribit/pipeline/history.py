@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from dataclasses import replace
 from datetime import datetime
 from math import ceil
 from typing import Any
@@ -10,7 +11,7 @@ from typing import Any
 from airflow.sdk import get_current_context, task
 
 from deribit import settings
-from deribit.datasets import EXCHANGE_POOL, FUNDING, Dataset
+from deribit.datasets import EXCHANGE_POOL, FUNDING, PERPETUALS, Dataset
 
 from .connections import base_url, exchange, market
 from .interval import interval
@@ -74,10 +75,9 @@ def load(dataset: Dataset, batch: dict[str, Any]) -> dict[str, int]:
     Returns what changed: instruments, requests, and the days (funding: hours) added, grown, corrected, kept and
     unchanged. An instrument that fails does not keep the others from being loaded; the task then fails naming each.
     While the exchange is away, or refuses an instrument that is listed, the task waits: what was loaded stays, and only
-    the rest is asked for again.
+    the rest is asked for again. What the gate checks these instruments' levels against is brought along where it is not
+    stored: no dataset has to wait for another one's run.
     """
-    from deribit.warehouse.candles import store_candles
-    from deribit.warehouse.funding import store_funding
     from deribit.warehouse.loads import Loaded, Provenance
 
     context = get_current_context()
@@ -94,25 +94,63 @@ def load(dataset: Dataset, batch: dict[str, Any]) -> dict[str, int]:
                 break
             provenance = Provenance(dataset.name, instrument, host, run_id)
             with one_by_one.of(instrument, instrument_id):
-                if dataset == FUNDING:
-                    funding = deribit.funding(instrument, begins, ends)
-                    columns = [funding.interest_1h, funding.interest_8h, funding.index_price, funding.prev_index_price]
-                    with connection.transaction():
-                        total += store_funding(
-                            connection, instrument_id, funding.timestamp, columns, provenance, funding.doubled
-                        )
-                    if len(funding.outside):
-                        log.warning("%s: %d hours came that were not asked for", instrument, len(funding.outside))
-                    requests += funding.requests
-                else:
-                    candles = deribit.candles(instrument, begins, ends)
-                    with connection.transaction():
-                        total += store_candles(connection, instrument_id, candles, provenance)
-                    requests += candles.requests
+                bring = bring_funding if dataset == FUNDING else bring_candles
+                changed, asked = bring(deribit, connection, instrument_id, instrument, begins, ends, provenance)
+                total += changed
+                requests += asked
+        if not one_by_one.exchange_is_away:
+            bring_references(dataset, batch, deribit, connection, Provenance("", "", host, run_id), one_by_one)
     if total.corrected:
         log.warning("the exchange corrected %d days (funding: hours) it had told before", total.corrected)
     one_by_one.conclude(len(batch["lives"]))
     return {"instruments": len(batch["lives"]), "requests": requests, **vars(total)}
+
+
+def bring_candles(deribit, connection, instrument_id, instrument, begins: int, ends: int, provenance) -> tuple:
+    """Stores the candles of [begins, ends), ms: (Loaded, requests)."""
+    from deribit.warehouse.candles import store_candles
+
+    candles = deribit.candles(instrument, begins, ends)
+    with connection.transaction():
+        return store_candles(connection, instrument_id, candles, provenance), candles.requests
+
+
+def bring_funding(deribit, connection, instrument_id, instrument, begins: int, ends: int, provenance) -> tuple:
+    """Stores the funding of the hours that end in (begins, ends], ms: (Loaded, requests)."""
+    from deribit.warehouse.funding import store_funding
+
+    funding = deribit.funding(instrument, begins, ends)
+    if len(funding.outside):
+        log.warning("%s: %d hours came that were not asked for", instrument, len(funding.outside))
+    columns = [funding.interest_1h, funding.interest_8h, funding.index_price, funding.prev_index_price]
+    with connection.transaction():
+        loaded = store_funding(
+            connection, instrument_id, funding.timestamp, columns, provenance, funding.doubled, (begins, ends)
+        )
+    return loaded, funding.requests
+
+
+def bring_references(dataset: Dataset, batch: dict[str, Any], deribit, connection, provenance, one_by_one) -> None:
+    """Brings what a batch's levels are checked against and the exchange was not asked for yet, as versions of the
+    dataset it belongs to: they wait for their own gate. A load never waits for a reference, so none waits in a circle.
+    """
+    from deribit.warehouse.references import references_to_ask
+
+    context = get_current_context()
+    with connection.transaction():
+        wanted = references_to_ask(
+            connection, dataset.name, [life[0] for life in batch["lives"]],
+            begins=context["data_interval_start"], ends=context["data_interval_end"],
+        )  # fmt: skip
+    for one in wanted:
+        if one_by_one.exchange_is_away:
+            break
+        bring, name = (bring_funding, FUNDING.name) if one.what == "funding" else (bring_candles, PERPETUALS.name)
+        with one_by_one.of(f"{one.what} of {one.instrument}"):
+            bring(
+                deribit, connection, one.instrument_id, one.instrument, milliseconds(one.begins),
+                milliseconds(one.ends), replace(provenance, dataset=name, subject=one.instrument),
+            )  # fmt: skip
 
 
 def milliseconds(moment: datetime) -> int:

@@ -42,6 +42,11 @@ def int4(value: int) -> bytes:
     return struct.pack("!ii", 4, value)
 
 
+def float8(value: float) -> bytes:
+    """A field that holds a float8."""
+    return struct.pack("!id", 8, value)
+
+
 def int2(value: int) -> bytes:
     """A field that holds a smallint."""
     return struct.pack("!ih", 2, value)

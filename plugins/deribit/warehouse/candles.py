@@ -9,7 +9,7 @@ import numpy as np
 from psycopg import Connection
 
 from . import sql
-from .arrays import HEADER, TRAILER, bits, float8_array, int2, int4
+from .arrays import HEADER, TRAILER, bits, float8, float8_array, int2, int4
 from .loads import Loaded, Provenance, lock, record_answer
 
 MINUTE = 60_000
@@ -78,8 +78,11 @@ def _days(instrument_id: int, candles: Candles):
             continue  # nothing was received of this day: it is missing because it is not there
         of_day = np.zeros(1440, bool)
         of_day[(begins - day * DAY) // MINUTE :][:n] = fresh[minutes]
+        with np.errstate(over="ignore", invalid="ignore"):
+            turnover = float(np.nansum(candles.cost[minutes], where=~missing))
         yield b"".join((
-            struct.pack("!h", 16), int4(instrument_id), int4(day - EPOCH_2000), int2((begins - day * DAY) // MINUTE),
+            struct.pack("!h", 17), int4(instrument_id), int4(day - EPOCH_2000), int2((begins - day * DAY) // MINUTE),
             int2(n), int2(n - int(missing.sum())), *map(int2, counts),
             *(float8_array(column[minutes], missing) for column in columns), bits(of_day),
+            float8(turnover),
         ))  # fmt: skip

@@ -68,6 +68,14 @@ def publish_funding(connection: Connection, validation_id: int, versions: list[t
     )  # fmt: skip
 
 
+def mark_references(connection: Connection, versions: list[tuple[int, date, int, str]]) -> int:
+    """Says what the level of published days (instrument_id, day, load_id, reference) was checked against."""
+    return sql.run(
+        connection, "quality/mark_references", instrument_ids=[v[0] for v in versions], days=[v[1] for v in versions],
+        load_ids=[v[2] for v in versions], what=[v[3] for v in versions],
+    )  # fmt: skip
+
+
 def recall_candles(connection: Connection, versions: list[tuple[int, date, int]]) -> int:
     """Takes back published versions (instrument_id, day, load_id) that are held back now; returns how many were."""
     return sql.run(

@@ -50,6 +50,10 @@ def candles(instrument: str, rows: int) -> pd.DataFrame:
             "largest_move_ratio": 12.5,
             "reference_minutes": 1440,
             "reference_distance": 0.02,
+            "reference": "index" if instrument.endswith("PERPETUAL") else "perpetual",
+            "level_disagreement": None,
+            "index_distance": 0.001,
+            "turnover_ratio": 0.7,
             "traded_minutes": 720,
         }
     )
@@ -73,6 +77,8 @@ def funding(rows: int) -> pd.DataFrame:
             "month_off": 0.000001,
             "index_price": index,
             "prev_index_price": [99_999.0, *index[:-1]],
+            "reference": "perpetual",
+            "level_disagreement": None,
             "previous_row_index_price": [None, *index[:-1]],
         }
     )
@@ -90,6 +96,7 @@ def index(rows: int) -> pd.DataFrame:
             "proxy_minutes": 0,
             "compared_hours": 24,
             "proxy_error_max": 0.0012,
+            "chart_distance": 0.0004,
             "proxy_error_p95": 0.0006,
             "not_positive_minutes": 0,
         }
@@ -106,6 +113,7 @@ def basis(rows: int) -> pd.DataFrame:
             "basis_minutes": 1440,
             "missing_basis_minutes": 0,
             "not_finite_minutes": 0,
+            "fresh_minutes": 700,
             "largest_fraction": 0.021,
             "largest_annualised": 0.09,
         }

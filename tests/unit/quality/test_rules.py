@@ -39,19 +39,28 @@ CANDLE_FAULTS = [
     ({"largest_move": 0.51}, {"move-usual", "move-possible"}),
     ({"largest_move": math.inf}, {"move-usual", "move-possible"}),
     ({"largest_move_ratio": 251}, {"move-in-proportion"}),
+    ({"reference": None}, {"reference-stored"}),
+    ({"reference": "none"}, set()),
+    ({"turnover_ratio": 51}, {"turnover-usual"}),
 ]
 
 ROW = ("interest_1h", "interest_8h", "index_price", "prev_index_price", "eight_hours_off")
 
 # dataset -> what is done to a good row, and the rules it then breaks. Warnings and info count as broken here too.
 FAULTS = {
-    "perpetuals_ohlcv": [*CANDLE_FAULTS, ({"traded_minutes": 0}, {"traded-at-all"})],
+    "perpetuals_ohlcv": [
+        *CANDLE_FAULTS,
+        ({"traded_minutes": 0}, {"traded-at-all"}),
+        ({"level_disagreement": "the perpetual says 3, the index 100"}, {"level-agrees"}),
+        ({"index_distance": 0.06}, {"level-near"}),
+    ],
     "futures_ohlcv": [
         *CANDLE_FAULTS,
         ({"reference_distance": 0.26}, {"near-reference-usual"}),
         ({"reference_distance": 0.51}, {"near-reference-usual", "near-reference"}),
         ({"reference_minutes": 719}, {"reference-known"}),
         ({"reference_minutes": 0, "reference_distance": None}, {"reference-known"}),
+        ({"reference": "index", "reference_minutes": 0}, set()),
     ],
     "funding_rates": [
         (
@@ -79,6 +88,11 @@ FAULTS = {
         ({"index_price": 0.01}, set()),
         ({"index_price": math.inf}, {"index-finite"}),
         ({"prev_index_price": 1234.5}, {"index-chained"}),
+        ({"prev_index_price": 1e308}, {"index-chained", "previous-index-plausible"}),
+        ({"prev_index_price": 0.0}, {"index-chained", "previous-index-plausible"}),
+        ({"reference": None}, {"reference-stored"}),
+        ({"reference": "none"}, set()),
+        ({"level_disagreement": "the perpetual says 3, the index 100"}, {"level-agrees"}),
     ],
     "index_prices": [
         ({"expected_minutes": 1441}, {"day-length"}),
@@ -90,6 +104,7 @@ FAULTS = {
         ({"proxy_error_p95": 0.0021}, {"proxy-close-usual"}),
         ({"proxy_error_max": 0.021}, {"proxy-close"}),
         ({"proxy_error_max": 0.151}, {"proxy-close", "proxy-plausible"}),
+        ({"chart_distance": 0.26}, {"chart-agrees"}),
     ],
     "basis_spread": [
         ({"expected_minutes": 1441, "future_minutes": 1441, "basis_minutes": 1441}, {"day-length"}),
@@ -97,6 +112,7 @@ FAULTS = {
         ({"basis_minutes": 1439}, {"basis-not-invented"}),
         ({"expected_minutes": 1439}, {"minutes-not-more-than-expected"}),
         ({"not_finite_minutes": 1}, {"values-finite"}),
+        ({"fresh_minutes": 0, "largest_fraction": None, "largest_annualised": None}, set()),
         ({"largest_fraction": 0.26}, {"fraction-usual"}),
         ({"largest_fraction": 0.51}, {"fraction-usual", "fraction-sane"}),
         ({"largest_annualised": 5.1}, {"annualised-usual"}),

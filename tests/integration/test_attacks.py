@@ -1,0 +1,100 @@
+"""Answers that look right and are wrong: another coin's prices, another unit, another coin's funding, a number no
+market has. None is published, and what is held back is what is wrong, not its honest neighbours."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import UTC, date, datetime, timedelta
+
+import numpy as np
+import pytest
+
+MONTH, AFTER = date(2019, 6, 1), "2019-07-01"
+MINUTE, DAY = 60_000, 86_400_000
+PRICES = ("open", "high", "low", "close")
+ANOTHER_COIN, HUGE = date(2019, 6, 5), date(2019, 6, 15)
+ANOTHER_FUNDING = (date(2019, 6, 10), date(2019, 6, 11))
+
+
+def ms(day: date) -> int:
+    return round(datetime(day.year, day.month, day.day, tzinfo=UTC).timestamp() * 1000)
+
+
+@pytest.fixture
+def lying(monkeypatch):
+    """The exchange client, with answers that are wrong on some days. Yields a list to put the attacked future into."""
+    from deribit.exchange import Exchange
+
+    true_candles, true_funding, attacked = Exchange.candles, Exchange.funding, []
+
+    def candles(self, name, start, end):
+        found = true_candles(self, name, start, end)
+        columns = {column: getattr(found, column).copy() for column in (*PRICES, "volume", "cost")}
+        of_day = lambda day: slice(max(0, (ms(day) - start) // MINUTE), max(0, (ms(day) + DAY - start) // MINUTE))  # noqa: E731
+        if name == "BTC-PERPETUAL":
+            other = true_candles(self, "ETH-PERPETUAL", ms(ANOTHER_COIN), ms(ANOTHER_COIN) + DAY)
+            for column in columns:
+                columns[column][of_day(ANOTHER_COIN)] = getattr(other, column)
+            columns["close"][of_day(HUGE).start + 700] = 1e308
+        elif name == "ETH-PERPETUAL":
+            for column in (*PRICES, "cost"):
+                columns[column] *= 10
+        elif name in attacked:
+            columns["cost"][of_day(HUGE).start + 700] = columns["volume"][of_day(HUGE).start + 700] = 1e308
+        return replace(found, **columns)
+
+    def funding(self, name, start, end):
+        found = true_funding(self, name, start, end)
+        if name != "BTC-PERPETUAL":
+            return found
+        other = true_funding(self, "ETH-PERPETUAL", start, end)
+        wrong = (found.timestamp > ms(ANOTHER_FUNDING[0])) & (found.timestamp <= ms(ANOTHER_FUNDING[1]) + DAY)
+        rates = ("interest_1h", "interest_8h", "index_price", "prev_index_price")
+        return replace(found, **{r: np.where(wrong, getattr(other, r), getattr(found, r)) for r in rates})
+
+    monkeypatch.setattr(Exchange, "candles", candles)
+    monkeypatch.setattr(Exchange, "funding", funding)
+    return attacked
+
+
+def test_what_is_wrong_is_held_back_and_its_neighbours_are_not(open_pipeline, market, young_exchange, lying):
+    pipeline = open_pipeline(market, young_exchange)
+    assert pipeline.run("instruments") == "success"
+    [[future]] = market.rows(
+        "SELECT instrument FROM store.instrument WHERE kind = 'future' AND settlement_period = 'month' "
+        "AND base_currency = 'BTC' "
+        "AND listed_at < '2019-06-01' AND expires_at > '2019-07-01' ORDER BY expires_at LIMIT 1"
+    )
+    lying.append(future)
+    for dag in ("futures_ohlcv", "perpetuals_ohlcv", "funding_rates"):
+        assert pipeline.run(dag, AFTER) == "success"
+
+    days = {MONTH + timedelta(days=n) for n in range(30)}
+    held = {
+        (dataset, instrument, day)
+        for dataset, instrument, day in market.rows("SELECT DISTINCT dataset, instrument, day FROM quarantined")
+    }
+    assert held == {
+        ("perpetuals_ohlcv", "BTC-PERPETUAL", ANOTHER_COIN), ("perpetuals_ohlcv", "BTC-PERPETUAL", HUGE),
+        *(("perpetuals_ohlcv", "ETH-PERPETUAL", day) for day in days),
+        *(("funding_rates", "BTC-PERPETUAL", day) for day in ANOTHER_FUNDING),
+        ("futures_ohlcv", future, HUGE),
+    }  # fmt: skip
+
+    assert set(market.rows("SELECT DISTINCT instrument, day FROM perpetuals_ohlcv")) == {
+        ("BTC-PERPETUAL", day) for day in days - {ANOTHER_COIN, HUGE}
+    }
+    hours = dict(market.rows("SELECT instrument, count(*) FROM funding_rates GROUP BY instrument"))
+    assert hours == {"BTC-PERPETUAL": 28 * 24, "ETH-PERPETUAL": 30 * 24}
+    published = set(market.rows("SELECT DISTINCT instrument, day FROM futures_ohlcv"))
+    stored = set(market.rows(
+        "SELECT instrument, day FROM store.candle_day JOIN store.instrument USING (instrument_id) "
+        "WHERE settlement_period <> 'perpetual'"
+    ))  # fmt: skip
+    assert published == stored - {(future, HUGE)}
+    assert {name[:3] for name, _ in published} == {"BTC", "ETH"}
+
+    said = market.value(
+        "SELECT min(observed) FROM quarantined WHERE rule = 'level-agrees' AND instrument = 'ETH-PERPETUAL'"
+    )
+    assert "the perpetual's candle says" in said and "the index in its funding" in said and "the futures" in said

@@ -1,0 +1,222 @@
+"""Every level against the other sources of it: who is held back when two of them disagree."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import numpy as np
+import pytest
+
+from deribit.warehouse.index import store_chart
+from deribit.warehouse.loads import Provenance, record_answer
+from deribit.warehouse.profiles import candle_profile, funding_profile, index_profile
+from deribit.warehouse.references import references_to_ask
+from deribit.warehouse.validations import mark_references, publish_candles
+from tests.warehouse.days import FIRST, HOST, Candles, at, ms, trading
+
+BORN = at("2024-01-01")
+ENDS = at(FIRST, 1440)
+DAY = {"currencies": ["BTC"], "begins": at(FIRST), "ends": ENDS}
+COLUMNS = ("open", "high", "low", "close", "cost")
+
+
+def times(candles: Candles, factor: float) -> Candles:
+    return candles.but(**{name: getattr(candles, name) * factor for name in COLUMNS})
+
+
+class Coin:
+    """A coin with a perpetual and two futures listed; what is stored of them is each test's."""
+
+    def __init__(self, warehouse):
+        self.warehouse = warehouse
+        self.perpetual = warehouse.instrument("BTC-PERPETUAL", BORN)
+        self.futures = [warehouse.instrument(f"BTC-{n}MAR25", BORN, at(f"2025-03-{n}", 480)) for n in (21, 28)]
+
+    def store(self, *, perpetual: float | None = 1, index: float | None = 1, futures: float | None = 1) -> None:
+        """Stores a day of each at a multiple of the true level, nothing where it is None."""
+        if perpetual is not None:
+            self.warehouse.candles(self.perpetual, times(trading(at(FIRST), ENDS, seed=1), perpetual))
+        if futures is not None:
+            for n, future in enumerate(self.futures):
+                day = trading(at(FIRST), ENDS, seed=2 + n, level=50_500)
+                self.warehouse.candles(future, times(day, futures))
+        if index is not None:
+            hours = [at(FIRST, 60 * k) for k in range(1, 25)]
+            columns = np.stack([np.full(24, 1e-5), np.full(24, 8e-5), *np.full((2, 24), 50_000.0 * index)])
+            self.warehouse.funding(self.perpetual, hours, columns)
+            self.asked("funding")
+
+    def asked(self, what: str) -> None:
+        with self.warehouse.connection.transaction():
+            record_answer(self.warehouse.connection, self.perpetual, what, ms(at(FIRST)), ms(ENDS))
+
+    def held_back(self) -> set[str]:
+        """Which of the three would be held back for their level."""
+        connection = self.warehouse.connection
+        [perpetual] = candle_profile(connection, perpetual=True, **DAY).to_dict("records")
+        futures = candle_profile(connection, perpetual=False, **DAY).to_dict("records")
+        hours = funding_profile(connection, **DAY).to_dict("records")
+        held = {"perpetual"} if said(perpetual) else set()
+        held |= {"index"} if any(map(said, hours)) else set()
+        return held | ({"futures"} if any((future["reference_distance"] or 0) > 0.5 for future in futures) else set())
+
+
+def said(row: dict) -> str | None:
+    """What the profile says of a disagreement; where it says nothing pandas may have NaN."""
+    words = row["level_disagreement"]
+    return words if isinstance(words, str) else None
+
+
+@pytest.fixture
+def coin(warehouse) -> Coin:
+    return Coin(warehouse)
+
+
+@pytest.mark.parametrize("wrong", [0.05, 0.1, 0.6, 1.3, 10, 30])
+@pytest.mark.parametrize("guilty", ["perpetual", "index"])
+def test_of_three_the_one_that_is_wrong_is_held_back(coin, guilty, wrong):
+    coin.store(**{guilty: wrong})
+    assert coin.held_back() == {guilty}
+
+
+@pytest.mark.parametrize("wrong", [0.05, 0.1, 10, 30])
+def test_futures_that_are_wrong_are_held_back_alone(coin, wrong):
+    coin.store(futures=wrong)
+    assert coin.held_back() == {"futures"}
+
+
+@pytest.mark.parametrize("crash", [0.82, 0.86, 1.2])
+def test_a_crash_is_nobodys_fault(coin, crash):
+    coin.store(perpetual=crash)
+    assert coin.held_back() == set()
+
+
+@pytest.mark.parametrize("missing", ["index", "futures", "perpetual"])
+@pytest.mark.parametrize("wrong", [0.1, 10])
+def test_without_a_third_both_are_held_back(coin, missing, wrong):
+    first, second = {"perpetual", "index", "futures"} - {missing}
+    coin.store(**{missing: None, first: wrong})
+    if missing == "perpetual":
+        coin.asked("candles")
+    connection = coin.warehouse.connection
+    held = coin.held_back()
+    if missing == "perpetual":
+        # of the index every hour; a future is measured against the index then
+        assert held == {"index", "futures"}
+    elif missing == "index":
+        assert held == {"perpetual", "futures"}
+    else:
+        assert held == {"perpetual", "index"}
+        [row] = candle_profile(connection, perpetual=True, **DAY).to_dict("records")
+        for words in ("the perpetual's candle says", "the index in its funding", "the futures nothing"):
+            assert words in said(row)
+
+
+def test_one_wrong_hour_of_the_index_holds_back_that_hour(coin):
+    coin.store()
+    hours = [at(FIRST, 60 * k) for k in range(1, 25)]
+    columns = np.stack([np.full(24, 1e-5), np.full(24, 8e-5), *np.full((2, 24), 50_000.0)])
+    columns[2, 4] = 3_000.0
+    coin.warehouse.funding(coin.perpetual, hours, columns)
+    rows = funding_profile(coin.warehouse.connection, **DAY).to_dict("records")
+    assert [k for k, row in enumerate(rows) if said(row)] == [4]
+    assert coin.held_back() == {"index"}
+
+
+def test_what_a_level_was_checked_against_is_said(coin):
+    connection, warehouse = coin.warehouse.connection, coin.warehouse
+    reference = lambda perpetual: set(candle_profile(connection, perpetual=perpetual, **DAY).reference)  # noqa: E731
+
+    warehouse.candles(coin.futures[0], trading(at(FIRST), ENDS, seed=2))
+    warehouse.candles(coin.futures[1], trading(at(FIRST), ENDS, seed=3))
+    assert reference(False) == {None}, "the perpetual lived that day, and was never asked for"
+    coin.store(perpetual=None, futures=None)
+    assert reference(False) == {"index"}
+    assert set(funding_profile(connection, **DAY).reference) == {None}
+    coin.store(index=None, futures=None)
+    assert (reference(False), reference(True)) == ({"perpetual"}, {"index"})
+    assert set(funding_profile(connection, **DAY).reference) == {"perpetual"}
+
+
+def test_before_there_was_funding_the_futures_stand_in(coin):
+    connection = coin.warehouse.connection
+    coin.store(index=None)
+    assert set(candle_profile(connection, perpetual=True, **DAY).reference) == {"futures"}
+    with connection.transaction():
+        from deribit.warehouse.funding import record_start
+
+        record_start(connection, coin.perpetual, at(FIRST, 60))
+    assert set(candle_profile(connection, perpetual=True, **DAY).reference) == {None}, "it has some and was not asked"
+    coin.asked("funding")
+    assert set(candle_profile(connection, perpetual=True, **DAY).reference) == {"futures"}
+
+
+def test_a_day_with_nothing_to_check_it_against_is_published_and_counted(coin, market):
+    warehouse = coin.warehouse
+    warehouse.candles(coin.perpetual, trading(at(FIRST), ENDS, seed=1))
+    [row] = candle_profile(warehouse.connection, perpetual=True, **DAY).to_dict("records")
+    assert row["reference"] == "none"
+    version = (row["instrument_id"], row["day"], row["load_id"])
+    with warehouse.connection.transaction():
+        publish_candles(warehouse.connection, warehouse.validation(), [version])
+        mark_references(warehouse.connection, [(*version, "none")])
+    counted = "SELECT unreferenced_days FROM coverage WHERE dataset = 'perpetuals_ohlcv' AND month = %s"
+    assert market.value(counted, FIRST) == 1
+    with warehouse.connection.transaction():
+        mark_references(warehouse.connection, [(*version, "index")])
+    assert market.value(counted, FIRST) == 0
+
+
+def test_a_future_without_any_perpetual_is_not_one_whose_perpetual_is_not_stored(warehouse):
+    kind = {"base": "SOL", "quote": "USDC", "settlement": "USDC"}
+    lonely = warehouse.instrument("SOL_USDC-28MAR25", BORN, at("2025-03-28"), **kind)
+    warehouse.candles(lonely, trading(at(FIRST), ENDS))
+    [row] = candle_profile(warehouse.connection, perpetual=False, **DAY | {"currencies": ["USDC"]}).to_dict("records")
+    assert row["reference"] == "none"
+
+
+def test_what_a_load_has_to_bring_along(coin):
+    connection, warehouse = coin.warehouse.connection, coin.warehouse
+    with connection.transaction():
+        from deribit.warehouse.funding import record_start
+
+        record_start(connection, coin.perpetual, at(FIRST, 600))
+
+    def asked(dataset: str, *ids: int) -> list[tuple]:
+        wanted = references_to_ask(connection, dataset, list(ids), begins=at(FIRST), ends=ENDS)
+        return [(one.what, one.instrument, one.begins, one.ends) for one in wanted]
+
+    candles = ("candles", "BTC-PERPETUAL", at(FIRST), ENDS)
+    funding = ("funding", "BTC-PERPETUAL", at(FIRST, 540), ENDS)
+    assert asked("perpetuals_ohlcv", coin.perpetual) == [funding]
+    assert asked("funding_rates", coin.perpetual) == [candles]
+    assert asked("futures_ohlcv", *coin.futures) == [candles, funding]
+    warehouse.candles(coin.perpetual, trading(at(FIRST), ENDS))
+    assert asked("futures_ohlcv", *coin.futures) == [funding]
+    coin.asked("funding")
+    assert asked("futures_ohlcv", *coin.futures) == asked("perpetuals_ohlcv", coin.perpetual) == []
+
+
+@pytest.mark.parametrize(("charted", "distance"), [(50_000.0, 0.01), (40_500.0, 0.25), (3_000.0, 15), (500_000.0, 8)])
+def test_charted_minutes_are_checked_against_both(coin, charted, distance):
+    coin.store(futures=None)
+    warehouse = coin.warehouse
+    warehouse.publish(coin.perpetual)
+    warehouse.publish_funding(coin.perpetual)
+    with warehouse.connection.transaction():
+        points = np.array([ms(at(FIRST, minute)) for minute in range(601, 700)])
+        store_chart(warehouse.connection, points, np.full(99, charted), Provenance("i", "btc_usd", HOST, "r"))
+        [row] = index_profile(warehouse.connection, begins=FIRST, ends=FIRST + timedelta(days=1)).to_dict("records")
+    assert (row["chart_distance"] > 0.25) == (distance > 0.25)
+    assert row["chart_distance"] <= max(distance * 1.2, 0.25)
+
+
+def test_a_day_is_measured_by_the_busiest_of_the_thirty_before(warehouse):
+    instrument_id = warehouse.instrument("BTC-PERPETUAL", BORN)
+    for n in range(9):
+        day = trading(at(FIRST, 1440 * n), at(FIRST, 1440 * (n + 1)), seed=n)
+        warehouse.candles(instrument_id, day.but(volume=day.volume * 100, cost=day.cost * 100) if n == 8 else day)
+    rows = candle_profile(warehouse.connection, perpetual=True, **DAY | {"ends": at(FIRST, 1440 * 9)})
+    ratios = rows.turnover_ratio.tolist()
+    assert all(ratio is None or np.isnan(ratio) for ratio in ratios[:7]), "a week has to be stored"
+    assert 0.5 < ratios[7] < 2 and 50 < ratios[8] < 200
