@@ -5,48 +5,8 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 
-import pytest
-
-from ..conftest import ROOT
-
-DAGS = ("perpetuals_ohlcv", "futures_ohlcv", "funding_rates")
-FROM = "2026-02-01"
-
-
-@pytest.fixture(scope="module")
-def history(airflow_database):
-    """Parses the history DAGs, as from FROM on, into Airflow's database: what the DAG processor does every minute."""
-    from airflow.dag_processing.collection import update_dag_parsing_results_in_db
-    from airflow.dag_processing.dagbag import DagBag
-    from airflow.models.dagbundle import DagBundleModel
-    from airflow.models.dagrun import DagRun
-    from airflow.serialization.serialized_objects import LazyDeserializedDAG
-    from airflow.utils.session import create_session
-    from sqlalchemy import delete
-
-    bag = DagBag(str(ROOT / "dags"))
-    for each in (part for name in DAGS for part in (bag.dags[name], *bag.dags[name].tasks)):
-        each.start_date = datetime.fromisoformat(FROM).replace(tzinfo=UTC)
-    dags = [LazyDeserializedDAG.from_dag(bag.dags[name]) for name in DAGS]
-    with create_session() as session:
-        session.merge(DagBundleModel(name="newest"))
-
-    def parse():
-        with create_session() as session:
-            update_dag_parsing_results_in_db("newest", None, dags, {}, None, set(), session)
-
-    yield parse
-    with create_session() as session:
-        session.execute(delete(DagRun).where(DagRun.dag_id.in_(DAGS)))
-
-
-def months() -> list[datetime]:
-    """The first of every closed month since FROM."""
-    found, month = [], datetime.fromisoformat(FROM).replace(tzinfo=UTC)
-    while (past := (month + timedelta(days=31)).replace(day=1)) <= datetime.now(UTC):
-        found.append(month)
-        month = past
-    return found
+from .conftest import HISTORY as DAGS
+from .conftest import months
 
 
 def scheduled(parse, kind: str, logical_date: datetime) -> dict[str, list[datetime]]:
@@ -94,10 +54,10 @@ def scheduled(parse, kind: str, logical_date: datetime) -> dict[str, list[dateti
     return {dag: [begins for name, begins in found if name == dag] for dag in DAGS}
 
 
-def test_after_a_run_by_hand_of_the_newest_month_catchup_leaves_out_no_month(history):
-    made = scheduled(history, "manual", months()[0] + timedelta(seconds=1))
+def test_after_a_run_by_hand_of_the_newest_month_catchup_leaves_out_no_month(parse_history):
+    made = scheduled(parse_history, "manual", months()[0] + timedelta(seconds=1))
     assert made == dict.fromkeys(DAGS, months()) and len(months()) > 5
 
 
-def test_after_a_backfill_of_it_catchup_would_leave_out_all_the_others(history):
-    assert scheduled(history, "backfill", months()[-1]) == dict.fromkeys(DAGS, [])
+def test_after_a_backfill_of_it_catchup_would_leave_out_all_the_others(parse_history):
+    assert scheduled(parse_history, "backfill", months()[-1]) == dict.fromkeys(DAGS, [])
