@@ -12,15 +12,17 @@ WITH told AS (
           ORDER BY instrument, exchange_id, CASE WHEN exchange_id IS NULL THEN listed_at END, listed_at DESC) AS one
     WHERE exchange_id IS NOT NULL OR NOT has_id
 ), met AS (
-    SELECT DISTINCT ON (t.instrument_id) t.instrument_id, s.place
-    FROM told s
+    SELECT DISTINCT ON (s.place) s.*, t.instrument IS NOT NULL AS name_is_taken, m.instrument_id, m.instrument_id IS NOT NULL AND m.by_id AS by_id
+    FROM told s LEFT JOIN store.instrument t ON t.instrument = s.instrument
     CROSS JOIN LATERAL (
-        SELECT i.instrument_id, i.exchange_id IS NOT DISTINCT FROM s.exchange_id AS by_id FROM store.instrument i
-        WHERE i.instrument = s.instrument
-          AND (i.exchange_id = s.exchange_id
-               OR (i.exchange_id IS NULL OR s.exchange_id IS NULL) AND i.listed_at = s.listed_at)
-        ORDER BY by_id DESC, i.instrument_id LIMIT 1) AS t
-    ORDER BY t.instrument_id, t.by_id DESC, s.place
+        SELECT CASE WHEN t.exchange_id = s.exchange_id
+                      OR (t.exchange_id IS NULL OR s.exchange_id IS NULL) AND t.listed_at = s.listed_at THEN t.instrument_id END AS instrument_id,
+               t.exchange_id IS NOT DISTINCT FROM s.exchange_id AS by_id) AS m
+    ORDER BY s.place, by_id DESC, m.instrument_id
+), matched AS (
+    -- of two rows that are of one instrument, the one with its id
+    SELECT *, row_number() OVER (PARTITION BY instrument_id ORDER BY by_id DESC, place) = 1 AND instrument_id IS NOT NULL AS is_known
+    FROM met
 ), known AS (
     SELECT t.instrument_id, s.host,
            coalesce(s.exchange_id, t.exchange_id) AS exchange_id, coalesce(s.quote_currency, t.quote_currency) AS quote_currency,
@@ -32,7 +34,7 @@ WITH told AS (
            coalesce(s.contract_size, t.contract_size) AS contract_size, s.listed_at, s.expires_at,
            coalesce(s.strike, t.strike) AS strike, coalesce(s.option_type, t.option_type) AS option_type,
            coalesce(s.state, t.state) AS state, coalesce(s.is_active, t.is_active) AS is_active
-    FROM met JOIN told s USING (place) JOIN store.instrument t USING (instrument_id)
+    FROM matched s JOIN store.instrument t USING (instrument_id) WHERE s.is_known
 ), changed AS (
     UPDATE store.instrument t SET
         exchange_id = k.exchange_id, quote_currency = k.quote_currency, settlement_currency = k.settlement_currency,
@@ -53,15 +55,14 @@ WITH told AS (
         settlement_period, instrument_type, price_index, underlying_type, tick_size, contract_size, listed_at, expires_at, strike,
         option_type, state, is_active, host)
     SELECT s.instrument,
-           CASE WHEN row_number() OVER (PARTITION BY s.instrument ORDER BY s.place) = 1
-                 AND NOT EXISTS (SELECT FROM store.instrument t WHERE t.instrument = s.instrument) THEN s.instrument
+           CASE WHEN row_number() OVER (PARTITION BY s.instrument ORDER BY s.place) = 1 AND NOT s.name_is_taken THEN s.instrument
                 ELSE s.instrument || '#' || coalesce(s.exchange_id::text, to_char(s.listed_at AT TIME ZONE 'UTC', 'YYYYMMDD"T"HH24MISSMS')) END,
            s.exchange_id, s.kind, s.base_currency, s.quote_currency,
            coalesce(s.settlement_currency, s.implied_settlement_currency), s.settlement_period,
            coalesce(s.instrument_type, s.implied_instrument_type), coalesce(s.price_index, s.implied_price_index),
            s.underlying_type, s.tick_size, s.contract_size, s.listed_at, s.expires_at, s.strike, s.option_type, s.state,
            s.is_active, s.host
-    FROM told s WHERE NOT EXISTS (SELECT FROM met WHERE met.place = s.place)
+    FROM matched s WHERE NOT s.is_known
     ORDER BY s.place
     RETURNING 1
 )
