@@ -13,7 +13,7 @@ from deribit import settings
 from deribit.datasets import EXCHANGE_POOL, GATE_POOL, INSTRUMENTS
 
 from .connections import exchange, market
-from .gate import conclude, record_judgement
+from .gate import conclude, record_judgement, tell_what_is_held_back
 from .history import milliseconds
 from .interval import configuration
 from .isolation import OneByOne
@@ -106,7 +106,6 @@ def check_catalogue(futures, options) -> dict[str, Any]:
     Nothing is held back. What is noted is told in one message when it is new, and stays in the view quality_findings
     for as long as it lasts. Raises AirflowException when there is nothing in the catalogue at all.
     """
-    from deribit.alerts import collect, tell_quarantine
     from deribit.warehouse import profiles, validations
 
     context = get_current_context()
@@ -122,13 +121,10 @@ def check_catalogue(futures, options) -> dict[str, Any]:
         validation_id, decision = record_judgement(
             connection, INSTRUMENTS, profile, context, now, now, expected=len(profile), missing=0
         )
-        news = validations.close_earlier_findings(connection, validation_id, INSTRUMENTS.name)
+        validations.close_earlier_findings(connection, validation_id, INSTRUMENTS.name)
     came = conclude(INSTRUMENTS, validation_id, decision, rows=len(profile), published=0)
-    if news:
-        report = collect(context)
-        if not report.failures:  # a run in which a task has failed will fail, and its message names the notes too
-            tell_quarantine(report)
-    return came | {"notes": len(decision.warnings), "news": news}
+    tell_what_is_held_back(context)
+    return came | {"notes": len(decision.warnings)}
 
 
 def catalogue_row(i) -> tuple:

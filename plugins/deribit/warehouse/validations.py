@@ -45,11 +45,8 @@ def record_findings(
 
 
 def close_earlier_findings(connection: Connection, validation_id: int, dataset: str) -> int:
-    """Closes all a dataset's findings but those of a validation that looked at everything; returns how many of that
-    validation's are news: not open before it."""
-    news = sql.row(connection, "quality/news", validation_id=validation_id)["news"]
-    sql.run(connection, "quality/close_earlier_findings", validation_id=validation_id, dataset=dataset)
-    return news
+    """Closes all a dataset's findings but those of a validation that looked at everything; returns how many."""
+    return sql.run(connection, "quality/close_earlier_findings", validation_id=validation_id, dataset=dataset)
 
 
 def publish_candles(connection: Connection, validation_id: int, versions: list[tuple[int, date, int]]) -> int:

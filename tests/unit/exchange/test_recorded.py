@@ -10,7 +10,7 @@ import pytest
 
 from deribit.exchange import InstrumentGone
 from deribit.exchange.candles import MINUTE, collect, read_page
-from deribit.exchange.errors import Failure
+from deribit.exchange.errors import Failure, Malformed
 from deribit.exchange.funding import HOUR
 from deribit.exchange.funding import collect as collect_funding
 from deribit.exchange.instruments import instrument, reader
@@ -41,6 +41,21 @@ def test_futures(response):
 def test_an_option(response):
     one = instrument(result_of(200, response("http_get_instrument_option.json")), at=0, host="live")
     assert (one.strike, one.option_type, one.expires, one.state) == (100000.0, "call", 1_735_300_800_000, None)
+
+
+def test_a_row_described_in_other_words_is_refused_naming_the_key(response):
+    """The expired options of www are a client's own words for the rows: `name`, `creation`, `expiration`."""
+    rows = orjson.loads(response("eth_options_expired_true_www_2025-09-21.json"))
+    with pytest.raises(Malformed, match="none of 48 rows can be read; the first, row 0: it has no creation_timestamp"):
+        reader("live", "option")(rows)
+
+
+def test_a_perpetual_by_itself(response):
+    one = instrument(result_of(200, response("http_get_instrument.json")), at=0, host="live")
+    assert (one.instrument_name, one.expires, one.instrument_type, one.underlying_type) == (
+        *("BTC-PERPETUAL", None, "reversed"),
+        None,
+    )
 
 
 def test_listings_of_several_kinds(response):
