@@ -73,7 +73,9 @@ def test_when_the_bound_is_over_it_fails_and_says_since_when_it_waited_and_for_w
     since = datetime.now(UTC) - timedelta(hours=12)
     passes(market, hours=11, minutes=55)
     assert 290 < asks_in_vain(waits) <= 300, "the last asking is at the bound"
-    passes(market, minutes=5)
+    passes(market, minutes=4, seconds=58)
+    assert 50 < asks_in_vain(waits) <= 60, "but never sooner than the scheduler sees that the process has ended"
+    passes(market, seconds=2)
     with pytest.raises(AirflowFailException) as given_up:
         waits.wait("the exchange", "11051 system maintenance")
     assert "waited for the exchange since" in str(given_up.value) and "12 hours" in str(given_up.value)

@@ -101,10 +101,10 @@ def waiting():
         asked = RECORDS.parent / name
         with asked.open("a") as file:
             file.write(f"{time.time()} {get_current_context()['ti'].try_number}\\n")
-        if len(asked.read_text().splitlines()) < 3:
-            raise AirflowRescheduleException(datetime.now(timezone.utc) + timedelta(seconds=3))
+        if len(asked.read_text().splitlines()) < 2:
+            raise AirflowRescheduleException(datetime.now(timezone.utc) + timedelta(seconds=15))
 
-    wait.expand(name=["mapped_a", "mapped_b"])
+    wait.expand(name=["mapped"])
     wait.override(task_id="alone")("alone")
 
 
@@ -211,7 +211,7 @@ def test_a_run_tells_once_on_every_channel_that_answers(airflow, httpserver):
 
     until(lambda: states(airflow).get("stranded") == "running" and a_row_is_lost(), 180, airflow)
     (airflow / "row_lost").touch()
-    until(lambda: len(told(HOOK)) >= 3 and len(told(f"/services/{TOKEN}")) >= 3, 180, airflow)
+    until(lambda: len(told(HOOK)) >= 3 and len(told(f"/services/{TOKEN}")) >= 3, 240, airflow)
     ended = {"failing": "failed", "quarantining": "success", "stranded": "failed", "waiting": "success"}
     until(lambda: states(airflow) == ended, 180, airflow)
     time.sleep(3)  # a second message would come now
@@ -223,11 +223,11 @@ def test_a_run_tells_once_on_every_channel_that_answers(airflow, httpserver):
     assert messages["stranded"]["notes"] == ["No task of the run could be scheduled any more."]
 
     # asked again when they said and not before, and every time as the first attempt
-    for name in ("mapped_a", "mapped_b", "alone"):
+    for name in ("mapped", "alone"):
         asked = [line.split() for line in (airflow / name).read_text().splitlines()]
-        assert [attempt for _, attempt in asked] == ["1", "1", "1"]
-        times = [float(at) for at, _ in asked]
-        assert all(later - earlier >= 3 for earlier, later in zip(times, times[1:], strict=False))
+        assert [attempt for _, attempt in asked] == ["1", "1"]
+        first, again = (float(at) for at, _ in asked)
+        assert again - first >= 15
 
     failing = messages["failing"]
     assert failing["subject"] == "failing from 2024-03-01: 3 tasks failed"

@@ -27,8 +27,9 @@ EXCHANGE = "the exchange"
 CATALOGUE = "the catalogue"
 
 SHORTEST, LONGEST = timedelta(minutes=1), timedelta(minutes=10)
-"""Between two askings; as long as was waited already, within these. So nothing stands still for longer than that once
-it could go on."""
+"""Between two askings: as long as was waited already, within these. So nothing stands still for longer than that once
+it could go on. The shortest is more than the scheduler takes to see that a process has ended: a task that is scheduled
+again before that is failed, as killed from outside."""
 
 TOLD_AFTER = timedelta(minutes=15)
 """A wait that takes longer is told, once for all tasks that wait for the same."""
@@ -69,7 +70,7 @@ def ask_again(
         if over:
             waits.go_on(connection, ti.id)
         else:
-            next_at = min(now + min(max(now - since, SHORTEST), LONGEST), since + bound)
+            next_at = now + max(min(now - since, LONGEST, since + bound - now), SHORTEST)
             waits.set_next(connection, ti.id, awaited, next_at)
             if tell and now - since >= TOLD_AFTER:
                 tasks = waits.claim_telling(connection, awaited)
