@@ -102,10 +102,10 @@ class Rehearsal:
         for one in perpetuals:
             last = last_hour(self.ask("live"), one["instrument"], ms(one["listed_at"]), ms(NOW))
             if last is not None and last < ms(NOW - timedelta(days=7)):
-                last = max(last, last_trade(self.ask("live"), one["instrument"], last, ms(NOW)) or last)
+                ends = max(last, last_trade(self.ask("live"), one["instrument"], last, ms(NOW)) or last)
                 with self.connection.transaction():
-                    ends_at = datetime.fromtimestamp(last / 1000, UTC)
-                    lives.record_end(self.connection, one["instrument_id"], ends_at, "rehearsed")
+                    ends_at, funded = (datetime.fromtimestamp(each / 1000, UTC) for each in (ends, last))
+                    lives.record_end(self.connection, one["instrument_id"], ends_at, funded, "rehearsed")
 
     def collect(self, dataset, begins: datetime, ends: datetime) -> None:
         from deribit.datasets import FUNDING
