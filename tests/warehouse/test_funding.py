@@ -9,11 +9,11 @@ from datetime import UTC, datetime, timedelta
 import numpy as np
 import pytest
 
-from deribit.warehouse.funding import perpetuals_without_start, record_start
+from deribit.warehouse.funding import perpetuals_without_start, record_checksum, record_start
 from deribit.warehouse.loads import Loaded
 from deribit.warehouse.profiles import funding_profile
 from deribit.warehouse.validations import recall_funding
-from tests.warehouse.days import FIRST, Warehouse, at, bits
+from tests.warehouse.days import FIRST, Warehouse, at, bits, ms
 
 BORN = at("2025-02-20")
 HOURS = [at(FIRST, 60 * k) for k in range(1, 49)]  # hour ends of two days
@@ -289,3 +289,21 @@ def test_the_cap_is_known_of_two_coins(warehouse):
         warehouse.funding(instrument_id, HOURS[:2], rates(2))
         rows = profile(warehouse, at(FIRST), at(FIRST, 120), currencies=[settlement])
         assert {r["capped"] for r in rows if r["instrument"] == name} == {capped}
+
+
+# --- the exchange's own sum -------------------------------------------------------------------------------------
+
+
+def test_the_hours_are_compared_with_the_exchanges_own_sum(warehouse, perpetual):
+    columns = weighed(rates(24))
+    warehouse.funding(perpetual, HOURS[:24], columns)
+    interval = at(FIRST), at(FIRST, 1440)
+    assert not any(known(row["checksum_off"]) for row in profile(warehouse, *interval)), "it was not asked for"
+    value = columns[3, 0] * (columns[0] / columns[3]).sum()
+    for told, off in ((value, False), (value + 2e-6 * np.abs(columns[0]).sum(), True)):
+        with warehouse.connection.transaction():
+            record_checksum(warehouse.connection, perpetual, ms(at(FIRST)), ms(at(FIRST, 1440)), told)
+        assert [row["checksum_off"] > 1e-6 for row in profile(warehouse, *interval)] == [off] * 24
+    with warehouse.connection.transaction():
+        warehouse.connection.execute("DELETE FROM store.funding_rate WHERE ts = %s", (HOURS[7],))
+    assert not any(known(row["checksum_off"]) for row in profile(warehouse, *interval)), "an hour is not stored"

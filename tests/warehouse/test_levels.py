@@ -138,6 +138,19 @@ def test_what_a_level_was_checked_against_is_said(coin):
     assert set(funding_profile(connection, **DAY).reference) == {"perpetual"}
 
 
+@pytest.mark.parametrize("wrong", [1e308, 1e-308, 500_000.0, 3_000.0])
+def test_one_wrong_minute_of_the_perpetual_holds_back_no_future(coin, wrong):
+    coin.store()
+    good = trading(at(FIRST), ENDS, seed=1)
+    minute = next(i for i in range(700, 1440) if i % 60 != 59 and good.volume[i])
+    coin.warehouse.candles(coin.perpetual, good.setting(minute, close=wrong))
+    futures = candle_profile(coin.warehouse.connection, perpetual=False, **DAY)
+    assert futures.reference_distance.max() < 0.1
+    assert set(futures.reference) == {"perpetual"}
+    coin.warehouse.candles(coin.futures[0], times(trading(at(FIRST), ENDS, seed=2, level=50_500), 2.5))
+    assert candle_profile(coin.warehouse.connection, perpetual=False, **DAY).reference_distance.max() > 1
+
+
 def test_before_there_was_funding_the_futures_stand_in(coin):
     connection = coin.warehouse.connection
     coin.store(index=None)

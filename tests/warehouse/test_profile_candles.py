@@ -140,7 +140,10 @@ def judged(day: date, lives: range, candles: Candles | None, reference: Candles 
                 row["spikes"].append((move, its is not None and its < 0.2 * move))
         if trades and beside is not None:
             row["reference_minutes"] += 1
-            distances.append(apart(c, beside[3]))
+            distance = apart(c, beside[3])
+            # what is no price says nothing
+            said = distance is None or distance <= 0.25 or 1e-50 <= abs(beside[3]) <= 1e50
+            distances.append(distance if said else None)
     distances = [d for d in distances if d is not None]
     row |= {
         "largest_move": max(moves, default=None), "mean_move": sum(moves) / len(moves) if moves else None,

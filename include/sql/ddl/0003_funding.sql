@@ -13,6 +13,17 @@ CREATE TABLE store.funding_rate (
 );
 CREATE UNIQUE INDEX funding_rate_published ON store.funding_rate (ts, instrument_id) WHERE validation_id IS NOT NULL;
 
+-- What the exchange says a perpetual's funding came to over a window (begins, ends], weighed by the index: its own sum, to
+-- compare the hours with. A fraction of what a position was worth at the start.
+CREATE TABLE store.funding_checksum (
+    instrument_id integer     NOT NULL REFERENCES store.instrument,
+    begins        timestamptz NOT NULL,
+    ends          timestamptz NOT NULL,
+    value         float8      NOT NULL,
+    asked_at      timestamptz NOT NULL DEFAULT now(),
+    PRIMARY KEY (instrument_id, begins, ends)
+);
+
 -- The first hour the exchange has, found by asking it.
 CREATE TABLE store.funding_start (
     instrument_id integer PRIMARY KEY REFERENCES store.instrument,

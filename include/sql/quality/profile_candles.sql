@@ -90,7 +90,7 @@ WITH expected AS (
                array_agg(ROW(c.first_minute + u.i - 1, v.move)::store.spike) FILTER (WHERE v.move > 0.05 AND store.apart(u.following, u.previous) < 0.2 * v.move) AS spikes,
                max(v.move) AS largest_move, avg(v.move) AS mean_move,
                count(*) FILTER (WHERE u.volume > 0 AND u.reference IS NOT NULL) AS referenced,
-               max(store.apart(u.close, u.reference)) FILTER (WHERE u.volume > 0) AS reference_distance
+               max(x.far) FILTER (WHERE u.volume > 0) AS reference_distance
         FROM (SELECT unnest(c.open) AS open, unnest(c.high) AS high, unnest(c.low) AS low, unnest(c.close) AS close,
                      unnest(c.volume) AS volume, unnest(c.cost) AS cost,
                      unnest(array_prepend(NULL::float8, c.close[1 : c.n - 1])) AS previous, unnest(c.close[2 : c.n]) AS following,
@@ -103,7 +103,12 @@ WITH expected AS (
         CROSS JOIN LATERAL (
             SELECT CASE WHEN v.is_fresh OR u.volume <= 0 OR u.cost <= 0 THEN 0
                         ELSE store.outside(u.cost, u.volume, least(u.low, u.reference_low), greatest(u.high, u.reference_high)) END AS off
-            OFFSET 0) AS w) m ON true
+            OFFSET 0) AS w
+        -- a minute of the perpetual that is no price, or far from the true index of its hour, says nothing of a future
+        CROSS JOIN LATERAL (
+            SELECT CASE WHEN d.distance > 0.25 AND coalesce(store.distance(store.price(u.reference), lv.index_prices[(c.first_minute + u.i - 1) / 60 + 1]) > 0.25,
+                                                            store.price(u.reference) IS NULL) THEN NULL ELSE d.distance END AS far
+            FROM (SELECT store.apart(u.close, u.reference) AS distance OFFSET 0) AS d) AS x) m ON true
     LEFT JOIN LATERAL (
         -- only where something of the expected minutes is missing
         SELECT sum(run) AS missing, sum(late) AS explained, max(run - late) AS longest,

@@ -5,6 +5,8 @@
 --   eight_hours_off  how far interest_8h is from prev_index_price of the oldest of its eight hours times the sum of
 --                    interest_1h / prev_index_price over them, as a fraction of the sum of |interest_1h| (at least
 --                    0.0002); NULL where one of the eight is not stored. month_off: the same over the interval.
+--   checksum_off     how far the hours are from the exchange's own sum of the interval, as a fraction of the sum of
+--                    |interest_1h|; NULL where it was not asked for, or an hour of it is not stored
 -- No value may stop the statement: rates and prices are held to what can be multiplied and divided.
 WITH newest AS (
     SELECT DISTINCT ON (f.instrument_id, f.ts) f.*,
@@ -34,6 +36,14 @@ WITH newest AS (
     FROM (SELECT array_agg(DISTINCT instrument_id) AS perpetuals, min(ts) AS first, max(ts) AS last FROM weighed WHERE ts > %(from)s) AS w
     CROSS JOIN LATERAL store.levels(w.perpetuals, ((w.first - interval '1 microsecond') AT TIME ZONE 'UTC')::date,
                                     ((w.last - interval '1 microsecond') AT TIME ZONE 'UTC')::date + 1) AS l
+), checksum AS (
+    SELECT c.instrument_id, c.value, s.paid, s.size, c.begins, c.ends
+    FROM (SELECT DISTINCT ON (v.instrument_id) v.* FROM store.funding_checksum v
+          WHERE v.begins >= %(from)s AND v.ends <= %(to)s ORDER BY v.instrument_id, v.ends - v.begins DESC, v.asked_at DESC) AS c
+    CROSS JOIN LATERAL (
+        SELECT (array_agg(n.prev_index_price ORDER BY n.ts))[1] * sum(n.paid) AS paid, sum(n.size) AS size
+        FROM newest n WHERE n.instrument_id = c.instrument_id AND n.ts > c.begins AND n.ts <= c.ends
+        HAVING count(n.paid) = extract(epoch FROM c.ends - c.begins) / 3600 AND bool_and(n.prev_index_price BETWEEN 1e-50 AND 1e50)) AS s
 ), outage AS (
     SELECT o.begins, o.ends FROM unnest(%(outages_from)s::timestamptz[], %(outages_to)s::timestamptz[]) AS o(begins, ends)
 ), together AS (
@@ -50,6 +60,7 @@ SELECT i.label AS instrument, t.ts, t.instrument_id, t.load_id, t.validation_id,
        -- the exchange's cap is known of these alone
        i.base_currency IN ('BTC', 'ETH') AND i.settlement_currency = i.base_currency AS capped,
        t.off / t.weight AS eight_hours_off, sum(t.off) OVER month / sum(t.weight) OVER month AS month_off,
+       abs(store.price(nullif(c.value, 0)) - c.paid) / greatest(c.size, 1e-12) AS checksum_off,
        -- what the index is checked against; NULL: there is something, and it was not asked for yet
        CASE WHEN NOT t.present THEN 'none'
             WHEN l.perpetual IS NOT NULL THEN 'perpetual'
@@ -58,6 +69,7 @@ SELECT i.label AS instrument, t.ts, t.instrument_id, t.load_id, t.validation_id,
        CASE WHEN t.present AND l.index_off THEN store.disagreement(l.hour, l.perpetual, l.index_price, l.futures) END AS level_disagreement
 FROM together t JOIN store.instrument i USING (instrument_id)
 JOIN store.life life USING (instrument_id)
+LEFT JOIN checksum c ON c.instrument_id = t.instrument_id AND t.ts > c.begins AND t.ts <= c.ends
 LEFT JOIN level l ON l.instrument_id = t.instrument_id AND l.ts = t.ts
 CROSS JOIN LATERAL (SELECT EXISTS (SELECT FROM outage o WHERE t.ts >= o.begins AND t.ts - interval '1 hour' < o.ends) AS explained) AS x
 WINDOW month AS (PARTITION BY t.instrument_id)

@@ -66,6 +66,10 @@ class Exchange:
         """The funding of the hours that end in (start, end]."""
         return funding.collect(self._live.ask, instrument_name, start, end)
 
+    def funding_value(self, instrument_name: str, start: int, end: int) -> float:
+        """What the funding of the hours that end in (start, end] came to, weighed by the index; one request."""
+        return funding.value(self._live.ask, instrument_name, start, end)
+
     def first_funding_hour(self, instrument_name: str, not_before: int, not_after: int) -> int | None:
         """The end of the earliest funded hour in [not_before, not_after], or None; about ten requests for a decade."""
         return funding.first_hour(self._live.ask, instrument_name, not_before, not_after)

@@ -116,8 +116,10 @@ def bring_candles(deribit, connection, instrument_id, instrument, begins: int, e
 
 
 def bring_funding(deribit, connection, instrument_id, instrument, begins: int, ends: int, provenance) -> tuple:
-    """Stores the funding of the hours that end in (begins, ends], ms: (Loaded, requests)."""
-    from deribit.warehouse.funding import store_funding
+    """Stores the funding of the hours that end in (begins, ends], ms, and the exchange's own sum of it: (Loaded,
+    requests)."""
+    from deribit.exchange import ExchangeError, Unavailable
+    from deribit.warehouse.funding import record_checksum, store_funding
 
     funding = deribit.funding(instrument, begins, ends)
     if len(funding.outside):
@@ -127,7 +129,17 @@ def bring_funding(deribit, connection, instrument_id, instrument, begins: int, e
         loaded = store_funding(
             connection, instrument_id, funding.timestamp, columns, provenance, funding.doubled, (begins, ends)
         )
-    return loaded, funding.requests
+    try:
+        value = deribit.funding_value(instrument, begins, ends)
+    except Unavailable:
+        raise
+    except ExchangeError as error:
+        # the hours stand without it: what it says is a warning
+        log.warning("%s: the exchange's own sum of the funding could not be asked: %s", instrument, error)
+    else:
+        with connection.transaction():
+            record_checksum(connection, instrument_id, begins, ends, value)
+    return loaded, funding.requests + 1
 
 
 def bring_references(dataset: Dataset, batch: dict[str, Any], deribit, connection, provenance, one_by_one) -> None:

@@ -39,6 +39,12 @@ def store_funding(
     return Loaded(**sql.row(connection, "load/merge_funding", **provenance.values()))
 
 
+def record_checksum(connection: Connection, instrument_id: int, begins: int, ends: int, value: float) -> None:
+    """Keeps what the exchange says the funding of (begins, ends], ms, came to (a fraction)."""
+    window = {"begins": datetime.fromtimestamp(begins / 1000, UTC), "ends": datetime.fromtimestamp(ends / 1000, UTC)}
+    sql.run(connection, "load/record_funding_checksum", instrument_id=instrument_id, value=value, **window)
+
+
 def perpetuals_without_start(connection: Connection, currencies: list[str]) -> list[dict[str, Any]]:
     """Perpetuals whose first funding hour was never looked for: instrument_id, instrument, and not_before, the instant
     to look from."""

@@ -75,6 +75,7 @@ def funding(rows: int) -> pd.DataFrame:
             "interest_8h": -0.00008,
             "eight_hours_off": 0.000001,
             "month_off": 0.000001,
+            "checksum_off": 0.0000001,
             "index_price": index,
             "prev_index_price": [99_999.0, *index[:-1]],
             "reference": "perpetual",

@@ -82,6 +82,7 @@ FAULTS = {
         ({"capped": False, "interest_1h": 1e308}, {"hourly-rate-possible"}),
         ({"eight_hours_off": 0.011}, {"eight-hours-add-up"}),
         ({"month_off": 0.11}, {"eight-hours-add-up-over-the-month"}),
+        ({"checksum_off": 0.0000011}, {"checksum"}),
         ({"interest_1h": math.inf}, {"hourly-rate-inside-cap"}),
         ({"interest_1h": -0.0051}, {"hourly-rate-inside-cap"}),
         ({"index_price": 0.0}, {"index-positive"}),
