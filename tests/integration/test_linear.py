@@ -49,6 +49,11 @@ def test_linear_contracts_with_every_oddity(open_pipeline, market, linear_exchan
         assert pipeline.run(dag, AFTER) == "success", dag
 
     assert comparison.candles(source(), market.rows, "SOL_USDC-PERPETUAL", BEGINS, ENDS) == 10 * 1440
+    # the last eight hours before the simulator's noon, a point a minute, of every index that lives
+    charted = dict(market.rows(
+        "SELECT index_name, count(minute) FROM store.index_chart_day CROSS JOIN unnest(price) AS p(minute) GROUP BY 1"
+    ))  # fmt: skip
+    assert charted["btc_usdc"] == charted["sol_usdc"] == 480 and "icp_usdc" not in charted
     # nothing of the dead one after its end, and nothing of it is held back or missed
     assert market.value("SELECT max(ts) FROM perpetuals_ohlcv WHERE instrument LIKE 'ICP%%'") < DIED
     assert market.value("SELECT max(ts) FROM index_prices WHERE index_name = 'icp_usdc'") < DIED
