@@ -112,6 +112,16 @@ def test_without_a_third_both_are_held_back(coin, missing, wrong):
             assert words in said(row)
 
 
+def test_a_price_nothing_traded_at_says_nothing_of_the_level(coin):
+    """A chart that only carries an old price on: neither it nor the index is wrong for that."""
+    coin.store(perpetual=None, futures=None)
+    flat = {name: np.full(1440, 20_000.0) for name in ("open", "high", "low", "close")}
+    still = trading(at(FIRST), ENDS).but(**flat, volume=np.zeros(1440), cost=np.zeros(1440))
+    coin.warehouse.candles(coin.perpetual, still)
+    assert coin.held_back() == set()
+    assert set(funding_profile(coin.warehouse.connection, **DAY).reference) == {"none"}
+
+
 def test_one_wrong_hour_of_the_index_holds_back_that_hour(coin):
     coin.store()
     hours = [at(FIRST, 60 * k) for k in range(1, 25)]

@@ -35,14 +35,16 @@ LANGUAGE sql STABLE PARALLEL SAFE AS $$
         FROM contract f
         CROSS JOIN generate_series(greatest(f.from_day, levels.first)::timestamp,
                                    least(f.past_day, levels.past)::timestamp - interval '1 day', interval '1 day') AS k
-        CROSS JOIN LATERAL (SELECT store.hourly(v.close, v.first_minute) AS prices FROM store.candle_day v
+        CROSS JOIN LATERAL (SELECT v.fresh, store.hourly(v.close, v.first_minute) AS prices FROM store.candle_day v
                             WHERE v.instrument_id = f.instrument_id AND v.day = k::date ORDER BY v.load_id DESC LIMIT 1) AS c
         CROSS JOIN LATERAL unnest(c.prices) WITH ORDINALITY AS u(price, hour)
-        WHERE u.price IS NOT NULL
+        WHERE u.price IS NOT NULL AND position(B'1' IN c.fresh) > 0
         GROUP BY 1, 2, 3
     ), perpetuals AS MATERIALIZED (
-        SELECT k.id, k.day, u.hour, u.price FROM keys k
-        CROSS JOIN LATERAL (SELECT store.hourly(v.close, v.first_minute) AS prices FROM store.candle_day v
+        -- a price nothing traded at for an hour says nothing of the level
+        SELECT k.id, k.day, u.hour, CASE WHEN position(B'1' IN substring(c.fresh FROM u.hour::integer * 60 - 59 FOR 60)) > 0 THEN u.price END AS price
+        FROM keys k
+        CROSS JOIN LATERAL (SELECT v.fresh, store.hourly(v.close, v.first_minute) AS prices FROM store.candle_day v
                             WHERE v.instrument_id = k.id AND v.day = k.day ORDER BY v.load_id DESC LIMIT 1) AS c
         CROSS JOIN LATERAL unnest(c.prices) WITH ORDINALITY AS u(price, hour)
     ), index_hours AS MATERIALIZED (
