@@ -11,7 +11,8 @@ import pytest
 from deribit.exchange import BadResponse, InstrumentGone, Refused, Unavailable
 
 NAMES = ["A-PERPETUAL", "B-PERPETUAL", "C-PERPETUAL", "D-PERPETUAL"]
-TASKS = ["candles", "funding", "discover_funding_starts", "collect_index_minutes"]
+HISTORY = ["candles", "funding"]
+TASKS = [*HISTORY, "discover_funding_starts", "collect_index_minutes"]
 
 
 class Connection:
@@ -36,6 +37,9 @@ class Exchange:
 
     candles = funding = funding_chart = _ask
 
+    def funding_value(self, *_):
+        return 0.0
+
     def first_funding_hour(self, name, *_):
         self._ask(name)
         return 1_700_000_000_000
@@ -49,10 +53,11 @@ def collect(request, monkeypatch):
     """
     from deribit.datasets import FUNDING, PERPETUALS
     from deribit.pipeline import catalogue, history, index_chart, isolation, waiting
-    from deribit.warehouse import candles, funding, index
+    from deribit.warehouse import candles, funding, index, references
     from deribit.warehouse.loads import Loaded
 
     context = {"dag_run": SimpleNamespace(run_id="r", conf={}), "ti": SimpleNamespace(id=None)}
+    context["dag_run"].conf |= {"from": "2024-05-01", "to": "2024-05-02"} if request.param in HISTORY else {}
     ids = {name: n for n, name in enumerate(NAMES, 1)}
 
     def collect(errors, stored=None, finished=()):
@@ -83,7 +88,9 @@ def collect(request, monkeypatch):
             monkeypatch.setattr(module, "base_url", lambda _: "http://exchange")
         monkeypatch.setattr(isolation, "ask_again", ask_again)
         monkeypatch.setattr(candles, "store_candles", lambda c, i, found, p: keep(found.name, Loaded()))
-        monkeypatch.setattr(funding, "store_funding", lambda c, i, t, columns, p, d: keep(p.subject, Loaded()))
+        monkeypatch.setattr(funding, "store_funding", lambda c, i, t, columns, p, *_: keep(p.subject, Loaded()))
+        monkeypatch.setattr(funding, "record_checksum", lambda *_: None)
+        monkeypatch.setattr(references, "references_to_ask", lambda *_, **__: [])
         monkeypatch.setattr(
             funding, "perpetuals_without_start",
             lambda *_: [{"instrument": n, "instrument_id": ids[n], "not_before": datetime.now(UTC)} for n in NAMES],

@@ -148,12 +148,11 @@ def bring_references(dataset: Dataset, batch: dict[str, Any], deribit, connectio
     """
     from deribit.warehouse.references import references_to_ask
 
-    context = get_current_context()
+    begins, ends = interval(get_current_context())
     with connection.transaction():
         wanted = references_to_ask(
-            connection, dataset.name, [life[0] for life in batch["lives"]],
-            begins=context["data_interval_start"], ends=context["data_interval_end"],
-        )  # fmt: skip
+            connection, dataset.name, [life[0] for life in batch["lives"]], begins=begins, ends=ends
+        )
     for one in wanted:
         if one_by_one.exchange_is_away:
             break
