@@ -4,6 +4,7 @@ backfill from the UI do, and every page it offers."""
 from __future__ import annotations
 
 import shutil
+import stat
 import subprocess
 import sys
 import tempfile
@@ -102,6 +103,19 @@ def test_a_second_demo_is_told_of_the_first_and_leaves_it_alone(stack):
     assert "Traceback" not in stack.again.stderr
     assert "make down" in stack.again.stderr and stack.url in stack.again.stderr
     assert stack.session.get(f"{stack.url}/api/v2/monitor/health", timeout=30).ok
+
+
+def test_nothing_it_keeps_is_open_to_other_users(stack):
+    """Root lets the database's user through the state folder itself, and nobody anywhere else."""
+    modes = {}
+    for path in stack.home.rglob("*"):
+        try:
+            modes[path] = path.lstat().st_mode
+        except FileNotFoundError:
+            continue  # the database's files come and go
+    assert len(modes) > 100
+    ours = {path: stat.filemode(mode) for path, mode in modes.items() if stat.S_ISREG(mode) or stat.S_ISDIR(mode)}
+    assert {path: mode for path, mode in ours.items() if not mode.endswith("------")} == {}
 
 
 def test_every_value_equals_what_the_exchange_says(stack):
