@@ -19,8 +19,8 @@ import fcntl
 import hashlib
 import os
 import re
+import secrets
 import shutil
-import tempfile
 from collections.abc import Iterable
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -104,10 +104,10 @@ def build_site(results: Iterable[dict[str, Any]], into: Path, *, keep: int, suit
     into.mkdir(parents=True, exist_ok=True)
     with _alone(into):
         before = (into / CURRENT).resolve()
-        build = Path(tempfile.mkdtemp(prefix="site-", dir=into))
+        build = into / f"site-{secrets.token_hex(4)}"
+        build.mkdir()  # the umask says who may read it: the web server may be another user
         try:
             _write(build, pages, suites)
-            build.chmod(0o755)  # mkdtemp's is private, and the web server may be another user
             _swap(build, into)
         finally:
             # The site before stays for whoever is reading a file of it; what is older, or a crash left, goes.

@@ -248,6 +248,15 @@ def test_a_crash_while_writing_or_swapping_leaves_the_old_site(tmp_path, result_
         assert [path.name for path in tmp_path.glob("site-*")] == [standing]
 
 
+def test_the_umask_says_who_may_read_the_site(tmp_path, result_of):
+    old = os.umask(0o077)
+    try:
+        docs.build_site([result_of("perpetuals_ohlcv", 1)], tmp_path / "docs", keep=5)
+    finally:
+        os.umask(old)
+    assert [path for path in (tmp_path / "docs").rglob("*") if path.stat().st_mode & 0o077] == []
+
+
 def test_what_a_killed_builder_left_is_cleared(tmp_path, result_of):
     (tmp_path / "site-killed/validations").mkdir(parents=True)
     (tmp_path / "site-killed.link").symlink_to("site-killed")
