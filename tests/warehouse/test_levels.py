@@ -11,7 +11,7 @@ from deribit.warehouse.index import store_chart
 from deribit.warehouse.loads import Provenance, record_answer
 from deribit.warehouse.profiles import candle_profile, funding_profile, index_profile
 from deribit.warehouse.references import references_to_ask
-from deribit.warehouse.validations import mark_references, publish_candles
+from deribit.warehouse.validations import publish_candles
 from tests.warehouse.days import FIRST, HOST, Candles, at, ms, trading
 
 BORN = at("2024-01-01")
@@ -181,12 +181,11 @@ def test_a_day_with_nothing_to_check_it_against_is_published_and_counted(coin, m
     assert row["reference"] == "none"
     version = (row["instrument_id"], row["day"], row["load_id"])
     with warehouse.connection.transaction():
-        publish_candles(warehouse.connection, warehouse.validation(), [version])
-        mark_references(warehouse.connection, [(*version, "none")])
+        assert publish_candles(warehouse.connection, warehouse.validation(), [version], ["none"]) == 1
     counted = "SELECT unreferenced_days FROM coverage WHERE dataset = 'perpetuals_ohlcv' AND month = %s"
     assert market.value(counted, FIRST) == 1
     with warehouse.connection.transaction():
-        mark_references(warehouse.connection, [(*version, "index")])
+        assert publish_candles(warehouse.connection, warehouse.validation(), [version], ["index"]) == 0
     assert market.value(counted, FIRST) == 0
 
 

@@ -28,8 +28,6 @@ def gate(dataset: Dataset, loaded) -> dict[str, Any]:
     hold back the rest. Returns {validation_id, verdict, rows, quarantined, published}. Fails for good when the suite
     blocks the interval; then nothing of it is published. Skipped when nothing lived in the interval.
     """
-    from pandas import notna
-
     from deribit.warehouse import validations
 
     context = get_current_context()
@@ -49,13 +47,8 @@ def gate(dataset: Dataset, loaded) -> dict[str, Any]:
         )
         passed, held = split(profile, dataset, decision)
         recalled = recall(connection, versions(held, dataset))
-        published = publish(connection, validation_id, versions(passed, dataset))
-        if dataset != FUNDING:
-            # unknown where a waiver let the day pass
-            known = [row for row in passed if notna(row.load_id) and notna(row.reference)]
-            validations.mark_references(
-                connection, [(int(r.instrument_id), r.day, int(r.load_id), r.reference) for r in known]
-            )
+        against = {} if dataset == FUNDING else {"references": references(passed)}
+        published = publish(connection, validation_id, versions(passed, dataset), **against)
     if recalled:
         log.warning("%d published versions of %s broke a rule now and were taken back", recalled, dataset.name)
     came = conclude(dataset, validation_id, decision, rows=len(profile), published=published)
@@ -169,6 +162,13 @@ def versions(rows: list, dataset: Dataset) -> list[tuple]:
 
     there = (row for row in rows if notna(row.load_id))
     return [(int(row.instrument_id), getattr(row, dataset.day), int(row.load_id)) for row in there]
+
+
+def references(rows: list) -> list[str | None]:
+    """What the levels of the versions behind a candle profile's rows were checked against, in step with versions()."""
+    from pandas import notna
+
+    return [row.reference if notna(row.reference) else None for row in rows if notna(row.load_id)]
 
 
 def conclude(dataset: Dataset, validation_id: int, decision, *, rows: int, published: int) -> dict[str, Any]:

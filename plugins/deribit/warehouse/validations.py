@@ -49,12 +49,25 @@ def close_earlier_findings(connection: Connection, validation_id: int, dataset: 
     return sql.run(connection, "quality/close_earlier_findings", validation_id=validation_id, dataset=dataset)
 
 
-def publish_candles(connection: Connection, validation_id: int, versions: list[tuple[int, date, int]]) -> int:
-    """Publishes versions (instrument_id, day, load_id) that passed; returns how many were not published before."""
-    return sql.run(
-        connection, "quality/publish_candles", validation_id=validation_id, instrument_ids=[v[0] for v in versions],
-        days=[v[1] for v in versions], load_ids=[v[2] for v in versions],
-    )  # fmt: skip
+def publish_candles(
+    connection: Connection,
+    validation_id: int,
+    versions: list[tuple[int, date, int]],
+    references: list[str | None] | None = None,
+) -> int:
+    """Publishes versions (instrument_id, day, load_id) that passed; returns how many were not published before.
+
+    references: what the level of each was checked against, None where a waiver let the day pass unchecked; of versions
+    that were published before it is brought up to date. Left out: nothing is known of any.
+    """
+    values = {
+        "instrument_ids": [v[0] for v in versions], "days": [v[1] for v in versions],
+        "load_ids": [v[2] for v in versions], "what": references or [None] * len(versions),
+    }  # fmt: skip
+    published = sql.run(connection, "quality/publish_candles", validation_id=validation_id, **values)
+    if references:
+        sql.run(connection, "quality/mark_references", **values)
+    return published
 
 
 def publish_funding(connection: Connection, validation_id: int, versions: list[tuple[int, datetime, int]]) -> int:
@@ -62,14 +75,6 @@ def publish_funding(connection: Connection, validation_id: int, versions: list[t
     return sql.run(
         connection, "quality/publish_funding", validation_id=validation_id, instrument_ids=[v[0] for v in versions],
         hours=[v[1] for v in versions], load_ids=[v[2] for v in versions],
-    )  # fmt: skip
-
-
-def mark_references(connection: Connection, versions: list[tuple[int, date, int, str]]) -> int:
-    """Says what the level of published days (instrument_id, day, load_id, reference) was checked against."""
-    return sql.run(
-        connection, "quality/mark_references", instrument_ids=[v[0] for v in versions], days=[v[1] for v in versions],
-        load_ids=[v[2] for v in versions], what=[v[3] for v in versions],
     )  # fmt: skip
 
 
