@@ -11,8 +11,8 @@ asking and recorded.
 
 **Late data.** A corrected hour becomes a new version, published once it has passed.
 
-**Level.** The index is checked against the perpetual's candles, which the load brings along where they are not stored
-yet, and against the dated futures.
+The index is checked against the perpetual's candles, which the load brings along where they are not stored yet, and
+against the dated futures.
 
 **When it fails.** The exchange is waited for as for perpetuals. A missing hour is held back by name (rule
 `hours-complete`) and the others are published; clear the load when the exchange has it.

@@ -13,7 +13,7 @@ runs by hand, as for perpetuals.
 
 **Late data.** As for perpetuals: a new version, published once it has passed.
 
-**Level.** Checked against the perpetual, minute by minute; where that is wrong itself, against the true index hour by
+The level is checked against the perpetual, minute by minute; where that is wrong itself, against the true index hour by
 hour. The load brings both along where they are not stored yet.
 
 **When it fails.** As for perpetuals. Days far from the perpetual's price, with broken bounds, holes, spikes or

@@ -13,7 +13,7 @@ days (`from`, `to`).
 **Late data.** A corrected day becomes a new version, counted as a correction; the published version stays until the
 new one has passed. A day with fewer minutes never replaces a fuller one.
 
-**Level.** Checked against the true hourly index in the funding history, which the load brings along where it is not
+The level is checked against the true hourly index in the funding history, which the load brings along where it is not
 stored yet; before there was any (BTC: 2019-04-30T10:00Z) against the dated futures.
 
 **When it fails.** An exchange that is away, or refuses an instrument, is waited for, and what was loaded stays. A
