@@ -242,3 +242,15 @@ def test_a_day_is_measured_by_the_busiest_of_the_thirty_before(warehouse):
     ratios = rows.turnover_ratio.tolist()
     assert all(ratio is None or np.isnan(ratio) for ratio in ratios[:7]), "a week has to be stored"
     assert 0.5 < ratios[7] < 2 and 50 < ratios[8] < 200
+
+
+def test_an_underlying_that_is_not_crypto_is_named(warehouse):
+    """Its hours are not known: the rules of a market that never closes are not for it."""
+    instrument_id = warehouse.instrument("BTC-PERPETUAL", BORN)
+    warehouse.candles(instrument_id, trading(at(FIRST), ENDS))
+    said = []
+    for underlying in (None, "crypto", "equity"):
+        with warehouse.connection.transaction():
+            warehouse.connection.execute("UPDATE store.instrument SET underlying_type = %s", (underlying,))
+        said += candle_profile(warehouse.connection, perpetual=True, **DAY).underlying_type.tolist()
+    assert said == ["crypto", "crypto", "equity"]

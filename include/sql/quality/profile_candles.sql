@@ -128,7 +128,10 @@ WITH expected AS (
     SELECT instrument_id, percentile_cont(0.5) WITHIN GROUP (ORDER BY mean_move) AS move
     FROM day_profile WHERE mean_move > 0 AND mean_move < 'Infinity' GROUP BY instrument_id
 )
-SELECT d.instrument, d.day, d.instrument_id, d.load_id, d.validation_id, d.expected_minutes, d.minutes,
+SELECT d.instrument, d.day,
+       -- before 2026-06-30 none was told, and all were crypto
+       coalesce((SELECT k.underlying_type FROM store.instrument k WHERE k.instrument_id = d.instrument_id), 'crypto') AS underlying_type,
+       d.instrument_id, d.load_id, d.validation_id, d.expected_minutes, d.minutes,
        coalesce(d.missing - d.explained, 0)::integer AS missing_minutes, coalesce(d.explained, 0)::integer AS explained_minutes,
        coalesce(d.waited, 0) AS waited_minutes,
        coalesce(d.longest, 0)::integer AS longest_gap_minutes,

@@ -50,6 +50,7 @@ def candles(instrument: str, rows: int) -> pd.DataFrame:
             "largest_move_ratio": 12.5,
             "reference_minutes": 1440,
             "reference_distance": 0.02,
+            "underlying_type": "crypto",
             "reference": "index" if instrument.endswith("PERPETUAL") else "perpetual",
             "level_disagreement": None,
             "index_distance": 0.001,

@@ -41,6 +41,7 @@ CANDLE_FAULTS = [
     ({"largest_move_ratio": 251}, {"move-in-proportion"}),
     ({"reference": None}, {"reference-stored"}),
     ({"reference": "none"}, set()),
+    ({"underlying_type": "equity"}, {"market-known"}),
     ({"turnover_ratio": 51}, {"turnover-usual"}),
 ]
 
