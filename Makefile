@@ -1,6 +1,6 @@
 # `make demo` runs everything against the exchange simulator, `make up` against the live exchange. All they need is
 # Python 3.11 to 3.13: stack/run installs the hashed lock into $WAREHOUSE_HOME (default .warehouse) before it runs a command.
-.PHONY: help demo up check down status test lint lock bench bench-history
+.PHONY: help demo up check down status test rehearsal recorded lint lock bench bench-history
 .DEFAULT_GOAL := help
 
 # Whatever a variable holds, nobody runs it: make would expand what was given on its command line (make demo
@@ -19,6 +19,8 @@ help:
 	@echo 'make status                  what runs, and where its pages are'
 	@echo 'make down                    stops everything'
 	@echo 'make bench | bench-history   what is claimed, measured; the whole history through the scheduler'
+	@echo 'make rehearsal [REHEARSE=YYYY-MM,...]  the history against an exchange shaped like the real one, value by value'
+	@echo 'make recorded ARGS=FOLDER    how many rows of recorded data break each rule'
 	@echo 'make test | lint | lock      every test; the static checks alone; the lock files anew'
 
 demo up check:
@@ -29,6 +31,12 @@ down status:
 
 test: lint
 	@$(DEV) python -m pytest ARGS
+
+rehearsal:
+	@: "$${REHEARSE:=all}"; export REHEARSE; $(DEV) python -m pytest tests/integration/test_rehearsal.py ARGS
+
+recorded:
+	@$(DEV) python -m bench.recorded ARGS
 
 lint:
 	@$(DEV) ruff check .

@@ -3,8 +3,8 @@ without a hand; every true row is published, value by value, and nothing else is
 
 It takes longer than the other tests may, so it runs where it is asked for, a month or more of them:
 
-    REHEARSE=2020-03,2026-09 make test ARGS=tests/integration/test_rehearsal.py
-    REHEARSE=all make test ARGS=tests/integration/test_rehearsal.py
+    make rehearsal
+    make rehearsal REHEARSE=2020-03,2026-09
 
 What the market says is known or invented trait by trait: see `python -m exchange_simulator --traits`. The rules alone
 meet its wild days in test_rules_rehearsed.py, which always runs.
