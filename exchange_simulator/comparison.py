@@ -29,6 +29,13 @@ BASIS = """
     FROM basis(%s, %s, %s) WHERE basis IS NOT NULL
 """
 
+PUBLISHED = {
+    "candle": "SELECT count(*) FROM candle WHERE open IS NOT NULL AND ts >= %s AND ts < %s AND instrument <> ALL(%s)",
+    "funding_rates": "SELECT count(*) FROM funding_rates WHERE ts > %s AND ts <= %s AND instrument <> ALL(%s)",
+    "basis_spread": "SELECT count(*) FROM basis_spread WHERE basis IS NOT NULL AND ts >= %s AND ts < %s "
+                    "AND instrument <> ALL(%s)",
+}  # fmt: skip
+
 
 class Different(AssertionError):
     """The warehouse says something else than the exchange; the message names instrument, column and first moment."""
@@ -43,6 +50,42 @@ def lived(market: Market, currencies: Collection[str], first: int, past: int) ->
         and listing.first_minute * MINUTE < past
         and listing.past_minute * MINUTE > first
     ]
+
+
+def everything(
+    market: Market,
+    rows: Rows,
+    currencies: Collection[str],
+    first: int,
+    past: int,
+    *,
+    left_out: Collection[str] = (),
+    basis_too: bool = True,
+) -> dict[str, int]:
+    """Compares all that is published in [first, past) (ms) of the contracts of these currencies but those left out by
+    name; returns the rows of each view of PUBLISHED. Raises Different naming every contract that differs, and where a
+    view has rows that the exchange never said."""
+    said = dict.fromkeys(PUBLISHED if basis_too else ("candle", "funding_rates"), 0)
+    differences = []
+    for listing in lived(market, currencies, first, past):
+        if listing.name in left_out:
+            continue
+        begins, ends = max(first, listing.first_minute * MINUTE), min(past, listing.past_minute * MINUTE)
+        try:
+            said["candle"] += candles(market, rows, listing, begins, ends)
+            if listing.perpetual:
+                said["funding_rates"] += funding(market, rows, listing, begins, min(past, listing.ends))
+            elif basis_too:
+                said["basis_spread"] += basis(market, rows, listing, begins, ends)
+        except Different as different:
+            differences.append(str(different))
+    if differences:
+        raise Different("; ".join(differences))
+    for view, rows_said in said.items():
+        [(published,)] = rows(PUBLISHED[view], moment(first), moment(past), list(left_out))
+        if published != rows_said:
+            raise Different(f"{view}: {published} rows are published, {rows_said} were said")
+    return said
 
 
 def candles(market: Market, rows: Rows, instrument: str | Listing, first: int, past: int) -> int:

@@ -95,3 +95,32 @@ def test_a_future_without_a_perpetual_has_no_basis():
     assert comparison.basis(real, lambda *_: [], "POL_USDC-25DEC26", *window) == 0
     with pytest.raises(comparison.Different, match="0 rows are kept, 1440 were said"):
         comparison.basis(real, lambda *_: [], "SOL_USDC-25DEC26", *window)
+
+
+def warehouse(query, *values):
+    """A warehouse that holds a quiet day of BTC's perpetual and one future, and counts them."""
+    name = values[0]
+    if query == comparison.CANDLES:
+        return candle_rows(name)
+    if query == comparison.FUNDING:
+        return funding_rows()
+    return [(2 * 1440 if query == comparison.PUBLISHED["candle"] else 24,)]
+
+
+def test_everything_is_compared_by_contract_and_counted(monkeypatch):
+    monkeypatch.setattr(comparison, "lived", lambda *_: [MARKET.listing(PERPETUAL), MARKET.listing(FUTURE)])
+    everything = {"first": FIRST, "past": FIRST + DAY, "basis_too": False}
+    said = comparison.everything(MARKET, warehouse, ("BTC",), **everything)
+    assert said == {"candle": 2 * 1440, "funding_rates": 24}
+
+    def one_more(query, *values):
+        return [(2 * 1440 + 1,)] if query == comparison.PUBLISHED["candle"] else warehouse(query, *values)
+
+    def one_changed(query, *values):
+        rows = warehouse(query, *values)
+        return [(*rows[0][:-1], rows[0][-1] + 1), *rows[1:]] if query == comparison.FUNDING else rows
+
+    with pytest.raises(comparison.Different, match="candle: 2881 rows are published, 2880 were said"):
+        comparison.everything(MARKET, one_more, ("BTC",), **everything)
+    with pytest.raises(comparison.Different, match="BTC-PERPETUAL: 1 values of prev_index_price differ"):
+        comparison.everything(MARKET, one_changed, ("BTC",), **everything)
