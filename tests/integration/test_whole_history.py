@@ -150,6 +150,8 @@ def test_a_second_run_of_a_month_changes_no_row(pipeline, module_market):
     collect(pipeline, BIRTH)
     begins, ends = map(str, bounds(BIRTH))
     assert pipeline.run("index_prices", ends) == "success"
+    # before there was funding a perpetual's level is checked against the futures, which its first run did not have yet
+    assert pipeline.run("perpetuals_ohlcv", ends) == "success"
 
     before = rows_as_they_lie(module_market.rows)
     validations = module_market.value("SELECT max(validation_id) FROM validations")
