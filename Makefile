@@ -29,8 +29,9 @@ demo up check:
 down status:
 	@sh stack/run none python -m stack $@
 
+# A file's tests share a database and a simulator, so a file is what a worker takes. ARGS='-n 0' runs them in one process.
 test: lint
-	@$(DEV) python -m pytest ARGS
+	@$(DEV) python -m pytest --numprocesses 2 --dist loadfile ARGS
 
 rehearsal:
 	@: "$${REHEARSE:=all}"; export REHEARSE; $(DEV) python -m pytest tests/integration/test_rehearsal.py ARGS

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import psycopg
 import pytest
+from hypothesis import settings
 from psycopg import sql
 
 from exchange_simulator.process import Running
@@ -32,6 +33,10 @@ os.environ.update(
         "GX_ANALYTICS_ENABLED": "false",
     }
 )
+
+# how long an example takes says how busy the machine is, not whether the code is right
+settings.register_profile("unhurried", deadline=None)
+settings.load_profile("unhurried")
 
 RECORDED = ROOT.parent / "shared" / "data" / "recorded"
 ROLES = ("market_owner", "market_loader", "market_reader")

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import json
 import math
+from contextlib import nullcontext
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 
+import pandas as pd
 import pytest
+import time_machine
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -22,6 +25,8 @@ from deribit.quality.gate import (
     validate,
 )
 from deribit.quality.suites import Waiver
+
+from .conftest import CLEAN
 
 DAYS = [("BTC-PERPETUAL", date(2025, 6, n)) for n in range(1, 21)]
 
@@ -310,6 +315,28 @@ def test_an_answer_that_leaves_out_an_expectation_is_refused(clean, suite_of, mo
     monkeypatch.setattr("deribit.quality.gate._run", lambda *_: short)
     with pytest.raises(GateError, match="answered 0 of them"):
         validate(clean("perpetuals_ohlcv"), suite, keys=suite.keys, run_name="june")
+
+
+@pytest.mark.parametrize("lacks_a_column", [False, True])
+@pytest.mark.parametrize("dataset", sorted(CLEAN))
+def test_building_each_configuration_once_changes_no_result(dataset, lacks_a_column, clean, suite_of, monkeypatch):
+    """Row by row another column says something no rule can like."""
+    suite, profile = suite_of(dataset), clean(dataset)
+    values = [column for column in profile.columns if column not in suite.keys]
+    wrong = profile.astype(dict.fromkeys(values, object))
+    for place, column in enumerate(values):
+        wrong.loc[place % len(wrong), column] = -5 if pd.api.types.is_numeric_dtype(profile[column]) else None
+    wrong = wrong.drop(columns=values[:1]) if lacks_a_column else wrong
+
+    def result() -> dict:
+        with time_machine.travel(datetime(2026, 1, 1, tzinfo=UTC), tick=False):
+            return validate(wrong, suite, keys=suite.keys, run_name="june").result
+
+    with monkeypatch.context() as patched:
+        patched.setattr("deribit.quality.gate._each_configuration_once", nullcontext)
+        as_great_expectations_does = result()
+    assert not as_great_expectations_does["success"]
+    assert result() == as_great_expectations_does
 
 
 # What is stored
