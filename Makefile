@@ -29,9 +29,10 @@ demo up check:
 down status:
 	@sh stack/run none python -m stack $@
 
-# A file's tests share a database and a simulator, so a file is what a worker takes. ARGS='-n 0' runs them in one process.
+# A file is what a worker takes: its tests share a database and a simulator. In the order of their names: the long files of
+# integration come early. ARGS="-n 0" runs everything in one process.
 test: lint
-	@$(DEV) python -m pytest --numprocesses 2 --dist loadfile ARGS
+	@$(DEV) python -m pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder ARGS
 
 rehearsal:
 	@: "$${REHEARSE:=all}"; export REHEARSE; $(DEV) python -m pytest tests/integration/test_rehearsal.py ARGS

@@ -9,11 +9,11 @@ LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
                 ELSE array_fill(NULL::float8, ARRAY[least(first - at, n)]) || elements[1 : n - (first - at)] END
 $$;
 
--- A price as something to calculate with; NULL where it is none a product or a quotient of two can hold, which plain
+-- A price as something to calculate with; NULL where it is not positive, or none a product or a quotient of two can hold, which plain
 -- arithmetic would stop the whole statement at. No market has such a price, but a wrong row may.
 CREATE FUNCTION store.price(told float8) RETURNS float8
 LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
-    SELECT CASE WHEN abs(told) BETWEEN 1e-50 AND 1e50 THEN told END
+    SELECT CASE WHEN told > 1e-50 AND told < 1e50 THEN told END
 $$;
 
 -- How far a price is from another, as a fraction of that one; NULL where either is unknown or there is nothing

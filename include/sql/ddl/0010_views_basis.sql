@@ -1,7 +1,8 @@
 -- The basis of one judged pair of days, minute by minute with from <= ts < to, against the perpetual and, where it
 -- is known, the true index: the one place where it is computed, for whole years (basis_spread) as for a single minute
 -- (term_structure_at). It begins with the perpetual's first candle. Computed from the very versions that were judged; a
--- pair with a republished input gives nothing. It takes its contract from whoever asks: with nothing left to join but what each
+-- pair with a republished input gives nothing. Minutes are annualised by the 525,600 of a year. What is no price is NULL here (store.price), so
+-- no quotient can fail. It takes its contract from whoever asks: with nothing left to join but what each
 -- pair of days leads to, no plan can change the order of time, and only the columns that are asked for are computed.
 -- What is the same for all minutes of a day is computed once (OFFSET 0 keeps the
 -- planner from repeating it).
@@ -15,10 +16,10 @@ LANGUAGE sql STABLE PARALLEL SAFE AS $$
            to_timestamp(w.epoch + 60 * m.i),
            m.future, m.perpetual,
            m.future - m.perpetual,
-           (m.future - m.perpetual) / nullif(m.perpetual, 0),
+           (m.future - m.perpetual) / m.perpetual,
            (w.minutes_left - m.i) / 1440,
            CASE WHEN m.i <= w.last_annualised
-                THEN (m.future - m.perpetual) / nullif(m.perpetual, 0) * 365 * 1440 / (w.minutes_left - m.i) END,
+                THEN (m.future - m.perpetual) / m.perpetual * 525600 / (w.minutes_left - m.i) END,
            CASE WHEN m.future > m.perpetual THEN 'contango'
                 WHEN m.future < m.perpetual THEN 'backwardation'
                 WHEN m.future = m.perpetual THEN 'flat' END,
@@ -26,9 +27,9 @@ LANGUAGE sql STABLE PARALLEL SAFE AS $$
            get_bit(w.fresh, w.first + m.i - 1) = 1,
            t.index_price,
            m.future - t.index_price,
-           (m.future - t.index_price) / nullif(t.index_price, 0),
+           (m.future - t.index_price) / t.index_price,
            CASE WHEN m.i <= w.last_annualised
-                THEN (m.future - t.index_price) / nullif(t.index_price, 0) * 365 * 1440 / (w.minutes_left - m.i) END,
+                THEN (m.future - t.index_price) / t.index_price * 525600 / (w.minutes_left - m.i) END,
            contract.base_currency, p.instrument, contract.expires_at, pair.day, pair.judged_by
     -- each by its key and no other way (LIMIT 1): between a minute and eight years no one plan of a join is right
     FROM (SELECT v.first_minute, v.n, v.close, v.volume, v.fresh FROM store.candle_day v
