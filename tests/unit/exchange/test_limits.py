@@ -172,6 +172,7 @@ def test_deflate_is_read_in_both_of_its_forms(exchange_at, body):
         ("zstd", BODY),
         ("whatever", BODY),
     ],
+    ids=lambda value: value if isinstance(value, str) else "body",  # a gzip holds the second it was made in
 )
 def test_any_other_encoding_is_refused_and_asked_again(exchange_at, encoding, body):
     with serving(reply(200, body, Content_Encoding=encoding), PRICE) as (url, asked):
