@@ -5,8 +5,10 @@ from __future__ import annotations
 import json
 import math
 from datetime import UTC, datetime, timedelta
+from itertools import pairwise
 
 import numpy as np
+import psycopg
 import pytest
 
 from deribit.warehouse.funding import perpetuals_without_start, record_checksum, record_start
@@ -307,3 +309,37 @@ def test_the_hours_are_compared_with_the_exchanges_own_sum(warehouse, perpetual)
     with warehouse.connection.transaction():
         warehouse.connection.execute("DELETE FROM store.funding_rate WHERE ts = %s", (HOURS[7],))
     assert not any(known(row["checksum_off"]) for row in profile(warehouse, *interval)), "an hour is not stored"
+
+
+def test_a_month_that_the_statistics_do_not_know_is_judged_as_fast_as_any(warehouse, market):
+    """Of a month that came after its last ANALYZE, Postgres takes next to nothing to be there, nor are sixty perpetuals
+    much among the options of a catalogue. A plan that did something again for each of their hours took hours."""
+    for n in range(60):
+        name, coin = f"C{n}_USDC-PERPETUAL", f"C{n}"
+        instrument_id = warehouse.instrument(name, BORN, base=coin, quote="USDC", settlement="USDC")
+        record_start(warehouse.connection, instrument_id, at("2025-03-01", 60))
+    for statement in (
+        "INSERT INTO store.instrument (instrument, label, exchange_id, kind, base_currency, settlement_currency, "
+        "settlement_period, listed_at, expires_at, host) "
+        "SELECT 'O' || n, 'O' || n, n + 1000, 'option', 'BTC', 'BTC', 'day', '2025-01-01', '2025-01-02', 'live' "
+        "FROM generate_series(1, 60000) AS n",
+        "INSERT INTO store.load (dataset, subject, host, run_id, added, grown, corrected) "
+        "VALUES ('funding_rates', 's', 'h', 'r', 1, 0, 0)",
+    ):
+        warehouse.connection.execute(statement)
+    for begins, ends in pairwise([at("2025-03-01"), at("2025-04-01"), at("2025-05-01")]):
+        with psycopg.connect(market.postgres.dsn(market.name), autocommit=True) as owner:
+            owner.execute("ANALYZE")
+        warehouse.connection.execute(
+            "INSERT INTO store.funding_rate SELECT instrument_id, h, 1, NULL, 1e-5, 8e-5, 100, 100, false "
+            "FROM store.funding_start CROSS JOIN generate_series(%s::timestamptz + '1 hour', %s, '1 hour') AS h",
+            (begins, ends),
+        )
+        warehouse.connection.execute(
+            "INSERT INTO store.funding_checksum SELECT instrument_id, %s, %s, %s FROM store.funding_start",
+            (begins, ends, 1e-5 * ((ends - begins) / timedelta(hours=1))),
+        )
+    warehouse.connection.execute("SET statement_timeout = '60s'")
+    judged = profile(warehouse, begins, ends, ["USDC"])
+    assert len(judged) == 60 * 720
+    assert max(hour["checksum_off"] for hour in judged) < 1e-9

@@ -7,7 +7,9 @@
 --                    0.0002); NULL where one of the eight is not stored. month_off: the same over the interval.
 --   checksum_off     how far the hours are from the exchange's own sum of the interval, as a fraction of the sum of
 --                    |interest_1h|; NULL where it was not asked for, or an hour of it is not stored
--- No value may stop the statement: rates and prices are held to what can be multiplied and divided.
+-- No value may stop the statement: rates and prices are held to what can be multiplied and divided. What is computed
+-- once an instrument or a level is MATERIALIZED: where the statistics don't know the interval's rows yet, a plan would
+-- compute it again for every hour.
 WITH newest AS (
     SELECT DISTINCT ON (f.instrument_id, f.ts) f.*,
            CASE WHEN f.interest_1h BETWEEN -1e50 AND 1e50 AND f.prev_index_price BETWEEN 1e-50 AND 1e50
@@ -36,7 +38,7 @@ WITH newest AS (
     FROM (SELECT array_agg(DISTINCT instrument_id) AS perpetuals, min(ts) AS first, max(ts) AS last FROM weighed WHERE ts > %(from)s) AS w
     CROSS JOIN LATERAL store.levels(w.perpetuals, ((w.first - interval '1 microsecond') AT TIME ZONE 'UTC')::date,
                                     ((w.last - interval '1 microsecond') AT TIME ZONE 'UTC')::date + 1) AS l
-), checksum AS (
+), checksum AS MATERIALIZED (
     SELECT c.instrument_id, c.value, s.paid, s.size, c.begins, c.ends
     FROM (SELECT DISTINCT ON (v.instrument_id) v.* FROM store.funding_checksum v
           WHERE v.begins >= %(from)s AND v.ends <= %(to)s ORDER BY v.instrument_id, v.ends - v.begins DESC, v.asked_at DESC) AS c
