@@ -1,7 +1,9 @@
-"""Linear contracts: sixty perpetuals and thirty dated futures in USDC and USDT, with every oddity a catalogue may have.
+"""Linear contracts: sixty perpetuals and over thirty dated futures in USDC and USDT, with every oddity a catalogue may
+have.
 
 Known are only the first funding months of the seventeen in `_FIRST_FUNDING` and the months of extreme funding marked
-so in `_EXTRA`; all else is invented: prices from 1e-5 to 4,000, ticks, sizes, ends. The oddities, one of each:
+so in `_EXTRA`; all else is invented: prices from 1e-5 to 4,000, ticks, sizes, ends. The oddities, one of each, all
+within weeks of the trait `linear_oddities`; the names of the dated ones are those of its usual value, 2026-09-24:
 
 | contract            | what is odd about it                                                             |
 |---------------------|----------------------------------------------------------------------------------|
@@ -10,7 +12,7 @@ so in `_EXTRA`; all else is invented: prices from 1e-5 to 4,000, ticks, sizes, e
 | LUNA_USDC-PERPETUAL | listed twice, half a day later under another id                                  |
 | XAUT_USDC-PERPETUAL | follows the index of PAXG, as PAXG's own perpetual does                          |
 | TSLAX_USDC-PERPETUAL| an equity with trading hours: weekdays from 13:30 to 20:00 UTC                   |
-| SOL_USDC-25SEP26    | expires half a minute after 08:00                                                |
+| SOL_USDC-25SEP26    | expires half a minute after 08:00: the first of SOL to expire after that day     |
 | POL_USDC-25DEC26    | a future whose coin has no perpetual                                             |
 | BTC_USDT, ETH_USDT  | all that USDT had: delisted, so it has no future any more; EURR never had one    |
 """
@@ -23,7 +25,7 @@ from math import floor, log10
 
 import numpy as np
 
-from .listings import DAY, HOUR, NEVER, Listing, at_eight, expiry_name, settlement_class
+from .listings import DAY, HOUR, MINUTE, NEVER, Listing, at_eight, expiry_name, settlement_class
 
 
 def _ms(text: str) -> int:
@@ -52,55 +54,57 @@ _FIRST_FUNDING = {
 _BORN = {coin: _ms(f"{month}-15T09:00:21") for month, coins in _FIRST_FUNDING.items() for coin in coins}
 _BORN_LATER = _ms("2025-03-11T08:12:05")
 _NO_PERPETUAL = ("POL",)
-# Mean rates of eight hours in a month. Known: NEAR, UNI, DOGE, BTC_USDT. Invented: TRUMP, in a month to rehearse.
+# Mean rates of eight hours in a month. All are known.
 _EXTRA = {
     "NEAR_USDC-PERPETUAL": ("2023-04-01", "2023-05-01", 0.0120),
     "UNI_USDC-PERPETUAL": ("2024-02-01", "2024-03-01", -0.0061),
     "DOGE_USDC-PERPETUAL": ("2023-03-01", "2023-04-01", -0.0057),
     "BTC_USDT-PERPETUAL": ("2024-04-13T00:00", "2024-04-13T08:00", -0.005165),
-    "TRUMP_USDC-PERPETUAL": ("2026-09-01", "2026-10-01", 0.0120),
 }
-# All in two days, so that a rehearsal meets them at once.
-DELISTED = _ms("2026-09-24T16:00:00")
-DIED = _ms("2026-09-25T13:00:00")
-FIRST_LIFE_ENDED, SECOND_LIFE_BEGAN = _ms("2026-09-24T20:00:00"), _ms("2026-09-25T09:30:12")
-USDT_ENDED = _ms("2026-08-20T08:00:00")
-_DATED = ("BTC", "ETH", "SOL")
+_EXTRA_OF_ITS_MONTH = "TRUMP_USDC-PERPETUAL", 0.0120  # invented, in the month of the oddities
+# In ms after the day of the oddities began: most of them in two days, so that a rehearsal meets them at once.
+DELISTED = 16 * HOUR
+DIED = DAY + 13 * HOUR
+FIRST_LIFE_ENDED, SECOND_LIFE_BEGAN = 20 * HOUR, DAY + 9 * HOUR + 30 * MINUTE + 12_000
+USDT_ENDED = -35 * DAY + 8 * HOUR
+_DATED = ("BTC", "ETH", "SOL", "XRP")
 _FIRST_DATED_EXPIRY = date(2026, 8, 1)
 
 
-def listings(*, since: int, until: int) -> list[Listing]:
-    """All of them but the perpetuals of BTC and ETH in USDC, listed before `until` and not ended before `since`."""
-    found = [listing for listing in (*_perpetuals(), *_dated(until)) if listing.listed < until and listing.ends > since]
+def listings(*, since: int, until: int, oddities: int) -> list[Listing]:
+    """All of them but the perpetuals of BTC and ETH in USDC, listed before `until` and not ended before `since`.
+    oddities: the first instant of the day of the oddities, ms."""
+    every = (*_perpetuals(oddities), *_dated(until, oddities))
+    found = [listing for listing in every if listing.listed < until and listing.ends > since]
     return [replace(listing, listed=max(listing.listed, since)) for listing in found]
 
 
-def _perpetuals() -> list[Listing]:
+def _perpetuals(oddities: int) -> list[Listing]:
     made = []
     for place, coin in enumerate(sorted(set(PRICES) - set(_NO_PERPETUAL))):
         born = _BORN.get(coin, _BORN_LATER)
         listing = _linear(f"{coin}_USDC-PERPETUAL", coin, "perpetual", born, NEVER, 5000 + place)
         if coin == "ALGO":
-            listing = replace(listing, expires=DELISTED)
+            listing = replace(listing, expires=oddities + DELISTED)
         if coin == "ICP":
-            listing = replace(listing, ended=DIED)
+            listing = replace(listing, ended=oddities + DIED)
         if coin == "LUNA":
-            made.append(replace(listing, expires=FIRST_LIFE_ENDED))
-            listing = replace(listing, listed=SECOND_LIFE_BEGAN, number=5900)
+            made.append(replace(listing, expires=oddities + FIRST_LIFE_ENDED))
+            listing = replace(listing, listed=oddities + SECOND_LIFE_BEGAN, number=5900)
         if coin == "TSLAX":
             listing = replace(listing, underlying="equity", opening=(13 * 60 + 30, 20 * 60))
         made.append(listing)
     xaut = _linear("XAUT_USDC-PERPETUAL", "PAXG", "perpetual", _BORN_LATER, NEVER, 5901)
     made.append(replace(xaut, coin="XAUT", index_of="PAXG"))
     for coin, number in (("BTC", 5902), ("ETH", 5903)):
-        listing = _linear(f"{coin}_USDT-PERPETUAL", coin, "perpetual", _ms("2023-06-01T09:00:10"), USDT_ENDED, number)
-        made.append(replace(listing, quote="USDT"))
+        born, ended = _ms("2023-06-01T09:00:10"), oddities + USDT_ENDED
+        made.append(replace(_linear(f"{coin}_USDT-PERPETUAL", coin, "perpetual", born, ended, number), quote="USDT"))
     return made
 
 
-def _dated(until: int) -> list[Listing]:
+def _dated(until: int, oddities: int) -> list[Listing]:
     made, day = [], _FIRST_DATED_EXPIRY
-    last = datetime.fromtimestamp(until / 1000, UTC).date() + timedelta(days=366)
+    last = _day(until) + timedelta(days=366)
     while day <= last:
         settles = settlement_class(day)
         if settles and settles[0] == "month":
@@ -109,10 +113,23 @@ def _dated(until: int) -> list[Listing]:
                 listed = at_eight(day) - settles[1] * DAY + 15_000
                 made.append(_linear(f"{coin}_USDC-{expiry_name(day)}", coin, "month", listed, at_eight(day), number))
         day += timedelta(days=1)
-    made = [replace(one, expires=one.expires + 30_000) if one.name == "SOL_USDC-25SEP26" else one for one in made]
-    alone = date(2026, 12, 25)
-    made.append(_linear("POL_USDC-25DEC26", "POL", "month", at_eight(alone) - 92 * DAY, at_eight(alone), 799_999))
+    late = f"SOL_USDC-{expiry_name(_monthly_expiry(_day(oddities)))}"
+    made = [replace(one, expires=one.expires + 30_000) if one.name == late else one for one in made]
+    alone = _monthly_expiry(_day(oddities) + timedelta(days=92))
+    name, listed = f"POL_USDC-{expiry_name(alone)}", at_eight(alone) - 92 * DAY
+    made.append(_linear(name, "POL", "month", listed, at_eight(alone), 799_999))
     return made
+
+
+def _day(ms: int) -> date:
+    return datetime.fromtimestamp(ms / 1000, UTC).date()
+
+
+def _monthly_expiry(day: date) -> date:
+    """The first day from this one on on which monthly or quarterly contracts expire."""
+    while (settlement_class(day) or ("",))[0] != "month":
+        day += timedelta(days=1)
+    return day
 
 
 def _linear(name: str, coin: str, period: str, listed: int, expires: int, number: int) -> Listing:
@@ -139,9 +156,15 @@ def open_at(listing: Listing, minutes: np.ndarray) -> np.ndarray:
     return (weekday < 5) & (minutes % 1440 >= opens) & (minutes % 1440 < closes)
 
 
-def extra_interest(name: str, hours: np.ndarray) -> np.ndarray | float:
+def extra_interest(name: str, hours: np.ndarray, oddities: int) -> np.ndarray | float:
     """What an hour (told by its end, since 1970) paid beyond the usual."""
-    if name not in _EXTRA:
+    if name in _EXTRA:
+        begins, ends, eight_hours = _EXTRA[name]
+    elif name == _EXTRA_OF_ITS_MONTH[0]:
+        begins = _day(oddities).replace(day=1)
+        ends = (begins + timedelta(days=31)).replace(day=1)
+        eight_hours = _EXTRA_OF_ITS_MONTH[1]
+    else:
         return 0.0
-    begins, ends, eight_hours = _EXTRA[name]
-    return np.where((hours > _ms(begins) // HOUR) & (hours <= _ms(ends) // HOUR), eight_hours / 8, 0.0)
+    begins, ends = _ms(str(begins)), _ms(str(ends))
+    return np.where((hours > begins // HOUR) & (hours <= ends // HOUR), eight_hours / 8, 0.0)

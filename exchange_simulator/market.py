@@ -103,7 +103,7 @@ class Market:
         ]  # fmt: skip
         usdc = [perpetual(coin, linear=True, since=since_ms) for coin in currencies]
         if traits.linear_world:
-            usdc += linear.listings(since=since_ms, until=until)
+            usdc += linear.listings(since=since_ms, until=until, oddities=traits.linear_oddities)
         self._every = [*(perpetual(coin, since=since_ms) for coin in currencies), *dated, *usdc]
         self._lives: dict[str, list[Listing]] = {}
         for listing in sorted(self._every, key=lambda listing: listing.listed):
@@ -355,7 +355,7 @@ class Market:
         rate = np.sign(rate) * np.maximum(np.abs(rate) - 5e-6, 0)
         rate = np.clip(rate, -FUNDING_CAP, FUNDING_CAP) + 0.0
         if self.traits.linear_world:
-            rate += linear.extra_interest(listing.name, hours)
+            rate += linear.extra_interest(listing.name, hours, self.traits.linear_oddities)
         if self.traits.funding_at_cap and not listing.linear:
             rate[_ends_in(AT_CAP, hours)] = RATE_AT_CAP
         if self.traits.funding_hole:

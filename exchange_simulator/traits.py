@@ -143,6 +143,9 @@ class Traits:
               "hours; underlying_type names other things than crypto since 2026-06-30",
         invented="everything else of it: see linear.py",
     )  # fmt: skip
+    linear_oddities: int = _trait(
+        _ms("2026-09-24"), invented="the day on which most that is odd about linear contracts happens: see linear.py"
+    )
 
     # -- the way to the exchange ---------------------------------------------------------------------------------
 
@@ -194,7 +197,7 @@ def _read(trait: Field, text: str) -> bool | int | float | str:
     try:
         if kind is bool:
             return _SWITCH[text]
-        if trait.name == "funding_begins" and "-" in text:
+        if trait.name in ("funding_begins", "linear_oddities") and "-" in text:
             return _ms(text)
         if trait.name.endswith("window") and text not in ("[]", "(]", "[)", "()"):
             raise ValueError

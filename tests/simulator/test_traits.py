@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 
 from exchange_simulator import __main__ as command
+from exchange_simulator import linear as linear_world
 from exchange_simulator.app import Simulator
 from exchange_simulator.limits import Limits
-from exchange_simulator.linear import DELISTED, DIED, FIRST_LIFE_ENDED, SECOND_LIFE_BEGAN
 from exchange_simulator.listings import DAY, HOUR, MINUTE
 from exchange_simulator.market import Market
 from exchange_simulator.protocol import Exchange
@@ -19,6 +19,10 @@ from exchange_simulator.traits import Traits, table
 
 NOW = 1_793_577_600_000  # 2026-11-02
 REAL = Market(now_ms=NOW, traits=Traits.real())
+ODDITIES = REAL.traits.linear_oddities
+DELISTED, DIED = ODDITIES + linear_world.DELISTED, ODDITIES + linear_world.DIED
+FIRST_LIFE_ENDED = ODDITIES + linear_world.FIRST_LIFE_ENDED
+SECOND_LIFE_BEGAN = ODDITIES + linear_world.SECOND_LIFE_BEGAN
 
 
 def ms(text: str) -> int:
@@ -143,7 +147,7 @@ def test_the_tick_was_another_one():
 def test_the_linear_world_has_sixty_perpetuals_and_thirty_dated_futures_at_all_prices():
     linear = [one for one in REAL.listings() if one.linear]
     perpetuals = {one.name for one in linear if one.perpetual}
-    assert 60 <= len(perpetuals) <= 65 and 25 <= len(linear) - len(perpetuals) <= 35
+    assert 60 <= len(perpetuals) <= 65 and 30 <= len(linear) - len(perpetuals) <= 40
     assert len({one.number for one in REAL.listings()}) == len(REAL.listings())
     alive = [one for one in linear if one.ends > NOW and not one.opening]
     last = {one: float(REAL.candles(one, NOW - DAY, NOW)["close"][-1]) for one in alive}
@@ -196,6 +200,24 @@ def test_the_other_oddities(served):
     assert live.get("get_index_price", index_name="pepe_usdc")["index_price"] < 2e-5
     extreme = REAL.funding("TRUMP_USDC-PERPETUAL", ms("2026-09-02"), ms("2026-10-01"))
     assert 0.011 < extreme["interest_8h"].mean() < 0.013
+
+
+def test_the_day_of_the_oddities_may_be_another():
+    """So that a rehearsal of the months that are the newest when it runs meets them."""
+    later = Market(now_ms=ms("2027-08-01"), traits=Traits.real().changed(["linear_oddities=2027-05-24"]))
+    ended = {one.name: one.ends for one in later.listings() if one.linear and one.perpetual and one.ends < later.now_ms}
+    assert ended == {
+        "ALGO_USDC-PERPETUAL": ms("2027-05-24T16:00"),
+        "ICP_USDC-PERPETUAL": ms("2027-05-25T13:00"),
+        "LUNA_USDC-PERPETUAL": ms("2027-05-24T20:00"),
+        "BTC_USDT-PERPETUAL": ms("2027-04-19T08:00"),
+        "ETH_USDT-PERPETUAL": ms("2027-04-19T08:00"),
+    }
+    odd = [one.name for one in later.listings() if not one.perpetual and one.expires % HOUR]
+    assert odd == ["SOL_USDC-28MAY27"]
+    assert [one.listed for one in later.listings() if one.coin == "POL"] == [ms("2027-05-27T08:00")]
+    rates = later.funding("TRUMP_USDC-PERPETUAL", ms("2027-05-02"), ms("2027-06-01"))["interest_8h"]
+    assert 0.011 < rates.mean() < 0.013
 
 
 # -- one trait at a time, as an assumption may turn out ----------------------------------------------------------------
