@@ -52,13 +52,17 @@ class Simulator:
         since = time.monotonic() - self._began
         if 0 < traits.maintenance_after_s <= since < traits.maintenance_after_s + traits.maintenance_s:
             self.stats.fault("maintenance")
-            if self._calls % 2:
-                return Response(status_code=502)
-            return self._enveloped(began, error=Refusal(11051).error, status=400)
+            return self._maintenance(began)
         if traits.proxy_pages and uniform(_PROXY, np.array([self._calls]))[0] < traits.proxy_pages:
             self.stats.fault("proxy_page")
             return _page(_PROXY_STATUSES[self._calls % len(_PROXY_STATUSES)])
         return None
+
+    def _maintenance(self, began: int) -> Response:
+        """The exchange's own word or an empty 502, in turn."""
+        if self._calls % 2:
+            return Response(status_code=502)
+        return self._enveloped(began, error=Refusal(11051).error, status=400)
 
     def _enveloped(
         self, began: int, *, result: object = None, error: dict | None = None, status: int = 200
@@ -91,6 +95,8 @@ class Simulator:
             elif fault.kind == "reset":
                 await _drop_connection(request.receive)
                 return Response()  # nobody is there to read it
+            elif fault.kind == "maintenance":
+                return self._maintenance(began)
             elif fault.kind == "http_status":
                 return _page(fault.status or 503)
             elif fault.kind == "error_code":

@@ -10,6 +10,7 @@ what matches; without them every public call does.
 | truncated   |                            | a body that stops half way, shorter than its Content-Length          |
 | corrupt     |                            | a whole body that is not JSON, status 200                            |
 | http_status | status (503)               | that status with a bare HTML body, as a proxy sends                  |
+| maintenance |                            | 11051 or an empty 502, in turn                                       |
 | error_code  | code (11051), status (400) | that error; -32602 with reason (instrument not found) and param      |
 
 Value faults change 1-minute candles whose tick is in [from, to) (ms or ISO, default always) of `instrument`
@@ -59,7 +60,7 @@ import orjson
 
 from .listings import MINUTE, NEVER, Listing
 
-TRANSPORT = ("latency", "reset", "truncated", "corrupt", "http_status", "error_code")
+TRANSPORT = ("latency", "reset", "truncated", "corrupt", "http_status", "maintenance", "error_code")
 CANDLES = (
     "negative_price", "zero_price", "null_price", "infinite", "high_below_low", "close_above_high", "negative_volume",
     "negative_cost", "cost_times_100", "volume_without_cost", "untraded_not_flat", "stale_fill", "spike",

@@ -161,6 +161,15 @@ def test_an_error_code_comes_as_often_as_asked(live):
     assert error["data"] == {"reason": "instrument is not active", "param": "instrument_name"}
 
 
+def test_maintenance_says_so_or_nothing_in_turn_until_it_is_over(live):
+    live.faults({"kind": "maintenance", "times": 4})
+    answers = [live.ask("get_time") for _ in range(5)]
+    assert sorted(answer.status_code for answer in answers[:4]) == [400, 400, 502, 502]
+    assert {answer.content for answer in answers if answer.status_code == 502} == {b""}
+    assert {answer.json()["error"]["code"] for answer in answers if answer.status_code == 400} == {11051}
+    assert answers[4].status_code == 200
+
+
 def test_http_status_hits_the_named_method(live):
     live.faults({"kind": "http_status", "status": 502, "method": "ticker"})
     assert live.ask("get_time").status_code == 200
