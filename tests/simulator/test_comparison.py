@@ -13,6 +13,11 @@ FIRST = 1_709_251_200_000  # 2024-03-01
 FUTURE, PERPETUAL = "BTC-28JUN24", "BTC-PERPETUAL"
 
 
+def sent(rows):
+    """Rows as the comparison's queries return them: one, of columns as bytes."""
+    return [tuple(np.array(column, ">f8").tobytes() for column in zip(*rows, strict=True))]
+
+
 def rows_of(said, columns):
     return list(zip(*(said[column].tolist() for column in columns), strict=True))
 
@@ -46,7 +51,7 @@ KINDS = {
 def kind(request):
     compare, name, rows, count = KINDS[request.param]
     kept = rows()
-    return lambda: compare(MARKET, lambda *_: kept, name, FIRST, FIRST + DAY), kept, name, count
+    return lambda: compare(MARKET, lambda *_: sent(kept), name, FIRST, FIRST + DAY), kept, name, count
 
 
 def test_what_is_the_same_passes_and_is_counted(kind):
@@ -84,7 +89,7 @@ def test_contracts_of_one_name_are_compared_each_in_its_time():
         ends = begins + DAY
         columns = ("ticks", "open", "high", "low", "close", "volume", "cost")
         kept = rows_of(real.candles(life, begins, ends - MINUTE), columns)
-        assert comparison.candles(real, lambda *_, kept=kept: kept, life, begins, ends) == len(kept) == 1440
+        assert comparison.candles(real, lambda *_, kept=kept: sent(kept), life, begins, ends) == len(kept) == 1440
     between = comparison.lived(real, ["USDC"], first.ends, second.listed // MINUTE * MINUTE)
     assert first not in between and second not in between and len(between) > 60
 
@@ -92,18 +97,19 @@ def test_contracts_of_one_name_are_compared_each_in_its_time():
 def test_a_future_without_a_perpetual_has_no_basis():
     real = Market(now_ms=1_793_577_600_000, traits=Traits.real())
     window = (1_793_491_200_000, 1_793_577_600_000)
-    assert comparison.basis(real, lambda *_: [], "POL_USDC-25DEC26", *window) == 0
+    nothing = [(None,) * 5]
+    assert comparison.basis(real, lambda *_: nothing, "POL_USDC-25DEC26", *window) == 0
     with pytest.raises(comparison.Different, match="0 rows are kept, 1440 were said"):
-        comparison.basis(real, lambda *_: [], "SOL_USDC-25DEC26", *window)
+        comparison.basis(real, lambda *_: nothing, "SOL_USDC-25DEC26", *window)
 
 
 def warehouse(query, *values):
     """A warehouse that holds a quiet day of BTC's perpetual and one future, and counts them."""
     name = values[0]
     if query == comparison.CANDLES:
-        return candle_rows(name)
+        return sent(candle_rows(name))
     if query == comparison.FUNDING:
-        return funding_rows()
+        return sent(funding_rows())
     return [(2 * 1440 if query == comparison.PUBLISHED["candle"] else 24,)]
 
 
@@ -117,8 +123,10 @@ def test_everything_is_compared_by_contract_and_counted(monkeypatch):
         return [(2 * 1440 + 1,)] if query == comparison.PUBLISHED["candle"] else warehouse(query, *values)
 
     def one_changed(query, *values):
-        rows = warehouse(query, *values)
-        return [(*rows[0][:-1], rows[0][-1] + 1), *rows[1:]] if query == comparison.FUNDING else rows
+        if query != comparison.FUNDING:
+            return warehouse(query, *values)
+        (*others, first), *rest = funding_rows()
+        return sent([(*others, first + 1), *rest])
 
     with pytest.raises(comparison.Different, match="candle: 2881 rows are published, 2880 were said"):
         comparison.everything(MARKET, one_more, ("BTC",), **everything)
