@@ -59,6 +59,19 @@ def open_pipeline(monkeypatch, airflow_database, tmp_path):
     return join
 
 
+AFTER = "2018-11-01"
+"""A run after this is October 2018's: BTC alone, its perpetual and a handful of futures."""
+
+
+@pytest.fixture
+def pipeline(open_pipeline, market, young_exchange, monkeypatch):
+    """BTC alone in a market database of the test's own, from an exchange in its first year, without faults after."""
+    monkeypatch.setenv("DERIBIT_CURRENCIES", "BTC")
+    pipeline = open_pipeline(market, young_exchange)
+    yield pipeline
+    young_exchange.faults()
+
+
 @pytest.fixture(scope="session")
 def replayed_exchange(recorded):
     """The simulator replaying the recorded data, at the end of the last recorded month."""

@@ -8,16 +8,9 @@ import shutil
 import psycopg
 import pytest
 
-AFTER = "2018-11-01"  # October 2018: BTC alone, its perpetual and a handful of futures
+from .conftest import AFTER
+
 DERIVED = ("index_prices", "basis_spread")
-
-
-@pytest.fixture
-def pipeline(open_pipeline, market, young_exchange, monkeypatch):
-    monkeypatch.setenv("DERIBIT_CURRENCIES", "BTC")
-    pipeline = open_pipeline(market, young_exchange)
-    yield pipeline
-    young_exchange.faults()
 
 
 @pytest.fixture

@@ -12,15 +12,7 @@ import numpy as np
 import psycopg
 import pytest
 
-AFTER = "2018-11-01"  # October 2018: BTC alone, its perpetual and a handful of futures
-
-
-@pytest.fixture
-def pipeline(open_pipeline, market, young_exchange, monkeypatch):
-    monkeypatch.setenv("DERIBIT_CURRENCIES", "BTC")
-    pipeline = open_pipeline(market, young_exchange)
-    yield pipeline
-    young_exchange.faults()
+from .conftest import AFTER
 
 
 def equals_the_exchange(market, instrument: str) -> bool:

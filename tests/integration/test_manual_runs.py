@@ -1,16 +1,14 @@
 """Runs somebody starts by hand, from the UI's form or the API: without a logical date, with a range or without."""
 
+from .conftest import AFTER
+
 
 def by_hand(pipeline, dag_id: str, **conf) -> str:
     return str(pipeline.bag.dags[dag_id].test(logical_date=None, run_conf=conf).state)
 
 
-def test_a_range_is_loaded_and_published_and_no_range_is_told_what_to_do(
-    open_pipeline, market, young_exchange, monkeypatch
-):
-    monkeypatch.setenv("DERIBIT_CURRENCIES", "BTC")
-    pipeline = open_pipeline(market, young_exchange)
-    assert pipeline.run("instruments", "2018-11-01") == "success"
+def test_a_range_is_loaded_and_published_and_no_range_is_told_what_to_do(pipeline, market):
+    assert pipeline.run("instruments", AFTER) == "success"
     for dag_id in ("perpetuals_ohlcv", "futures_ohlcv"):
         assert by_hand(pipeline, dag_id, **{"from": "2018-10-05", "to": "2018-10-07"}) == "success"
         published = f"SELECT min(ts)::date::text, max(ts)::date::text FROM {dag_id}"
