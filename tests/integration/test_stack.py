@@ -5,24 +5,14 @@ from __future__ import annotations
 
 import shutil
 import stat
-import subprocess
-import sys
-import tempfile
-import time
-from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from urllib.parse import quote
 
-import psycopg
 import pytest
 import requests
 
-from stack import credentials, postgres
-from stack.settings import Stack, apart, stack_of
-
-from ..conftest import ROOT
 from .conftest import rows_as_they_lie
+from .stacks import stack_apart
 from .test_quarantine import BAD
 
 pytestmark = [pytest.mark.scheduler, pytest.mark.timeout(900)]
@@ -35,61 +25,14 @@ def last_closed_month() -> tuple[datetime, datetime]:
     return (ends - timedelta(days=1)).replace(day=1), ends
 
 
-class Demo:
-    """A demo of one month, started once for this file."""
-
-    def __init__(self, placed: Stack, printed: str):
-        self.home, self.printed = placed.home, printed
-        self.url, self.simulator = placed.address, f"http://127.0.0.1:{placed.simulator_port}"
-        self.secrets = asdict(credentials.load(placed.home))
-        self.dsn = postgres.dsn(placed, credentials.load(placed.home), "market_reader", "market")
-        self.session = requests.Session()
-        token = requests.post(
-            f"{self.url}/auth/token", json={"username": "admin", "password": self.secrets["admin"]}, timeout=30
-        ).json()["access_token"]
-        self.session.headers["Authorization"] = f"Bearer {token}"
-
-    def rows(self, statement: str, *values) -> list[tuple]:
-        with psycopg.connect(self.dsn) as connection:
-            return connection.execute(statement, values).fetchall()
-
-    def runs(self, dag: str) -> list[dict]:
-        answer = self.session.get(
-            f"{self.url}/api/v2/dags/{dag}/dagRuns", params={"order_by": "-run_after", "limit": 100}, timeout=30
-        )
-        return answer.json()["dag_runs"]
-
-    def wait(self, what: str, done, seconds: float = 240) -> None:
-        deadline = time.monotonic() + seconds
-        while not done():
-            assert time.monotonic() < deadline, f"{what} has not happened in {seconds:.0f} s"
-            time.sleep(1)
-
-
 @pytest.fixture(scope="module")
 def stack():
-    folder = Path(tempfile.mkdtemp(prefix="warehouse-"))
-    environment = apart(folder)
-    placed = stack_of("demo", environment)
-    run = lambda *words: subprocess.run(  # noqa: E731
-        [sys.executable, "-m", "stack", *words], cwd=ROOT, env=environment, text=True, capture_output=True, timeout=600
-    )
+    """A demo of one month, started once for this file."""
     begins, _ = last_closed_month()
-    started = run("demo", "--from", f"{begins:%Y-%m-%d}")
-    try:
-        if started.returncode:
-            logs = [f"{log}\n{log.read_text()[-3000:]}" for log in placed.logs.glob("*.log")]
-            pytest.fail("\n".join([started.stdout, started.stderr, *logs]))
-        stack = Demo(placed, started.stdout)
-        stack.run = run
-        stack.again = run("demo")
+    with stack_apart("demo") as stack:
+        stack.start("demo", f"{begins:%Y-%m-%d}", seconds=600)
+        stack.again = stack.run("demo")
         yield stack
-    finally:
-        stopped = run("down")
-    assert stopped.returncode == 0, stopped.stderr
-    left = subprocess.run(["pgrep", "-f", str(folder)], text=True, capture_output=True).stdout
-    assert not left, "make down left processes behind"
-    shutil.rmtree(folder, ignore_errors=True)
 
 
 def test_it_prints_what_is_stored_and_where_it_is(stack):
