@@ -19,7 +19,8 @@ help:
 	@echo 'make status                  what runs, and where its pages are'
 	@echo 'make down                    stops everything'
 	@echo 'make bench | bench-history   what is claimed, measured; the whole history through the scheduler'
-	@echo 'make rehearsal [REHEARSE=YYYY-MM,...]  the history against an exchange shaped like the real one, value by value'
+	@echo 'make rehearsal [REHEARSE=stack,YYYY-MM,...]  the first contact, with an exchange shaped like the real one: make up'
+	@echo '                             itself, and months of the history, value by value'
 	@echo 'make recorded ARGS=FOLDER    how many rows of recorded data break each rule'
 	@echo 'make test | lint | lock      every test; the static checks alone; the lock files anew'
 
@@ -35,7 +36,8 @@ test: lint
 	@$(DEV) python -m pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder ARGS
 
 rehearsal:
-	@: "$${REHEARSE:=all}"; export REHEARSE; $(DEV) python -m pytest tests/integration/test_rehearsal.py ARGS
+	@: "$${REHEARSE:=all}"; export REHEARSE; \
+		$(DEV) python -m pytest --verbose tests/integration/test_rehearsal.py tests/integration/test_rehearsal_stack.py ARGS
 
 recorded:
 	@$(DEV) python -m bench.recorded ARGS

@@ -3,17 +3,14 @@ without a hand; every true row is published, value by value, and nothing else is
 
 It takes longer than the other tests may, so it runs where it is asked for, a month or more of them:
 
-    make rehearsal
     make rehearsal REHEARSE=2020-03,2026-09
+    make rehearsal                             # six wild months, and test_rehearsal_stack.py
 
 What the market says is known or invented trait by trait: see `python -m exchange_simulator --traits`. The rules alone
 meet its wild days in test_rules_rehearsed.py, which always runs.
 """
 
 from __future__ import annotations
-
-import os
-from datetime import UTC, date, datetime, timedelta
 
 import pytest
 
@@ -22,34 +19,17 @@ from exchange_simulator.market import Market
 from exchange_simulator.process import running
 from exchange_simulator.traits import Traits
 
-ALL = ("2018-08", "2019-04", "2019-10", "2020-03", "2020-08", "2021-05", "2026-08", "2026-09", "2026-10")
-ASKED = os.environ.get("REHEARSE", "")
-MONTHS = ALL if ASKED == "all" else tuple(ASKED.split(","))
+from .rehearsal import CURRENCIES, MAY_BE_HELD_BACK, MONTHS, bounds, held_back, ms
+
 NOW = "2026-11-22T12:00:00"
-CURRENCIES = ("BTC", "ETH", "USDC", "USDT", "EURR")
 HISTORY = ("perpetuals_ohlcv", "futures_ohlcv", "funding_rates", "index_prices", "basis_spread")
 # Waiting for the catalogue's pace would take minutes, and 145,000 options are another test's.
 QUICKLY = ("--trait", "catalogue_seconds=0.01", "--trait", "catalogue_burst=1000", "--trait", "dense_options=off")
 
 pytestmark = [
-    pytest.mark.skipif(not ASKED, reason="REHEARSE says which months to rehearse"),
+    pytest.mark.skipif(not MONTHS, reason="REHEARSE says which months to rehearse"),
     pytest.mark.timeout(3600),
 ]
-
-# True rows that may be held back, and why. None is invented to make the test pass.
-MAY_BE_HELD_BACK = {
-    "TSLAX_USDC-PERPETUAL": "an equity with trading hours: what is not known yet is held back by name",
-}
-
-
-def ms(moment: str | date) -> int:
-    return int(datetime.fromisoformat(str(moment)).replace(tzinfo=UTC).timestamp() * 1000)
-
-
-def bounds(month: str) -> tuple[int, int]:
-    """A month in ms, [first, past)."""
-    begins = date.fromisoformat(f"{month}-01")
-    return ms(begins), ms((begins + timedelta(days=31)).replace(day=1))
 
 
 @pytest.fixture(scope="module")
@@ -81,9 +61,8 @@ def rehearsed(open_pipeline, module_market, exchange, runs, monkeypatch):
         runs["instruments", ""] = pipeline.run("instruments")
         for month in MONTHS:
             _, past = bounds(month)
-            after = f"{datetime.fromtimestamp(past / 1000, UTC):%Y-%m-%d}"
             for dag in HISTORY:
-                runs[dag, month] = pipeline.run(dag, after)
+                runs[dag, month] = pipeline.run(dag, f"{past}")
     return module_market
 
 
@@ -92,15 +71,11 @@ def test_every_run_is_green_without_a_hand(rehearsed, runs):
 
 
 def test_no_true_row_is_held_back(rehearsed):
-    held_back = rehearsed.rows(
-        "SELECT dataset, rule, instrument, min(day), count(*) FROM quarantined WHERE severity = 'critical' "
-        "AND instrument <> ALL(%s) GROUP BY dataset, rule, instrument ORDER BY 1, 2, 3", list(MAY_BE_HELD_BACK),
-    )  # fmt: skip
-    assert held_back == []
+    assert held_back(rehearsed.rows) == []
 
 
 @pytest.mark.parametrize("month", MONTHS)
 def test_what_is_published_is_what_the_exchange_says(rehearsed, real, month):
-    first, past = bounds(month)
+    first, past = map(ms, bounds(month))
     said = comparison.everything(real, rehearsed.rows, CURRENCIES, first, past, left_out=MAY_BE_HELD_BACK)
     assert said["candle"] > 100_000

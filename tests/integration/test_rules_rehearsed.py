@@ -4,7 +4,6 @@ nothing else is. test_rehearsal.py does the same through the DAGs."""
 
 from __future__ import annotations
 
-import os
 from datetime import UTC, datetime, timedelta
 from types import SimpleNamespace
 
@@ -17,10 +16,10 @@ from exchange_simulator.market import Market
 from exchange_simulator.protocol import Exchange
 from exchange_simulator.traits import Traits
 
+from .rehearsal import CURRENCIES, MAY_BE_HELD_BACK, MONTHS, bounds, held_back, ms
+
 NOW = datetime(2026, 11, 22, 12, tzinfo=UTC)
-CURRENCIES = ("BTC", "ETH", "USDC", "USDT", "EURR")
-MAY_BE_HELD_BACK = ("TSLAX_USDC-PERPETUAL",)  # an equity with trading hours: unknown, so held back by name
-# [from, to) of days in which something happens. REHEARSE=all takes the whole of their months.
+# [from, to) of days in which something happens. REHEARSE takes whole months in their place.
 DAYS = {
     "the birth of the perpetual": ("2018-08-14", "2018-08-16"),
     "the first funding": ("2019-04-30", "2019-05-02"),
@@ -29,26 +28,15 @@ DAYS = {
     "the hole in the funding": ("2020-08-26", "2020-08-28"),
     "what ends and begins among linear contracts": ("2026-09-24", "2026-09-26"),
 }
-MONTHS = ("2018-08", "2019-04", "2019-10", "2020-03", "2020-08", "2021-05", "2026-08", "2026-09", "2026-10")
 
 
 def instant(day: str) -> datetime:
     return datetime.fromisoformat(day).replace(tzinfo=UTC)
 
 
-def month(name: str) -> tuple[datetime, datetime]:
-    begins = instant(f"{name}-01")
-    return begins, (begins + timedelta(days=31)).replace(day=1)
-
-
-ASKED = os.environ.get("REHEARSE", "")
 WINDOWS = {name: tuple(map(instant, days)) for name, days in DAYS.items()}
-if ASKED:
-    WINDOWS = {name: month(name) for name in (MONTHS if ASKED == "all" else ASKED.split(","))}
-
-
-def ms(moment: datetime) -> int:
-    return round(moment.timestamp() * 1000)
+if MONTHS:
+    WINDOWS = {month: tuple(instant(str(day)) for day in bounds(month)) for month in MONTHS}
 
 
 class Rehearsal:
@@ -185,11 +173,7 @@ def test_nothing_is_blocked(rehearsed):
 
 def test_no_true_row_is_held_back(rehearsed):
     market, _ = rehearsed
-    held_back = market.rows(
-        "SELECT dataset, rule, instrument, min(day), count(*) FROM quarantined WHERE severity = 'critical' "
-        "AND instrument <> ALL(%s) GROUP BY dataset, rule, instrument ORDER BY 1, 2, 3", list(MAY_BE_HELD_BACK),
-    )  # fmt: skip
-    assert held_back == []
+    assert held_back(market.rows) == []
 
 
 @pytest.mark.parametrize("name", WINDOWS)

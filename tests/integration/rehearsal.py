@@ -1,0 +1,43 @@
+"""What the rehearsals of the first contact share: the months, what is collected, and what may be held back.
+
+REHEARSE says what is rehearsed: months, or the word `stack` for the newest months through the real stack, with commas
+between them, or `all`. Without it only the rules are, on their wildest days (test_rules_rehearsed.py).
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from datetime import UTC, date, datetime, timedelta
+
+WILD = ("2018-08", "2019-04", "2019-10", "2020-03", "2020-08", "2021-05")  # months in which something happened
+STACK = "stack"
+ALL = (*WILD, STACK)
+_asked = os.environ.get("REHEARSE", "")
+ASKED = ALL if _asked == "all" else tuple(filter(None, _asked.split(",")))
+MONTHS = tuple(each for each in ASKED if each != STACK)
+CURRENCIES = ("BTC", "ETH", "USDC", "USDT", "EURR")
+MAY_BE_HELD_BACK = {
+    "TSLAX_USDC-PERPETUAL": "an equity with trading hours: what is not known yet is held back by name",
+}
+"""True rows that may be held back, and why. None is invented to make a test pass."""
+
+
+def ms(moment: str | date) -> int:
+    """Of a date or a time in UTC."""
+    return round(datetime.fromisoformat(str(moment)).replace(tzinfo=UTC).timestamp() * 1000)
+
+
+def bounds(month: str) -> tuple[date, date]:
+    """A month (YYYY-MM), [first, past)."""
+    begins = date.fromisoformat(f"{month}-01")
+    return begins, (begins + timedelta(days=31)).replace(day=1)
+
+
+def held_back(rows: Callable[..., list[tuple]]) -> list[tuple]:
+    """The true rows that are held back though they may not be: (dataset, rule, instrument, first day, how many). Of an
+    exchange that says nothing but the truth. rows: runs a statement with its values as a reader."""
+    return rows(
+        "SELECT dataset, rule, instrument, min(day), count(*) FROM quarantined WHERE severity = 'critical' "
+        "AND instrument <> ALL(%s) GROUP BY dataset, rule, instrument ORDER BY 1, 2, 3", list(MAY_BE_HELD_BACK),
+    )  # fmt: skip

@@ -1,0 +1,200 @@
+"""The first contact, rehearsed with everything there is: the command of `make up` through the real scheduler and a
+Postgres of its own, against an exchange that is shaped like the real one, inverse and linear, which goes away in the
+middle of the load. It ends green without a hand; every true row is published, value by value, and nothing else is.
+
+    make rehearsal REHEARSE=stack
+    make rehearsal                # and the wild months of the past, by test_rehearsal.py
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import time
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, date, datetime, timedelta
+from threading import Event
+
+import psycopg
+import pytest
+
+from exchange_simulator import comparison, linear
+from exchange_simulator.listings import MINUTE
+from exchange_simulator.market import Market
+from exchange_simulator.process import running
+from exchange_simulator.traits import Traits
+from stack import StackError
+
+from .rehearsal import ASKED, CURRENCIES, MAY_BE_HELD_BACK, STACK, held_back, ms
+from .stacks import stack_apart
+
+pytestmark = [
+    pytest.mark.scheduler,
+    pytest.mark.skipif(STACK not in ASKED, reason="REHEARSE=stack rehearses the newest months through the real stack"),
+    pytest.mark.timeout(2400),
+]
+
+LOADED = ("perpetuals_ohlcv", "futures_ohlcv", "funding_rates")
+DATASETS = (*LOADED, "index_prices", "basis_spread")
+MAINTENANCE = 60
+"""Seconds. A request is tried six times in at most 16 s, so that every task that meets it has to wait."""
+
+
+def months_ago(number: int) -> date:
+    """The first day of a month: 0 is this one."""
+    today = datetime.now(UTC).date()
+    months = today.year * 12 + today.month - 1 - number
+    return date(months // 12, months % 12 + 1, 1)
+
+
+MONTHS = [months_ago(number) for number in (3, 2, 1)]  # closed ones
+FIRST, PAST = MONTHS[0], months_ago(0)
+ODDITIES = MONTHS[1] + timedelta(days=23)  # in the middle of them, with weeks before and after it
+TRAITS = (
+    f"linear_oddities={ODDITIES}",
+    # The quicker of the two copies of get_instruments' limit, as `make check` then finds it. The slower takes minutes.
+    "catalogue_seconds=1",
+    "catalogue_burst=50",
+)
+# How near its limit the load comes is for bench.history to say; the rehearsal is done sooner where the exchange allows
+# more than the real one.
+PACE = 60, 50  # requests a second that the exchange allows, and that are asked for
+
+
+class Rehearsal:
+    """What became of it. waited: rows of the view `waiting` during the maintenance."""
+
+    def __init__(self, stack, waited: set[tuple]):
+        self.stack, self.rows, self.waited = stack, stack.rows, waited
+
+
+def maintenance(stack, exchange, over: Event) -> set[tuple]:
+    """Takes the exchange away in the middle of the load: once the first month's perpetuals are judged, when most of the
+    futures and of the other months are still to come. Returns what tasks waited for meanwhile."""
+
+    def judged() -> list[tuple]:
+        try:
+            return stack.rows("SELECT FROM validations WHERE dataset = 'perpetuals_ohlcv'")
+        except (StackError, psycopg.Error):
+            return []  # there are no secrets, no server or no table yet
+
+    while not judged():
+        assert not over.wait(0.5), "the load was over before maintenance began"
+    exchange.faults({"kind": "maintenance", "times": 10**9})
+    ends, waited = time.monotonic() + MAINTENANCE, set()
+    while time.monotonic() < ends:
+        waited |= set(stack.rows("SELECT dag_id, task_id, awaited, cause FROM waiting"))
+        time.sleep(1)
+    exchange.faults()
+    return waited
+
+
+@pytest.fixture(scope="module")
+def real():
+    """What the exchange says: the truth."""
+    return Market(traits=Traits.real().changed(TRAITS))
+
+
+@pytest.fixture(scope="module")
+def rehearsed():
+    allowed, asked = map(str, PACE)
+    traits = [word for trait in TRAITS for word in ("--trait", trait)]
+    with (
+        running("--real", *traits, "--requests-per-second", allowed) as exchange,
+        stack_apart(
+            "live", DERIBIT_URL=exchange.live_url, DERIBIT_HISTORY_URL=exchange.history_url,
+            DERIBIT_CURRENCIES=",".join(CURRENCIES), DERIBIT_REQUESTS_PER_SECOND=asked,
+        ) as stack,
+        ThreadPoolExecutor(1) as aside,
+    ):  # fmt: skip
+        over = Event()
+        waited = aside.submit(maintenance, stack, exchange, over)
+        try:
+            stack.start("up", f"{FIRST}", seconds=1500)
+        finally:
+            over.set()
+        yield Rehearsal(stack, waited.result(MAINTENANCE + 60))
+
+
+def test_the_exchange_is_first_found_to_be_as_it_is_taken_to_be(rehearsed):
+    [kept] = (rehearsed.stack.home / "check").glob("*/verdicts.json")
+    verdicts = json.loads(kept.read_text())
+    assert {name: one["seen"] for name, one in verdicts.items() if not one["holds"]} == {}
+    said = f"{len(verdicts)} of {len(verdicts)} hold, 0 do not, 0 could not be asked"
+    printed = rehearsed.stack.printed
+    assert 0 < printed.index(said) < printed.index("Airflow is up")
+
+
+def test_every_run_is_green_without_a_hand(rehearsed):
+    url = f"{rehearsed.stack.url}/api/v2/dags/~/dagRuns"
+    failed = rehearsed.stack.session.get(url, params={"state": "failed"}, timeout=30).json()["dag_runs"]
+    assert [(run["dag_id"], run["dag_run_id"]) for run in failed] == []
+    for dag in DATASETS:
+        scheduled = [run for run in rehearsed.stack.runs(dag) if run["run_type"] == "scheduled"]
+        begins = sorted(run["data_interval_start"][:10] for run in scheduled if run["state"] == "success")
+        assert begins == [f"{month}" for month in MONTHS], dag
+    assert rehearsed.rows("SELECT * FROM store.run_failure") == []
+    assert rehearsed.rows("SELECT * FROM validations WHERE verdict = 'blocked'") == []
+
+
+def test_what_met_the_maintenance_waited_and_went_on(rehearsed):
+    loads = {(dag, awaited) for dag, task, awaited, _ in rehearsed.waited if task == "load"}
+    assert loads & {(dag, "the exchange") for dag in LOADED}
+    causes = [cause for *_, awaited, cause in rehearsed.waited if awaited == "the exchange"]
+    assert all("11051" in cause or "502" in cause for cause in causes)
+    assert re.search(r"\d waiting for the exchange since", rehearsed.stack.printed)
+    assert rehearsed.rows("SELECT * FROM waiting") == []
+
+
+def test_there_are_sixty_perpetuals_and_thirty_dated_futures_with_every_oddity(rehearsed, real):
+    rows, begins = rehearsed.rows, ms(ODDITIES)
+    published = "SELECT DISTINCT instrument FROM coverage WHERE published_minutes > 0 AND dataset = %s"
+    perpetuals, futures = ({name for [name] in rows(published, f"{kind}_ohlcv")} for kind in ("perpetuals", "futures"))
+    assert len({name for name in perpetuals if "_" in name}) >= 60
+    assert len({name for name in futures if "_" in name}) >= 30
+    assert len({name for name in futures if "_" not in name}) >= 100
+
+    def closes(name: str) -> tuple:
+        """The first and the last published minute, how low and how high."""
+        return rows("SELECT min(ts), max(ts), min(close), max(close) FROM candle WHERE instrument = %s", name)[0]
+
+    def at(offset: int) -> datetime:
+        """The last minute before an instant, ms after the oddities began."""
+        return comparison.moment(begins + offset - MINUTE)
+
+    # prices from 1e-5 to 4,000
+    assert closes("PEPE_USDC-PERPETUAL")[2] < 1.2e-5 and closes("PAXG_USDC-PERPETUAL")[3] > 3800
+    # one delisted, one dead but listed
+    assert closes("ALGO_USDC-PERPETUAL")[1] == at(linear.DELISTED)
+    assert closes("ICP_USDC-PERPETUAL")[1] == at(linear.DIED)
+    assert [name for [name] in rows("SELECT instrument FROM store.instrument_end JOIN store.instrument "
+                                    "USING (instrument_id)")] == ["ICP_USDC-PERPETUAL"]  # fmt: skip
+    # one listed twice: both lives are there, under the name and under the name with the id
+    lives = [life.number for life in real.lives("LUNA_USDC-PERPETUAL")]
+    stored = "SELECT DISTINCT exchange_id FROM store.instrument JOIN store.candle_day USING (instrument_id) " \
+             "WHERE instrument = 'LUNA_USDC-PERPETUAL' AND validation_id IS NOT NULL ORDER BY 1"  # fmt: skip
+    assert [number for [number] in rows(stored)] == sorted(lives) and len(lives) == 2
+    # one that expires off the minute: its last minute is the last whole one
+    [late] = [one for one in real.listings() if not one.perpetual and one.expires % MINUTE]
+    assert closes(late.name)[1] == comparison.moment(late.expires - 90_000)
+    # two perpetuals on one index
+    twins = rows("SELECT instrument, price_index FROM instruments WHERE instrument IN "
+                 "('PAXG_USDC-PERPETUAL', 'XAUT_USDC-PERPETUAL')")  # fmt: skip
+    assert len(dict(twins)) == 2 and len({index for _, index in twins}) == 1 and dict(twins).keys() <= perpetuals
+    # a future whose coin has no perpetual: its prices are there, and no basis
+    alone = {name for name in futures if name.startswith("POL_")}
+    assert alone and not {name for name in perpetuals if name.startswith("POL_")}
+    assert rows("SELECT * FROM coverage WHERE dataset = 'basis_spread' AND instrument = ANY(%s)", list(alone)) == []
+    # a contract with trading hours, the only one of which anything is held back
+    held = {name for [name] in rows("SELECT DISTINCT instrument FROM quarantined WHERE severity = 'critical'")}
+    assert held == set(MAY_BE_HELD_BACK)
+
+
+def test_no_true_row_is_held_back(rehearsed):
+    assert held_back(rehearsed.rows) == []
+
+
+def test_what_is_published_is_what_the_exchange_says(rehearsed, real):
+    first, past = ms(FIRST), ms(PAST)
+    said = comparison.everything(real, rehearsed.rows, CURRENCIES, first, past, left_out=MAY_BE_HELD_BACK)
+    assert said["candle"] > 10_000_000
