@@ -14,7 +14,7 @@ from pathlib import Path
 import psycopg
 from psycopg import sql
 
-from deribit.warehouse.migrations import migrate
+from deribit_warehouse.warehouse.migrations import migrate
 from stack import postgres
 from stack.credentials import Credentials
 from stack.settings import Stack

@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 
 import numpy as np
 
-from deribit.exchange import Exchange
+from deribit_warehouse.exchange import Exchange
 from exchange_simulator.process import Running, running
 
 from .database import Server

@@ -13,10 +13,10 @@ from statistics import median
 
 import psycopg
 
-from deribit import settings
-from deribit.quality.gate import decide, validate
-from deribit.quality.suites import read_suite, read_waivers
-from deribit.warehouse import profiles
+from deribit_warehouse import settings
+from deribit_warehouse.quality.gate import decide, validate
+from deribit_warehouse.quality.suites import read_suite, read_waivers
+from deribit_warehouse.warehouse import profiles
 
 from . import market_data
 from .database import Server

@@ -28,8 +28,8 @@ import psycopg
 import requests
 from rich.console import Console
 
-from deribit.exchange import candles, funding
-from deribit.warehouse.report import summary
+from deribit_warehouse.exchange import candles, funding
+from deribit_warehouse.warehouse.report import summary
 from stack import credentials, postgres
 from stack.settings import Stack, apart, stack_of
 

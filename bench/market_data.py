@@ -9,15 +9,15 @@ import numpy as np
 import orjson
 from psycopg import Connection
 
-from deribit.exchange import candles as pages
-from deribit.exchange.candles import Candles
-from deribit.exchange.coverage import windows
-from deribit.exchange.instruments import instrument
-from deribit.exchange.verdict import result_of
-from deribit.warehouse import profiles, validations
-from deribit.warehouse.candles import store_candles
-from deribit.warehouse.catalogue import record_collected, store_instruments
-from deribit.warehouse.loads import Provenance
+from deribit_warehouse.exchange import candles as pages
+from deribit_warehouse.exchange.candles import Candles
+from deribit_warehouse.exchange.coverage import windows
+from deribit_warehouse.exchange.instruments import instrument
+from deribit_warehouse.exchange.verdict import result_of
+from deribit_warehouse.warehouse import profiles, validations
+from deribit_warehouse.warehouse.candles import store_candles
+from deribit_warehouse.warehouse.catalogue import record_collected, store_instruments
+from deribit_warehouse.warehouse.loads import Provenance
 from exchange_simulator.chart import chart
 from exchange_simulator.listings import MINUTE, Listing
 from exchange_simulator.market import Market

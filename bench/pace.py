@@ -7,9 +7,9 @@ from collections.abc import Iterator
 
 import psycopg
 
-from deribit.exchange import Exchange
-from deribit.exchange.candles import PAGE
-from deribit.warehouse.pace import Pacer
+from deribit_warehouse.exchange import Exchange
+from deribit_warehouse.exchange.candles import PAGE
+from deribit_warehouse.warehouse.pace import Pacer
 from exchange_simulator.process import running
 
 from .database import Server

@@ -16,7 +16,7 @@ import orjson
 from rich.console import Console
 from rich.table import Table
 
-from deribit.exchange.candles import MINUTE, PAGE
+from deribit_warehouse.exchange.candles import MINUTE, PAGE
 
 from .__main__ import RESULTS, WIDTH
 from .history import RESULTS as HISTORY_RESULTS

@@ -12,10 +12,10 @@ from datetime import UTC, datetime, timedelta
 
 from psycopg import Connection
 
-from deribit import settings
-from deribit.quality.gate import validate
-from deribit.quality.suites import read_suite
-from deribit.warehouse import profiles, validations
+from deribit_warehouse import settings
+from deribit_warehouse.quality.gate import validate
+from deribit_warehouse.quality.suites import read_suite
+from deribit_warehouse.warehouse import profiles, validations
 
 from . import market_data
 from .database import Server

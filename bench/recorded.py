@@ -15,12 +15,12 @@ from pathlib import Path
 import numpy as np
 from psycopg import Connection
 
-from deribit import settings
-from deribit.quality.gate import validate
-from deribit.quality.suites import read_suite
-from deribit.warehouse import profiles
-from deribit.warehouse.funding import record_start, store_funding
-from deribit.warehouse.loads import Provenance, record_answer
+from deribit_warehouse import settings
+from deribit_warehouse.quality.gate import validate
+from deribit_warehouse.quality.suites import read_suite
+from deribit_warehouse.warehouse import profiles
+from deribit_warehouse.warehouse.funding import record_start, store_funding
+from deribit_warehouse.warehouse.loads import Provenance, record_answer
 from exchange_simulator.replay import Replay
 
 from . import market_data

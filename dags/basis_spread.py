@@ -23,12 +23,12 @@ one.
 
 from airflow.sdk import AssetOrTimeSchedule, chain, dag
 
-from deribit import pipeline
-from deribit.datasets import BASIS, FUTURES, PERPETUALS
+from deribit_warehouse import pipeline
+from deribit_warehouse.datasets import BASIS, FUTURES, PERPETUALS
 
 
 @dag(
-    **pipeline.DERIVED,
+    **pipeline.derived_dag_args(BASIS),
     schedule=AssetOrTimeSchedule(
         timetable=pipeline.MONTHLY, assets=pipeline.asset(FUTURES) | pipeline.asset(PERPETUALS)
     ),

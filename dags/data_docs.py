@@ -17,10 +17,11 @@ from datetime import timedelta
 
 from airflow.sdk import CronDataIntervalTimetable, dag
 
-from deribit import pipeline, settings
+from deribit_warehouse import pipeline, settings
 
 
 @dag(
+    dag_id="deribit_data_docs",
     schedule=CronDataIntervalTimetable("*/5 * * * *", timezone="UTC"),
     start_date=settings.history_from(),
     catchup=False,

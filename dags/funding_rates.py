@@ -20,15 +20,15 @@ against the dated futures.
 
 from airflow.sdk import chain, dag
 
-from deribit import pipeline
-from deribit.datasets import FUNDING
+from deribit_warehouse import pipeline
+from deribit_warehouse.datasets import FUNDING
 
 
-@dag(**pipeline.HISTORY, max_active_runs=2, doc_md=__doc__, tags=["deribit", "funding", "history"])
+@dag(**pipeline.history_dag_args(FUNDING), max_active_runs=2, doc_md=__doc__, tags=["deribit", "funding", "history"])
 def funding_rates():
     batches = pipeline.plan(FUNDING)
     loaded = pipeline.load.override(priority_weight=20).partial(dataset=FUNDING).expand(batch=batches)
-    gate = pipeline.gate.override(pool=FUNDING.gate_pool, outlets=[pipeline.asset(FUNDING)])
+    gate = pipeline.gate.override(pool=FUNDING.validation_pool, outlets=[pipeline.asset(FUNDING)])
     gated = gate(FUNDING, loaded)
     chain([loaded, gated], pipeline.complete())
 

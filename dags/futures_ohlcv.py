@@ -22,15 +22,15 @@ doubled minutes are held back one by one and listed in the view `quarantined`.
 
 from airflow.sdk import chain, dag
 
-from deribit import pipeline
-from deribit.datasets import FUTURES
+from deribit_warehouse import pipeline
+from deribit_warehouse.datasets import FUTURES
 
 
-@dag(**pipeline.HISTORY, max_active_runs=5, doc_md=__doc__, tags=["deribit", "ohlcv", "history"])
+@dag(**pipeline.history_dag_args(FUTURES), max_active_runs=5, doc_md=__doc__, tags=["deribit", "ohlcv", "history"])
 def futures_ohlcv():
     batches = pipeline.plan(FUTURES)
     loaded = pipeline.load.partial(dataset=FUTURES).expand(batch=batches)
-    gate = pipeline.gate.override(pool=FUTURES.gate_pool, outlets=[pipeline.asset(FUTURES)])
+    gate = pipeline.gate.override(pool=FUTURES.validation_pool, outlets=[pipeline.asset(FUTURES)])
     gated = gate(FUTURES, loaded)
     chain([loaded, gated], pipeline.complete())
 

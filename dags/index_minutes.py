@@ -18,11 +18,12 @@ from datetime import timedelta
 
 from airflow.sdk import CronDataIntervalTimetable, dag
 
-from deribit import pipeline, settings
-from deribit.datasets import INDEX_CHART
+from deribit_warehouse import pipeline, settings
+from deribit_warehouse.datasets import INDEX_CHART
 
 
 @dag(
+    dag_id=INDEX_CHART.dag_id,
     schedule=CronDataIntervalTimetable("0 */4 * * *", timezone="UTC"),
     start_date=settings.history_from(),
     catchup=False,

@@ -22,12 +22,12 @@ month whose inputs are not published yet has nothing to do; their assets ring wh
 
 from airflow.sdk import AssetOrTimeSchedule, chain, dag
 
-from deribit import pipeline
-from deribit.datasets import FUNDING, INDEX, INDEX_CHART, PERPETUALS
+from deribit_warehouse import pipeline
+from deribit_warehouse.datasets import FUNDING, INDEX, INDEX_CHART, PERPETUALS
 
 
 @dag(
-    **pipeline.DERIVED,
+    **pipeline.derived_dag_args(INDEX),
     schedule=AssetOrTimeSchedule(
         timetable=pipeline.MONTHLY,
         assets=pipeline.asset(PERPETUALS) | pipeline.asset(FUNDING) | pipeline.asset(INDEX_CHART),

@@ -23,11 +23,12 @@ in the view quality_findings: the catalogue holds nothing back.
 
 from airflow.sdk import CronDataIntervalTimetable, chain, dag
 
-from deribit import pipeline, settings
-from deribit.datasets import INSTRUMENTS
+from deribit_warehouse import pipeline, settings
+from deribit_warehouse.datasets import INSTRUMENTS
 
 
 @dag(
+    dag_id=INSTRUMENTS.dag_id,
     schedule=CronDataIntervalTimetable("0 0 * * *", timezone="UTC"),
     start_date=settings.history_from(),
     catchup=False,

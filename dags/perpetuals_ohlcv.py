@@ -23,15 +23,15 @@ and the run is red; clear the batch. A blocked gate publishes nothing and says w
 
 from airflow.sdk import chain, dag
 
-from deribit import pipeline
-from deribit.datasets import PERPETUALS
+from deribit_warehouse import pipeline
+from deribit_warehouse.datasets import PERPETUALS
 
 
-@dag(**pipeline.HISTORY, max_active_runs=3, doc_md=__doc__, tags=["deribit", "ohlcv", "history"])
+@dag(**pipeline.history_dag_args(PERPETUALS), max_active_runs=3, doc_md=__doc__, tags=["deribit", "ohlcv", "history"])
 def perpetuals_ohlcv():
     batches = pipeline.plan(PERPETUALS)
     loaded = pipeline.load.override(priority_weight=10).partial(dataset=PERPETUALS).expand(batch=batches)
-    gate = pipeline.gate.override(pool=PERPETUALS.gate_pool, outlets=[pipeline.asset(PERPETUALS)])
+    gate = pipeline.gate.override(pool=PERPETUALS.validation_pool, outlets=[pipeline.asset(PERPETUALS)])
     gated = gate(PERPETUALS, loaded)
     chain([loaded, gated], pipeline.complete())
 

@@ -122,7 +122,7 @@ def up(stack: Stack, asked: str | None) -> int:
 
 def sensible_settings() -> None:
     """Raises StackError with a sentence for every variable of the collection that makes no sense."""
-    from deribit import settings
+    from deribit_warehouse import settings
 
     if complaints := settings.check():
         raise StackError("\n".join(complaints))
@@ -148,9 +148,9 @@ def run(stack: Stack, credentials: Credentials, api: AirflowApi, first_day: date
     # From here on this process reads the warehouse's own package, some of which imports Airflow: it has to see the same
     # settings as the services, and none of the caller's.
     os.environ.update(environment(stack, credentials, first_day))
-    from deribit.datasets import POOLS
-    from deribit.settings import currencies
-    from deribit.warehouse.report import behind, due, summary, term_structure, unloaded, waiting
+    from deribit_warehouse.datasets import POOLS
+    from deribit_warehouse.settings import currencies
+    from deribit_warehouse.warehouse.report import behind, due, summary, term_structure, unloaded, waiting
 
     loader = postgres.dsn(stack, credentials, "market_loader", "market")
     reader = postgres.dsn(stack, credentials, "market_reader", "market")
@@ -177,7 +177,8 @@ def set_up_databases(stack: Stack, credentials: Credentials, first_day: date) ->
     environ = environment(stack, credentials, first_day)
     owner = postgres.dsn(stack, credentials, "market_owner", "market")
     market = (
-        "import os; from deribit.warehouse.migrations import migrate; print(*migrate(os.environ['MARKET_OWNER_URL']))"
+        "import os; from deribit_warehouse.warehouse.migrations import migrate; "
+        "print(*migrate(os.environ['MARKET_OWNER_URL']))"
     )
     with ThreadPoolExecutor() as both:
         steps = [

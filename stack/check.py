@@ -26,11 +26,11 @@ def ask_the_exchange(stack: Stack, *, brief: bool = False) -> int:
     """
     preflight.writable(stack.home)
     live, history = stack.exchange
-    command = [sys.executable, "-m", "deribit.check", "--live", live, "--history", history]
+    command = [sys.executable, "-m", "deribit_warehouse.check", "--live", live, "--history", history]
     command += ["--folder", str(folder(stack)), "--apart", str(APART[stack.mode]), *(["--brief"] if brief else [])]
     environ = process_environment(stack)
     if stack.postgres_host or supervisor_pid(stack):
-        environ["CHECK_MARKET_URL"] = dsn(stack, load(stack.home), "market_loader", "market")
+        environ["DERIBIT_CHECK_MARKET_URL"] = dsn(stack, load(stack.home), "market_loader", "market")
     sys.stdout.flush()
     done = subprocess.run(command, env=environ, cwd=stack.root, stdin=subprocess.DEVNULL)
     return done.returncode if done.returncode in (ALL_HOLD, BROKEN) else NOT_ASKED

@@ -29,7 +29,7 @@ def environment(
         | connections(stack, credentials)
         | {
             "DERIBIT_HISTORY_FROM": first_day.isoformat(),
-            "DATA_DOCS_DIR": str(stack.home / "data_docs"),
+            "DERIBIT_DATA_DOCS_DIR": str(stack.home / "data_docs"),
             "GX_ANALYTICS_ENABLED": "False",
         }
     )
@@ -48,9 +48,9 @@ def connections(stack: Stack, credentials: Credentials) -> dict[str, str]:
         "extra": {"connect_timeout": 10},
     }
     return {
-        "AIRFLOW_CONN_DERIBIT": json.dumps({"conn_type": "http", "host": live}),
+        "AIRFLOW_CONN_DERIBIT_LIVE": json.dumps({"conn_type": "http", "host": live}),
         "AIRFLOW_CONN_DERIBIT_HISTORY": json.dumps({"conn_type": "http", "host": history}),
-        "AIRFLOW_CONN_MARKET": json.dumps(market),
+        "AIRFLOW_CONN_DERIBIT_MARKET": json.dumps(market),
     }
 
 
@@ -148,13 +148,13 @@ import sys
 # process that imports it more than a second.
 if sys.argv[1:2] == ["scheduler"]:
     import airflow.providers.postgres.hooks.postgres  # noqa: F401
-    import deribit.exchange  # noqa: F401
-    import deribit.pipeline  # noqa: F401
-    import deribit.quality.docs  # noqa: F401
-    import deribit.quality.gate  # noqa: F401
-    import deribit.warehouse.candles  # noqa: F401
-    import deribit.warehouse.funding  # noqa: F401
-    import deribit.warehouse.profiles  # noqa: F401
+    import deribit_warehouse.exchange  # noqa: F401
+    import deribit_warehouse.pipeline  # noqa: F401
+    import deribit_warehouse.quality.docs  # noqa: F401
+    import deribit_warehouse.quality.gate  # noqa: F401
+    import deribit_warehouse.warehouse.candles  # noqa: F401
+    import deribit_warehouse.warehouse.funding  # noqa: F401
+    import deribit_warehouse.warehouse.profiles  # noqa: F401
     import great_expectations  # noqa: F401
     import pandas  # noqa: F401
 '''

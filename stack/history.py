@@ -16,13 +16,14 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
+from deribit_warehouse.datasets import dag_id_of
 from stack import StackError
 from stack.api import AirflowApi, moment
 from stack.services import none_failed
 from stack.settings import Stack
 
-CATALOGUE = "instruments"
-DATA_DOCS = "data_docs"
+CATALOGUE = dag_id_of("instruments")
+DATA_DOCS = dag_id_of("data_docs")
 NEWEST_MONTH = "newest_month__"
 POLL_SECONDS = 3
 PLAIN_LINE_SECONDS = 15
@@ -74,7 +75,9 @@ def wait_for_dags(stack: Stack, api: AirflowApi, seconds: float = 120) -> list[d
         time.sleep(0.5)
 
 
-Waits = Callable[[], list[dict[str, Any]]]  # what tasks wait for now: rows of deribit.warehouse.report.waiting()
+Waits = Callable[
+    [], list[dict[str, Any]]
+]  # what tasks wait for now: rows of deribit_warehouse.warehouse.report.waiting()
 
 
 def run_catalogue(
@@ -136,10 +139,11 @@ def run_again(api: AirflowApi, unloaded: Iterable[dict[str, Any]]) -> list[str]:
     lacking: dict[str, int] = {}
     for row in unloaded:
         month = datetime(row["month"].year, row["month"].month, 1, tzinfo=UTC)
-        run = api.run_of(row["dataset"], month) if month < scheduled_to.get(row["dataset"], month) else None
+        dag = dag_id_of(row["dataset"])
+        run = api.run_of(dag, month) if month < scheduled_to.get(dag, month) else None
         if run and run["state"] == "success":  # a month that has no run yet, or an open one, comes by itself
-            api.clear(row["dataset"], run["dag_run_id"])
-            lacking[row["dataset"]] = lacking.get(row["dataset"], 0) + 1
+            api.clear(dag, run["dag_run_id"])
+            lacking[dag] = lacking.get(dag, 0) + 1
     notes += [f"{dag}: {_runs(number)} of months that lack an instrument" for dag, number in lacking.items()]
     return notes
 
@@ -227,15 +231,19 @@ def run_history(
                 if not days or (at_rest >= POLLS_AT_REST and days.keys() <= rung):
                     break
                 if at_rest >= POLLS_AT_REST:
-                    for dag in days.keys() - rung:
-                        api.trigger(dag)  # an earlier start was interrupted between the event and the run
+                    for dataset in days.keys() - rung:
+                        api.trigger(
+                            dag_id_of(dataset)
+                        )  # an earlier start was interrupted between the event and the run
                     rung |= days.keys()
                     at_rest = 0
             time.sleep(POLL_SECONDS)
     build_data_docs(stack, api)
     runs = sum(one.done for one in progress)
     console.print(f"The history has run: {runs} runs of {len(progress)} DAGs in {time.monotonic() - started:.0f} s")
-    left = [StackError(f"{number} days of {dag} are due and were not computed.") for dag, number in days.items()]
+    left = [
+        StackError(f"{number} days of {dataset} are due and were not computed.") for dataset, number in days.items()
+    ]
     return [told[key] for key in failed] + left
 
 

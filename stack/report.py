@@ -83,7 +83,7 @@ def _is_number(value: Any) -> bool:
 def print_addresses(console: Console, stack: Stack, credentials: Credentials) -> None:
     rows = {
         "Airflow": stack.address,
-        "Data docs": f"{stack.address}/data-docs/",
+        "Data docs": f"{stack.address}/deribit-data-docs/",
         "Login": f"{ADMIN} / {credentials.admin}",
         "Postgres, read only": dsn(stack, credentials, "market_reader", "market"),
         "Logs": str(stack.logs),

@@ -138,7 +138,7 @@ def apart(home: Path, environ: Mapping[str, str] = os.environ) -> dict[str, str]
     ports = [str(listener.getsockname()[1]) for listener in listeners]
     for listener in listeners:
         listener.close()
-    foreign = ("AIRFLOW", "DERIBIT", "DATA_DOCS")
+    foreign = ("AIRFLOW", "DERIBIT")
     return {
         **{name: value for name, value in environ.items() if not name.startswith(foreign)},
         "PYTHONPATH": f"{ROOT}:{ROOT / 'plugins'}",  # as stack/run sets it

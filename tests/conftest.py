@@ -104,7 +104,7 @@ class Market:
 
 @pytest.fixture(scope="session")
 def market_template(postgres) -> str:
-    from deribit.warehouse.migrations import migrate
+    from deribit_warehouse.warehouse.migrations import migrate
 
     postgres.execute("CREATE DATABASE market_template OWNER market_owner")
     migrate(postgres.dsn("market_template", "market_owner"))
@@ -153,14 +153,14 @@ def airflow_database(postgres):
 
 def connect(monkeypatch, exchange: Running, market: Market) -> None:
     """Points Airflow's connections at a simulator and a market database, as an installation's environment does."""
-    for connection_id, url in (("DERIBIT", exchange.live_url), ("DERIBIT_HISTORY", exchange.history_url)):
+    for connection_id, url in (("DERIBIT_LIVE", exchange.live_url), ("DERIBIT_HISTORY", exchange.history_url)):
         host, port = url.removeprefix("http://").split(":")
         monkeypatch.setenv(
             f"AIRFLOW_CONN_{connection_id}",
             json.dumps({"conn_type": "http", "schema": "http", "host": host, "port": int(port)}),
         )
     monkeypatch.setenv(
-        "AIRFLOW_CONN_MARKET",
+        "AIRFLOW_CONN_DERIBIT_MARKET",
         json.dumps(
             {"conn_type": "postgres", "host": market.postgres.host, "login": "market_loader", "schema": market.name}
         ),

@@ -4,7 +4,7 @@ from pathlib import Path
 import pytest
 
 DAGS = Path(__file__).resolve().parents[2] / "dags"
-HISTORY = ("perpetuals_ohlcv", "futures_ohlcv", "funding_rates")
+HISTORY = ("deribit_perpetuals_ohlcv", "deribit_futures_ohlcv", "deribit_funding_rates")
 FROM = "2026-02-01"
 
 

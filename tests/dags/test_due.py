@@ -22,9 +22,9 @@ RANGE = {"from": "2024-02-01", "to": None}
     ],
 )
 def test_the_calendar_asks_for_its_month_and_an_asset_for_everything(monkeypatch, bag, run_type, conf, asked):
-    from deribit.datasets import BASIS
-    from deribit.pipeline import derived
-    from deribit.warehouse import validations
+    from deribit_warehouse.datasets import BASIS
+    from deribit_warehouse.pipeline import derived
+    from deribit_warehouse.warehouse import validations
 
     context = {"dag_run": SimpleNamespace(run_type=run_type, conf=conf)}
     if run_type in ("scheduled", "backfill"):  # a run of an asset has no interval

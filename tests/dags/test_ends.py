@@ -23,8 +23,8 @@ def find(monkeypatch):
     """find(hours, trades=, known=): the task over perpetuals whose newest hour, last trade and found end are given.
 
     Returns the ends that are stored afterwards; find.told are the rules that were told, by instrument."""
-    from deribit.pipeline import ends, isolation, waiting
-    from deribit.warehouse import lives
+    from deribit_warehouse.pipeline import ends, isolation, waiting
+    from deribit_warehouse.warehouse import lives
 
     context = {"dag_run": SimpleNamespace(run_id="r", dag_id="d", conf={}), "ti": SimpleNamespace(id=None)}
 
@@ -107,7 +107,7 @@ def test_an_end_is_undone_when_rows_come(find):
 def test_one_that_fails_keeps_the_others_from_nothing_and_is_not_taken_for_dead(find):
     from airflow.sdk.exceptions import AirflowException
 
-    from deribit.exchange import BadResponse
+    from deribit_warehouse.exchange import BadResponse
 
     with pytest.raises(AirflowException, match="B: "):
         find({"A": AGO["now"], "B": BadResponse("what is this"), "C": AGO["month"]})

@@ -6,12 +6,18 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
 FILES = sorted((ROOT / "dags").glob("*.py"))
-LIBRARY = {"deribit.pipeline", "deribit.datasets", "deribit.settings", "deribit.alerts"}
+LIBRARY = {
+    "deribit_warehouse.pipeline",
+    "deribit_warehouse.datasets",
+    "deribit_warehouse.settings",
+    "deribit_warehouse.alerts",
+}
 EXPLICIT = {
     "schedule", "start_date", "catchup", "max_active_runs", "default_args", "on_failure_callback", "doc_md", "tags",
 }  # fmt: skip
@@ -46,7 +52,9 @@ def test_a_dag_file_imports_airflow_sdk_the_standard_library_and_the_pipeline(fi
             modules = [alias.name for alias in node.names]
         elif isinstance(node, ast.ImportFrom):
             assert node.level == 0
-            modules = [f"{node.module}.{a.name}" for a in node.names] if node.module == "deribit" else [node.module]
+            modules = (
+                [f"{node.module}.{a.name}" for a in node.names] if node.module == "deribit_warehouse" else [node.module]
+            )
         else:
             continue
         foreign += [m for m in modules if m not in LIBRARY and m != "airflow.sdk" and m not in sys.stdlib_module_names]
@@ -67,14 +75,14 @@ def test_a_dag_file_has_no_logic_of_its_own(file):
 @dag_files
 def test_a_dag_says_everything_that_has_a_default(file):
     """Airflow's defaults (no catchup, 16 runs at once, no callback) change with its versions and its configuration."""
-    from deribit import pipeline
+    from deribit_warehouse import pipeline
 
     [decorator] = tree_of(file).body[-2].decorator_list
     said = {keyword.arg for keyword in decorator.keywords if keyword.arg}
     for keyword in decorator.keywords:
-        if keyword.arg is None:  # **pipeline.HISTORY
-            assert keyword.value.value.id == "pipeline"
-            said |= set(getattr(pipeline, keyword.value.attr))
+        if keyword.arg is None:  # **pipeline.history_dag_args(...)
+            assert keyword.value.func.value.id == "pipeline"
+            said |= set(getattr(pipeline, keyword.value.func.attr)(SimpleNamespace(dag_id=file.stem)))
     assert EXPLICIT - said == set()
 
 
@@ -90,7 +98,7 @@ def test_a_dag_file_costs_little_to_parse(file, tmp_path):
         assert done.returncode == 0, done.stderr
         parsed = json.loads(done.stdout.splitlines()[-1])
         assert HEAVY & {module.partition(".")[0] for module in parsed["modules"]} == set(), "imported at parse time"
-        assert "deribit.pipeline" in parsed["modules"]
+        assert "deribit_warehouse.pipeline" in parsed["modules"]
         seconds.append(parsed["seconds"])
         if seconds[-1] < PARSE_SECONDS:
             return

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
-PACKAGES = ("dags", "plugins/deribit", "exchange_simulator", "stack")
+PACKAGES = ("dags", "plugins/deribit_warehouse", "exchange_simulator", "stack")
 
 
 def lint(folder: Path) -> subprocess.CompletedProcess:
@@ -29,18 +29,34 @@ def test_the_contracts_are_kept():
 @pytest.mark.parametrize(
     ("file", "line", "contract"),
     [
-        ("plugins/deribit/exchange/client.py", "import deribit.warehouse.sql", "don't know each other"),
-        ("plugins/deribit/warehouse/pace.py", "import deribit.quality.gate", "don't know each other"),
-        ("plugins/deribit/quality/gate.py", "import deribit.pipeline.connections", "don't know each other"),
-        ("plugins/deribit/warehouse/pace.py", "import airflow.sdk", "only the pipeline and the alerts know Airflow"),
-        ("plugins/deribit/exchange/client.py", "import psycopg", "knows no database"),
-        ("plugins/deribit/warehouse/pace.py", "import requests", "knows no HTTP"),
-        ("plugins/deribit/quality/gate.py", "import psycopg", "knows no HTTP and no SQL"),
-        ("dags/basis_spread.py", "import deribit.warehouse.sql", "DAG files wire"),
-        ("plugins/deribit/pipeline/derived.py", "import dags.basis_spread", "nothing imports a DAG file"),
-        ("exchange_simulator/quotes.py", "import deribit.datasets", "an exchange of its own"),
+        (
+            "plugins/deribit_warehouse/exchange/client.py",
+            "import deribit_warehouse.warehouse.sql",
+            "don't know each other",
+        ),
+        (
+            "plugins/deribit_warehouse/warehouse/pace.py",
+            "import deribit_warehouse.quality.gate",
+            "don't know each other",
+        ),
+        (
+            "plugins/deribit_warehouse/quality/gate.py",
+            "import deribit_warehouse.pipeline.connections",
+            "don't know each other",
+        ),
+        (
+            "plugins/deribit_warehouse/warehouse/pace.py",
+            "import airflow.sdk",
+            "only the pipeline and the alerts know Airflow",
+        ),
+        ("plugins/deribit_warehouse/exchange/client.py", "import psycopg", "knows no database"),
+        ("plugins/deribit_warehouse/warehouse/pace.py", "import requests", "knows no HTTP"),
+        ("plugins/deribit_warehouse/quality/gate.py", "import psycopg", "knows no HTTP and no SQL"),
+        ("dags/basis_spread.py", "import deribit_warehouse.warehouse.sql", "DAG files wire"),
+        ("plugins/deribit_warehouse/pipeline/derived.py", "import dags.basis_spread", "nothing imports a DAG file"),
+        ("exchange_simulator/quotes.py", "import deribit_warehouse.datasets", "an exchange of its own"),
         ("exchange_simulator/quotes.py", "import stack.settings", "how they are started"),
-        ("stack/report.py", "import deribit.exchange.client", "starts the rest as processes"),
+        ("stack/report.py", "import deribit_warehouse.exchange.client", "starts the rest as processes"),
     ],
 )
 def test_a_contract_notices_a_forbidden_import(tmp_path, file, line, contract):

@@ -7,12 +7,12 @@ from inspect import unwrap
 
 import pytest
 
-HISTORY = {"perpetuals_ohlcv", "futures_ohlcv", "funding_rates"}
+HISTORY = {"deribit_perpetuals_ohlcv", "deribit_futures_ohlcv", "deribit_funding_rates"}
 DERIVED = {
-    "index_prices": {"perpetuals_ohlcv", "funding_rates", "index_minutes"},
-    "basis_spread": {"futures_ohlcv", "perpetuals_ohlcv"},
+    "deribit_index_prices": {"deribit_perpetuals_ohlcv", "deribit_funding_rates", "deribit_index_minutes"},
+    "deribit_basis_spread": {"deribit_futures_ohlcv", "deribit_perpetuals_ohlcv"},
 }
-COLLECTION = {"instruments": "0 0 * * *", "index_minutes": "0 */4 * * *"}
+COLLECTION = {"deribit_instruments": "0 0 * * *", "deribit_index_minutes": "0 */4 * * *"}
 SECTIONS = ["Source", "Grain", "Schedule", "Late data", "When it fails"]
 MONTHLY = "0 0 1 * *"
 
@@ -32,19 +32,19 @@ def test_every_dag_file_can_be_imported(bag):
 
 
 def test_there_are_these_dags_and_no_others(bag):
-    assert set(bag.dags) == HISTORY | set(DERIVED) | set(COLLECTION) | {"data_docs"}
+    assert set(bag.dags) == HISTORY | set(DERIVED) | set(COLLECTION) | {"deribit_data_docs"}
 
 
 def test_a_dag_is_in_the_file_of_its_name(every_dag):
     for dag in every_dag:
-        assert dag.fileloc.endswith(f"/dags/{dag.dag_id}.py")
+        assert dag.fileloc.endswith(f"/dags/{dag.dag_id.removeprefix('deribit_')}.py")
 
 
 def test_the_library_knows_every_dag_that_makes_a_dataset(bag):
-    from deribit import datasets
+    from deribit_warehouse import datasets
 
-    made = {d.name for d in vars(datasets).values() if isinstance(d, datasets.Dataset)}
-    assert made == set(bag.dags) - {"data_docs"}
+    made = {d.dag_id for d in vars(datasets).values() if isinstance(d, datasets.Dataset)}
+    assert made == set(bag.dags) - {"deribit_data_docs"}
 
 
 def test_every_dag_says_whose_and_what_it_is(every_dag):
@@ -63,13 +63,13 @@ def test_every_dag_documents_itself_in_the_same_sections(every_dag):
 
 
 def test_every_dag_tells_of_a_failed_run_in_one_message(every_dag):
-    from deribit.alerts import tell_failure
+    from deribit_warehouse.alerts import tell_failure
 
     for dag in every_dag:
         assert dag.on_failure_callback is tell_failure, dag.dag_id
 
 
-OPEN_RUNS = {"futures_ohlcv": 5, "perpetuals_ohlcv": 3, "funding_rates": 2}
+OPEN_RUNS = {"deribit_futures_ohlcv": 5, "deribit_perpetuals_ohlcv": 3, "deribit_funding_rates": 2}
 """How many runs of a DAG are open at once, as measured; one of every other. Airflow would open 16."""
 
 
@@ -82,7 +82,7 @@ def test_no_dag_opens_more_runs_than_were_measured(every_dag):
 def test_history_is_a_run_a_calendar_month_with_catchup(bag, name):
     from airflow.sdk import CronDataIntervalTimetable
 
-    from deribit import settings
+    from deribit_warehouse import settings
 
     dag = bag.dags[name]
     assert isinstance(dag.timetable, CronDataIntervalTimetable)
@@ -97,7 +97,7 @@ def test_history_is_a_run_a_calendar_month_with_catchup(bag, name):
 def test_what_is_derived_is_rung_by_its_inputs_and_catches_up_by_month(bag, name):
     from airflow.sdk import AssetOrTimeSchedule
 
-    from deribit import settings
+    from deribit_warehouse import settings
 
     dag = bag.dags[name]
     assert isinstance(dag.timetable, AssetOrTimeSchedule)
@@ -117,7 +117,7 @@ def test_collection_follows_the_calendar_and_never_the_past(bag, name):
 
 
 def test_the_data_docs_are_built_one_at_a_time_and_not_for_every_gate(bag):
-    dag = bag.dags["data_docs"]
+    dag = bag.dags["deribit_data_docs"]
     assert rings(dag) == set()
     assert dag.timetable.expression == "*/5 * * * *"
     assert dag.catchup is False and dag.max_active_runs == 1
@@ -134,7 +134,7 @@ def test_every_asset_that_rings_a_dag_is_emitted_by_one_task_of_its_own_dag(ever
 def test_an_asset_that_rings_several_dags_is_emitted_by_one_task_at_a_time(every_dag, every_task):
     """Airflow 3.3.2 queues the DAGs an asset rings in the order of a Python set, inside the transaction that ends the
     task. Two tasks that end together with two DAGs to ring deadlock, and the API server fails one of them for good."""
-    from deribit.datasets import POOLS
+    from deribit_warehouse.datasets import POOLS
 
     rung = Counter(name for dag in every_dag for name in rings(dag))
     several = [task for task in every_task if any(rung[asset.name] > 1 for asset in task.outlets)]
@@ -168,7 +168,7 @@ def test_every_task_ends_some_time(every_task):
 
 
 def test_every_task_keeps_why_it_failed(every_task):
-    from deribit.pipeline.schedule import record_task_failure
+    from deribit_warehouse.pipeline.schedule import record_task_failure
 
     for task in every_task:
         callbacks = task.on_failure_callback
@@ -185,14 +185,14 @@ def test_every_mapped_task_has_readable_instances(every_task):
 
 
 def test_who_asks_the_exchange_or_judges_is_in_that_pool(every_task):
-    from deribit.datasets import EXCHANGE_POOL, GATE_POOL, POOLS
+    from deribit_warehouse.datasets import EXCHANGE_POOL, POOLS, VALIDATION_POOL
 
     expected = {}
     for task in every_task:
         calls = set(unwrap(function_of(task)).__code__.co_names) if task.task_id != "complete" else set()
-        pools = {"exchange": EXCHANGE_POOL, "record_judgement": GATE_POOL, "judged": GATE_POOL}
+        pools = {"exchange": EXCHANGE_POOL, "record_judgement": VALIDATION_POOL, "judged": VALIDATION_POOL}
         expected[task.dag_id, task.task_id] = next((pools[n] for n in pools if n in calls), "default_pool")
-    expected |= {(name, "gate"): f"gate_{name}" for name in HISTORY}
+    expected |= {(name, "gate"): f"{VALIDATION_POOL}_{name.removeprefix('deribit_')}" for name in HISTORY}
     assert {(t.dag_id, t.task_id): t.pool for t in every_task} == expected
     assert set(expected.values()) == {*POOLS, "default_pool"}
 
@@ -206,7 +206,7 @@ def test_the_gate_judges_whatever_became_of_the_loads_and_the_run_still_turns_re
 
 
 def test_a_list_of_options_that_fails_keeps_nothing_waiting_but_the_end_of_its_run(bag):
-    tasks = bag.dags["instruments"].task_dict
+    tasks = bag.dags["deribit_instruments"].task_dict
     assert tasks["discover_funding_starts"].upstream_task_ids == {"read_futures"}
     for name in ("discover_funding_starts", "check_catalogue"):
         assert tasks[name].trigger_rule == "all_done_min_one_success"

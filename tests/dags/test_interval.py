@@ -28,7 +28,7 @@ def at(year, month, day):
     ],
 )
 def test_a_run_is_about_what_was_asked_else_its_data_interval(given, found):
-    from deribit.pipeline.interval import interval
+    from deribit_warehouse.pipeline.interval import interval
 
     assert interval(given) == found
 
@@ -56,7 +56,7 @@ def test_a_run_is_about_what_was_asked_else_its_data_interval(given, found):
 def test_what_it_cannot_be_about_is_refused_in_a_sentence(given, said):
     from airflow.sdk.exceptions import AirflowFailException
 
-    from deribit.pipeline.interval import interval
+    from deribit_warehouse.pipeline.interval import interval
 
     with pytest.raises(AirflowFailException, match=said) as refused:
         interval(given)
@@ -64,7 +64,7 @@ def test_what_it_cannot_be_about_is_refused_in_a_sentence(given, said):
 
 
 def test_a_derived_run_may_leave_either_bound_open():
-    from deribit.pipeline.interval import asked_range
+    from deribit_warehouse.pipeline.interval import asked_range
 
     assert asked_range(context({"from": "2024-05-03"})) == (date(2024, 5, 3), None)
     assert asked_range(context({"from": None, "to": "2024-05-03"})) == (None, date(2024, 5, 3))
@@ -74,7 +74,7 @@ def test_a_derived_run_may_leave_either_bound_open():
 def test_a_dag_that_reads_no_configuration_takes_none(monkeypatch):
     from airflow.sdk.exceptions import AirflowFailException
 
-    from deribit.pipeline import catalogue, documentation, index_chart, waiting
+    from deribit_warehouse.pipeline import catalogue, documentation, index_chart, waiting
 
     asked = context({"currency": "SOL"})
     for module in (catalogue, documentation, index_chart, waiting):

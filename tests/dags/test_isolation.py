@@ -8,7 +8,7 @@ from types import SimpleNamespace
 import psycopg
 import pytest
 
-from deribit.exchange import BadResponse, InstrumentGone, Refused, Unavailable
+from deribit_warehouse.exchange import BadResponse, InstrumentGone, Refused, Unavailable
 
 NAMES = ["A-PERPETUAL", "B-PERPETUAL", "C-PERPETUAL", "D-PERPETUAL"]
 HISTORY = ["candles", "funding"]
@@ -51,10 +51,10 @@ def collect(request, monkeypatch):
 
     collect.exchange is the exchange it asked, collect.waited what it waited for; the wait is over when collect.over.
     """
-    from deribit.datasets import FUNDING, PERPETUALS
-    from deribit.pipeline import catalogue, history, index_chart, isolation, waiting
-    from deribit.warehouse import candles, funding, index, references
-    from deribit.warehouse.loads import Loaded
+    from deribit_warehouse.datasets import FUNDING, PERPETUALS
+    from deribit_warehouse.pipeline import catalogue, history, index_chart, isolation, waiting
+    from deribit_warehouse.warehouse import candles, funding, index, references
+    from deribit_warehouse.warehouse.loads import Loaded
 
     context = {"dag_run": SimpleNamespace(run_id="r", conf={}), "ti": SimpleNamespace(id=None)}
     context["dag_run"].conf |= {"from": "2024-05-01", "to": "2024-05-02"} if request.param in HISTORY else {}
@@ -195,4 +195,3 @@ def test_what_was_loaded_before_a_wait_is_not_asked_for_again(collect):
     assert collect.waited.finished == {1, 3, 4}
     assert collect({}, finished=collect.waited.finished) == ["B-PERPETUAL"]
     assert collect.exchange.asked == ["B-PERPETUAL"]
-

@@ -18,7 +18,7 @@ def run(planned, there):
 
 @pytest.mark.parametrize(("planned", "there"), [(3, 3), (1, 1), (0, 1), (None, 1), (3, 5)])
 def test_nothing_is_lost(planned, there):
-    from deribit.pipeline.gate import all_loads_are_there
+    from deribit_warehouse.pipeline.gate import all_loads_are_there
 
     all_loads_are_there(run(planned, there))
 
@@ -27,7 +27,7 @@ def test_nothing_is_lost(planned, there):
 def test_a_gate_judges_nothing_when_a_load_was_lost(planned, there, said):
     from airflow.sdk.exceptions import AirflowFailException
 
-    from deribit.pipeline.gate import all_loads_are_there
+    from deribit_warehouse.pipeline.gate import all_loads_are_there
 
     with pytest.raises(AirflowFailException, match=said):
         all_loads_are_there(run(planned, there))

@@ -12,8 +12,8 @@ OCTOBER, NOVEMBER = datetime(2024, 10, 1, tzinfo=UTC), datetime(2024, 11, 1, tzi
 @pytest.fixture
 def plan(monkeypatch):
     """Plans a dataset's October 2024 for so many instruments that lived through it."""
-    from deribit.pipeline import history, waiting
-    from deribit.warehouse import catalogue
+    from deribit_warehouse.pipeline import history, waiting
+    from deribit_warehouse.warehouse import catalogue
 
     context = {"data_interval_start": OCTOBER, "data_interval_end": NOVEMBER, "params": {}}
     context["dag_run"] = SimpleNamespace(conf={}, run_id="r")
@@ -33,7 +33,7 @@ def plan(monkeypatch):
 
 def test_a_batch_is_sized_in_the_pages_its_dataset_is_asked_for_in(plan):
     """A month is nine pages of candles, of 5,000 minutes, and one page of funding, of 744 hours."""
-    from deribit.datasets import FUNDING, PERPETUALS
+    from deribit_warehouse.datasets import FUNDING, PERPETUALS
 
     assert [len(batch["lives"]) for batch in plan(PERPETUALS, 60)] == [9, 9, 9, 9, 9, 9, 6]
     assert [len(batch["lives"]) for batch in plan(FUNDING, 60)] == [60]

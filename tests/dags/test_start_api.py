@@ -72,23 +72,24 @@ def test_what_failed_and_what_was_never_loaded_is_queued_again(api, parse_histor
 
     states = ["failed", "success", "success", "running"]
     with create_session() as session:
-        dag = SerializedDagModel.get_dag("futures_ohlcv", session=session)
+        dag = SerializedDagModel.get_dag("deribit_futures_ohlcv", session=session)
         for month, state in zip(months(), states, strict=False):
             dag.create_dagrun(
                 run_id=f"scheduled__{month.isoformat()}", run_type=DagRunType.SCHEDULED, state=state, session=session,
                 logical_date=month, run_after=month, triggered_by=DagRunTriggeredByType.TEST,
                 data_interval=DataInterval(month, (month + timedelta(days=31)).replace(day=1)),
             )  # fmt: skip
-        session.get(DagModel, "futures_ohlcv").is_paused = True  # whatever another test did to it
+        session.get(DagModel, "deribit_futures_ohlcv").is_paused = True  # whatever another test did to it
     parse_history()
     lacking = [{"dataset": "futures_ohlcv", "month": date(m.year, m.month, 1)} for m in months()[1:]]
     notes = history.run_again(api, lacking[:1] + lacking[2:])
     assert notes == [
-        "futures_ohlcv: 1 run that failed before", "futures_ohlcv: 1 run of months that lack an instrument",
+        "deribit_futures_ohlcv: 1 run that failed before",
+        "deribit_futures_ohlcv: 1 run of months that lack an instrument",
     ]  # fmt: skip
     with create_session() as session:
-        query = select(DagRun.state).where(DagRun.dag_id == "futures_ohlcv").order_by(DagRun.logical_date)
+        query = select(DagRun.state).where(DagRun.dag_id == "deribit_futures_ohlcv").order_by(DagRun.logical_date)
         assert [str(state) for state in session.scalars(query)] == ["queued", "queued", "success", "running"]
-        assert session.scalar(select(DagModel.is_paused).where(DagModel.dag_id == "futures_ohlcv"))
+        assert session.scalar(select(DagModel.is_paused).where(DagModel.dag_id == "deribit_futures_ohlcv"))
     history.unpause(api)
     assert not any(dag["is_paused"] for dag in api.dags() if dag["dag_id"] in DAGS)

@@ -4,7 +4,7 @@ from datetime import UTC, date, datetime
 
 import pytest
 
-from deribit.alerts import Failure, QuarantinedKey, RunReport
+from deribit_warehouse.alerts import Failure, QuarantinedKey, RunReport
 
 HELD = QuarantinedKey("BTC-PERPETUAL", date(2024, 5, 3), "minutes-complete", "critical", 7)
 ODD = QuarantinedKey("BTC-PERPETUAL", date(2024, 5, 3), "move-usual", "warning", 0.2)
@@ -26,9 +26,9 @@ def known(key):
     ],
 )
 def test_it_is_told_once_and_by_whom(monkeypatch, parts, subject):
-    from deribit import alerts
-    from deribit.alerts import callbacks
-    from deribit.pipeline.gate import tell_what_is_held_back
+    from deribit_warehouse import alerts
+    from deribit_warehouse.alerts import callbacks
+    from deribit_warehouse.pipeline.gate import tell_what_is_held_back
 
     sent = []
     month = (datetime(2024, 5, 1, tzinfo=UTC), datetime(2024, 6, 1, tzinfo=UTC))

@@ -15,7 +15,7 @@ ATTEMPTS = [uuid4() for _ in range(3)]
 @pytest.fixture
 def waits(monkeypatch, market: Market):
     """The module, on a market database, in the context of a task: says(attempt) changes which."""
-    from deribit.pipeline import waiting
+    from deribit_warehouse.pipeline import waiting
 
     context = {}
 

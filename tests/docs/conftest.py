@@ -24,7 +24,7 @@ def filled_market(module_market):
 
 
 def fill(connection) -> None:
-    from deribit.warehouse import catalogue, funding, profiles, validations
+    from deribit_warehouse.warehouse import catalogue, funding, profiles, validations
 
     catalogue.store_instruments(connection, [listed(PERPETUAL, None), *(listed(n, e) for n, e in FUTURES.items())])
     catalogue.record_collected(connection, "BTC", ["BTC"], BEGINS)
@@ -66,7 +66,7 @@ def listed(instrument: str, expires: datetime | None) -> tuple:
 
 
 def store_day(connection, instrument: str, instrument_id: int, price: float) -> None:
-    from deribit.warehouse import candles
+    from deribit_warehouse.warehouse import candles
 
     begins = int(BEGINS.timestamp() * 1000)
     flat = {name: np.full(MINUTES, price) for name in ("open", "high", "low", "close")}
@@ -79,13 +79,13 @@ def store_day(connection, instrument: str, instrument_id: int, price: float) -> 
 
 
 def source(subject: str):
-    from deribit.warehouse.loads import Provenance
+    from deribit_warehouse.warehouse.loads import Provenance
 
     return Provenance("futures_ohlcv", subject, "http://127.0.0.1:8765", "scheduled__2026-02-01")
 
 
 def validation(connection, dataset: str, verdict: str = "passed") -> int:
-    from deribit.warehouse import validations
+    from deribit_warehouse.warehouse import validations
 
     return validations.record_validation(
         connection, dataset=dataset, dag_id=dataset, run_id="scheduled__2026-02-01", begins=BEGINS, ends=ENDS,

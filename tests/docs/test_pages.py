@@ -13,7 +13,7 @@ ROOT = Path(__file__).resolve().parents[2]
 DOCS = ROOT / "docs"
 PAGES = sorted(DOCS.glob("*.md"))
 OPERATIONS = (DOCS / "operations.md").read_text()
-VARIABLE = r"(?:WAREHOUSE|DERIBIT|AIRFLOW_CONN)_[A-Z_]+|DATA_DOCS_DIR|FROM|PYTHON|PIP_INDEX_URL"
+VARIABLE = r"(?:WAREHOUSE|DERIBIT|AIRFLOW_CONN)_[A-Z_]+|FROM|PYTHON|PIP_INDEX_URL"
 ROOMS = ("dags/", "docs/", "plugins/", "include/", "expectations/", "exchange_simulator/", "stack/", "tests/")
 
 every_page = pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
@@ -100,14 +100,14 @@ def variables_of_the_code() -> set[str]:
 
 
 def test_the_settings_are_those_the_code_reads():
-    from deribit.alerts.channels import CHANNELS
+    from deribit_warehouse.alerts.channels import CHANNELS
 
     channels = {f"AIRFLOW_CONN_{name.upper()}" for name in CHANNELS}
     assert set(settings_table()) == variables_of_the_code() | channels
 
 
 def test_the_defaults_are_those_of_the_code(monkeypatch):
-    from deribit import settings
+    from deribit_warehouse import settings
     from stack.preflight import enough_disk
     from stack.settings import PORTS
 
@@ -127,7 +127,7 @@ def test_the_defaults_are_those_of_the_code(monkeypatch):
 
 
 def test_the_reviewed_files_can_be_written_as_shown(tmp_path):
-    from deribit.quality.suites import read_outages, read_waivers
+    from deribit_warehouse.quality.suites import read_outages, read_waivers
 
     waiver, outage = blocks("json")
     (tmp_path / "waivers.json").write_text(waiver)
@@ -140,10 +140,10 @@ def test_the_reviewed_files_can_be_written_as_shown(tmp_path):
 
 
 def test_the_alert_connections_work_as_shown(monkeypatch):
-    from deribit.alerts import RunReport, render
-    from deribit.alerts.channels import CHANNELS, _connection
+    from deribit_warehouse.alerts import RunReport, render
+    from deribit_warehouse.alerts.channels import CHANNELS, _connection
 
-    [exports] = [block for block in blocks("sh") if "AIRFLOW_CONN_ALERTS" in block]
+    [exports] = [block for block in blocks("sh") if "AIRFLOW_CONN_DERIBIT_ALERTS" in block]
     shown = dict(re.findall(r"^export (\w+)='(.+?)'$", exports, re.MULTILINE | re.DOTALL))
     assert set(shown) == {f"AIRFLOW_CONN_{name.upper()}" for name in CHANNELS}
     message = render(RunReport("futures_ohlcv", "a run", blocked=["why"]), "http://127.0.0.1:8080")
@@ -155,7 +155,7 @@ def test_the_alert_connections_work_as_shown(monkeypatch):
 
 
 def test_the_fields_of_the_webhook_are_those_listed():
-    from deribit.alerts import RunReport, render
+    from deribit_warehouse.alerts import RunReport, render
 
     listed = re.search(r"receives JSON by POST: (.+?)\.\n", OPERATIONS, re.DOTALL)[1]
     payload = render(RunReport("futures_ohlcv", "a run", blocked=["why"]), "http://127.0.0.1:8080").payload
@@ -167,12 +167,12 @@ def test_the_backfill_request_is_one_airflow_takes():
 
     [request] = [block for block in blocks("sh") if "/api/v2/backfills" in block]
     body = BackfillPostBody.model_validate_json(re.search(r"--json '(\{\"dag_id.+?\})'", request, re.DOTALL)[1])
-    assert body.dag_id == "futures_ohlcv" and body.from_date.day == body.to_date.day == 1
+    assert body.dag_id == "deribit_futures_ohlcv" and body.from_date.day == body.to_date.day == 1
 
 
 def test_every_error_in_the_runbook_exists():
     table = OPERATIONS.partition("| reason |")[2].partition("\n\n")[0]
     named = re.findall(r"^\| ([A-Z][A-Za-z]+)", table, re.MULTILINE)
-    source = "".join(file.read_text() for file in (ROOT / "plugins" / "deribit").rglob("*.py"))
+    source = "".join(file.read_text() for file in (ROOT / "plugins" / "deribit_warehouse").rglob("*.py"))
     assert len(named) >= 8
     assert [name for name in named if f"class {name}(" not in source] == []

@@ -24,10 +24,11 @@ class Pipeline:
         self.bag = DagBag(str(ROOT / "dags"))
         assert not self.bag.import_errors
 
-    def run(self, dag_id: str, after: str = "2026-09-01", **conf) -> str:
-        """Runs a DAG for the data interval that ended last before ``after`` (a date) and returns the run's state."""
+    def run(self, dataset: str, after: str = "2026-09-01", **conf) -> str:
+        """Runs a dataset's DAG for the data interval that ended last before ``after`` (a date) and returns the run's
+        state."""
         moment = datetime.fromisoformat(after).replace(tzinfo=UTC)
-        return str(self.bag.dags[dag_id].test(logical_date=moment, run_conf=conf or None).state)
+        return str(self.bag.dags[f"deribit_{dataset}"].test(logical_date=moment, run_conf=conf or None).state)
 
 
 def rows_as_they_lie(rows: Callable[[str], list]) -> dict[str, list]:
@@ -48,10 +49,10 @@ def open_pipeline(monkeypatch, airflow_database, tmp_path):
         monkeypatch.setenv("DERIBIT_REQUESTS_PER_SECOND", "19.5")
         monkeypatch.setenv("DERIBIT_LIVE_SHARE", "0")
         monkeypatch.setenv("DERIBIT_CATALOGUE_REQUESTS_PER_SECOND", "20")
-        monkeypatch.setenv("DATA_DOCS_DIR", str(tmp_path / "data_docs"))
+        monkeypatch.setenv("DERIBIT_DATA_DOCS_DIR", str(tmp_path / "data_docs"))
         monkeypatch.setenv("DERIBIT_WAIT_HOURS", "0")
         # a test never waits for a retry
-        from deribit.pipeline import schedule
+        from deribit_warehouse.pipeline import schedule
 
         monkeypatch.setitem(schedule.DEFAULTS, "retries", 0)
         return Pipeline(market, exchange, tmp_path / "data_docs")

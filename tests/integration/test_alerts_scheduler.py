@@ -26,7 +26,7 @@ from pathlib import Path
 from airflow.sdk import dag, get_current_context, task
 from airflow.sdk.exceptions import AirflowRescheduleException
 
-from deribit.alerts import collect, on_task_failure, tell_failure, tell_quarantine
+from deribit_warehouse.alerts import collect, on_task_failure, tell_failure, tell_quarantine
 
 RECORDS = Path(os.environ["ALERT_RECORDS"])
 ONCE = dict(
@@ -144,7 +144,7 @@ def airflow(tmp_path, httpserver):
         "AIRFLOW__LOGGING__WORKER_LOG_SERVER_PORT": str(free_port()),
         "AIRFLOW__LOGGING__TRIGGER_LOG_SERVER_PORT": str(free_port()),
         "AIRFLOW__WORKERS__EXECUTION_API_TIMEOUT": "30",
-        "AIRFLOW_CONN_ALERTS_SMTP": json.dumps(
+        "AIRFLOW_CONN_DERIBIT_ALERTS_SMTP": json.dumps(
             {
                 "conn_type": "smtp",
                 "host": "127.0.0.1",
@@ -158,10 +158,10 @@ def airflow(tmp_path, httpserver):
                 },
             }
         ),
-        "AIRFLOW_CONN_ALERTS_SLACK": json.dumps(
+        "AIRFLOW_CONN_DERIBIT_ALERTS_SLACK": json.dumps(
             {"conn_type": "slackwebhook", "host": httpserver.url_for("/services"), "password": TOKEN}
         ),
-        "AIRFLOW_CONN_ALERTS_WEBHOOK": json.dumps({"conn_type": "http", "host": httpserver.url_for(HOOK)}),
+        "AIRFLOW_CONN_DERIBIT_ALERTS_WEBHOOK": json.dumps({"conn_type": "http", "host": httpserver.url_for(HOOK)}),
     }
     with (tmp_path / "standalone.log").open("wb") as log:
         process = subprocess.Popen(
@@ -249,6 +249,6 @@ def test_a_run_tells_once_on_every_channel_that_answers(airflow, httpserver):
     assert quarantining["details"][0]["lines"][0]["text"] == "BTC-29MAR24: doubled (critical) on 2024-03-07"
 
     logs = "\n".join(path.read_text() for path in [*airflow.glob("logs/**/*.log"), airflow / "standalone.log"])
-    assert logs.count("Alert channel alerts_smtp failed") >= 2
+    assert logs.count("Alert channel deribit_alerts_smtp failed") >= 2
     for secret in ("mailpasswordmailpassword", TOKEN, HOOK.strip("/")):
         assert secret not in logs

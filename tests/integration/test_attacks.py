@@ -23,7 +23,7 @@ def ms(day: date) -> int:
 @pytest.fixture
 def lying(monkeypatch):
     """The exchange client, with answers that are wrong on some days. Yields a list to put the attacked future into."""
-    from deribit.exchange import Exchange
+    from deribit_warehouse.exchange import Exchange
 
     true_candles, true_funding, attacked = Exchange.candles, Exchange.funding, []
 

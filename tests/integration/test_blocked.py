@@ -16,7 +16,7 @@ DERIVED = ("index_prices", "basis_spread")
 @pytest.fixture
 def strict(monkeypatch, tmp_path):
     """A function that adds a rule that no row keeps to the suites of the derived datasets, or takes it away again."""
-    from deribit import settings
+    from deribit_warehouse import settings
 
     reviewed, folder = settings.EXPECTATIONS, tmp_path / "expectations"
     shutil.copytree(reviewed, folder)
@@ -36,15 +36,16 @@ def shown(market, view: str) -> tuple:
 
 
 def due(market) -> dict[str, int]:
-    from deribit.warehouse.report import due
+    from deribit_warehouse.warehouse.report import due
 
     return due(market.dsn())
 
 
-def told(market, dag_id: str) -> list[str]:
+def told(market, dataset: str) -> list[str]:
     """Why the DAG's newest validations say it was blocked, as its one message has it."""
-    from deribit.warehouse.validations import run_report_rows
+    from deribit_warehouse.warehouse.validations import run_report_rows
 
+    dag_id = f"deribit_{dataset}"
     [[run_id]] = market.rows("SELECT run_id FROM validations WHERE dag_id = %s ORDER BY 1 DESC LIMIT 1", dag_id)
     with psycopg.connect(market.dsn()) as connection:
         return run_report_rows(connection, dag_id, run_id)["blocked"]

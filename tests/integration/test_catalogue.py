@@ -139,7 +139,7 @@ def future(name: str, **more) -> dict:
 
 
 def test_a_bad_row_is_left_out_and_told_once_and_the_rest_is_stored(read_catalogue, listed, market, monkeypatch):
-    from deribit.alerts import callbacks
+    from deribit_warehouse.alerts import callbacks
 
     messages = []
     monkeypatch.setattr(callbacks, "send", messages.append)
@@ -186,7 +186,7 @@ def test_a_bad_row_is_left_out_and_told_once_and_the_rest_is_stored(read_catalog
 
 
 def test_expired_options_that_fail_stop_nothing_that_does_not_use_them(read_catalogue, listed, market):
-    from deribit.warehouse.catalogue import read_at
+    from deribit_warehouse.warehouse.catalogue import read_at
 
     listed.tell([future("BTC-PERPETUAL", **ENDLESS)])
     listed.failing.add(("history", "BTC", "option", True))

@@ -117,7 +117,9 @@ def test_a_lost_database_connection_leaves_the_old_state_and_the_next_run_the_ne
 def test_another_exchange_never_gets_into_the_same_database(pipeline, market, young_exchange, monkeypatch):
     assert pipeline.run("instruments", AFTER) == "success"
     known = market.value("SELECT count(*) FROM store.instrument")
-    monkeypatch.setenv("AIRFLOW_CONN_DERIBIT", '{"conn_type": "http", "schema": "https", "host": "www.deribit.com"}')
+    monkeypatch.setenv(
+        "AIRFLOW_CONN_DERIBIT_LIVE", '{"conn_type": "http", "schema": "https", "host": "www.deribit.com"}'
+    )
     assert pipeline.run("instruments", AFTER) == "failed"
     assert market.value("SELECT count(*) FROM store.instrument") == known
 
@@ -125,14 +127,14 @@ def test_another_exchange_never_gets_into_the_same_database(pipeline, market, yo
 def test_a_catalogue_that_is_behind_stops_a_plan(pipeline, market):
     assert pipeline.run("futures_ohlcv", AFTER) == "failed"
     [(error,)] = market.rows("SELECT error FROM store.run_failure WHERE task_id = 'plan'")
-    assert "DAG instruments" in error
+    assert "DAG deribit_instruments" in error
 
 
 @pytest.fixture
 def patient(monkeypatch):
     """Tasks wait as they do in an installation, but are asked again at once, and every request is tried once."""
-    from deribit.exchange import Exchange
-    from deribit.pipeline import waiting
+    from deribit_warehouse.exchange import Exchange
+    from deribit_warehouse.pipeline import waiting
 
     monkeypatch.setenv("DERIBIT_WAIT_HOURS", "1")
     monkeypatch.setattr(waiting, "SHORTEST", timedelta(seconds=0.1))
@@ -195,12 +197,14 @@ def test_an_exchange_that_is_away_is_waited_for_and_everything_goes_on_by_itself
 
 
 def test_a_load_whose_row_is_lost_fails_the_run(pipeline, market, postgres, monkeypatch):
-    gate = import_module("deribit.pipeline.gate")  # the package's own gate is the task
+    gate = import_module("deribit_warehouse.pipeline.gate")  # the package's own gate is the task
     interval = gate.interval
 
     def lose_the_row(context):
         with psycopg.connect(postgres.dsn("airflow")) as connection:
-            connection.execute("DELETE FROM task_instance WHERE dag_id = 'perpetuals_ohlcv' AND task_id = 'load'")
+            connection.execute(
+                "DELETE FROM task_instance WHERE dag_id = 'deribit_perpetuals_ohlcv' AND task_id = 'load'"
+            )
         return interval(context)
 
     assert pipeline.run("instruments", AFTER) == "success"

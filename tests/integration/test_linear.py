@@ -25,9 +25,9 @@ def test_linear_contracts_with_every_oddity(open_pipeline, market, linear_exchan
     from exchange_simulator import comparison
 
     monkeypatch.setenv("DERIBIT_CURRENCIES", "USDC,EURR")
-    monkeypatch.setattr("deribit.settings.history_from", lambda: datetime(2026, 9, 1, tzinfo=UTC))
+    monkeypatch.setattr("deribit_warehouse.settings.history_from", lambda: datetime(2026, 9, 1, tzinfo=UTC))
     told = []
-    monkeypatch.setattr("deribit.alerts.callbacks.send", told.append)
+    monkeypatch.setattr("deribit_warehouse.alerts.callbacks.send", told.append)
     pipeline = open_pipeline(market, linear_exchange)
 
     assert pipeline.run("instruments", AFTER) == "success", "a currency without any future is an answer"

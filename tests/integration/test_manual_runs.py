@@ -3,8 +3,8 @@
 from .conftest import AFTER
 
 
-def by_hand(pipeline, dag_id: str, **conf) -> str:
-    return str(pipeline.bag.dags[dag_id].test(logical_date=None, run_conf=conf).state)
+def by_hand(pipeline, dataset: str, **conf) -> str:
+    return str(pipeline.bag.dags[f"deribit_{dataset}"].test(logical_date=None, run_conf=conf).state)
 
 
 def test_a_range_is_loaded_and_published_and_no_range_is_told_what_to_do(pipeline, market):

@@ -18,9 +18,9 @@ MOST_MB = 100  # a third of what a task of 500 MB has left once Airflow is loade
 TASK = """
 import sys
 import psycopg
-from deribit.exchange import Exchange
-from deribit.pipeline.catalogue import catalogue_row
-from deribit.warehouse import catalogue
+from deribit_warehouse.exchange import Exchange
+from deribit_warehouse.pipeline.catalogue import catalogue_row
+from deribit_warehouse.warehouse import catalogue
 
 def peak():
     [line] = [line for line in open("/proc/self/status") if line.startswith("VmHWM")]

@@ -55,10 +55,10 @@ class Rehearsal:
         return ask
 
     def read_catalogue(self) -> None:
-        from deribit.exchange.funding import first_hour
-        from deribit.exchange.instruments import reader
-        from deribit.pipeline.catalogue import catalogue_row
-        from deribit.warehouse import catalogue, funding
+        from deribit_warehouse.exchange.funding import first_hour
+        from deribit_warehouse.exchange.instruments import reader
+        from deribit_warehouse.pipeline.catalogue import catalogue_row
+        from deribit_warehouse.warehouse import catalogue, funding
 
         for currency in CURRENCIES:
             for host, expired in (("history", "true"), ("live", "false"), ("live", "true")):
@@ -81,9 +81,9 @@ class Rehearsal:
         self.find_ends()
 
     def find_ends(self) -> None:
-        from deribit.exchange.candles import last_trade
-        from deribit.exchange.funding import last_hour
-        from deribit.warehouse import lives
+        from deribit_warehouse.exchange.candles import last_trade
+        from deribit_warehouse.exchange.funding import last_hour
+        from deribit_warehouse.warehouse import lives
 
         with self.connection.transaction():
             perpetuals = lives.open_perpetuals(self.connection, list(CURRENCIES))
@@ -96,12 +96,12 @@ class Rehearsal:
                     lives.record_end(self.connection, one["instrument_id"], ends_at, funded, "rehearsed")
 
     def collect(self, dataset, begins: datetime, ends: datetime) -> None:
-        from deribit.datasets import FUNDING
-        from deribit.exchange import candles, funding
-        from deribit.warehouse import catalogue
-        from deribit.warehouse.candles import store_candles
-        from deribit.warehouse.funding import store_funding
-        from deribit.warehouse.loads import Provenance
+        from deribit_warehouse.datasets import FUNDING
+        from deribit_warehouse.exchange import candles, funding
+        from deribit_warehouse.warehouse import catalogue
+        from deribit_warehouse.warehouse.candles import store_candles
+        from deribit_warehouse.warehouse.funding import store_funding
+        from deribit_warehouse.warehouse.loads import Provenance
 
         interval = {"currencies": list(CURRENCIES), "begins": begins, "ends": ends}
         with self.connection.transaction():
@@ -127,9 +127,9 @@ class Rehearsal:
 
     def judge(self, dataset, begins: datetime, ends: datetime) -> list[str]:
         """Publishes what passes; returns why the interval is blocked, if it is."""
-        from deribit.datasets import FUNDING
-        from deribit.pipeline.gate import profile_of, record_judgement, split, versions
-        from deribit.warehouse import validations
+        from deribit_warehouse.datasets import FUNDING
+        from deribit_warehouse.pipeline.gate import profile_of, record_judgement, split, versions
+        from deribit_warehouse.warehouse import validations
 
         publish = validations.publish_funding if dataset == FUNDING else validations.publish_candles
         with self.connection.transaction():
@@ -152,7 +152,7 @@ def real() -> Market:
 @pytest.fixture(scope="module")
 def rehearsed(module_market, real):
     """(the market database after the rehearsal, why windows were blocked)"""
-    from deribit.datasets import FUNDING, FUTURES, PERPETUALS
+    from deribit_warehouse.datasets import FUNDING, FUTURES, PERPETUALS
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("DERIBIT_CURRENCIES", ",".join(CURRENCIES))

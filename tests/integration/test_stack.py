@@ -37,7 +37,7 @@ def stack():
 
 def test_it_prints_what_is_stored_and_where_it_is(stack):
     for word in ("perpetuals_ohlcv", "futures_ohlcv", "funding_rates", "index_prices", "basis_spread", "100", "BTC-",
-                 "ETH-", stack.url, "/data-docs/", stack.secrets["admin"], "make down"):  # fmt: skip
+                 "ETH-", stack.url, "/deribit-data-docs/", stack.secrets["admin"], "make down"):  # fmt: skip
         assert word in stack.printed, word
 
 
@@ -95,7 +95,7 @@ def test_every_dataset_caught_up_by_calendar(stack):
 
 def backfill_by_command(stack, dag: str, day: str) -> None:
     said = stack.run(
-        "airflow", "backfill", "create", "--dag-id", dag, "--from-date", day, "--to-date", day,
+        "airflow", "backfill", "create", "--dag-id", f"deribit_{dag}", "--from-date", day, "--to-date", day,
         "--reprocess-behavior", "completed",
     )  # fmt: skip
     assert said.returncode == 0, said.stderr
@@ -104,7 +104,7 @@ def backfill_by_command(stack, dag: str, day: str) -> None:
 def backfill_by_rest(stack, dag: str, day: str) -> None:
     stack.session.post(
         f"{stack.url}/api/v2/backfills", timeout=30,
-        json={"dag_id": dag, "from_date": f"{day}T00:00:00Z", "to_date": f"{day}T00:00:00Z",
+        json={"dag_id": f"deribit_{dag}", "from_date": f"{day}T00:00:00Z", "to_date": f"{day}T00:00:00Z",
               "reprocess_behavior": "completed"},
     ).raise_for_status()  # fmt: skip
 
@@ -192,7 +192,7 @@ def test_bad_candles_of_a_backfill_stay_out_until_the_run_is_cleared_in_the_ui(s
     assert stack.rows(published) == before, "what was published is still what passed"
 
     run = stack.runs("futures_ohlcv")[0]
-    page.goto(f"{stack.url}/dags/futures_ohlcv/runs/{quote(run['dag_run_id'], safe='')}")
+    page.goto(f"{stack.url}/dags/deribit_futures_ohlcv/runs/{quote(run['dag_run_id'], safe='')}")
     page.get_by_label("Press shift+c to clear").click()
     page.get_by_role("dialog").get_by_role("button", name="Confirm").click()
     stack.wait("the cleared run turning good", lambda: not stack.rows("SELECT 1 FROM quarantined"))
@@ -205,7 +205,9 @@ def watch(stack, dag: str):
     runs that were made after this call are over."""
 
     def at_rest() -> bool:
-        answer = stack.session.get(f"{stack.url}/api/v2/backfills", params={"dag_id": dag}, timeout=30).json()
+        answer = stack.session.get(
+            f"{stack.url}/api/v2/backfills", params={"dag_id": f"deribit_{dag}"}, timeout=30
+        ).json()
         return all(each["completed_at"] for each in answer["backfills"])
 
     stack.wait(f"the end of an earlier backfill of {dag}", at_rest)
@@ -223,7 +225,7 @@ def watch(stack, dag: str):
 def backfill(stack, page, dag: str, begins: datetime) -> None:
     """One past month again, by clicking as a person would."""
     over = watch(stack, dag)
-    page.goto(f"{stack.url}/dags/{dag}")
+    page.goto(f"{stack.url}/dags/deribit_{dag}")
     page.get_by_test_id("trigger-dag-button").click()
     dialog = page.get_by_role("dialog")
     dialog.get_by_text("Backfill", exact=True).click()
@@ -260,7 +262,7 @@ def page(stack):
         page.strangers = set()
         page.on("request", lambda request: page.strangers.add(request.url)
                 if not request.url.startswith((stack.url, "data:", "blob:")) else None)  # fmt: skip
-        page.goto(f"{stack.url}/data-docs/")
+        page.goto(f"{stack.url}/deribit-data-docs/")
         page.fill("input[name=username]", "admin")
         page.fill("input[name=password]", stack.secrets["admin"])
         page.keyboard.press("Enter")
@@ -274,23 +276,29 @@ def page(stack):
 def test_every_page_it_offers_opens_and_asks_no_other_machine(stack, page):
     datasets = (*DATASETS, "instruments")
     for dataset in datasets:
-        page.goto(f"{stack.url}/data-docs/dataset/{dataset}")
+        page.goto(f"{stack.url}/deribit-data-docs/dataset/deribit_{dataset}")
         page.wait_for_selector(f"h1:has-text('{dataset}')")
         assert page.locator("table tbody tr").count() >= 1
     page.locator("table tbody tr a").first.click()
     page.wait_for_selector("text=tick_size")
-    for path in ("", "dags", "assets", *(f"dags/{dataset}" for dataset in datasets), "dags/data_docs"):
+    for path in ("", "dags", "assets", *(f"dags/deribit_{dataset}" for dataset in datasets), "dags/deribit_data_docs"):
         page.goto(f"{stack.url}/{path}")
         page.wait_for_load_state("networkidle")
         page.get_by_text("Data quality").first.wait_for()
-    page.goto(f"{stack.url}/dags/futures_ohlcv")
+    page.goto(f"{stack.url}/dags/deribit_futures_ohlcv")
     page.get_by_role("link", name="Data quality").last.click()
     page.frame_locator("iframe").locator("h1:has-text('futures_ohlcv')").wait_for()
     assert not page.strangers
 
 
 @pytest.mark.parametrize(
-    "path", ["data-docs/", "data-docs/dataset/futures_ohlcv", "data-docs/index.html", "api/v2/dags"]
+    "path",
+    [
+        "deribit-data-docs/",
+        "deribit-data-docs/dataset/deribit_futures_ohlcv",
+        "deribit-data-docs/index.html",
+        "api/v2/dags",
+    ],
 )
 def test_nothing_is_shown_without_a_login(stack, path):
     answer = requests.get(f"{stack.url}/{path}", timeout=30, allow_redirects=False)

@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 import psycopg
 import pytest
 
-from deribit import check
+from deribit_warehouse import check
 from exchange_simulator.process import running
 from stack import check as stack_check
 from stack.check import settings_found
@@ -65,7 +65,7 @@ def test_one_trait_changed_is_said_with_what_it_means(ask):
 
 
 def test_a_fault_that_passes_is_asked_again_and_recorded(ask, monkeypatch):
-    monkeypatch.setattr("deribit.exchange.inquiry.LONGEST_PAUSE", 0)
+    monkeypatch.setattr("deribit_warehouse.exchange.inquiry.LONGEST_PAUSE", 0)
     code, said, folder = ask(
         {"kind": "http_status", "status": 403, "method": "get_funding_rate_value"},
         {"kind": "error_code", "code": 10028, "status": 429, "method": "get_funding_chart_data"},
@@ -79,21 +79,21 @@ def test_a_fault_that_passes_is_asked_again_and_recorded(ask, monkeypatch):
 
 
 def test_an_exchange_in_maintenance_is_not_asked_on(ask, exchange, monkeypatch):
-    monkeypatch.setattr("deribit.exchange.inquiry.LONGEST_PAUSE", 0)
+    monkeypatch.setattr("deribit_warehouse.exchange.inquiry.LONGEST_PAUSE", 0)
     code, said, _ = ask({"kind": "http_status", "status": 502, "times": 1000})
     assert code == 2 and "21 could not be asked" in said and "502" in said
     assert exchange.stats()["requests"] == 3
 
 
 def test_nobody_there_is_said(tmp_path, capsys, monkeypatch):
-    monkeypatch.setattr("deribit.exchange.inquiry.LONGEST_PAUSE", 0)
+    monkeypatch.setattr("deribit_warehouse.exchange.inquiry.LONGEST_PAUSE", 0)
     here = "http://127.0.0.1:9"
     assert check.main(["--live", here, "--history", here, "--folder", str(tmp_path)]) == 2
     assert "21 could not be asked" in capsys.readouterr().out
 
 
 def test_the_limiter_counts_these_requests(ask, market, monkeypatch):
-    monkeypatch.setenv("CHECK_MARKET_URL", market.dsn())
+    monkeypatch.setenv("DERIBIT_CHECK_MARKET_URL", market.dsn())
     monkeypatch.setenv("DERIBIT_REQUESTS_PER_SECOND", "20")
     monkeypatch.setenv("DERIBIT_LIVE_SHARE", "0")
     monkeypatch.setenv("DERIBIT_CATALOGUE_REQUESTS_PER_SECOND", "20")
@@ -105,7 +105,7 @@ def test_the_limiter_counts_these_requests(ask, market, monkeypatch):
 
 
 def test_a_database_without_the_limiter_does_not_keep_it_from_asking(ask, postgres, monkeypatch):
-    monkeypatch.setenv("CHECK_MARKET_URL", postgres.dsn("postgres"))
+    monkeypatch.setenv("DERIBIT_CHECK_MARKET_URL", postgres.dsn("postgres"))
     code, said, _ = ask()
     assert code == 0 and "Note: the limiter does not count these requests" in said
 

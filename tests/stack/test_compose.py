@@ -47,7 +47,9 @@ def test_it_needs_no_variable_and_leaves_none_empty(compose):
     for name, service in compose["services"].items():
         empty = {k for k, v in (service.get("environment") or {}).items() if v in ("", None)}
         # a name alone is passed on where it is set, and is not set where it isn't
-        passed_on = {k for k in empty if k.startswith("AIRFLOW_CONN_ALERTS_") and service["environment"][k] is None}
+        passed_on = {
+            k for k in empty if k.startswith("AIRFLOW_CONN_DERIBIT_ALERTS_") and service["environment"][k] is None
+        }
         assert empty - passed_on <= {"FROM"}, name
 
 
@@ -138,13 +140,14 @@ def test_its_environment_leads_to_the_embedded_one(compose, mode, credentials, t
     different = {k for k in ours if ours[k].replace(str(tmp_path), "/state") != theirs[k]}
     print(sorted(different))
     assert different <= {
-        "AIRFLOW_CONN_MARKET", "AIRFLOW_CONN_DERIBIT", "AIRFLOW_CONN_DERIBIT_HISTORY", "NO_PROXY", "no_proxy",
+        "AIRFLOW_CONN_DERIBIT_MARKET", "AIRFLOW_CONN_DERIBIT_LIVE", "AIRFLOW_CONN_DERIBIT_HISTORY",
+        "NO_PROXY", "no_proxy",
         "AIRFLOW__API__HOST", "AIRFLOW__CORE__EXECUTION_API_SERVER_URL",
         "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN", "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN_ASYNC",
     }  # fmt: skip
     assert "@postgres:5432/airflow" in theirs["AIRFLOW__DATABASE__SQL_ALCHEMY_CONN"]
     if mode == "live":
-        assert theirs["AIRFLOW_CONN_DERIBIT"] == ours["AIRFLOW_CONN_DERIBIT"]
+        assert theirs["AIRFLOW_CONN_DERIBIT_LIVE"] == ours["AIRFLOW_CONN_DERIBIT_LIVE"]
 
 
 def test_it_runs_the_services_of_the_embedded_stack(compose, mode):

@@ -35,7 +35,7 @@ def test_the_environments_differ_in_connections_and_state_folder_only(both):
     (demo_stack, demo), (live_stack, live) = both["demo"], both["live"]
     assert demo.keys() == live.keys()
     different = {name for name in demo if demo[name] != live[name].replace(str(live_stack.home), str(demo_stack.home))}
-    assert different == {"AIRFLOW_CONN_DERIBIT", "AIRFLOW_CONN_DERIBIT_HISTORY", "AIRFLOW__API__INSTANCE_NAME"}
+    assert different == {"AIRFLOW_CONN_DERIBIT_LIVE", "AIRFLOW_CONN_DERIBIT_HISTORY", "AIRFLOW__API__INSTANCE_NAME"}
     assert demo["AIRFLOW__DATABASE__SQL_ALCHEMY_CONN"] != live["AIRFLOW__DATABASE__SQL_ALCHEMY_CONN"]
 
 
@@ -52,9 +52,9 @@ def test_the_services_differ_by_the_simulator_only(both):
 
 def test_the_live_exchange(both):
     live = both["live"][1]
-    assert json.loads(live["AIRFLOW_CONN_DERIBIT"])["host"] == "https://www.deribit.com"
+    assert json.loads(live["AIRFLOW_CONN_DERIBIT_LIVE"])["host"] == "https://www.deribit.com"
     assert json.loads(live["AIRFLOW_CONN_DERIBIT_HISTORY"])["host"] == "https://history.deribit.com"
-    assert "http://127.0.0.1:8765" in both["demo"][1]["AIRFLOW_CONN_DERIBIT"]
+    assert "http://127.0.0.1:8765" in both["demo"][1]["AIRFLOW_CONN_DERIBIT_LIVE"]
 
 
 def test_another_exchange_takes_both_its_hosts(tmp_path):
@@ -70,7 +70,7 @@ def test_another_exchange_takes_both_its_hosts(tmp_path):
 
 
 def test_airflow_loads_with_the_least_role(both, credentials):
-    market = json.loads(both["live"][1]["AIRFLOW_CONN_MARKET"])
+    market = json.loads(both["live"][1]["AIRFLOW_CONN_DERIBIT_MARKET"])
     assert (market["login"], market["password"]) == ("market_loader", credentials.market_loader)
     everything = json.dumps(both["live"][1])
     assert credentials.postgres not in everything and credentials.market_owner not in everything

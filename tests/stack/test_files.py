@@ -108,7 +108,7 @@ def test_only_the_scheduler_preloads(stack, credentials, monkeypatch):
     source = (stack.home / "airflow" / "config" / "airflow_local_settings.py").read_text()
     loaded = []
     names = {"__builtins__": {"__import__": lambda name, *a: loaded.append(name) or __import__(name)}}
-    heavy = {"airflow.providers.postgres.hooks.postgres", "great_expectations", "pandas", "deribit.pipeline"}
+    heavy = {"airflow.providers.postgres.hooks.postgres", "great_expectations", "pandas", "deribit_warehouse.pipeline"}
     for command, expected in (("api-server", set()), ("scheduler", heavy)):
         loaded.clear()
         monkeypatch.setattr("sys.argv", ["airflow", command])

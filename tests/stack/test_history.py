@@ -150,8 +150,9 @@ class Airflow:
     asked: list[tuple] = field(default_factory=list)
 
     KINDS = {
-        "instruments": "catalogue", "data_docs": "docs", "perpetuals_ohlcv": "history", "futures_ohlcv": "history",
-        "funding_rates": "history", "basis_spread": "derived",
+        "deribit_instruments": "catalogue", "deribit_data_docs": "docs", "deribit_perpetuals_ohlcv": "history",
+        "deribit_futures_ohlcv": "history",
+        "deribit_funding_rates": "history", "deribit_basis_spread": "derived",
     }  # fmt: skip
 
     def ran(self, dag: str, name: str, state: str, at: str = "2026-10-01", run_type: str = "scheduled") -> None:
@@ -229,30 +230,30 @@ def printed():
 
 
 def test_a_reading_of_the_catalogue_that_failed_in_the_past_is_made_again(stack, api, airflow):
-    airflow.ran("instruments", "old", "failed")
+    airflow.ran("deribit_instruments", "old", "failed")
     history.run_catalogue(stack, api, printed(), nothing, nothing)
-    assert [asked[:2] for asked in airflow.asked] == [("trigger", "instruments")]
-    assert airflow.unpaused == ["instruments"]
+    assert [asked[:2] for asked in airflow.asked] == [("trigger", "deribit_instruments")]
+    assert airflow.unpaused == ["deribit_instruments"]
 
 
 def test_a_catalogue_that_is_there_is_not_read_again(stack, api, airflow):
-    airflow.ran("instruments", "older", "failed")
-    airflow.ran("instruments", "newest", "success")
+    airflow.ran("deribit_instruments", "older", "failed")
+    airflow.ran("deribit_instruments", "newest", "success")
     history.run_catalogue(stack, api, printed(), nothing, nothing)
     assert airflow.asked == []
     history.run_catalogue(stack, api, printed(), lambda: ["USDC"], nothing)
-    assert [asked[:2] for asked in airflow.asked] == [("trigger", "instruments")], "a currency is new"
+    assert [asked[:2] for asked in airflow.asked] == [("trigger", "deribit_instruments")], "a currency is new"
 
 
 def test_a_reading_that_fails_now_is_an_error(stack, api, airflow):
-    airflow.comes_to["instruments"] = "failed"
-    with pytest.raises(StackError, match="A run failed: instruments, manual__0"):
+    airflow.comes_to["deribit_instruments"] = "failed"
+    with pytest.raises(StackError, match="A run failed: deribit_instruments, manual__0"):
         history.run_catalogue(stack, api, printed(), nothing, nothing)
 
 
 def test_a_reading_that_is_under_way_is_waited_for_and_says_what_it_waits_for(stack, api, airflow, monkeypatch):
     monkeypatch.setattr(history, "PLAIN_LINE_SECONDS", -1)
-    airflow.ran("instruments", "open", "running")
+    airflow.ran("deribit_instruments", "open", "running")
 
     def waits():
         airflow.runs[0]["state"] = "success"
@@ -267,41 +268,46 @@ def test_a_reading_that_is_under_way_is_waited_for_and_says_what_it_waits_for(st
 
 
 def test_what_failed_and_what_was_never_loaded_runs_again(api, airflow):
-    airflow.ran("futures_ohlcv", "failed before", "failed", "2026-07-01")
-    airflow.ran("basis_spread", "failed, too", "failed")
-    airflow.ran("futures_ohlcv", "somebody's own", "failed", "2026-07-02", run_type="manual")
-    airflow.ran("futures_ohlcv", "without USDC", "success", "2026-08-01")
-    airflow.ran("futures_ohlcv", "whole", "success", "2026-09-01")
-    airflow.ran("funding_rates", "under way", "running", "2026-08-01")
+    airflow.ran("deribit_futures_ohlcv", "failed before", "failed", "2026-07-01")
+    airflow.ran("deribit_basis_spread", "failed, too", "failed")
+    airflow.ran("deribit_futures_ohlcv", "somebody's own", "failed", "2026-07-02", run_type="manual")
+    airflow.ran("deribit_futures_ohlcv", "without USDC", "success", "2026-08-01")
+    airflow.ran("deribit_futures_ohlcv", "whole", "success", "2026-09-01")
+    airflow.ran("deribit_funding_rates", "under way", "running", "2026-08-01")
     months = [(dag, date(2026, month, 1)) for dag in ("futures_ohlcv", "funding_rates") for month in (8, 11)]
     notes = history.run_again(api, [{"dataset": dag, "month": month} for dag, month in months])
     assert sorted(airflow.asked) == [
-        ("clear", "basis_spread", "failed, too"), ("clear", "futures_ohlcv", "failed before"),
-        ("clear", "futures_ohlcv", "without USDC"),
+        ("clear", "deribit_basis_spread", "failed, too"), ("clear", "deribit_futures_ohlcv", "failed before"),
+        ("clear", "deribit_futures_ohlcv", "without USDC"),
     ]  # fmt: skip
     assert notes == [
-        "futures_ohlcv: 1 run that failed before", "basis_spread: 1 run that failed before",
-        "futures_ohlcv: 1 run of months that lack an instrument",
+        "deribit_futures_ohlcv: 1 run that failed before", "deribit_basis_spread: 1 run that failed before",
+        "deribit_futures_ohlcv: 1 run of months that lack an instrument",
     ]  # fmt: skip
 
 
 def test_a_run_that_fails_again_is_cleared_once(api, airflow):
-    airflow.ran("futures_ohlcv", "failed before", "failed")
-    airflow.comes_to["futures_ohlcv"] = "failed"
+    airflow.ran("deribit_futures_ohlcv", "failed before", "failed")
+    airflow.comes_to["deribit_futures_ohlcv"] = "failed"
     history.run_again(api, [])
     assert len(airflow.asked) == 1
 
 
 NOW = datetime(2026, 11, 25, 18, 30, 1, tzinfo=UTC)
 FROM_2018 = dict.fromkeys(
-    ("perpetuals_ohlcv", "futures_ohlcv", "funding_rates"), ("2018-08-01T00:00:00+00:00", "2018-09-01T00:00:00+00:00")
+    ("deribit_perpetuals_ohlcv", "deribit_futures_ohlcv", "deribit_funding_rates"),
+    ("2018-08-01T00:00:00+00:00", "2018-09-01T00:00:00+00:00"),
 )
 
 
 def test_the_newest_closed_month_comes_before_a_long_history(api, airflow):
     airflow.next = FROM_2018
     assert history.newest_month_first(api, NOW) == at("2026-10-01")
-    assert [dag for _, dag, _ in airflow.asked] == ["perpetuals_ohlcv", "futures_ohlcv", "funding_rates"]
+    assert [dag for _, dag, _ in airflow.asked] == [
+        "deribit_perpetuals_ohlcv",
+        "deribit_futures_ohlcv",
+        "deribit_funding_rates",
+    ]
     for _, _, run in airflow.asked:
         assert run["logical_date"] == "2018-08-01T00:00:01+00:00", "early, and no month's own"
         interval = run["data_interval_start"], run["data_interval_end"]
@@ -322,9 +328,9 @@ def loaded(airflow):
 
 def test_a_failed_month_is_told_and_the_rest_goes_on(stack, api, airflow):
     loaded(airflow)
-    airflow.ran("futures_ohlcv", "bad", "failed")
-    airflow.ran("futures_ohlcv", "somebody's own", "failed", run_type="manual")
-    airflow.ran("funding_rates", "slow", "running")
+    airflow.ran("deribit_futures_ohlcv", "bad", "failed")
+    airflow.ran("deribit_futures_ohlcv", "somebody's own", "failed", run_type="manual")
+    airflow.ran("deribit_funding_rates", "slow", "running")
     left = iter(["running", "running", "success"])
 
     def waits():
@@ -335,8 +341,8 @@ def test_a_failed_month_is_told_and_the_rest_goes_on(stack, api, airflow):
     [error] = history.run_history(stack, api, console, dict, waits)
     assert "futures_ohlcv, bad" in str(error)
     assert console.file.getvalue().count("A run failed") == 1
-    assert airflow.states("funding_rates")["slow"] == "success"
-    assert airflow.states("data_docs"), "the site is built of what there is"
+    assert airflow.states("deribit_funding_rates")["slow"] == "success"
+    assert airflow.states("deribit_data_docs"), "the site is built of what there is"
 
 
 def test_the_progress_says_what_is_waited_for(stack, api, airflow, monkeypatch):
@@ -355,23 +361,23 @@ def test_the_progress_says_what_is_waited_for(stack, api, airflow, monkeypatch):
 
 def test_what_is_due_and_nobody_computes_is_rung_for_once(stack, api, airflow):
     loaded(airflow)
-    due = lambda: {} if airflow.states("basis_spread") else {"basis_spread": 31}  # noqa: E731
+    due = lambda: {} if airflow.states("deribit_basis_spread") else {"basis_spread": 31}  # noqa: E731
     assert history.run_history(stack, api, printed(), due, nothing) == []
-    airflow.runs = [run for run in airflow.runs if run["dag_id"] != "basis_spread"]
+    airflow.runs = [run for run in airflow.runs if run["dag_id"] != "deribit_basis_spread"]
     [error] = history.run_history(stack, api, printed(), lambda: {"basis_spread": 31}, nothing)
     assert "31 days of basis_spread" in str(error)
-    assert len(airflow.states("basis_spread")) == 1
+    assert len(airflow.states("deribit_basis_spread")) == 1
 
 
 def test_the_history_is_unpaused_whatever_becomes_of_the_catalogue(stack, api, airflow, credentials, monkeypatch):
     from stack import __main__ as command
 
-    airflow.comes_to["instruments"] = "failed"
+    airflow.comes_to["deribit_instruments"] = "failed"
     monkeypatch.setattr(command.os, "environ", dict(command.os.environ))
     monkeypatch.setattr(history, "create_pools", lambda *_: None)
     monkeypatch.setattr(history, "wait_for_dags", lambda *_: None)
-    monkeypatch.setattr("deribit.warehouse.report.behind", nothing)
-    monkeypatch.setattr("deribit.warehouse.report.waiting", lambda _: [])
-    with pytest.raises(StackError, match="instruments"):
+    monkeypatch.setattr("deribit_warehouse.warehouse.report.behind", nothing)
+    monkeypatch.setattr("deribit_warehouse.warehouse.report.waiting", lambda _: [])
+    with pytest.raises(StackError, match="deribit_instruments"):
         command.run(stack, credentials, api, date(2018, 8, 1))
     assert set(airflow.unpaused) == set(airflow.KINDS)

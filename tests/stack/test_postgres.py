@@ -15,7 +15,7 @@ import pytest
 from psycopg import sql
 from psycopg.errors import ConfigurationLimitExceeded, InsufficientPrivilege, OperationalError, ProgramLimitExceeded
 
-from deribit.warehouse.migrations import migrate
+from deribit_warehouse.warehouse.migrations import migrate
 from stack import postgres
 from stack.__main__ import main
 from stack.credentials import Credentials, write_private

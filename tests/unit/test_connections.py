@@ -6,8 +6,8 @@ import json
 
 import pytest
 
-from deribit.pipeline.connections import base_url
-from deribit.settings import SettingsError
+from deribit_warehouse.pipeline.connections import base_url
+from deribit_warehouse.settings import SettingsError
 
 SECRET = "hunter2secret"
 
@@ -18,8 +18,8 @@ def url_of(monkeypatch):
 
     def make(uri: str | None = None, **fields) -> str:
         text = uri or json.dumps({"conn_type": "http"} | fields)
-        monkeypatch.setenv("AIRFLOW_CONN_DERIBIT", text)
-        return base_url("deribit")
+        monkeypatch.setenv("AIRFLOW_CONN_DERIBIT_LIVE", text)
+        return base_url("deribit_live")
 
     return make
 
@@ -91,7 +91,7 @@ def test_anything_else_is_refused_and_not_shown(url_of, fields, why):
     with pytest.raises(SettingsError, match=why) as caught:
         url_of(**fields)
     told = str(caught.value)
-    assert told.startswith("the connection deribit ") and "scheme, host and port only" in told
+    assert told.startswith("the connection deribit_live ") and "scheme, host and port only" in told
     failure: BaseException | None = caught.value
     while failure:  # a task's log shows what led to an error, too
         assert SECRET not in str(failure)

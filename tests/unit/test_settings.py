@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from deribit import settings
+from deribit_warehouse import settings
 
 VARIABLES = {
     "DERIBIT_HISTORY_FROM": settings.history_from,

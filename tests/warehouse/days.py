@@ -8,11 +8,11 @@ from datetime import UTC, date, datetime, timedelta
 import numpy as np
 from psycopg import Connection
 
-from deribit.warehouse import validations
-from deribit.warehouse.candles import COLUMNS, DAY, MINUTE, store_candles
-from deribit.warehouse.catalogue import record_collected, store_instruments
-from deribit.warehouse.funding import record_start, store_funding
-from deribit.warehouse.loads import Loaded, Provenance
+from deribit_warehouse.warehouse import validations
+from deribit_warehouse.warehouse.candles import COLUMNS, DAY, MINUTE, store_candles
+from deribit_warehouse.warehouse.catalogue import record_collected, store_instruments
+from deribit_warehouse.warehouse.funding import record_start, store_funding
+from deribit_warehouse.warehouse.loads import Loaded, Provenance
 
 FIRST = date(2025, 3, 1)
 HOST = "https://exchange.test"

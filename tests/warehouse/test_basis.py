@@ -8,12 +8,12 @@ from datetime import UTC, datetime, timedelta
 import numpy as np
 import pytest
 
-from deribit.warehouse.candles import fresh_minutes
-from deribit.warehouse.index import store_chart
-from deribit.warehouse.loads import Provenance
-from deribit.warehouse.profiles import basis_profile, index_profile
-from deribit.warehouse.report import term_structure
-from deribit.warehouse.validations import judge_basis, judge_index, months_due, recall_candles
+from deribit_warehouse.warehouse.candles import fresh_minutes
+from deribit_warehouse.warehouse.index import store_chart
+from deribit_warehouse.warehouse.loads import Provenance
+from deribit_warehouse.warehouse.profiles import basis_profile, index_profile
+from deribit_warehouse.warehouse.report import term_structure
+from deribit_warehouse.warehouse.validations import judge_basis, judge_index, months_due, recall_candles
 from tests.warehouse.days import FIRST, HOST, Candles, Warehouse, at, minutes, ms, trading
 
 END = FIRST + timedelta(days=3)

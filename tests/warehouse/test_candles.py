@@ -13,9 +13,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from deribit.warehouse import sql, validations
-from deribit.warehouse.candles import store_candles
-from deribit.warehouse.loads import Loaded, Provenance
+from deribit_warehouse.warehouse import sql, validations
+from deribit_warehouse.warehouse.candles import store_candles
+from deribit_warehouse.warehouse.loads import Loaded, Provenance
 from tests.warehouse.days import COLUMNS, DAY, FIRST, HOST, MINUTE, Candles, Warehouse, at, bits, minutes, ms, trading
 
 LISTED = at("2020-01-01")

@@ -8,10 +8,16 @@ from datetime import timedelta
 import psycopg
 import pytest
 
-from deribit.warehouse.catalogue import candle_lives, funding_lives, read_at, record_reading, store_instruments
-from deribit.warehouse.funding import record_start
-from deribit.warehouse.loads import OriginMismatch, claim_origin
-from deribit.warehouse.profiles import basis_profile, candle_profile, instrument_profile
+from deribit_warehouse.warehouse.catalogue import (
+    candle_lives,
+    funding_lives,
+    read_at,
+    record_reading,
+    store_instruments,
+)
+from deribit_warehouse.warehouse.funding import record_start
+from deribit_warehouse.warehouse.loads import OriginMismatch, claim_origin
+from deribit_warehouse.warehouse.profiles import basis_profile, candle_profile, instrument_profile
 from tests.warehouse.days import FIRST, HOST, Warehouse, at, trading
 
 LISTED, EXPIRES = at(FIRST, 500), at("2025-03-28", 480)

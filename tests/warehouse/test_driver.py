@@ -8,9 +8,9 @@ from datetime import UTC, datetime
 import psycopg
 import pytest
 
-from deribit.alerts.callbacks import warehouse_facts
-from deribit.pipeline import connections
-from deribit.warehouse.driver import WrongDriver
+from deribit_warehouse.alerts.callbacks import warehouse_facts
+from deribit_warehouse.pipeline import connections
+from deribit_warehouse.warehouse.driver import WrongDriver
 
 EXTRAS = {
     "cursor": "dictcursor",
@@ -29,7 +29,7 @@ def market_with(market, monkeypatch):
 
     def point(extras: dict):
         monkeypatch.setenv(
-            "AIRFLOW_CONN_MARKET",
+            "AIRFLOW_CONN_DERIBIT_MARKET",
             json.dumps(
                 {
                     "conn_type": "postgres",

@@ -7,10 +7,10 @@ from datetime import timedelta
 import numpy as np
 import pytest
 
-from deribit.warehouse.index import store_chart
-from deribit.warehouse.loads import Provenance
-from deribit.warehouse.profiles import basis_profile, candle_profile, funding_profile, index_profile
-from deribit.warehouse.validations import judge_basis, judge_index
+from deribit_warehouse.warehouse.index import store_chart
+from deribit_warehouse.warehouse.loads import Provenance
+from deribit_warehouse.warehouse.profiles import basis_profile, candle_profile, funding_profile, index_profile
+from deribit_warehouse.warehouse.validations import judge_basis, judge_index
 from tests.warehouse.days import COLUMNS, FIRST, HOST, Candles, at, ms, trading
 
 EXTREMES = np.array([1.7976931348623157e308, 1e308, 1e154, 1e51, 1e-51, 1e-154, 5e-324, 0.0, 1.0])

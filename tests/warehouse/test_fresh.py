@@ -9,7 +9,7 @@ from datetime import UTC, datetime, timedelta
 import numpy as np
 import pytest
 
-from deribit.warehouse.candles import fresh_minutes
+from deribit_warehouse.warehouse.candles import fresh_minutes
 from tests.warehouse.days import COLUMNS, FIRST, MINUTE, Candles, at, trading
 
 LISTED, UNTIL = at("2025-01-01"), at("2026-12-25", 480)
@@ -105,8 +105,8 @@ def test_every_view_and_function_says_so_and_a_basis_is_fresh_in_both_legs(wareh
     for instrument_id, candles in ((perpetual_id, perpetual), (future_id, future)):
         warehouse.candles(instrument_id, candles)
         warehouse.publish(instrument_id)
-    from deribit.warehouse import validations
-    from deribit.warehouse.profiles import basis_profile
+    from deribit_warehouse.warehouse import validations
+    from deribit_warehouse.warehouse.profiles import basis_profile
 
     basis_profile(warehouse.connection, begins=FIRST, ends=FIRST + timedelta(days=1))
     validations.judge_basis(warehouse.connection, warehouse.validation("basis_spread"), [(future_id, FIRST, True)])

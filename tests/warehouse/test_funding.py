@@ -11,10 +11,10 @@ import numpy as np
 import psycopg
 import pytest
 
-from deribit.warehouse.funding import perpetuals_without_start, record_checksum, record_start
-from deribit.warehouse.loads import Loaded
-from deribit.warehouse.profiles import funding_profile
-from deribit.warehouse.validations import recall_funding
+from deribit_warehouse.warehouse.funding import perpetuals_without_start, record_checksum, record_start
+from deribit_warehouse.warehouse.loads import Loaded
+from deribit_warehouse.warehouse.profiles import funding_profile
+from deribit_warehouse.warehouse.validations import recall_funding
 from tests.warehouse.days import FIRST, Warehouse, at, bits, ms
 
 BORN = at("2025-02-20")
@@ -271,8 +271,8 @@ def test_known_outages_explain_the_hours_they_touch(warehouse, perpetual):
 
 
 def test_the_hole_of_2020_is_excused_and_no_other_hour(warehouse, perpetual):
-    from deribit import settings
-    from deribit.quality.suites import read_outages
+    from deribit_warehouse import settings
+    from deribit_warehouse.quality.suites import read_outages
 
     outages = [(o.start, o.end) for o in read_outages(settings.EXPECTATIONS / "known_outages.json")]
     day = at("2020-08-27")

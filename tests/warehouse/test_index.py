@@ -8,10 +8,10 @@ from datetime import UTC, datetime, timedelta
 import numpy as np
 import pytest
 
-from deribit.warehouse.index import index_proxies, store_chart
-from deribit.warehouse.loads import Loaded, Provenance
-from deribit.warehouse.profiles import index_profile
-from deribit.warehouse.validations import judge_index, months_due
+from deribit_warehouse.warehouse.index import index_proxies, store_chart
+from deribit_warehouse.warehouse.loads import Loaded, Provenance
+from deribit_warehouse.warehouse.profiles import index_profile
+from deribit_warehouse.warehouse.validations import judge_index, months_due
 from tests.warehouse.days import FIRST, HOST, Warehouse, at, bits, ms, trading
 
 BORN = at("2025-02-01")

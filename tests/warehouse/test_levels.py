@@ -7,11 +7,11 @@ from datetime import timedelta
 import numpy as np
 import pytest
 
-from deribit.warehouse.index import store_chart
-from deribit.warehouse.loads import Provenance, record_answer
-from deribit.warehouse.profiles import candle_profile, funding_profile, index_profile
-from deribit.warehouse.references import references_to_ask
-from deribit.warehouse.validations import publish_candles
+from deribit_warehouse.warehouse.index import store_chart
+from deribit_warehouse.warehouse.loads import Provenance, record_answer
+from deribit_warehouse.warehouse.profiles import candle_profile, funding_profile, index_profile
+from deribit_warehouse.warehouse.references import references_to_ask
+from deribit_warehouse.warehouse.validations import publish_candles
 from tests.warehouse.days import FIRST, HOST, Candles, at, ms, trading
 
 BORN = at("2024-01-01")
@@ -166,7 +166,7 @@ def test_before_there_was_funding_the_futures_stand_in(coin):
     coin.store(index=None)
     assert set(candle_profile(connection, perpetual=True, **DAY).reference) == {"futures"}
     with connection.transaction():
-        from deribit.warehouse.funding import record_start
+        from deribit_warehouse.warehouse.funding import record_start
 
         record_start(connection, coin.perpetual, at(FIRST, 60))
     assert set(candle_profile(connection, perpetual=True, **DAY).reference) == {None}, "it has some and was not asked"
@@ -200,7 +200,7 @@ def test_a_future_without_any_perpetual_is_not_one_whose_perpetual_is_not_stored
 def test_what_a_load_has_to_bring_along(coin):
     connection, warehouse = coin.warehouse.connection, coin.warehouse
     with connection.transaction():
-        from deribit.warehouse.funding import record_start
+        from deribit_warehouse.warehouse.funding import record_start
 
         record_start(connection, coin.perpetual, at(FIRST, 600))
 

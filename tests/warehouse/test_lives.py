@@ -8,12 +8,12 @@ from datetime import date, timedelta
 import numpy as np
 import pytest
 
-from deribit.warehouse import lives
-from deribit.warehouse.catalogue import candle_lives, funding_lives, record_collected
-from deribit.warehouse.funding import record_start
-from deribit.warehouse.index import index_proxies
-from deribit.warehouse.profiles import basis_profile, candle_profile, funding_profile, index_profile
-from deribit.warehouse.validations import judge_basis, judge_index, months_due
+from deribit_warehouse.warehouse import lives
+from deribit_warehouse.warehouse.catalogue import candle_lives, funding_lives, record_collected
+from deribit_warehouse.warehouse.funding import record_start
+from deribit_warehouse.warehouse.index import index_proxies
+from deribit_warehouse.warehouse.profiles import basis_profile, candle_profile, funding_profile, index_profile
+from deribit_warehouse.warehouse.validations import judge_basis, judge_index, months_due
 from tests.warehouse.days import FIRST, Warehouse, at, trading
 
 APRIL = date(2025, 4, 1)

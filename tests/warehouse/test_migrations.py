@@ -10,8 +10,8 @@ import psycopg
 import pytest
 from psycopg import sql
 
-from deribit.warehouse.migrations import MigrationError, migrate
-from deribit.warehouse.sql import FOLDER
+from deribit_warehouse.warehouse.migrations import MigrationError, migrate
+from deribit_warehouse.warehouse.sql import FOLDER
 
 FILES = [file.stem for file in sorted((FOLDER / "ddl").glob("*.sql"))]
 

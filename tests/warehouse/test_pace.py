@@ -12,8 +12,8 @@ import pytest
 from hypothesis import given as whatever
 from hypothesis.strategies import floats, integers, lists, none, one_of, tuples
 
-from deribit.warehouse.pace import MARGIN, Pacer, window
-from deribit.warehouse.sql import statement
+from deribit_warehouse.warehouse.pace import MARGIN, Pacer, window
+from deribit_warehouse.warehouse.sql import statement
 
 RATE = 50.0
 PROCESSES = 8

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 import psycopg
 import pytest
 
-from deribit.warehouse.sql import statement
+from deribit_warehouse.warehouse.sql import statement
 from tests.warehouse.days import at
 
 DAYS, FUTURES = 1_000, 60

@@ -9,8 +9,8 @@ from itertools import groupby
 import numpy as np
 import pytest
 
-from deribit.warehouse.candles import fresh_minutes
-from deribit.warehouse.profiles import candle_profile
+from deribit_warehouse.warehouse.candles import fresh_minutes
+from deribit_warehouse.warehouse.profiles import candle_profile
 from tests.warehouse.days import COLUMNS, FIRST, Candles, Warehouse, at, trading
 
 LISTED, EXPIRES = at(FIRST, 500), at(FIRST + timedelta(days=4), 480)

@@ -6,10 +6,10 @@ from datetime import timedelta
 
 import numpy as np
 
-from deribit.warehouse import validations
-from deribit.warehouse.funding import record_start, store_funding
-from deribit.warehouse.loads import Provenance
-from deribit.warehouse.profiles import funding_profile
+from deribit_warehouse.warehouse import validations
+from deribit_warehouse.warehouse.funding import record_start, store_funding
+from deribit_warehouse.warehouse.loads import Provenance
+from deribit_warehouse.warehouse.profiles import funding_profile
 from tests.warehouse.days import FIRST, HOST, at, ms, trading
 
 

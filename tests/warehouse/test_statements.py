@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from deribit.warehouse.sql import FOLDER
+from deribit_warehouse.warehouse.sql import FOLDER
 
 ROOT = Path(__file__).resolve().parents[2]
 FILES = sorted(FOLDER.rglob("*.sql"))

@@ -7,8 +7,8 @@ from datetime import timedelta
 import psycopg
 import pytest
 
-from deribit.warehouse import validations
-from deribit.warehouse.report import due, newest_validation, summary, validation_results
+from deribit_warehouse.warehouse import validations
+from deribit_warehouse.warehouse.report import due, newest_validation, summary, validation_results
 from tests.warehouse.days import FIRST, Warehouse, at, trading
 
 NEXT = FIRST + timedelta(days=1)

@@ -14,7 +14,7 @@ from aiosmtpd.controller import Controller
 
 SENDER = "airflow@example.com"
 RECIPIENTS = ["desk@example.com", "ops@example.com"]
-CHANNELS = ("alerts_smtp", "alerts_slack", "alerts_webhook")
+CHANNELS = ("deribit_alerts_smtp", "deribit_alerts_slack", "deribit_alerts_webhook")
 
 
 @pytest.fixture(autouse=True)
@@ -78,12 +78,12 @@ class Mailbox:
 
 @pytest.fixture
 def smtp_at(connect):
-    """Points alerts_smtp to a port of this machine; more of its extra by keyword, None takes away."""
+    """Points deribit_alerts_smtp to a port of this machine; more of its extra by keyword, None takes away."""
 
     def smtp_at(port, **extra):
         extra = {"disable_ssl": True, "disable_tls": True, "from_email": SENDER, "to": RECIPIENTS, **extra}
         connect(
-            "alerts_smtp",
+            "deribit_alerts_smtp",
             conn_type="smtp",
             host="127.0.0.1",
             port=port,
@@ -95,7 +95,7 @@ def smtp_at(connect):
 
 @pytest.fixture
 def mailbox(smtp_at):
-    """A real SMTP server that alerts_smtp points to."""
+    """A real SMTP server that deribit_alerts_smtp points to."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
@@ -127,9 +127,9 @@ class Endpoint:
 
 @pytest.fixture
 def slack(httpserver, connect):
-    """A real HTTP endpoint that alerts_slack points to; it takes everything."""
+    """A real HTTP endpoint that deribit_alerts_slack points to; it takes everything."""
     token = "T0AAAA/B0BBBB/slacktokenslacktoken"
-    connect("alerts_slack", conn_type="slackwebhook", host=httpserver.url_for("/services"), password=token)
+    connect("deribit_alerts_slack", conn_type="slackwebhook", host=httpserver.url_for("/services"), password=token)
     endpoint = Endpoint(httpserver, f"/services/{token}", token)
     endpoint.answers()
     return endpoint
@@ -137,9 +137,14 @@ def slack(httpserver, connect):
 
 @pytest.fixture
 def webhook(httpserver, connect):
-    """A real HTTP endpoint that alerts_webhook points to; it takes everything."""
+    """A real HTTP endpoint that deribit_alerts_webhook points to; it takes everything."""
     path = "/hooks/webhooksecretwebhooksecret"
-    connect("alerts_webhook", conn_type="http", host=httpserver.url_for(path), extra={"Authorization": "Bearer header"})
+    connect(
+        "deribit_alerts_webhook",
+        conn_type="http",
+        host=httpserver.url_for(path),
+        extra={"Authorization": "Bearer header"},
+    )
     endpoint = Endpoint(httpserver, path, "webhooksecretwebhooksecret")
     endpoint.answers(status=204)
     return endpoint

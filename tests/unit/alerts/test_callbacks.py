@@ -7,9 +7,9 @@ from types import SimpleNamespace
 
 import pytest
 
-from deribit.alerts import callbacks
-from deribit.alerts.callbacks import collect, on_task_failure, tell_failure, tell_quarantine
-from deribit.alerts.report import Failure, QuarantinedKey, RunReport
+from deribit_warehouse.alerts import callbacks
+from deribit_warehouse.alerts.callbacks import collect, on_task_failure, tell_failure, tell_quarantine
+from deribit_warehouse.alerts.report import Failure, QuarantinedKey, RunReport
 
 RUN_ID = "scheduled__2024-03-01T00:00:00+00:00"
 SINCE, UNTIL = datetime(2024, 3, 1, tzinfo=UTC), datetime(2024, 4, 1, tzinfo=UTC)

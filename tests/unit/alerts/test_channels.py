@@ -5,12 +5,12 @@ import time
 
 import pytest
 
-from deribit.alerts import channels
-from deribit.alerts.channels import send
-from deribit.alerts.report import Failure, RunReport, render
+from deribit_warehouse.alerts import channels
+from deribit_warehouse.alerts.channels import send
+from deribit_warehouse.alerts.report import Failure, RunReport, render
 
 HOSTILE = "{{ 7 * 7 }} {% raw %} <b>&</b> <!channel>"
-ALL = ["alerts_smtp", "alerts_slack", "alerts_webhook"]
+ALL = ["deribit_alerts_smtp", "deribit_alerts_slack", "deribit_alerts_webhook"]
 
 
 @pytest.fixture
@@ -46,7 +46,7 @@ def test_templates_in_an_error_arrive_as_they_are(message, mailbox, slack, webho
 
 def test_a_subject_with_a_line_break_adds_no_header(mailbox):
     wicked = RunReport("d\r\nBcc: everyone@example.com", "r", failures=[Failure("t")])
-    assert send(render(wicked, "http://localhost:8080")) == ["alerts_smtp"]
+    assert send(render(wicked, "http://localhost:8080")) == ["deribit_alerts_smtp"]
     recipients, headers, _ = mailbox.only()
     assert "Bcc" not in headers
     assert recipients == ["desk@example.com", "ops@example.com"]
@@ -56,7 +56,7 @@ def test_a_subject_with_a_line_break_adds_no_header(mailbox):
 @pytest.mark.parametrize("only", ALL)
 def test_a_channel_is_chosen_by_its_connection_alone(only, request, message, caplog):
     caplog.set_level(logging.INFO)
-    channel = request.getfixturevalue(only.removeprefix("alerts_").replace("smtp", "mailbox"))
+    channel = request.getfixturevalue(only.removeprefix("deribit_alerts_").replace("smtp", "mailbox"))
     assert send(message) == [only]
     channel.only()
     assert not [record for record in caplog.records if record.levelno >= logging.WARNING]
@@ -71,12 +71,14 @@ def test_without_a_connection_the_message_is_logged_and_nothing_is_an_error(mess
 
 
 def down(channel, port, connect, smtp_at):
-    if channel == "alerts_smtp":
+    if channel == "deribit_alerts_smtp":
         smtp_at(port)
-    elif channel == "alerts_slack":
-        connect("alerts_slack", conn_type="slackwebhook", host=f"http://127.0.0.1:{port}", password="T/B/slacktoken")
+    elif channel == "deribit_alerts_slack":
+        connect(
+            "deribit_alerts_slack", conn_type="slackwebhook", host=f"http://127.0.0.1:{port}", password="T/B/slacktoken"
+        )
     else:
-        connect("alerts_webhook", conn_type="http", host=f"http://127.0.0.1:{port}/webhooksecret")
+        connect("deribit_alerts_webhook", conn_type="http", host=f"http://127.0.0.1:{port}/webhooksecret")
 
 
 @pytest.mark.parametrize("channel", ALL)
@@ -86,9 +88,9 @@ def test_one_channel_down_keeps_no_other_from_being_told(
     down(channel, closed_port, connect, smtp_at)
     assert send(message) == [other for other in ALL if other != channel]
     told = {
-        "alerts_smtp": mailbox.letters,
-        "alerts_slack": slack.requests,
-        "alerts_webhook": webhook.requests,
+        "deribit_alerts_smtp": mailbox.letters,
+        "deribit_alerts_slack": slack.requests,
+        "deribit_alerts_webhook": webhook.requests,
     }
     assert {name: len(messages) for name, messages in told.items()} == {name: int(name != channel) for name in ALL}
     [error] = errors(caplog)
@@ -124,16 +126,16 @@ def test_a_refusal_is_a_failure(channel, status, httpserver, request, message, c
 @pytest.mark.parametrize("missing", ["to", "from_email"])
 def test_an_unfinished_mail_connection_says_what_it_needs(missing, message, smtp_at, closed_port, webhook, caplog):
     smtp_at(closed_port, **{missing: None})
-    assert send(message) == ["alerts_webhook"]
+    assert send(message) == ["deribit_alerts_webhook"]
     [error] = errors(caplog)
-    assert "alerts_smtp" in error and "`to` and `from_email`" in error
+    assert "deribit_alerts_smtp" in error and "`to` and `from_email`" in error
 
 
 def test_an_unreadable_connection_is_an_error_and_not_a_channel_nobody_wanted(message, webhook, monkeypatch, caplog):
-    monkeypatch.setenv("AIRFLOW_CONN_ALERTS_SMTP", '{"conn_type": "smtp", "passw')
-    assert send(message) == ["alerts_webhook"]
+    monkeypatch.setenv("AIRFLOW_CONN_DERIBIT_ALERTS_SMTP", '{"conn_type": "smtp", "passw')
+    assert send(message) == ["deribit_alerts_webhook"]
     [error] = errors(caplog)
-    assert "AIRFLOW_CONN_ALERTS_SMTP" in error
+    assert "AIRFLOW_CONN_DERIBIT_ALERTS_SMTP" in error
 
 
 def test_no_log_holds_a_secret(message, connect, closed_port, caplog):
@@ -141,9 +143,9 @@ def test_no_log_holds_a_secret(message, connect, closed_port, caplog):
 
     caplog.set_level(logging.DEBUG)
     host = f"http://127.0.0.1:{closed_port}"
-    connect("alerts_slack", conn_type="slackwebhook", host=host, password="T/B/tokenofslack")
+    connect("deribit_alerts_slack", conn_type="slackwebhook", host=host, password="T/B/tokenofslack")
     connect(
-        "alerts_webhook",
+        "deribit_alerts_webhook",
         conn_type="http",
         host=f"{host}/in/pathofwebhook?key=queryofwebhook",
         login="user",

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from deribit.alerts.report import MAX_LINES, Failure, QuarantinedKey, RunReport, Wait, render
+from deribit_warehouse.alerts.report import MAX_LINES, Failure, QuarantinedKey, RunReport, Wait, render
 
 BASE = "https://airflow.example.com/desk/"
 RUN_ID = "scheduled__2024-03-01T00:00:00+00:00"
@@ -91,8 +91,8 @@ Warnings:
 - BTC-29MAR24: move-usual (warning) on 2024-03-05, observed 0.2
 
 Run: {RUN_URL}
-Data docs of the dataset: https://airflow.example.com/desk/data-docs/dataset/futures_ohlcv
-Data docs: https://airflow.example.com/desk/data-docs/"""
+Data docs of the dataset: https://airflow.example.com/desk/deribit-data-docs/dataset/futures_ohlcv
+Data docs: https://airflow.example.com/desk/deribit-data-docs/"""
     assert message.text == expected
 
 
@@ -104,7 +104,7 @@ def test_every_form_carries_the_same_details_and_links():
         assert detail in message.text
         assert detail in " ".join(page.words)
         assert detail in blocks
-    for link in (RUN_URL, f"{RUN_URL}/tasks/load/mapped/0", "https://airflow.example.com/desk/data-docs/"):
+    for link in (RUN_URL, f"{RUN_URL}/tasks/load/mapped/0", "https://airflow.example.com/desk/deribit-data-docs/"):
         assert link in message.text
         assert link in page.links
         assert f"<{link}|" in blocks

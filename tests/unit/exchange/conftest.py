@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from pytest_httpserver import HTTPServer
 
-from deribit.exchange import Exchange
+from deribit_warehouse.exchange import Exchange
 
 RECORDED = Path(__file__).parents[4] / "shared" / "data" / "recorded"
 

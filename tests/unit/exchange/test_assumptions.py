@@ -5,8 +5,17 @@ from __future__ import annotations
 import orjson
 import pytest
 
-from deribit import check
-from deribit.exchange.assumptions import ASSUMPTIONS, HOUR, IN_A_ROW, MINUTE, NEEDED, Denied, Unanswered, fields
+from deribit_warehouse import check
+from deribit_warehouse.exchange.assumptions import (
+    ASSUMPTIONS,
+    HOUR,
+    IN_A_ROW,
+    MINUTE,
+    NEEDED,
+    Denied,
+    Unanswered,
+    fields,
+)
 from exchange_simulator.market import Market
 from exchange_simulator.protocol import Exchange, Refusal
 from exchange_simulator.traits import Traits

@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from deribit.exchange import candles
-from deribit.exchange.candles import COLUMNS, HOUR, MINUTE, collect, last_trade, read_page
-from deribit.exchange.errors import Malformed
+from deribit_warehouse.exchange import candles
+from deribit_warehouse.exchange.candles import COLUMNS, HOUR, MINUTE, collect, last_trade, read_page
+from deribit_warehouse.exchange.errors import Malformed
 from tests.unit.exchange.fake_exchange import FakeExchange, candle
 
 DAY = 1_440 * MINUTE

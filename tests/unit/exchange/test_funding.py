@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from deribit.exchange import funding
-from deribit.exchange.errors import Malformed
-from deribit.exchange.funding import HOUR, RATES, collect, first_hour, last_hour, read_page
+from deribit_warehouse.exchange import funding
+from deribit_warehouse.exchange.errors import Malformed
+from deribit_warehouse.exchange.funding import HOUR, RATES, collect, first_hour, last_hour, read_page
 from tests.unit.exchange.fake_exchange import FakeExchange, rates
 
 BORN = 1_534_244_400_000

@@ -11,8 +11,8 @@ import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-from deribit.exchange import BadResponse, Exchange, ExchangeError, Refused, Unavailable
-from deribit.exchange.errors import Failure, clean, iso, shown, wording
+from deribit_warehouse.exchange import BadResponse, Exchange, ExchangeError, Refused, Unavailable
+from deribit_warehouse.exchange.errors import Failure, clean, iso, shown, wording
 from tests.unit.exchange.scripted import PRICE, error, reply, result, serving
 
 scalars = st.one_of(

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from deribit.exchange.errors import Malformed
-from deribit.exchange.index import read_chart, read_price
+from deribit_warehouse.exchange.errors import Malformed
+from deribit_warehouse.exchange.index import read_chart, read_price
 
 NOON = 1_767_096_000_000
 MINUTE = 60_000

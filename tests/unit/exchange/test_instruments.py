@@ -7,10 +7,10 @@ import math
 import orjson
 import pytest
 
-from deribit.exchange import BadResponse
-from deribit.exchange.errors import Failure, Malformed
-from deribit.exchange.instruments import NEVER, UnreadableRow, implied, instrument, reader
-from deribit.exchange.verdict import rows_of
+from deribit_warehouse.exchange import BadResponse
+from deribit_warehouse.exchange.errors import Failure, Malformed
+from deribit_warehouse.exchange.instruments import NEVER, UnreadableRow, implied, instrument, reader
+from deribit_warehouse.exchange.verdict import rows_of
 from tests.unit.exchange.fake_exchange import FakeExchange, row
 
 BORN, EXPIRY = 1_719_561_600_000, 1_735_300_800_000

@@ -10,8 +10,8 @@ import zlib
 import orjson
 import pytest
 
-from deribit.exchange import BadResponse, Unavailable
-from deribit.exchange.limits import LIMITS, MB, Limits, limits_of
+from deribit_warehouse.exchange import BadResponse, Unavailable
+from deribit_warehouse.exchange.limits import LIMITS, MB, Limits, limits_of
 from tests.unit.exchange.scripted import PRICE, reply, result, serving
 
 PEAK = 60 * MB  # of what Python allocates meanwhile; the default limit is 8 MB

@@ -8,13 +8,13 @@ import numpy as np
 import orjson
 import pytest
 
-from deribit.exchange import InstrumentGone
-from deribit.exchange.candles import MINUTE, collect, read_page
-from deribit.exchange.errors import Failure, Malformed
-from deribit.exchange.funding import HOUR
-from deribit.exchange.funding import collect as collect_funding
-from deribit.exchange.instruments import instrument, reader
-from deribit.exchange.verdict import result_of
+from deribit_warehouse.exchange import InstrumentGone
+from deribit_warehouse.exchange.candles import MINUTE, collect, read_page
+from deribit_warehouse.exchange.errors import Failure, Malformed
+from deribit_warehouse.exchange.funding import HOUR
+from deribit_warehouse.exchange.funding import collect as collect_funding
+from deribit_warehouse.exchange.instruments import instrument, reader
+from deribit_warehouse.exchange.verdict import result_of
 from tests.unit.exchange.scripted import reply, serving
 
 pytestmark = pytest.mark.recorded

@@ -15,8 +15,8 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
-from deribit.exchange import BadResponse, Unavailable
-from deribit.exchange.limits import MB, Limits
+from deribit_warehouse.exchange import BadResponse, Unavailable
+from deribit_warehouse.exchange.limits import MB, Limits
 from tests.unit.exchange.scripted import PRICE, serving
 from tests.unit.exchange.test_limits import OK, SPACES, dripping, endless
 

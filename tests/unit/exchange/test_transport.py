@@ -10,8 +10,8 @@ from email.utils import format_datetime
 
 import pytest
 
-from deribit.exchange import BadResponse, ExchangeError, InstrumentGone, Refused, Unavailable
-from deribit.exchange.transport import LONGEST_PAUSE, seconds
+from deribit_warehouse.exchange import BadResponse, ExchangeError, InstrumentGone, Refused, Unavailable
+from deribit_warehouse.exchange.transport import LONGEST_PAUSE, seconds
 from tests.unit.exchange.scripted import PRICE, bad_gzip, error, reply, reset, result, serving, stalled, truncated
 
 NO_DATA = result({"status": "no_data"} | {key: [] for key in "ticks open high low close volume cost".split()})
@@ -167,7 +167,7 @@ def test_the_error_code_of_the_last_answer_counts(exchange_at):
 
 def test_a_body_is_never_told_in_full(exchange_at, caplog):
     with serving(reply(503, b"x" * 100_000)) as (url, _):
-        with caplog.at_level(logging.DEBUG, "deribit"), pytest.raises(Unavailable) as caught:
+        with caplog.at_level(logging.DEBUG, "deribit_warehouse"), pytest.raises(Unavailable) as caught:
             exchange_at(url).index_price("btc_usd")
     assert len(str(caught.value)) < 1_000
     assert max(map(len, caplog.messages)) < 1_000

@@ -8,7 +8,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from deribit.quality import gate, suites
+from deribit_warehouse.quality import gate, suites
 
 EXPECTATIONS = Path(__file__).parents[3] / "expectations"
 

@@ -13,7 +13,7 @@ os.environ.setdefault(
     "AIRFLOW__API_AUTH__JWT_SECRET", "a secret of the tests, long enough to sign with, and no other use"
 )
 
-import data_docs_plugin as plugin
+import deribit_data_docs_plugin as plugin
 import pytest
 from fastapi import FastAPI
 from fastapi.testclient import TestClient
@@ -66,7 +66,7 @@ def site(tmp_path, monkeypatch) -> Path:
     (build / "link.html").symlink_to(tmp_path / "secret.html")
     (build / "folder").symlink_to(tmp_path)
     (folder / "current").symlink_to("site-1")
-    monkeypatch.setenv("DATA_DOCS_DIR", str(folder))
+    monkeypatch.setenv("DERIBIT_DATA_DOCS_DIR", str(folder))
     return folder
 
 
@@ -111,7 +111,7 @@ def test_without_a_login_every_path_is_refused(path, site, client):
 def test_a_browser_without_a_login_is_sent_to_it(path, site, client):
     answer = get(client, path, headers=BROWSER)
     assert answer.status_code == 302
-    assert answer.headers["location"].startswith("/auth/login?next=%2Fdata-docs%2F")
+    assert answer.headers["location"].startswith("/auth/login?next=%2Fderibit-data-docs%2F")
     assert "CONTENT" not in answer.text
 
 
@@ -156,7 +156,7 @@ def test_a_reader_gets_the_files_with_their_types(path, kind, site, reader):
 
 def test_the_root_leads_to_the_index(site, reader):
     answer = reader.get(plugin.PREFIX, follow_redirects=True)
-    assert (answer.text, answer.url.path) == ("CONTENT index.html", "/data-docs/index.html")
+    assert (answer.text, answer.url.path) == ("CONTENT index.html", "/deribit-data-docs/index.html")
 
 
 @pytest.mark.parametrize("path", OUTSIDE)
@@ -164,7 +164,7 @@ def test_nothing_outside_the_site_is_served(path, site, reader):
     answer = get(reader, path)
     assert answer.status_code in (307, 404)
     assert "SECRET" not in answer.text and "CONTENT" not in answer.text
-    assert "/data-docs/" in answer.headers.get("location", "/data-docs/")
+    assert "/deribit-data-docs/" in answer.headers.get("location", "/deribit-data-docs/")
 
 
 @pytest.mark.parametrize(
@@ -187,7 +187,7 @@ def test_every_route_asks_for_a_user(manager):
 
 def test_importing_the_plugin_is_light(tmp_path):
     # A task imports it as it starts; the API server's half of Airflow would cost it a second.
-    code = "import sys, airflow.plugins_manager; import data_docs_plugin; print('fastapi' in sys.modules)"
+    code = "import sys, airflow.plugins_manager; import deribit_data_docs_plugin; print('fastapi' in sys.modules)"
     environment = {"PYTHONPATH": "plugins", "AIRFLOW_HOME": str(tmp_path), "PATH": os.environ["PATH"]}
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=environment)
     assert done.stdout.strip().endswith("False"), done.stdout + done.stderr
@@ -218,11 +218,12 @@ def test_every_answer_is_private_and_keeps_to_this_host(path, site, client, toke
 @pytest.mark.parametrize(
     ("dag", "leads_to"),
     [
-        ("futures_ohlcv", "datasets/futures_ohlcv.html"),
-        ("futures_ohlcv_live", "datasets/futures_ohlcv.html"),
-        ("futures", "datasets/futures.html"),
-        ("futuresque", "index.html"),
-        ("data_docs", "index.html"),
+        ("deribit_futures_ohlcv", "datasets/futures_ohlcv.html"),
+        ("deribit_futures_ohlcv_live", "datasets/futures_ohlcv.html"),
+        ("deribit_futures", "datasets/futures.html"),
+        ("deribit_futuresque", "index.html"),
+        ("deribit_data_docs", "index.html"),
+        ("futures_ohlcv", "index.html"),
         ("..", "index.html"),
     ],
 )
@@ -233,7 +234,7 @@ def test_a_dag_leads_to_its_dataset(dag, leads_to, site, reader):
 
 
 def test_before_the_first_build_it_says_so(tmp_path, monkeypatch, reader):
-    monkeypatch.setenv("DATA_DOCS_DIR", str(tmp_path / "nowhere"))
+    monkeypatch.setenv("DERIBIT_DATA_DOCS_DIR", str(tmp_path / "nowhere"))
     for path in ("/", "/index.html", "/dataset/futures_ohlcv"):
         answer = get(reader, path, follow_redirects=True)
         assert answer.status_code == 200
@@ -244,7 +245,7 @@ def test_before_the_first_build_it_says_so(tmp_path, monkeypatch, reader):
 def test_a_pruned_page_leads_back(site, reader):
     answer = get(reader, "/validations/futures_ohlcv/old.html")
     assert answer.status_code == 404
-    assert 'href="/data-docs/index.html"' in answer.text
+    assert 'href="/deribit-data-docs/index.html"' in answer.text
 
 
 def test_a_new_build_shows_at_once(site, reader):
@@ -258,11 +259,11 @@ def test_a_new_build_shows_at_once(site, reader):
 def test_airflow_takes_the_plugin_as_it_is():
     from airflow.api_fastapi.core_api.datamodels.plugins import ExternalViewResponse, FastAPIAppResponse
 
-    for app in plugin.DataDocsPlugin.fastapi_apps:
+    for app in plugin.DeribitDataDocsPlugin.fastapi_apps:
         FastAPIAppResponse(app=str(app["app"]), **{name: value for name, value in app.items() if name != "app"})
-    views = [ExternalViewResponse.model_validate(view) for view in plugin.DataDocsPlugin.external_views]
+    views = [ExternalViewResponse.model_validate(view) for view in plugin.DeribitDataDocsPlugin.external_views]
     assert [(view.destination, view.href) for view in views] == [
-        ("nav", "/data-docs/index.html"),
-        ("dag", "/data-docs/dataset/{DAG_ID}"),
+        ("nav", "/deribit-data-docs/index.html"),
+        ("dag", "/deribit-data-docs/dataset/{DAG_ID}"),
     ]
     assert len({view.url_route for view in views}) == 2

@@ -12,8 +12,8 @@ from urllib.parse import unquote, urlparse
 
 import pytest
 
-from deribit.quality import docs
-from deribit.quality.gate import decide, recorded
+from deribit_warehouse.quality import docs
+from deribit_warehouse.quality.gate import decide, recorded
 
 URLS = {"href", "src", "action", "data", "poster", "srcset", "formaction", "content", "background", "cite"}
 

@@ -14,7 +14,7 @@ import time_machine
 from hypothesis import given
 from hypothesis import strategies as st
 
-from deribit.quality.gate import (
+from deribit_warehouse.quality.gate import (
     FAILED_SUBJECTS,
     KEPT_KEYS,
     BrokenRule,
@@ -24,7 +24,7 @@ from deribit.quality.gate import (
     recorded,
     validate,
 )
-from deribit.quality.suites import Waiver
+from deribit_warehouse.quality.suites import Waiver
 
 from .conftest import CLEAN
 
@@ -312,7 +312,7 @@ def test_an_answer_that_leaves_out_an_expectation_is_refused(clean, suite_of, mo
 
     suite = suite_of("perpetuals_ohlcv")
     short = ExpectationSuiteValidationResult(success=True, results=[], suite_name="x", statistics={}, meta={})
-    monkeypatch.setattr("deribit.quality.gate._run", lambda *_: short)
+    monkeypatch.setattr("deribit_warehouse.quality.gate._run", lambda *_: short)
     with pytest.raises(GateError, match="answered 0 of them"):
         validate(clean("perpetuals_ohlcv"), suite, keys=suite.keys, run_name="june")
 
@@ -333,7 +333,7 @@ def test_building_each_configuration_once_changes_no_result(dataset, lacks_a_col
             return validate(wrong, suite, keys=suite.keys, run_name="june").result
 
     with monkeypatch.context() as patched:
-        patched.setattr("deribit.quality.gate._each_configuration_once", nullcontext)
+        patched.setattr("deribit_warehouse.quality.gate._each_configuration_once", nullcontext)
         as_great_expectations_does = result()
     assert not as_great_expectations_does["success"]
     assert result() == as_great_expectations_does

@@ -9,7 +9,7 @@ from datetime import UTC, date, datetime
 
 import pytest
 
-from deribit.quality.suites import SuiteError, Waiver, read_outages, read_suite, read_waivers
+from deribit_warehouse.quality.suites import SuiteError, Waiver, read_outages, read_suite, read_waivers
 
 RULE = {
     "type": "expect_column_values_to_be_between",
@@ -127,7 +127,7 @@ def test_an_expectation_great_expectations_drops_is_noticed(write, monkeypatch):
 
 def test_importing_the_package_loads_neither_great_expectations_nor_pandas():
     code = (
-        "import sys, deribit.quality.gate, deribit.quality.suites, deribit.quality.docs; "
+        "import sys, deribit_warehouse.quality.gate, deribit_warehouse.quality.suites, deribit_warehouse.quality.docs; "
         "print({'great_expectations', 'pandas', 'airflow'} & set(sys.modules))"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env={"PYTHONPATH": "plugins"})

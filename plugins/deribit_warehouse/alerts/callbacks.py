@@ -11,8 +11,8 @@ from contextlib import closing
 from datetime import UTC, datetime
 from typing import Any, Protocol
 
-from deribit.alerts.channels import answer, describe, in_background, send
-from deribit.alerts.report import Failure, QuarantinedKey, RunReport, Wait, render
+from deribit_warehouse.alerts.channels import answer, describe, in_background, send
+from deribit_warehouse.alerts.report import Failure, QuarantinedKey, RunReport, Wait, render
 
 log = logging.getLogger(__name__)
 
@@ -63,10 +63,10 @@ def warehouse_facts(dag_id: str, run_id: str) -> Mapping[str, Any]:
     """What the market database recorded of a run. Raises whatever connecting or asking raises."""
     from airflow.providers.postgres.hooks.postgres import PostgresHook
 
-    from deribit.warehouse.driver import ready
-    from deribit.warehouse.validations import run_report_rows
+    from deribit_warehouse.warehouse.driver import ready
+    from deribit_warehouse.warehouse.validations import run_report_rows
 
-    with closing(PostgresHook(postgres_conn_id="market").get_conn()) as connection:
+    with closing(PostgresHook(postgres_conn_id="deribit_market").get_conn()) as connection:
         return run_report_rows(ready(connection), dag_id, run_id)
 
 

@@ -141,8 +141,8 @@ def _pages(base_url: str, dag_id: str, run_id: str) -> dict[str, str]:
     dag, run = _step(dag_id), _step(run_id)
     return {
         "Run": f"{base}/dags/{dag}/runs/{run}",
-        "Data docs of the dataset": f"{base}/data-docs/dataset/{dag}",
-        "Data docs": f"{base}/data-docs/",
+        "Data docs of the dataset": f"{base}/deribit-data-docs/dataset/{dag}",
+        "Data docs": f"{base}/deribit-data-docs/",
     }
 
 

@@ -9,8 +9,8 @@ from typing import Any
 from airflow.sdk import TriggerRule, get_current_context, task
 from airflow.sdk.exceptions import AirflowException
 
-from deribit import settings
-from deribit.datasets import EXCHANGE_POOL, GATE_POOL, INSTRUMENTS
+from deribit_warehouse import settings
+from deribit_warehouse.datasets import EXCHANGE_POOL, INSTRUMENTS, VALIDATION_POOL
 
 from .connections import exchange, market
 from .gate import conclude, record_judgement, tell_what_is_held_back
@@ -40,7 +40,7 @@ def read_catalogue(kind: str, currency: str, reading: dict[str, Any]) -> dict[st
     future any more. A row that can't be read is left out, and told by check_catalogue. Waits while the exchange is
     away.
     """
-    from deribit.warehouse import catalogue
+    from deribit_warehouse.warehouse import catalogue
 
     context = get_current_context()
     configuration(context)
@@ -73,7 +73,7 @@ def discover_funding_starts(futures) -> dict[str, str]:
 
     A perpetual that fails keeps the others from nothing; the task then waits or fails as load does.
     """
-    from deribit.warehouse import funding
+    from deribit_warehouse.warehouse import funding
 
     now = datetime.now(UTC)
     discovered = {}
@@ -99,14 +99,14 @@ def discover_funding_starts(futures) -> dict[str, str]:
     return discovered
 
 
-@task(pool=GATE_POOL, trigger_rule=TriggerRule.ALL_DONE_MIN_ONE_SUCCESS, multiple_outputs=False)
+@task(pool=VALIDATION_POOL, trigger_rule=TriggerRule.ALL_DONE_MIN_ONE_SUCCESS, multiple_outputs=False)
 def check_catalogue(futures, options) -> dict[str, Any]:
     """Judges what is in the catalogue, whichever of its readings failed, and notes what breaks a rule.
 
     Nothing is held back. What is noted is told in one message when it is new, and stays in the view quality_findings
     for as long as it lasts. Raises AirflowException when there is nothing in the catalogue at all.
     """
-    from deribit.warehouse import profiles, validations
+    from deribit_warehouse.warehouse import profiles, validations
 
     context = get_current_context()
     now = datetime.now(UTC)
@@ -129,7 +129,7 @@ def check_catalogue(futures, options) -> dict[str, Any]:
 
 def catalogue_row(i) -> tuple:
     """An exchange.Instrument in the order of load/stage_instrument.sql."""
-    from deribit.exchange.instruments import implied
+    from deribit_warehouse.exchange.instruments import implied
 
     return (
         i.instrument_name, i.exchange_id, i.kind, i.base_currency, i.quote_currency, i.settlement_currency,

@@ -1,12 +1,12 @@
-"""`python -m deribit.check`: asks the exchange whether what this package takes for granted about it is so.
+"""`python -m deribit_warehouse.check`: asks the exchange whether what this package takes for granted about it is so.
 
-    python -m deribit.check --live URL --history URL --folder DIR [--brief]
+    python -m deribit_warehouse.check --live URL --history URL --folder DIR [--brief]
 
 Prints each assumption, whether it holds and what was seen, keeps every answer as it came in a new folder below DIR, and
 exits with 0 when all hold, 1 when one does not, 2 when none is known to be broken but some could not be asked.
---brief prints only what does not hold. Needs no database; with one (CHECK_MARKET_URL, a connection string) the requests
-are counted by the limiter that all processes share. It joins the exchange and the limiter, as the pipeline does, but
-without Airflow, which need not run yet.
+--brief prints only what does not hold. Needs no database; with one (DERIBIT_CHECK_MARKET_URL, a connection string) the
+requests are counted by the limiter that all processes share. It joins the exchange and the limiter, as the pipeline
+does, but without Airflow, which need not run yet.
 """
 
 from __future__ import annotations
@@ -22,16 +22,16 @@ from contextlib import ExitStack, contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 
-from deribit import settings
-from deribit.exchange.assumptions import ASSUMPTIONS, IN_A_ROW, Assumption, Denied, Unanswered, Verdict
-from deribit.exchange.inquiry import Inquiry, Pace
+from deribit_warehouse import settings
+from deribit_warehouse.exchange.assumptions import ASSUMPTIONS, IN_A_ROW, Assumption, Denied, Unanswered, Verdict
+from deribit_warehouse.exchange.inquiry import Inquiry, Pace
 
 KEPT_CHECKS = 5  # newest folders; a check is some two megabytes
 APART = 1.0  # seconds from one request to the next
 
 
 def main(arguments: list[str]) -> int:
-    parser = argparse.ArgumentParser(prog="python -m deribit.check", description=__doc__.partition("\n")[0])
+    parser = argparse.ArgumentParser(prog="python -m deribit_warehouse.check", description=__doc__.partition("\n")[0])
     parser.add_argument("--live", required=True, metavar="URL", help="base URL of the live host")
     parser.add_argument("--history", required=True, metavar="URL", help="base URL of the history host")
     parser.add_argument("--folder", required=True, type=Path, metavar="DIR", help="where the answers are kept")
@@ -41,7 +41,7 @@ def main(arguments: list[str]) -> int:
     os.umask(0o077)
     folder = new_folder(asked.folder)
     print(f"Asking {asked.live} and {asked.history} whether {len(ASSUMPTIONS)} assumptions hold", flush=True)
-    with paced(os.environ.get("CHECK_MARKET_URL"), asked.apart) as pace:
+    with paced(os.environ.get("DERIBIT_CHECK_MARKET_URL"), asked.apart) as pace:
         with Inquiry(asked.live, asked.history, folder, pace) as ask:
             verdicts = inquire(ask, None if asked.brief else lambda one, verdict: print(*lines(one, verdict), sep="\n"))
     kept = {one.name: record(one, verdict) for one, verdict in verdicts.items()}
@@ -136,8 +136,8 @@ def paced(market_url: str | None, apart: float) -> Iterator[Pace]:
         return
     import psycopg
 
-    from deribit.warehouse.pace import Pacer
-    from deribit.warehouse.sql import run
+    from deribit_warehouse.warehouse.pace import Pacer
+    from deribit_warehouse.warehouse.sql import run
 
     with ExitStack() as opened:
         try:

@@ -8,8 +8,8 @@ from pathlib import Path
 from airflow.sdk import get_current_context, task
 from airflow.sdk.exceptions import AirflowSkipException
 
-from deribit import settings
-from deribit.datasets import JUDGED
+from deribit_warehouse import settings
+from deribit_warehouse.datasets import JUDGED
 
 from .connections import market
 from .interval import configuration
@@ -23,14 +23,14 @@ def build_data_docs() -> int:
     """Builds the site from the newest results of each dataset and swaps it into place. Returns the newest
     validation's id.
 
-    Skipped when the site already shows the newest validation. Raises KeyError when DATA_DOCS_DIR is not set.
+    Skipped when the site already shows the newest validation. Raises KeyError when DERIBIT_DATA_DOCS_DIR is not set.
     """
-    from deribit.quality.docs import build_site
-    from deribit.quality.suites import read_suite
-    from deribit.warehouse.report import newest_validation, validation_results
+    from deribit_warehouse.quality.docs import build_site
+    from deribit_warehouse.quality.suites import read_suite
+    from deribit_warehouse.warehouse.report import newest_validation, validation_results
 
     configuration(get_current_context())
-    site = Path(os.environ["DATA_DOCS_DIR"])
+    site = Path(os.environ["DERIBIT_DATA_DOCS_DIR"])
     with market() as connection:
         newest = newest_validation(connection)
         shown = site / "newest_validation"

@@ -7,8 +7,8 @@ from datetime import UTC, datetime, timedelta
 
 from airflow.sdk import TriggerRule, get_current_context, task
 
-from deribit import settings
-from deribit.datasets import EXCHANGE_POOL
+from deribit_warehouse import settings
+from deribit_warehouse.datasets import EXCHANGE_POOL
 
 from .connections import exchange, market
 from .history import milliseconds
@@ -30,7 +30,7 @@ def find_ends(starts) -> dict[str, str]:
     hour with funding or a trade, when there has been neither for SILENT while another perpetual has funding. An end is
     told once, and undone when rows come. One request a perpetual, and one more for each that is silent.
     """
-    from deribit.warehouse import lives
+    from deribit_warehouse.warehouse import lives
 
     now = datetime.now(UTC)
     ends, told = {}, []
@@ -77,7 +77,7 @@ def clip_to_lives(ended) -> dict[str, dict[str, int]]:
 
     What was computed from them is shown no more either. Nothing is due for it, so no asset rings.
     """
-    from deribit.warehouse import lives
+    from deribit_warehouse.warehouse import lives
 
     with market() as connection, connection.transaction():
         days, hours = lives.clip_to_lives(connection)
@@ -90,7 +90,7 @@ def clip_to_lives(ended) -> dict[str, dict[str, int]]:
 
 def found(instrument: str, at: datetime | None, rule: str, observed: str):
     """Something to be told of an instrument: an alerts.QuarantinedKey of a warning, which is also in the log."""
-    from deribit.alerts import QuarantinedKey
+    from deribit_warehouse.alerts import QuarantinedKey
 
     log.warning("%s: %s, %s", instrument, rule, observed)
     return QuarantinedKey(instrument, at and at.date(), rule, "warning", observed)
@@ -98,7 +98,7 @@ def found(instrument: str, at: datetime | None, rule: str, observed: str):
 
 def tell(news: list) -> None:
     """One message. Called after the commit, so that what is news once is told once."""
-    from deribit.alerts import RunReport, tell_quarantine
+    from deribit_warehouse.alerts import RunReport, tell_quarantine
 
     dag_run = get_current_context()["dag_run"]
     tell_quarantine(RunReport(dag_id=dag_run.dag_id, run_id=dag_run.run_id, warnings=news))

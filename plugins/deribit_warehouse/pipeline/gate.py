@@ -10,8 +10,8 @@ from typing import Any
 from airflow.sdk import TriggerRule, get_current_context, task
 from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException
 
-from deribit import settings
-from deribit.datasets import FUNDING, GATE_POOL, Dataset
+from deribit_warehouse import settings
+from deribit_warehouse.datasets import FUNDING, VALIDATION_POOL, Dataset
 
 from .connections import market
 from .interval import interval
@@ -20,7 +20,7 @@ log = logging.getLogger(__name__)
 
 
 # in the pool of its dataset (datasets.POOLS says why)
-@task(pool=GATE_POOL, trigger_rule=TriggerRule.ALL_DONE, retries=1, multiple_outputs=False)
+@task(pool=VALIDATION_POOL, trigger_rule=TriggerRule.ALL_DONE, retries=1, multiple_outputs=False)
 def gate(dataset: Dataset, loaded) -> dict[str, Any]:
     """Judges what is stored of the run's interval and publishes what passed.
 
@@ -28,7 +28,7 @@ def gate(dataset: Dataset, loaded) -> dict[str, Any]:
     hold back the rest. Returns {validation_id, verdict, rows, quarantined, published}. Fails for good when the suite
     blocks the interval; then nothing of it is published. Skipped when nothing lived in the interval.
     """
-    from deribit.warehouse import validations
+    from deribit_warehouse.warehouse import validations
 
     context = get_current_context()
     begins, ends = interval(context)
@@ -71,8 +71,8 @@ def all_loads_are_there(context) -> None:
 
 def profile_of(connection, dataset: Dataset, begins: datetime, ends: datetime) -> tuple:
     """An interval's profile, and how many minutes (funding: hours) it expected and missed."""
-    from deribit.quality.suites import read_outages
-    from deribit.warehouse import profiles
+    from deribit_warehouse.quality.suites import read_outages
+    from deribit_warehouse.warehouse import profiles
 
     currencies = settings.currencies()
     if dataset == FUNDING:
@@ -99,8 +99,8 @@ def record_judgement(
 
 def judged(dataset: Dataset, profile, context, begins: datetime, ends: datetime) -> tuple:
     """What the dataset's suite says of a profile, and what is decided: (validation, decision). Asks no database."""
-    from deribit.quality.gate import decide, validate
-    from deribit.quality.suites import read_suite, read_waivers
+    from deribit_warehouse.quality.gate import decide, validate
+    from deribit_warehouse.quality.suites import read_suite, read_waivers
 
     suite = read_suite(settings.EXPECTATIONS / f"{dataset.name}.json")
     run_name = f"{dataset.name} · {begins:%Y-%m-%d} to {ends:%Y-%m-%d} · {context['dag_run'].run_id}"
@@ -115,9 +115,9 @@ def record(
     expected: int, missing: int,
 ) -> int:  # fmt: skip
     """Records a judgement and its findings in the caller's transaction; returns the validation's id."""
-    from deribit.quality.gate import Finding, recorded
-    from deribit.quality.suites import day_of
-    from deribit.warehouse import validations
+    from deribit_warehouse.quality.gate import Finding, recorded
+    from deribit_warehouse.quality.suites import day_of
+    from deribit_warehouse.warehouse import validations
 
     validation, decision = judgement
     dag_run = context["dag_run"]
@@ -199,7 +199,7 @@ def tell_what_is_held_back(context) -> None:
     """One message about a run that goes on with quarantined keys or new warnings; none when all of it was told before.
     A run in which a task has failed will fail, and its one message, told by the DAG's on_failure_callback, names them.
     """
-    from deribit.alerts import collect, tell_quarantine
+    from deribit_warehouse.alerts import collect, tell_quarantine
 
     report = collect(context)
     if not report.failures:

@@ -8,7 +8,7 @@ from typing import Any
 from airflow.sdk import TriggerRule, get_current_context, task
 from airflow.sdk.exceptions import AirflowSkipException
 
-from deribit.datasets import BASIS, GATE_POOL, Dataset
+from deribit_warehouse.datasets import BASIS, VALIDATION_POOL, Dataset
 
 from .connections import market
 from .gate import conclude, judged, key_of, record, split, tell_what_is_held_back
@@ -23,7 +23,7 @@ def due(dataset: Dataset) -> list[dict[str, str]]:
     calendar started it, anywhere when an asset rang. With the run's parameters from or to, or in a backfill of its
     month: everything published in that range, again.
     """
-    from deribit.warehouse.validations import months_due
+    from deribit_warehouse.warehouse.validations import months_due
 
     context = get_current_context()
     begins, ends = asked_range(context)
@@ -44,7 +44,7 @@ def due(dataset: Dataset) -> list[dict[str, str]]:
     ]
 
 
-@task(pool=GATE_POOL, map_index_template="{{ label }}", retries=1, multiple_outputs=False)
+@task(pool=VALIDATION_POOL, map_index_template="{{ label }}", retries=1, multiple_outputs=False)
 def judge(dataset: Dataset, window: dict[str, str]) -> dict[str, Any]:
     """Computes a window of a derived dataset in full, judges it and publishes what passed, in one transaction.
 
@@ -53,7 +53,7 @@ def judge(dataset: Dataset, window: dict[str, str]) -> dict[str, Any]:
     """
     from psycopg import Rollback
 
-    from deribit.warehouse import profiles, validations
+    from deribit_warehouse.warehouse import profiles, validations
 
     context = get_current_context()
     context["label"] = window["label"]

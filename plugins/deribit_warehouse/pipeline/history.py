@@ -10,8 +10,8 @@ from typing import Any
 
 from airflow.sdk import get_current_context, task
 
-from deribit import settings
-from deribit.datasets import EXCHANGE_POOL, FUNDING, PERPETUALS, Dataset
+from deribit_warehouse import settings
+from deribit_warehouse.datasets import EXCHANGE_POOL, FUNDING, PERPETUALS, Dataset
 
 from .connections import base_url, exchange, market
 from .interval import interval
@@ -34,8 +34,8 @@ def plan(dataset: Dataset) -> list[dict[str, Any]]:
     that a batch reads like a range of contracts. Waits while the catalogue was last read before the interval ended,
     because a plan could miss instruments.
     """
-    from deribit.exchange import candles, funding
-    from deribit.warehouse import catalogue
+    from deribit_warehouse.exchange import candles, funding
+    from deribit_warehouse.warehouse import catalogue
 
     context = get_current_context()
     begins, ends = interval(context)
@@ -78,7 +78,7 @@ def load(dataset: Dataset, batch: dict[str, Any]) -> dict[str, int]:
     the rest is asked for again. What the gate checks these instruments' levels against is brought along where it is not
     stored: no dataset has to wait for another one's run.
     """
-    from deribit.warehouse.loads import Loaded, Provenance
+    from deribit_warehouse.warehouse.loads import Loaded, Provenance
 
     context = get_current_context()
     context["label"] = batch["label"]
@@ -108,7 +108,7 @@ def load(dataset: Dataset, batch: dict[str, Any]) -> dict[str, int]:
 
 def bring_candles(deribit, connection, instrument_id, instrument, begins: int, ends: int, provenance) -> tuple:
     """Stores the candles of [begins, ends), ms: (Loaded, requests)."""
-    from deribit.warehouse.candles import store_candles
+    from deribit_warehouse.warehouse.candles import store_candles
 
     candles = deribit.candles(instrument, begins, ends)
     with connection.transaction():
@@ -118,8 +118,8 @@ def bring_candles(deribit, connection, instrument_id, instrument, begins: int, e
 def bring_funding(deribit, connection, instrument_id, instrument, begins: int, ends: int, provenance) -> tuple:
     """Stores the funding of the hours that end in (begins, ends], ms, and the exchange's own sum of it: (Loaded,
     requests)."""
-    from deribit.exchange import ExchangeError, Unavailable
-    from deribit.warehouse.funding import record_checksum, store_funding
+    from deribit_warehouse.exchange import ExchangeError, Unavailable
+    from deribit_warehouse.warehouse.funding import record_checksum, store_funding
 
     funding = deribit.funding(instrument, begins, ends)
     if len(funding.outside):
@@ -146,7 +146,7 @@ def bring_references(dataset: Dataset, batch: dict[str, Any], deribit, connectio
     """Brings what a batch's levels are checked against and the exchange was not asked for yet, as versions of the
     dataset it belongs to: they wait for their own gate. A load never waits for a reference, so none waits in a circle.
     """
-    from deribit.warehouse.references import references_to_ask
+    from deribit_warehouse.warehouse.references import references_to_ask
 
     begins, ends = interval(get_current_context())
     with connection.transaction():

@@ -39,7 +39,7 @@ class OneByOne:
     def of(self, name: str, instrument_id: int | None = None) -> Iterator[None]:
         """Around an instrument's work. Whatever it raises is kept for conclude(), but what is no instrument's fault: a
         lost database connection, a task that waits, or one that is being ended."""
-        from deribit.exchange import ExchangeError, Unavailable
+        from deribit_warehouse.exchange import ExchangeError, Unavailable
 
         try:
             yield
@@ -69,7 +69,7 @@ class OneByOne:
 
         of: how many instruments there are.
         """
-        from deribit.exchange import ExchangeError, Unavailable
+        from deribit_warehouse.exchange import ExchangeError, Unavailable
 
         if not self.failed:
             return

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-EXCHANGE_POOL = "exchange"
-GATE_POOL = "gate"
+PREFIX = "deribit_"
+"""Of DAGs, assets and pools: they live in somebody's Airflow, beside those of others. Suites and views have none."""
+
+EXCHANGE_POOL = f"{PREFIX}exchange"
+VALIDATION_POOL = f"{PREFIX}validation"
 
 
 @dataclass(frozen=True)
 class Dataset:
     """One published dataset.
 
-    name: id of its DAG, its suite in expectations/ and its view.
+    name: its suite in expectations/, its view and the file of its DAG.
     keys: the columns of the gate's profile that name what can be quarantined.
     day: the column that says which day a key belongs to.
     perpetual: whether a candle dataset is of perpetuals or of dated futures.
@@ -24,14 +27,24 @@ class Dataset:
     perpetual: bool | None = None
 
     @property
-    def gate_pool(self) -> str:
-        """The Airflow pool of a history dataset's gates, one slot."""
-        return f"gate_{self.name}"
+    def dag_id(self) -> str:
+        """The id of its DAG and the name of its asset."""
+        return dag_id_of(self.name)
+
+    @property
+    def validation_pool(self) -> str:
+        """The Airflow pool of a history dataset's publishing tasks, one slot."""
+        return f"{VALIDATION_POOL}_{self.name}"
 
     @property
     def uri(self) -> str:
         """The Airflow asset that says the dataset was published."""
-        return f"deribit://{self.name}"
+        return f"x-deribit://{self.name}"
+
+
+def dag_id_of(dataset: str) -> str:
+    """The id of the DAG that makes a dataset."""
+    return f"{PREFIX}{dataset}"
 
 
 PERPETUALS = Dataset("perpetuals_ohlcv", keys=("instrument", "day"), perpetual=True)
@@ -45,7 +58,11 @@ INDEX_CHART = Dataset("index_minutes", keys=("index_name", "day"))
 JUDGED = (PERPETUALS, FUTURES, FUNDING, INDEX, BASIS, INSTRUMENTS)
 """The datasets with a suite in expectations/."""
 
-POOLS = {EXCHANGE_POOL: 6, GATE_POOL: 2, **{dataset.gate_pool: 1 for dataset in (PERPETUALS, FUTURES, FUNDING)}}
+POOLS = {
+    EXCHANGE_POOL: 6,
+    VALIDATION_POOL: 2,
+    **{dataset.validation_pool: 1 for dataset in (PERPETUALS, FUTURES, FUNDING)},
+}
 """Airflow pools and their slots: tasks that ask the exchange, and tasks that read a month of minutes at
 once. Together fewer than the executor runs at a time, so that neither keeps the plans waiting.
 

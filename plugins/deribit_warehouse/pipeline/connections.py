@@ -6,12 +6,12 @@ from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from typing import TYPE_CHECKING
 
-from deribit import settings
+from deribit_warehouse import settings
 
 if TYPE_CHECKING:
     from psycopg import Connection
 
-    from deribit.exchange import Exchange
+    from deribit_warehouse.exchange import Exchange
 
 
 @contextmanager
@@ -23,7 +23,7 @@ def market() -> Iterator[Connection]:
     """
     from airflow.providers.postgres.hooks.postgres import PostgresHook
 
-    from deribit.warehouse.driver import ready
+    from deribit_warehouse.warehouse.driver import ready
 
     with closing(PostgresHook(postgres_conn_id=settings.MARKET).get_conn()) as connection:
         yield ready(connection)
@@ -36,9 +36,9 @@ def exchange(bucket: str = "history") -> Iterator[Exchange]:
     bucket: which share of the request rate is used, "history" or "live". Raises OriginMismatch when the market
     database holds data of another exchange.
     """
-    from deribit.exchange import Exchange
-    from deribit.warehouse.loads import claim_origin
-    from deribit.warehouse.pace import Pacer
+    from deribit_warehouse.exchange import Exchange
+    from deribit_warehouse.warehouse.loads import claim_origin
+    from deribit_warehouse.warehouse.pace import Pacer
 
     hosts = live, history = base_url(settings.LIVE_HOST), base_url(settings.HISTORY_HOST)
     rates = {"history": settings.history_rate(), "live": settings.live_rate()}

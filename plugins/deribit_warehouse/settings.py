@@ -20,10 +20,11 @@ ROOT = Path(__file__).resolve().parents[2]
 
 EXPECTATIONS = ROOT / "expectations"
 
-# Connections, by id. What a mode differs by is these and nothing else.
-LIVE_HOST = "deribit"
+# Connections, by id, with a prefix because they live in somebody's Airflow. What a mode differs by is these and
+# nothing else.
+LIVE_HOST = "deribit_live"
 HISTORY_HOST = "deribit_history"
-MARKET = "market"
+MARKET = "deribit_market"
 
 CURRENCIES = ("BTC", "ETH", "SOL", "USDC", "USDT", "EURR")
 """The currencies that the exchange settles or has settled derivatives in, by the lists it was recorded with."""

@@ -7,8 +7,8 @@ from datetime import timedelta
 
 from airflow.sdk import get_current_context, task
 
-from deribit import settings
-from deribit.datasets import EXCHANGE_POOL, INDEX
+from deribit_warehouse import settings
+from deribit_warehouse.datasets import EXCHANGE_POOL, INDEX
 
 from .connections import base_url, exchange, market
 from .interval import configuration
@@ -29,8 +29,8 @@ def collect_index_minutes() -> dict[str, int]:
 
     An index that fails keeps the others from nothing; the task then asks for it again within SENSIBLE_WAIT, or fails.
     """
-    from deribit.warehouse.index import index_proxies, store_chart
-    from deribit.warehouse.loads import Provenance
+    from deribit_warehouse.warehouse.index import index_proxies, store_chart
+    from deribit_warehouse.warehouse.loads import Provenance
 
     context = get_current_context()
     configuration(context)

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from typing import Any
 
 from airflow.providers.standard.operators.empty import EmptyOperator
 from airflow.sdk import Asset, CronDataIntervalTimetable, Param
 
-from deribit import settings
-from deribit.alerts import on_task_failure, tell_failure
-from deribit.datasets import Dataset
+from deribit_warehouse import settings
+from deribit_warehouse.alerts import on_task_failure, tell_failure
+from deribit_warehouse.datasets import Dataset
 
 MONTHLY = CronDataIntervalTimetable("0 0 1 * *", timezone="UTC")
 """A run a calendar month, after it has closed; its data interval is the month."""
@@ -21,7 +22,7 @@ def record_task_failure(context) -> None:
 
 
 def _record(**failure) -> None:
-    from deribit.warehouse.validations import record_run_failure
+    from deribit_warehouse.warehouse.validations import record_run_failure
 
     from .connections import market
 
@@ -49,31 +50,38 @@ RANGE = {
 """Parameters of a run that is started by hand. Empty: a history DAG's data interval; for a derived DAG whatever is due
 in the run's month, or at all when an asset rang."""
 
-HISTORY = {
-    "schedule": MONTHLY,
-    "start_date": settings.history_from(),
-    "catchup": True,
-    "params": RANGE,
-    "default_args": DEFAULTS,
-    "on_failure_callback": tell_failure,
-}
-"""What the monthly history DAGs have in common. How many months run at once each says itself: the futures are most of
-the work, and every run that is open costs the scheduler time in every round."""
 
-DERIVED = {
-    "start_date": settings.history_from(),
-    "catchup": True,
-    "max_active_runs": 1,
-    "params": RANGE,
-    "default_args": DEFAULTS,
-    "on_failure_callback": tell_failure,
-}
-"""What the DAGs computed from published data have in common: a run a month with catchup, and one whenever an input
-rings, one at a time."""
+def history_dag_args(dataset: Dataset) -> dict[str, Any]:
+    """What the monthly history DAGs have in common. How many months run at once each says itself: the futures are most
+    of the work, and every run that is open costs the scheduler time in every round."""
+    return {
+        "dag_id": dataset.dag_id,
+        "schedule": MONTHLY,
+        "start_date": settings.history_from(),
+        "catchup": True,
+        "params": RANGE,
+        "default_args": DEFAULTS,
+        "on_failure_callback": tell_failure,
+    }
+
+
+def derived_dag_args(dataset: Dataset) -> dict[str, Any]:
+    """What the DAGs computed from published data have in common: a run a month with catchup, and one whenever an input
+    is published, one at a time."""
+    return {
+        "dag_id": dataset.dag_id,
+        "start_date": settings.history_from(),
+        "catchup": True,
+        "max_active_runs": 1,
+        "params": RANGE,
+        "default_args": DEFAULTS,
+        "on_failure_callback": tell_failure,
+    }
+
 
 def asset(dataset: Dataset) -> Asset:
     """The asset that says a dataset has published something."""
-    return Asset(name=dataset.name, uri=dataset.uri, group="deribit")
+    return Asset(name=dataset.dag_id, uri=dataset.uri, group="deribit")
 
 
 def complete() -> EmptyOperator:

@@ -16,8 +16,8 @@ from typing import NoReturn
 from airflow.sdk import get_current_context
 from airflow.sdk.exceptions import AirflowFailException, AirflowRescheduleException
 
-from deribit import settings
-from deribit.alerts import tell_waiting
+from deribit_warehouse import settings
+from deribit_warehouse.alerts import tell_waiting
 
 from .connections import market
 
@@ -54,7 +54,7 @@ def ask_again(
 ) -> str:
     """As wait(), but returns a sentence when the bound is over: since when what was waited for. tell: whether a wait
     that takes long is told."""
-    from deribit.warehouse import waits
+    from deribit_warehouse.warehouse import waits
 
     bound = settings.longest_wait() if bound is None else min(bound, settings.longest_wait())
     context = get_current_context()
@@ -87,7 +87,7 @@ def ask_again(
 
 def remembered_as_finished() -> set[int]:
     """What the task's attempt said it is done with when it began to wait."""
-    from deribit.warehouse import waits
+    from deribit_warehouse.warehouse import waits
 
     context = get_current_context()
     if not context.get("task_reschedule_count"):
@@ -102,7 +102,7 @@ def patience(bound: timedelta | None = None) -> Iterator[None]:
 
     bound: as in wait().
     """
-    from deribit.exchange import Unavailable
+    from deribit_warehouse.exchange import Unavailable
 
     try:
         yield
@@ -118,7 +118,7 @@ def patience(bound: timedelta | None = None) -> Iterator[None]:
 
 
 def _forget() -> None:
-    from deribit.warehouse import waits
+    from deribit_warehouse.warehouse import waits
 
     context = get_current_context()
     if context.get("task_reschedule_count"):

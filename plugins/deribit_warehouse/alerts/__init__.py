@@ -6,9 +6,9 @@
 - a task that waits for long: `tell_waiting(context, ...)`
 """
 
-from deribit.alerts.callbacks import collect, on_task_failure, tell_failure, tell_quarantine, tell_waiting
-from deribit.alerts.channels import send
-from deribit.alerts.report import Failure, Message, QuarantinedKey, RunReport, Wait, render
+from deribit_warehouse.alerts.callbacks import collect, on_task_failure, tell_failure, tell_quarantine, tell_waiting
+from deribit_warehouse.alerts.channels import send
+from deribit_warehouse.alerts.report import Failure, Message, QuarantinedKey, RunReport, Wait, render
 
 __all__ = [
     "Failure",

@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-from deribit.quality.suites import SEVERITIES, Suite, Waiver
+from deribit_warehouse.quality.suites import SEVERITIES, Suite, Waiver
 
 if TYPE_CHECKING:
     from pandas import DataFrame

@@ -1,8 +1,9 @@
 """Delivers a message through Airflow's provider notifiers. A channel is on when its connection exists.
 
-    alerts_smtp     type smtp; extra: to (one address or a list), from_email
-    alerts_slack    type slackwebhook; password: the incoming webhook's token or whole address
-    alerts_webhook  type http; host: the whole address, path included; extra: request headers; receives JSON by POST
+    deribit_alerts_smtp     type smtp; extra: to (one address or a list), from_email
+    deribit_alerts_slack    type slackwebhook; password: the incoming webhook's token or whole address
+    deribit_alerts_webhook  type http; host: the whole address, path included; extra: request headers; receives JSON by
+    POST
 
 Every channel is tried whatever becomes of the others, all at the same time and for a few seconds only: DAG callbacks
 run in the DAG processor, which kills a file's callbacks after [dag_processor] dag_file_processor_timeout (50 s).
@@ -18,7 +19,7 @@ from functools import partial
 from typing import Any
 from urllib.parse import urlsplit
 
-from deribit.alerts.report import Message, slack_escape
+from deribit_warehouse.alerts.report import Message, slack_escape
 
 log = logging.getLogger(__name__)
 
@@ -159,7 +160,7 @@ def _webhook(message: Message, connection: Any) -> Any:
 
 
 CHANNELS: dict[str, Callable[[Message, Any], Any]] = {
-    "alerts_smtp": _smtp,
-    "alerts_slack": _slack,
-    "alerts_webhook": _webhook,
+    "deribit_alerts_smtp": _smtp,
+    "deribit_alerts_slack": _slack,
+    "deribit_alerts_webhook": _webhook,
 }

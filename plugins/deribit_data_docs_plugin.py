@@ -2,7 +2,7 @@
 
 Airflow mounts a plugin's app as it is, without authentication, and the pages show data values: so every route here asks
 for Airflow's own user first, by its session cookie or bearer token. The site is what the data docs DAG built last, in
-`DATA_DOCS_DIR`/current; it is looked up at each request, so that a new build shows at once and whole.
+`DERIBIT_DATA_DOCS_DIR`/current; it is looked up at each request, so that a new build shows at once and whole.
 
 Every component imports its plugins, each task as it starts included, so importing this module loads next to nothing.
 """
@@ -16,7 +16,7 @@ from airflow.configuration import conf
 from airflow.plugins_manager import AirflowPlugin
 
 NAME = "Data quality"
-PREFIX = "/data-docs"
+PREFIX = "/deribit-data-docs"
 TYPES = {".html": "text/html", ".css": "text/css", ".js": "text/javascript"}
 HEADERS = {
     "Cache-Control": "no-store",
@@ -44,7 +44,7 @@ NOT_FOUND = PAGE.format(
 
 def site() -> Path:
     """The folder of the newest build, resolved, whether it is there or not."""
-    return (Path(os.environ.get("DATA_DOCS_DIR", ".warehouse/data_docs")) / "current").resolve()
+    return (Path(os.environ.get("DERIBIT_DATA_DOCS_DIR", ".warehouse/data_docs")) / "current").resolve()
 
 
 @cache
@@ -76,9 +76,10 @@ def app():
 
     @app.api_route("/dataset/{dag_id}", methods=["GET", "HEAD"])
     def dataset(request: Request, dag_id: str) -> Response:
-        """The page of the dataset a DAG makes, which is named like it or begins like it; otherwise the index."""
+        """The page of the dataset a DAG makes: `deribit_` and the dataset's name, or a name that begins so; else the
+        index."""
         root, folder = request.scope["root_path"], site() / "datasets"
-        named = [page.stem for page in folder.glob("*.html") if f"{dag_id}_".startswith(f"{page.stem}_")]
+        named = [page.stem for page in folder.glob("*.html") if f"{dag_id}_".startswith(f"deribit_{page.stem}_")]
         if not named:
             return RedirectResponse(f"{root}/index.html", status_code=302)
         return RedirectResponse(f"{root}/datasets/{quote(max(named, key=len))}.html", status_code=302)
@@ -115,10 +116,10 @@ async def serve(scope, receive, send) -> None:
 BASE = urlparse(conf.get("api", "base_url", fallback="/")).path.rstrip("/")
 
 
-class DataDocsPlugin(AirflowPlugin):
+class DeribitDataDocsPlugin(AirflowPlugin):
     """Data quality in the UI."""
 
-    name = "data_docs"
+    name = "deribit_data_docs"
     fastapi_apps = [{"app": serve, "url_prefix": PREFIX, "name": NAME}]
     external_views = [
         {
@@ -126,12 +127,12 @@ class DataDocsPlugin(AirflowPlugin):
             "href": f"{BASE}{PREFIX}/index.html",
             "destination": "nav",
             "nav_top_level": True,
-            "url_route": "data-quality",
+            "url_route": "deribit-data-quality",
         },
         {
             "name": NAME,
             "href": f"{BASE}{PREFIX}/dataset/{{DAG_ID}}",
             "destination": "dag",
-            "url_route": "dataset-quality",
+            "url_route": "deribit-dataset-quality",
         },
     ]

@@ -30,7 +30,7 @@ from itertools import groupby
 from pathlib import Path
 from typing import Any
 
-from deribit.quality.suites import Suite
+from deribit_warehouse.quality.suites import Suite
 
 CURRENT = "current"
 PAGES = Path(__file__).parent / "pages"

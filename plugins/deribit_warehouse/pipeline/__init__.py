@@ -7,12 +7,10 @@ from .ends import clip_to_lives, find_ends
 from .gate import gate
 from .history import load, plan
 from .index_chart import collect_index_minutes
-from .schedule import DEFAULTS, DERIVED, HISTORY, MONTHLY, asset, complete, tell_failure
+from .schedule import DEFAULTS, MONTHLY, asset, complete, derived_dag_args, history_dag_args, tell_failure
 
 __all__ = [
     "DEFAULTS",
-    "DERIVED",
-    "HISTORY",
     "MONTHLY",
     "READINGS",
     "asset",
@@ -21,10 +19,12 @@ __all__ = [
     "clip_to_lives",
     "collect_index_minutes",
     "complete",
+    "derived_dag_args",
     "discover_funding_starts",
     "due",
     "find_ends",
     "gate",
+    "history_dag_args",
     "judge",
     "load",
     "plan",
