@@ -70,7 +70,7 @@ def through_us_and_psql(server: Server, database: str, work: Part, minutes: int)
             for _ in range(RUNS):  # in turns, so that a busy moment of the machine meets all three
                 empty(server, database, "public.bare")
                 times["ceiling"].append(at_once([lambda file=file: copy(server, database, file) for file in files]))
-                empty(server, database, "store.load, store.candle_day")
+                empty(server, database, "store.ingestion, store.candle_day")
                 times["fresh"].append(at_once([lambda part=part: load(server, database, part) for part in parts]))
                 server.checkpoint()
                 before = changes(server, database)
@@ -90,7 +90,7 @@ def through_us_and_psql(server: Server, database: str, work: Part, minutes: int)
 
 def each_alone(server: Server, database: str, work: Part, minutes: int) -> Iterator[Figure]:
     """What a fresh load is made of, each by itself: no load can be faster than its slowest part."""
-    empty(server, database, "store.load, store.candle_day")
+    empty(server, database, "store.ingestion, store.candle_day")
     load(server, database, work)
     uncompressed = ", ".join(f"ALTER COLUMN {name} SET STORAGE EXTERNAL" for name in COLUMNS[2:])
     with server.connect(database, "market_owner") as owner:
@@ -147,7 +147,7 @@ def through_the_hook(server: Server, database: str, work: Part) -> Iterator[Figu
     while sum(window.minutes for window, _, _ in part) < HOOK_ROWS and len(part) < len(work):
         part = work[: len(part) + 1]
     ours = sum(window.minutes for window, _, _ in part) / seconds(
-        lambda: load(server, database, part), RUNS, lambda: empty(server, database, "store.load, store.candle_day")
+        lambda: load(server, database, part), RUNS, lambda: empty(server, database, "store.ingestion, store.candle_day")
     )
 
     def insert() -> None:

@@ -143,11 +143,11 @@ def publish(connection: Connection, begins: datetime, ends: datetime) -> None:
     """Publishes every stored day and judges every pair as passed, as the gates do when nothing is wrong."""
     with connection.transaction():
         validation_id = validations.record_validation(
-            connection, dataset="bench", dag_id="bench", run_id="bench", begins=begins, ends=ends, verdict="passed",
+            connection, dataset="bench", dag_id="bench", run_id="bench", begins=begins, ends=ends, outcome="passed",
             suite="bench", rows=1, expected=1, missing=0, blocked_because=[], result={},
         )  # fmt: skip
         newest = connection.execute(
-            "SELECT instrument_id, day, max(load_id) FROM store.candle_day WHERE validation_id IS NULL GROUP BY 1, 2"
+            "SELECT instrument_id, day, max(version_id) FROM store.candle_day WHERE validation_id IS NULL GROUP BY 1, 2"
         ).fetchall()
         validations.publish_candles(connection, validation_id, newest)
         profiles.basis_profile(connection, begins=begins.date(), ends=ends.date())

@@ -122,11 +122,11 @@ def answers(connection: Connection, begins: datetime, ends: datetime, runs: int 
         profiles.basis_profile(connection, begins=first, ends=last)
         connection.rollback()
 
-    def again(verdict) -> None:
-        """A day as if it had never been judged: paired, computed, and what the verdict says of it written."""
+    def again(outcome) -> None:
+        """A day as if it had never been judged: paired, computed, and what the outcome says of it written."""
         connection.execute("DELETE FROM store.basis_day WHERE day = %s", [day])
         profile = profiles.basis_profile(connection, begins=day, ends=day + timedelta(days=1))
-        verdict(profile)
+        outcome(profile)
         judged = [(row.instrument_id, row.day, True) for row in profile.itertuples(index=False)]
         validations.judge_basis(connection, validation_id, judged)
         connection.rollback()

@@ -142,7 +142,7 @@ def paced(market_url: str | None, apart: float) -> Iterator[Pace]:
     with ExitStack() as opened:
         try:
             connection = opened.enter_context(psycopg.connect(market_url, autocommit=True, connect_timeout=5))
-            run(connection, "load/limiter_is_there")
+            run(connection, "load/check_rate_limit")
         except psycopg.Error as error:
             print(f"Note: the limiter does not count these requests: {str(error).strip().splitlines()[0]}", flush=True)
             yield pace

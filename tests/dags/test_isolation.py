@@ -32,7 +32,7 @@ class Exchange:
             raise self.errors[name]
         return SimpleNamespace(
             requests=1, timestamp=[1], index_price=[1.0], prev_index_price=[1.0], interest_1h=[0.0], interest_8h=[0.0],
-            doubled=(), outside=(), name=name,
+            duplicate=(), out_of_window=(), name=name,
         )  # fmt: skip
 
     candles = funding = funding_chart = _ask

@@ -42,7 +42,8 @@ def passes(market: Market, **time) -> None:
     """Lets time pass: every wait began, was asked and told so much earlier."""
     with psycopg.connect(market.dsn()) as connection:
         connection.execute(
-            "UPDATE store.waiting SET since = since - %(t)s, asked_at = asked_at - %(t)s, told_at = told_at - %(t)s",
+            "UPDATE store.waiting SET since = since - %(t)s, asked_at = asked_at - %(t)s, "
+            "notified_at = notified_at - %(t)s",
             {"t": timedelta(**time)},
         )
 

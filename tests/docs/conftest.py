@@ -31,8 +31,10 @@ def fill(connection) -> None:
     ids = dict(connection.execute("SELECT instrument, instrument_id FROM store.instrument").fetchall())
     for place, (instrument, instrument_id) in enumerate(ids.items()):
         store_day(connection, instrument, instrument_id, 90_000.0 + 500 * place)
-    [load_ids] = connection.execute("SELECT array_agg(load_id ORDER BY instrument_id) FROM store.candle_day").fetchone()
-    versions = [(i, DAY, load_id) for i, load_id in zip(sorted(ids.values()), load_ids, strict=True)]
+    [version_ids] = connection.execute(
+        "SELECT array_agg(version_id ORDER BY instrument_id) FROM store.candle_day"
+    ).fetchone()
+    versions = [(i, DAY, version_id) for i, version_id in zip(sorted(ids.values()), version_ids, strict=True)]
     validations.publish_candles(connection, validation(connection, "futures_ohlcv"), versions)
 
     hours = np.array([int(BEGINS.timestamp() * 1000) + k * 3_600_000 for k in range(1, 25)])
@@ -41,11 +43,11 @@ def fill(connection) -> None:
         connection, ids[PERPETUAL], hours, [np.full(24, v) for v in (1e-5, 8e-5, 89_990.0, 89_990.0)], source(PERPETUAL)
     )
     assert told.added == 24
-    [[load_id]] = connection.execute("SELECT DISTINCT load_id FROM store.funding_rate").fetchall()
+    [[version_id]] = connection.execute("SELECT DISTINCT version_id FROM store.funding_rate").fetchall()
     validations.publish_funding(
         connection,
         validation(connection, "funding_rates"),
-        [(ids[PERPETUAL], datetime.fromtimestamp(ms / 1000, UTC), load_id) for ms in hours.tolist()],
+        [(ids[PERPETUAL], datetime.fromtimestamp(ms / 1000, UTC), version_id) for ms in hours.tolist()],
     )
 
     assert len(profiles.index_profile(connection, begins=DAY, ends=NEXT)) == 1
@@ -84,10 +86,10 @@ def source(subject: str):
     return Provenance("futures_ohlcv", subject, "http://127.0.0.1:8765", "scheduled__2026-02-01")
 
 
-def validation(connection, dataset: str, verdict: str = "passed") -> int:
+def validation(connection, dataset: str, outcome: str = "passed") -> int:
     from deribit_warehouse.warehouse import validations
 
     return validations.record_validation(
         connection, dataset=dataset, dag_id=dataset, run_id="scheduled__2026-02-01", begins=BEGINS, ends=ENDS,
-        verdict=verdict, suite=dataset, rows=1, expected=MINUTES, missing=0, blocked_because=[], result={},
+        outcome=outcome, suite=dataset, rows=1, expected=MINUTES, missing=0, blocked_because=[], result={},
     )  # fmt: skip

@@ -88,7 +88,7 @@ def test_a_blocked_gate_changes_nothing_that_is_published(pipeline, market, youn
         assert shown(market, dag)[0] == 0
         [why] = told(market, dag)
         assert "nothing-is-good" in why
-        assert market.value("SELECT verdict FROM validations WHERE dataset = %s", dag) == "blocked"
+        assert market.value("SELECT outcome FROM validations WHERE dataset = %s", dag) == "blocked"
     assert due(market) == before
 
     strict(False)

@@ -194,5 +194,5 @@ def test_expired_options_that_fail_stop_nothing_that_does_not_use_them(read_cata
     assert listed.asked.count(("history", "BTC", "option", True)) == 1
     with psycopg.connect(market.dsn()) as connection:
         assert list(read_at(connection, ["BTC"])) == ["BTC"]
-    assert market.value("SELECT verdict FROM validations WHERE dataset = 'instruments'") == "passed"
+    assert market.value("SELECT outcome FROM validations WHERE dataset = 'instruments'") == "passed"
     assert "get_funding_rate_history" in listed.methods, "the first hour of funding is looked for"

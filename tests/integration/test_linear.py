@@ -31,7 +31,7 @@ def test_linear_contracts_with_every_oddity(open_pipeline, market, linear_exchan
     pipeline = open_pipeline(market, linear_exchange)
 
     assert pipeline.run("instruments", AFTER) == "success", "a currency without any future is an answer"
-    ended = "SELECT instrument, ends_at FROM store.instrument_end JOIN store.instrument USING (instrument_id)"
+    ended = "SELECT instrument, ends_at FROM store.delisting JOIN store.instrument USING (instrument_id)"
     assert market.rows(ended) == [("ICP_USDC-PERPETUAL", DIED)]
     assert [m.text.count("ICP_USDC-PERPETUAL: listed-and-dead") for m in told if "ICP" in m.text] == [1]
     assert {d for [d] in market.rows("SELECT dataset FROM unloaded")} == {

@@ -86,4 +86,6 @@ def test_bad_candles_stay_out_until_the_exchange_corrects_them(
     assert market.value("SELECT count(DISTINCT (instrument, day)) FROM futures_ohlcv") == others + len(bad)
     for view in ("futures_ohlcv", "basis_spread"):
         assert bad.keys() <= set(market.rows(f"SELECT DISTINCT instrument, day FROM {view}"))
-    assert market.value("SELECT sum(corrected + grown) FROM store.load WHERE dataset = 'futures_ohlcv'") == len(bad)
+    assert market.value("SELECT sum(corrected + grown) FROM store.ingestion WHERE dataset = 'futures_ohlcv'") == len(
+        bad
+    )

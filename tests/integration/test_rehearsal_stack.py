@@ -117,10 +117,10 @@ def rehearsed():
 
 
 def test_the_exchange_is_first_found_to_be_as_it_is_taken_to_be(rehearsed):
-    [kept] = (rehearsed.stack.home / "check").glob("*/verdicts.json")
-    verdicts = json.loads(kept.read_text())
-    assert {name: one["seen"] for name, one in verdicts.items() if not one["holds"]} == {}
-    said = f"{len(verdicts)} of {len(verdicts)} hold, 0 do not, 0 could not be asked"
+    [kept] = (rehearsed.stack.home / "check").glob("*/outcomes.json")
+    outcomes = json.loads(kept.read_text())
+    assert {name: one["seen"] for name, one in outcomes.items() if not one["holds"]} == {}
+    said = f"{len(outcomes)} of {len(outcomes)} hold, 0 do not, 0 could not be asked"
     printed = rehearsed.stack.printed
     assert 0 < printed.index(said) < printed.index("Airflow is up")
 
@@ -134,7 +134,7 @@ def test_every_run_is_green_without_a_hand(rehearsed):
         begins = sorted(run["data_interval_start"][:10] for run in scheduled if run["state"] == "success")
         assert begins == [f"{month}" for month in MONTHS], dag
     assert rehearsed.rows("SELECT * FROM store.run_failure") == []
-    assert rehearsed.rows("SELECT * FROM validations WHERE verdict = 'blocked'") == []
+    assert rehearsed.rows("SELECT * FROM validations WHERE outcome = 'blocked'") == []
 
 
 def test_what_met_the_maintenance_waited_and_went_on(rehearsed):
@@ -167,7 +167,7 @@ def test_there_are_sixty_perpetuals_and_thirty_dated_futures_with_every_oddity(r
     # one delisted, one dead but listed
     assert closes("ALGO_USDC-PERPETUAL")[1] == at(linear.DELISTED)
     assert closes("ICP_USDC-PERPETUAL")[1] == at(linear.DIED)
-    assert [name for [name] in rows("SELECT instrument FROM store.instrument_end JOIN store.instrument "
+    assert [name for [name] in rows("SELECT instrument FROM store.delisting JOIN store.instrument "
                                     "USING (instrument_id)")] == ["ICP_USDC-PERPETUAL"]  # fmt: skip
     # one listed twice: both lives are there, under the name and under the name with the id
     lives = [life.number for life in real.lives("LUNA_USDC-PERPETUAL")]

@@ -117,7 +117,7 @@ class Rehearsal:
                 columns = [found.interest_1h, found.interest_8h, found.index_price, found.prev_index_price]
                 with self.connection.transaction():
                     store_funding(
-                        self.connection, life.instrument_id, found.timestamp, columns, provenance, found.doubled,
+                        self.connection, life.instrument_id, found.timestamp, columns, provenance, found.duplicate,
                         window[1:],
                     )  # fmt: skip
             else:

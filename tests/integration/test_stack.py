@@ -152,7 +152,7 @@ def test_a_backfill_from_the_ui_changes_nothing_twice_and_republishes_a_correcti
         backfill(stack, page, "perpetuals_ohlcv", begins)
     finally:
         requests.delete(f"{stack.simulator}/simulator/faults", timeout=30)
-    [[corrected]] = stack.rows("SELECT max(corrected) FROM store.load WHERE dataset = 'perpetuals_ohlcv'")
+    [[corrected]] = stack.rows("SELECT max(corrected) FROM store.ingestion WHERE dataset = 'perpetuals_ohlcv'")
     assert corrected == 1
     stack.wait("the basis following by itself", lambda: len(stack.rows(closes)) == len(old))
     new = stack.rows(closes)

@@ -100,7 +100,7 @@ def test_the_limiter_counts_these_requests(ask, market, monkeypatch):
     code, said, _ = ask()
     assert code == 0 and "Note" not in said
     with psycopg.connect(market.dsn()) as connection:
-        counted = dict(connection.execute("SELECT bucket, cardinality(moments) FROM store.pace").fetchall())
+        counted = dict(connection.execute("SELECT bucket, cardinality(slots) FROM store.rate_limit").fetchall())
     assert counted == {"history": CALLS - 9, "instruments": 9}
 
 

@@ -42,10 +42,10 @@ class Candles:
     volume: np.ndarray
     cost: np.ndarray
     present: np.ndarray
-    doubled: list[int] = field(default_factory=list)
+    duplicate: list[int] = field(default_factory=list)
     misaligned: list[int] = field(default_factory=list)
-    disordered: list[int] = field(default_factory=list)
-    outside: list[int] = field(default_factory=list)
+    out_of_order: list[int] = field(default_factory=list)
+    out_of_window: list[int] = field(default_factory=list)
 
     def without(self, *minutes: int | slice) -> Candles:
         """The same with minutes missing."""
@@ -129,11 +129,11 @@ class Warehouse:
                 self.connection, instrument_id, candles, Provenance("candles", f"{instrument_id}", HOST, run_id)
             )
 
-    def funding(self, instrument_id: int, hours: list[datetime], columns: np.ndarray, *, doubled=()) -> Loaded:
+    def funding(self, instrument_id: int, hours: list[datetime], columns: np.ndarray, *, duplicate=()) -> Loaded:
         """columns: shape (4, hours). doubled: the hours that came more than once."""
         with self.connection.transaction():
             record_start(self.connection, instrument_id, hours[0])
-            timestamp, twice = (np.array([ms(hour) for hour in each], np.int64) for each in (hours, doubled))
+            timestamp, twice = (np.array([ms(hour) for hour in each], np.int64) for each in (hours, duplicate))
             return store_funding(
                 self.connection,
                 instrument_id,
@@ -145,7 +145,7 @@ class Warehouse:
 
     def validation(self, dataset: str = "candles", *, run_id: str = "run", dag_id: str = "dag", **changed) -> int:
         values = {
-            "begins": at(FIRST), "ends": at(FIRST, 1440), "verdict": "passed", "suite": dataset, "rows": 1,
+            "begins": at(FIRST), "ends": at(FIRST, 1440), "outcome": "passed", "suite": dataset, "rows": 1,
             "expected": 1, "missing": 0, "blocked_because": [], "result": {"statistics": {}},
         } | changed  # fmt: skip
         with self.connection.transaction():
@@ -155,7 +155,8 @@ class Warehouse:
 
     def newest(self, *instrument_ids: int) -> list[tuple[int, date, int]]:
         return self.rows(
-            "SELECT instrument_id, day, max(load_id) FROM store.candle_day WHERE instrument_id = ANY(%s) GROUP BY 1, 2",
+            "SELECT instrument_id, day, max(version_id) FROM store.candle_day "
+            "WHERE instrument_id = ANY(%s) GROUP BY 1, 2",
             list(instrument_ids),
         )
 
@@ -169,7 +170,7 @@ class Warehouse:
     def publish_funding(self, instrument_id: int) -> int:
         validation_id = self.validation("funding_rates")
         versions = self.rows(
-            "SELECT instrument_id, ts, max(load_id) FROM store.funding_rate WHERE instrument_id = %s GROUP BY 1, 2",
+            "SELECT instrument_id, ts, max(version_id) FROM store.funding_rate WHERE instrument_id = %s GROUP BY 1, 2",
             instrument_id,
         )
         with self.connection.transaction():

@@ -100,9 +100,9 @@ def test_a_second_load_writes_nothing(warehouse):
     candles = trading(at(FIRST), at(FIRST, 3 * 1440)).without(slice(100, 110))
     warehouse.candles(instrument_id, candles)
     written = "SELECT xmin, ctid, * FROM store.candle_day ORDER BY day"
-    before = warehouse.rows(written), warehouse.rows("SELECT * FROM store.load")
+    before = warehouse.rows(written), warehouse.rows("SELECT * FROM store.ingestion")
     assert warehouse.candles(instrument_id, candles, run_id="again") == Loaded(unchanged=3)
-    assert (warehouse.rows(written), warehouse.rows("SELECT * FROM store.load")) == before
+    assert (warehouse.rows(written), warehouse.rows("SELECT * FROM store.ingestion")) == before
 
 
 def test_an_array_is_compressed_where_it_stays_and_only_there(warehouse):
@@ -135,7 +135,7 @@ def test_a_window_without_anything_changes_nothing(warehouse, minutes_of_it):
     instrument_id = perpetual(warehouse)
     nothing = trading(at(FIRST), at(FIRST, 1440)).without(slice(0, 1440)).cut(at(FIRST), at(FIRST, minutes_of_it))
     assert warehouse.candles(instrument_id, nothing) == Loaded()
-    assert warehouse.rows("SELECT FROM store.candle_day UNION ALL SELECT FROM store.load") == []
+    assert warehouse.rows("SELECT FROM store.candle_day UNION ALL SELECT FROM store.ingestion") == []
 
 
 def test_what_changed_is_counted_by_kind(warehouse):
@@ -148,7 +148,7 @@ def test_what_changed_is_counted_by_kind(warehouse):
     # day 3 is equal, day 4 is new
     second = full.without(slice(2880, 2882)).setting(1440 + 700, cost=1.0)
     assert warehouse.candles(instrument_id, second) == Loaded(added=1, grown=1, corrected=1, kept=1, unchanged=1)
-    assert warehouse.rows("SELECT added, grown, corrected, dataset, subject, host, run_id FROM store.load") == [
+    assert warehouse.rows("SELECT added, grown, corrected, dataset, subject, host, run_id FROM store.ingestion") == [
         (4, 0, 0, "candles", str(instrument_id), HOST, "load"),
         (1, 1, 1, "candles", str(instrument_id), HOST, "load"),
     ]
@@ -173,11 +173,11 @@ def test_a_changed_defect_is_a_correction_and_reaches_the_day_it_belongs_to(ware
     instrument_id = perpetual(warehouse)
     candles = trading(at(FIRST), at(FIRST, 2880))
     bad = candles.but(
-        doubled=[ms(at(FIRST, 5))], misaligned=[ms(at(FIRST, 1500)) + 1], disordered=[ms(at(FIRST, 7))] * 40_000,
-        outside=[ms(at(FIRST, -5000)), ms(at(FIRST, 9000)), ms(at(FIRST, 9001))],
+        duplicate=[ms(at(FIRST, 5))], misaligned=[ms(at(FIRST, 1500)) + 1], out_of_order=[ms(at(FIRST, 7))] * 40_000,
+        out_of_window=[ms(at(FIRST, -5000)), ms(at(FIRST, 9000)), ms(at(FIRST, 9001))],
     )  # fmt: skip
     warehouse.candles(instrument_id, bad)
-    counted = "SELECT doubled, misaligned, disordered, outside FROM store.candle_day ORDER BY day"
+    counted = "SELECT duplicate, misaligned, out_of_order, out_of_window FROM store.candle_day ORDER BY day"
     assert warehouse.rows(counted) == [(1, 0, 32_767, 1), (0, 1, 0, 2)]
     assert warehouse.candles(instrument_id, candles) == Loaded(corrected=2)
     assert warehouse.rows(counted) == [(0, 0, 0, 0)] * 2
@@ -214,7 +214,7 @@ def test_a_published_version_can_be_taken_back_and_given_again(warehouse):
 
 
 def test_a_verdict_about_a_version_that_is_gone_hides_nothing(warehouse):
-    """A load may replace a version between the gate's look and its verdict: what was published stays published."""
+    """A load may replace a version between the gate's look and its outcome: what was published stays published."""
     instrument_id = perpetual(warehouse)
     old = trading(at(FIRST), at(FIRST, 1440), seed=1)
     warehouse.candles(instrument_id, old)
@@ -233,7 +233,7 @@ def test_provenance_and_coverage_say_what_there_is(warehouse):
     warehouse.candles(instrument_id, trading(at(FIRST, 60), at(FIRST, 1440)), run_id="second")
     warehouse.candles(instrument_id, trading(at(FIRST, 3 * 1440), at(FIRST, 4 * 1440)))
     assert warehouse.rows(
-        "SELECT instrument, day, run_id, present, validation_id IS NOT NULL FROM provenance ORDER BY load_id"
+        "SELECT instrument, day, run_id, present, validation_id IS NOT NULL FROM provenance ORDER BY version_id"
     ) == [
         ("BTC-28MAR25", FIRST, "load", 1370, True),
         ("BTC-28MAR25", FIRST, "second", 1380, False),
@@ -266,7 +266,9 @@ def test_loaders_at_once_neither_wait_in_a_circle_nor_double(warehouse, market):
         try:
             with psycopg.connect(market.dsn(), autocommit=True) as connection:
                 for _ in range(5):
-                    versions = connection.execute("SELECT instrument_id, day, load_id FROM store.candle_day").fetchall()
+                    versions = connection.execute(
+                        "SELECT instrument_id, day, version_id FROM store.candle_day"
+                    ).fetchall()
                     versions = [versions[k] for k in np.random.default_rng(seed).permutation(len(versions))]
                     with connection.transaction():
                         validations.publish_candles(connection, validation_id, versions)
@@ -291,7 +293,7 @@ def test_a_loader_killed_in_the_middle_leaves_the_old_state(warehouse, market):
     instrument_id = perpetual(warehouse)
     old = trading(at(FIRST), at(FIRST, 1440), seed=1)
     warehouse.candles(instrument_id, old)
-    before = warehouse.rows("SELECT xmin, * FROM store.candle_day"), warehouse.rows("SELECT * FROM store.load")
+    before = warehouse.rows("SELECT xmin, * FROM store.candle_day"), warehouse.rows("SELECT * FROM store.ingestion")
 
     class Killed(Candles):
         """Its columns are read while COPY is open; the last one ends the connection."""
@@ -314,7 +316,7 @@ def test_a_loader_killed_in_the_middle_leaves_the_old_state(warehouse, market):
             )
     assert (
         warehouse.rows("SELECT xmin, * FROM store.candle_day"),
-        warehouse.rows("SELECT * FROM store.load"),
+        warehouse.rows("SELECT * FROM store.ingestion"),
     ) == before
     assert warehouse.candles(instrument_id, old) == Loaded(unchanged=1)
 
@@ -372,7 +374,7 @@ def test_an_instant_outside_of_an_instruments_life_has_no_candle(warehouse):
 )
 def test_aligned_lays_minutes_beside_each_other(shared_warehouse, first, start, n):
     held = {first + i: float(i) for i in range(5)}
-    got = shared_warehouse.value("SELECT store.aligned(%s, %s, %s, %s)", list(held.values()), first, start, n)
+    got = shared_warehouse.value("SELECT store.slice_minutes(%s, %s, %s, %s)", list(held.values()), first, start, n)
     assert len(got) <= n, "more elements than minutes would make rows of nothing"
     assert got + [None] * (n - len(got)) == [held.get(minute) for minute in range(start, start + n)]
 
@@ -380,5 +382,5 @@ def test_aligned_lays_minutes_beside_each_other(shared_warehouse, first, start, 
 def test_plain_statements_name_the_unknown(shared_warehouse):
     with pytest.raises(FileNotFoundError):
         sql.statement("load/nothing")
-    with pytest.raises(LookupError, match="basis/due"):
-        sql.row(shared_warehouse.connection, "basis/due", again=False, **{"from": FIRST, "to": FIRST})
+    with pytest.raises(LookupError, match="basis/pending"):
+        sql.row(shared_warehouse.connection, "basis/pending", again=False, **{"from": FIRST, "to": FIRST})

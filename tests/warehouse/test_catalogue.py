@@ -113,7 +113,7 @@ def test_two_lives_of_a_name_that_overlap_are_noted(warehouse):
         warehouse, row("ETH-28MAR25", number=1, base="ETH"), row("ETH-28MAR25", at("2025-03-27"), number=2, base="ETH")
     )
     rows = instrument_profile(warehouse.connection).set_index("instrument")
-    assert set(rows.index[~rows["lives_apart"].astype(bool)]) == {"ETH-28MAR25", "ETH-28MAR25#2"}
+    assert set(rows.index[~rows["lifetimes_disjoint"].astype(bool)]) == {"ETH-28MAR25", "ETH-28MAR25#2"}
 
 
 def test_each_life_has_its_own_minutes_and_a_name_is_resolved_by_time(warehouse):
@@ -296,7 +296,7 @@ def test_the_profile_knows_a_name_that_says_another_day(warehouse):
         "BTC-27MAR25",
         "BTC-FOREVER",
     }
-    assert rows.loc["BTC-28MAR25", "life_minutes"] == (EXPIRES - LISTED).total_seconds() / 60
+    assert rows.loc["BTC-28MAR25", "lifetime_minutes"] == (EXPIRES - LISTED).total_seconds() / 60
     assert rows.loc["BTC-PERPETUAL", "is_perpetual"] and rows.loc["BTC-PERPETUAL", "expires_at"].year in (2999, 3000)
 
 

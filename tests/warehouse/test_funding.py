@@ -64,9 +64,9 @@ def test_equal_hours_write_nothing_and_corrections_wait_for_the_gate(warehouse, 
     warehouse.funding(perpetual, HOURS[:40], columns[:, :40])
     warehouse.publish_funding(perpetual)
     written = "SELECT xmin, * FROM store.funding_rate ORDER BY ts"
-    before = warehouse.rows(written), warehouse.value("SELECT count(*) FROM store.load")
+    before = warehouse.rows(written), warehouse.value("SELECT count(*) FROM store.ingestion")
     assert warehouse.funding(perpetual, HOURS[:40], columns[:, :40]) == Loaded(unchanged=40)
-    assert (warehouse.rows(written), warehouse.value("SELECT count(*) FROM store.load")) == before
+    assert (warehouse.rows(written), warehouse.value("SELECT count(*) FROM store.ingestion")) == before
 
     corrected = columns.copy()
     corrected[0, 10] = 0.5
@@ -138,17 +138,17 @@ def test_a_row_off_the_hour_goes_when_it_is_not_told_any_more(warehouse, perpetu
 
 def test_an_hour_told_twice_is_marked_until_it_is_told_once(warehouse, perpetual):
     columns = rates(48)
-    warehouse.funding(perpetual, HOURS, columns, doubled=HOURS[3:5])
+    warehouse.funding(perpetual, HOURS, columns, duplicate=HOURS[3:5])
     rows = profile(warehouse, at(FIRST), at(FIRST, 2880))
-    assert [k for k, r in enumerate(rows) if r["doubled"]] == [3, 4]
+    assert [k for k, r in enumerate(rows) if r["duplicate"]] == [3, 4]
     assert warehouse.funding(perpetual, HOURS, columns) == Loaded(corrected=2, unchanged=46)
-    assert not any(r["doubled"] for r in profile(warehouse, at(FIRST), at(FIRST, 2880)))
+    assert not any(r["duplicate"] for r in profile(warehouse, at(FIRST), at(FIRST, 2880)))
 
 
 def test_a_published_hour_can_be_taken_back(warehouse, perpetual):
     warehouse.funding(perpetual, HOURS, rates(48))
     warehouse.publish_funding(perpetual)
-    versions = warehouse.rows("SELECT instrument_id, ts, load_id FROM store.funding_rate WHERE ts < %s", HOURS[5])
+    versions = warehouse.rows("SELECT instrument_id, ts, version_id FROM store.funding_rate WHERE ts < %s", HOURS[5])
     assert recall_funding(warehouse.connection, versions) == 5
     assert recall_funding(warehouse.connection, versions) == 0
     assert warehouse.value("SELECT min(ts) FROM funding_rates") == HOURS[5]
@@ -323,7 +323,7 @@ def test_a_month_that_the_statistics_do_not_know_is_judged_as_fast_as_any(wareho
         "settlement_period, listed_at, expires_at, host) "
         "SELECT 'O' || n, 'O' || n, n + 1000, 'option', 'BTC', 'BTC', 'day', '2025-01-01', '2025-01-02', 'live' "
         "FROM generate_series(1, 60000) AS n",
-        "INSERT INTO store.load (dataset, subject, host, run_id, added, grown, corrected) "
+        "INSERT INTO store.ingestion (dataset, subject, host, run_id, added, grown, corrected) "
         "VALUES ('funding_rates', 's', 'h', 'r', 1, 0, 0)",
     ):
         warehouse.connection.execute(statement)

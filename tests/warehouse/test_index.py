@@ -74,11 +74,14 @@ def test_chart_points_are_kept_at_the_minute_they_end(warehouse):
     assert charted(warehouse) == wanted
     assert warehouse.rows("SELECT day FROM store.index_chart_day ORDER BY day") == [(DAYS[0],), (DAYS[1],)]
 
-    before = warehouse.rows("SELECT xmin, * FROM store.index_chart_day"), warehouse.rows("SELECT * FROM store.load")
+    before = (
+        warehouse.rows("SELECT xmin, * FROM store.index_chart_day"),
+        warehouse.rows("SELECT * FROM store.ingestion"),
+    )
     assert chart(warehouse, wanted) == Loaded(unchanged=2)
     assert (
         warehouse.rows("SELECT xmin, * FROM store.index_chart_day"),
-        warehouse.rows("SELECT * FROM store.load"),
+        warehouse.rows("SELECT * FROM store.ingestion"),
     ) == before
 
     assert chart(warehouse, {at(FIRST, 1441): 3.0, at(FIRST, 1442): 4.0}) == Loaded(grown=1)

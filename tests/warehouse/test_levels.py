@@ -179,7 +179,7 @@ def test_a_day_with_nothing_to_check_it_against_is_published_and_counted(coin, m
     warehouse.candles(coin.perpetual, trading(at(FIRST), ENDS, seed=1))
     [row] = candle_profile(warehouse.connection, perpetual=True, **DAY).to_dict("records")
     assert row["reference"] == "none"
-    version = (row["instrument_id"], row["day"], row["load_id"])
+    version = (row["instrument_id"], row["day"], row["version_id"])
     with warehouse.connection.transaction():
         assert publish_candles(warehouse.connection, warehouse.validation(), [version], ["none"]) == 1
     counted = "SELECT unreferenced_days FROM coverage WHERE dataset = 'perpetuals_ohlcv' AND month = %s"

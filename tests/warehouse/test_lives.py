@@ -22,7 +22,7 @@ USDC = {"quote": "USDC", "settlement": "USDC"}
 
 def end(warehouse: Warehouse, instrument_id: int, ends) -> None:
     warehouse.rows(
-        "INSERT INTO store.instrument_end (instrument_id, ends_at, last_hour, reason) "
+        "INSERT INTO store.delisting (instrument_id, ends_at, last_hour, reason) "
         "VALUES (%s, %s, date_trunc('hour', %s, 'UTC'), 'a test') RETURNING 1",
         instrument_id, ends, ends,
     )  # fmt: skip
@@ -211,7 +211,7 @@ def test_a_future_has_one_perpetual_a_day_chosen_by_time(warehouse):
     assert months_due(warehouse.connection, "basis_spread", None, None, again=False) == []
 
     # the end is undone: the older one stays, and what was measured against the other is due again
-    warehouse.rows("DELETE FROM store.instrument_end RETURNING 1")
+    warehouse.rows("DELETE FROM store.delisting RETURNING 1")
     assert coverage(warehouse, "basis_spread", "minutes") == [(27 * 1440 + 480,)]
 
 
@@ -239,7 +239,7 @@ def test_the_true_hours_are_published_without_a_day_of_the_perpetual(warehouse):
         return sum(m["days"] for m in months_due(warehouse.connection, "index_prices", None, None, again=False))
 
     assert due() == 0, "the perpetual's day may still come"
-    warehouse.validation("perpetuals_ohlcv", verdict="quarantined")
+    warehouse.validation("perpetuals_ohlcv", outcome="quarantined")
     assert due() == 1
     [row] = index_profile(warehouse.connection, begins=FIRST, ends=APRIL).to_dict("records")
     assert (row["minutes"], row["expected_minutes"], row["missing_minutes"], row["true_minutes"]) == (24, 24, 0, 24)

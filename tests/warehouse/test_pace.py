@@ -25,35 +25,35 @@ def draw(dsn: str, ready, drawn) -> None:
 
     It does not sleep, so that what is counted is what was reserved and not how busy the machine is.
     """
-    moments = []
+    slots = []
     with psycopg.connect(dsn, autocommit=True) as connection:
-        pacer = Pacer(connection, {"history": RATE}, sleep=lambda seconds: moments.append(time.time() + seconds))
+        pacer = Pacer(connection, {"history": RATE}, sleep=lambda seconds: slots.append(time.time() + seconds))
         ready.wait(60)
         for _ in range(REQUESTS):
             pacer("history")
-    drawn.put(moments)
+    drawn.put(slots)
 
 
 def given(connection) -> list[float]:
-    """The newest moments given away, in seconds, oldest first."""
-    [(moments,)] = connection.execute(
-        "SELECT ARRAY(SELECT extract(epoch FROM m)::float8 FROM unnest(moments) AS m) FROM store.pace"
+    """The newest slots given away, in seconds, oldest first."""
+    [(slots,)] = connection.execute(
+        "SELECT ARRAY(SELECT extract(epoch FROM m)::float8 FROM unnest(slots) AS m) FROM store.rate_limit"
     )
-    return moments
+    return slots
 
 
 def open_at(connection, moment: float) -> None:
     """The whole window was given away at a moment: the next request may go out one window later."""
     connection.execute(
-        "INSERT INTO store.pace VALUES ('history', array_fill(to_timestamp(%s), ARRAY[%s]))", (moment, int(RATE))
+        "INSERT INTO store.rate_limit VALUES ('history', array_fill(to_timestamp(%s), ARRAY[%s]))", (moment, int(RATE))
     )
 
 
-def holds(moments: list[float], rate: float) -> bool:
+def holds(slots: list[float], rate: float) -> bool:
     """Whether no stretch as long as the window holds more than it may. 1 ms: two clocks."""
     most, seconds = window(rate)
-    moments = sorted(moments)
-    return all(later - first >= seconds - 0.001 for first, later in zip(moments, moments[most:], strict=False))
+    slots = sorted(slots)
+    return all(later - first >= seconds - 0.001 for first, later in zip(slots, slots[most:], strict=False))
 
 
 def test_five_lists_of_the_catalogue_may_be_asked_at_once_and_then_one_in_ten_seconds(market):
@@ -81,15 +81,15 @@ def test_eight_processes_share_a_bucket_and_use_it(market):
         opens = time.time() + 0.5  # so that all queue up before the first goes out
         open_at(connection, opens - seconds)
         ready.wait(60)
-        moments = sorted(sum((drawn.get(timeout=60) for _ in processes), []))
+        slots = sorted(sum((drawn.get(timeout=60) for _ in processes), []))
         for process in processes:
             process.join(30)
     total = PROCESSES * REQUESTS
-    assert len(moments) == total
+    assert len(slots) == total
     # the k-th goes out when the windows before it have gone by (1 ms: two clocks)
-    assert all(moment >= opens + k // most * seconds - 0.001 for k, moment in enumerate(moments))
+    assert all(moment >= opens + k // most * seconds - 0.001 for k, moment in enumerate(slots))
     # and not much later: all of what is allowed was given away
-    assert moments[-1] <= opens + (total - 1) // most * seconds + 0.1
+    assert slots[-1] <= opens + (total - 1) // most * seconds + 0.1
 
 
 def test_a_reserved_moment_is_waited_for(market):
@@ -105,16 +105,16 @@ def test_a_reserved_moment_is_waited_for(market):
 def test_no_second_holds_more_than_the_rate(market, rate):
     most, seconds = window(rate)
     assert seconds >= 1 + MARGIN and most / (seconds - MARGIN) <= rate
-    waits, moments = [], []
+    waits, slots = [], []
     with psycopg.connect(market.dsn(), autocommit=True) as connection:
         pacer = Pacer(connection, {"history": rate}, sleep=waits.append)
         for _ in range(3 * most + 1):
             pacer("history")
-            moments.append(given(connection)[-1])
-            assert len(given(connection)) <= most, "older moments are forgotten"
-    assert moments == sorted(moments) and holds(moments, rate)
+            slots.append(given(connection)[-1])
+            assert len(given(connection)) <= most, "older slots are forgotten"
+    assert slots == sorted(slots) and holds(slots, rate)
     assert waits[0] == 0 and all(wait >= 0 for wait in waits)
-    assert moments[-1] - moments[0] == pytest.approx(3 * seconds, abs=0.5), "no more is held back than has to be"
+    assert slots[-1] - slots[0] == pytest.approx(3 * seconds, abs=0.5), "no more is held back than has to be"
 
 
 @whatever(
@@ -125,27 +125,27 @@ def test_no_second_holds_more_than_the_rate(market, rate):
     deadline=None, max_examples=25, suppress_health_check=[hypothesis.HealthCheck.function_scoped_fixture]
 )
 def test_it_holds_however_requests_come_and_whoever_is_late(market, rate, steps):
-    """A step: time goes by (all moments are moved into the past), a request is reserved, and perhaps one of those that
+    """A step: time goes by (all slots are moved into the past), a request is reserved, and perhaps one of those that
     still wait oversleeps."""
     most, seconds = window(rate)
-    ago, reserved = 0.0, []  # reserved: moments as if none had been moved
+    ago, reserved = 0.0, []  # reserved: slots as if none had been moved
 
     with psycopg.connect(market.dsn(), autocommit=True) as connection:
 
         def pass_by(more: float) -> None:
             nonlocal ago
             connection.execute(
-                "UPDATE store.pace SET moments = ARRAY("
-                "SELECT m - make_interval(secs => %s) FROM unnest(moments) WITH ORDINALITY AS u(m, i) ORDER BY i)",
+                "UPDATE store.rate_limit SET slots = ARRAY("
+                "SELECT m - make_interval(secs => %s) FROM unnest(slots) WITH ORDINALITY AS u(m, i) ORDER BY i)",
                 [more],
             )
             ago += more
 
-        connection.execute("DELETE FROM store.pace")
+        connection.execute("DELETE FROM store.rate_limit")
         for pause, late in steps:
             pass_by(pause)
             moment, _ = connection.execute(
-                statement("load/reserve_request"), {"bucket": "history", "most": most, "window": seconds}
+                statement("load/reserve_slot"), {"bucket": "history", "most": most, "window": seconds}
             ).fetchone()
             reserved.append(moment.timestamp() + ago)
             waiting = [at for at, moment in enumerate(reserved) if moment > time.time() + ago]
@@ -153,16 +153,16 @@ def test_it_holds_however_requests_come_and_whoever_is_late(market, rate, steps)
                 which, oversleeps = waiting[late[0] % len(waiting)], late[1]
                 pass_by(reserved[which] + oversleeps - time.time() - ago)
                 missed = datetime.fromtimestamp(reserved[which] - ago, UTC)
-                [kept] = connection.execute("SELECT moments FROM store.pace").fetchone()
+                [kept] = connection.execute("SELECT slots FROM store.rate_limit").fetchone()
                 missed = min(kept, key=lambda moment: abs(moment - missed))  # floats are good to a microsecond
                 if abs(missed.timestamp() + ago - reserved[which]) > 1e-4:
                     del reserved[which]  # forgotten, a whole window waits behind it: it is not used
                     continue
                 [moved] = connection.execute(
-                    statement("load/move_request"), {"bucket": "history", "moment": missed}
+                    statement("load/move_slot"), {"bucket": "history", "slot": missed}
                 ).fetchone()
                 reserved[which] = moved.timestamp() + ago
-            assert len(given(connection)) <= most, "older moments are forgotten"
+            assert len(given(connection)) <= most, "older slots are forgotten"
             assert given(connection) == sorted(given(connection))
     assert holds(reserved, rate)
 

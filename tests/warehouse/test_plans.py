@@ -18,10 +18,10 @@ BIG = {"candle_day", "basis_day", "funding_rate", "index_day"}
 
 # a future lives a hundred days; one minute a day is enough to plan on
 FILL = (
-    """INSERT INTO store.load (dataset, subject, host, run_id, added, grown, corrected)
+    """INSERT INTO store.ingestion (dataset, subject, host, run_id, added, grown, corrected)
        VALUES ('d', 's', 'h', 'r', 1, 0, 0)""",
     """INSERT INTO store.validation
-           (dataset, dag_id, run_id, interval_from, interval_to, verdict, suite, rows_checked, result)
+           (dataset, dag_id, run_id, interval_from, interval_to, outcome, suite, rows_checked, result)
        VALUES ('d', 'd', 'r', now(), now(), 'passed', 's', 1, '{}')""",
     """INSERT INTO store.candle_day
        SELECT i.instrument_id, d::date, 1, 1, NULL, 754, 1, 1, 0, 0, 0, 0, a, a, a, a, a, a,

@@ -18,7 +18,7 @@ BORN = at("2024-01-01")
 FROM, TO = at(FIRST), at(FIRST + timedelta(days=6))
 COUNTS = (
     "expected_minutes", "minutes", "missing_minutes", "explained_minutes", "waited_minutes", "longest_gap_minutes",
-    "doubled_minutes", "misaligned_minutes", "disordered_minutes", "outside_minutes", "not_finite_minutes",
+    "duplicate_minutes", "misaligned_minutes", "out_of_order_minutes", "out_of_window_minutes", "not_finite_minutes",
     "not_positive_minutes", "bounds_broken_minutes", "negative_minutes", "cost_without_volume_minutes",
     "cost_off_minutes", "cost_inconsistent_minutes", "untraded_not_flat_minutes", "fill_off_previous_minutes",
     "spike_minutes", "refuted_spike_minutes", "reference_minutes", "traded_minutes", "fresh_minutes",
@@ -76,7 +76,7 @@ def by_minute(candles: Candles | None, day: date) -> dict[int, tuple]:
     return stored if any(values is not None for values in stored.values()) else {}
 
 
-def outside(cost: float, volume: float, low: float, high: float) -> float:
+def cost_deviation(cost: float, volume: float, low: float, high: float) -> float:
     if not (1e-50 <= cost <= 1e50 and 1e-50 <= volume <= 1e50):
         return math.inf
     # NaN is the greatest number
@@ -124,7 +124,7 @@ def judged(day: date, lives: range, candles: Candles | None, reference: Candles 
             # Postgres: NaN is the greatest number, so it is the least of nothing else
             floor = min((x for x in lows if not math.isnan(x)), default=math.nan)
             roof = math.nan if any(map(math.isnan, highs)) else max(highs)
-            off = outside(cost, v, floor, roof)
+            off = cost_deviation(cost, v, floor, roof)
             row["cost_off_minutes"] += off > 0.01
             row["cost_inconsistent_minutes"] += off > 0.1
         row["untraded_not_flat_minutes"] += v == 0 and not (same(o, c) and same(h, c) and same(lo, c))
@@ -268,10 +268,10 @@ def fill(**values):
 
 DEFECTS = {
     "missing": (lambda c: c.without(untraded(c)), {"minutes": -1, "missing_minutes": 1, "longest_gap_minutes": 1}),
-    "doubled": (lambda c: c.but(doubled=[c.start + 1500 * 60_000] * 2), {"doubled_minutes": 2}),
+    "duplicate": (lambda c: c.but(duplicate=[c.start + 1500 * 60_000] * 2), {"duplicate_minutes": 2}),
     "misaligned": (lambda c: c.but(misaligned=[c.start + 1500 * 60_000 + 500]), {"misaligned_minutes": 1}),
-    "disordered": (lambda c: c.but(disordered=[c.start + 1500 * 60_000]), {"disordered_minutes": 1}),
-    "outside": (lambda c: c.but(outside=[c.start + 1500 * 60_000]), {"outside_minutes": 1}),
+    "out_of_order": (lambda c: c.but(out_of_order=[c.start + 1500 * 60_000]), {"out_of_order_minutes": 1}),
+    "out_of_window": (lambda c: c.but(out_of_window=[c.start + 1500 * 60_000]), {"out_of_window_minutes": 1}),
     "NaN cost": (
         put(cost=math.nan),
         {"not_finite_minutes": 1, "cost_off_minutes": 1, "cost_inconsistent_minutes": 1, "fresh_minutes": -1},
@@ -391,7 +391,7 @@ def test_days_never_asked_for_are_missing(warehouse, listed):
     seen = [tuple(r[name] for name in columns) for r in rows.values()]
     assert seen == [(n, 0, n, n) for n in lives]
     assert {r["explained_minutes"] for r in rows.values()} == {0}
-    assert {r["load_id"] for r in rows.values()} == {None}
+    assert {r["version_id"] for r in rows.values()} == {None}
 
 
 def test_an_instrument_begins_with_its_first_candle_whatever_the_day(warehouse, listed):
@@ -518,7 +518,7 @@ def test_the_newest_version_is_judged_published_or_not(warehouse, listed):
     second = profile(warehouse)
     for (key, old), new in zip(first.items(), second.values(), strict=True):
         changed = key[1] == SECOND
-        assert (new["load_id"] > old["load_id"], new["negative_minutes"]) == (changed, int(changed))
+        assert (new["version_id"] > old["version_id"], new["negative_minutes"]) == (changed, int(changed))
         assert math.isnan(new["validation_id"]) == changed
 
 

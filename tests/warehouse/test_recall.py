@@ -32,21 +32,21 @@ def test_a_recalled_hour_leaves_the_view(warehouse):
     warehouse.funding(perpetual, [at(FIRST, 60), at(FIRST, 120)], np.ones((4, 2)))
     assert warehouse.publish_funding(perpetual) == 2
     [version] = warehouse.rows(
-        "SELECT instrument_id, ts, load_id FROM store.funding_rate WHERE ts = %s", at(FIRST, 120)
+        "SELECT instrument_id, ts, version_id FROM store.funding_rate WHERE ts = %s", at(FIRST, 120)
     )
     with warehouse.connection.transaction():
         assert validations.recall_funding(warehouse.connection, [version]) == 1
     assert warehouse.rows("SELECT ts FROM funding_rates") == [(at(FIRST, 60),)]
 
 
-def store(warehouse, perpetual, minutes, doubled=()) -> None:
+def store(warehouse, perpetual, minutes, duplicate=()) -> None:
     hours = np.array([ms(at(FIRST, minute)) for minute in minutes], np.int64)
     with warehouse.connection.transaction():
         record_start(warehouse.connection, perpetual, at(FIRST, 60))
         store_funding(
             warehouse.connection, perpetual, hours, list(np.ones((4, len(hours)))),
             Provenance("funding_rates", "BTC-PERPETUAL", HOST, "load"),
-            np.array([ms(at(FIRST, minute)) for minute in doubled], np.int64),
+            np.array([ms(at(FIRST, minute)) for minute in duplicate], np.int64),
         )  # fmt: skip
 
 
@@ -59,10 +59,10 @@ def profile(warehouse):
 
 def test_an_hour_that_came_twice_is_marked_until_it_comes_once(warehouse):
     perpetual = warehouse.instrument("BTC-PERPETUAL", at(FIRST))
-    store(warehouse, perpetual, (60, 120, 180), doubled=[120])
-    assert profile(warehouse).doubled.tolist() == [False, True, False]
+    store(warehouse, perpetual, (60, 120, 180), duplicate=[120])
+    assert profile(warehouse).duplicate.tolist() == [False, True, False]
     store(warehouse, perpetual, (60, 120, 180))
-    assert profile(warehouse).doubled.tolist() == [False, False, False]
+    assert profile(warehouse).duplicate.tolist() == [False, False, False]
     assert warehouse.value("SELECT count(*) FROM store.funding_rate") == 3
 
 

@@ -75,7 +75,7 @@ def test_a_finding_may_be_about_an_hour_and_say_anything(warehouse):
 
 def test_a_verdict_is_one_of_four(warehouse):
     with pytest.raises(psycopg.errors.CheckViolation):
-        warehouse.validation(verdict="fine")
+        warehouse.validation(outcome="fine")
 
 
 def test_a_runs_report_names_all_its_windows_and_only_their_newest_look(warehouse):
@@ -86,7 +86,7 @@ def test_a_runs_report_names_all_its_windows_and_only_their_newest_look(warehous
         warehouse,
         run_id="r",
         findings=[finding(B)],
-        verdict="blocked",
+        outcome="blocked",
         blocked_because=["too many", "keys twice"],
         **later,
     )
@@ -155,8 +155,8 @@ def test_the_summary_counts_what_is_published(warehouse, market):
     warehouse.candles(future, trading(at(FIRST), at(FIRST, 2880)))
     warehouse.publish(future)
     warehouse.candles(future, trading(at(FIRST, 2880), at(FIRST, 4320)))  # loaded, not published
-    for verdict in ("blocked", "quarantined"):
-        warehouse.validation("futures_ohlcv", verdict=verdict)
+    for outcome in ("blocked", "quarantined"):
+        warehouse.validation("futures_ohlcv", outcome=outcome)
     [row] = summary(reader)
     assert (row["instruments"], row["rows"], row["missing_minutes"], row["validation"]) == (
         1,

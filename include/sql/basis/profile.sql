@@ -2,16 +2,16 @@
 -- Parameters: from, to (dates). Minutes count while the perpetual lives, from its very first candle on: before and after
 -- it there is nothing a basis could be missing against. How large a basis is says something of fresh minutes only, those
 -- that both legs traded in at the prices shown.
-SELECT f.label AS instrument, b.day, b.instrument_id, b.load_id, b.judged_by,
+SELECT f.label AS instrument, b.day, b.instrument_id, b.version_id, b.validation_id,
        e.n AS expected_minutes, m.future_minutes, m.basis_minutes, m.future_minutes - m.basis_minutes AS missing_basis_minutes,
        m.not_finite AS not_finite_minutes, m.fresh_minutes, m.largest_fraction, m.largest_annualised
 FROM store.basis_day b
 JOIN store.future f ON f.instrument_id = b.instrument_id AND f.perpetual_id = b.perpetual_id
-JOIN store.candle_day c ON c.instrument_id = b.instrument_id AND c.day = b.day AND c.load_id = b.load_id
-JOIN store.candle_day p ON p.instrument_id = b.perpetual_id AND p.day = b.day AND p.load_id = b.perpetual_load_id
+JOIN store.candle_day c ON c.instrument_id = b.instrument_id AND c.day = b.day AND c.version_id = b.version_id
+JOIN store.candle_day p ON p.instrument_id = b.perpetual_id AND p.day = b.day AND p.version_id = b.perpetual_version_id
 CROSS JOIN LATERAL (
-    SELECT greatest(w.first, CASE WHEN p.present < 1440 THEN store.begins(p.instrument_id, p.day, p.first_minute, p.close) END) AS first, w.past
-    FROM store.cut(b.day, c.first_minute, c.n, f.perpetual_begins, f.perpetual_ends) AS w OFFSET 0) AS k
+    SELECT greatest(w.first, CASE WHEN p.present < 1440 THEN store.first_candle_minute(p.instrument_id, p.day, p.first_minute, p.close) END) AS first, w.past
+    FROM store.clip_minutes(b.day, c.first_minute, c.n, f.perpetual_begins, f.perpetual_ends) AS w OFFSET 0) AS k
 -- what is the same for all minutes of a day is computed once (OFFSET 0 keeps the planner from repeating it for each)
 CROSS JOIN LATERAL (
     SELECT k.first, k.past - k.first AS n, c.fresh & p.fresh AS fresh,
@@ -26,8 +26,8 @@ CROSS JOIN LATERAL (
            max(x.distance / abs(x.price) * 365 * 1440 / (d.minutes_left - x.i)) FILTER (WHERE x.is_fresh AND x.i <= d.last_annualised) AS largest_annualised
     FROM (SELECT u.future, u.perpetual, store.price(u.perpetual) AS price, u.i, get_bit(e.fresh, e.first + u.i - 1) = 1 AS is_fresh,
                  abs(store.price(u.future) - store.price(u.perpetual)) AS distance
-          FROM (SELECT unnest(store.aligned(c.close, c.first_minute, e.first, e.n)) AS future,
-                       unnest(store.aligned(p.close, p.first_minute, e.first, e.n)) AS perpetual, generate_series(1, e.n) AS i) AS u
+          FROM (SELECT unnest(store.slice_minutes(c.close, c.first_minute, e.first, e.n)) AS future,
+                       unnest(store.slice_minutes(p.close, p.first_minute, e.first, e.n)) AS perpetual, generate_series(1, e.n) AS i) AS u
           OFFSET 0) AS x
 ) AS m
 WHERE b.day >= %(from)s AND b.day < %(to)s AND e.n > 0

@@ -46,7 +46,7 @@ CREATE UNIQUE INDEX instrument_identity ON store.instrument (instrument, exchang
 -- without an id (NULL) a name and its creation are one instrument
 CREATE UNIQUE INDEX instrument_without_id ON store.instrument (instrument, listed_at) WHERE exchange_id IS NULL;
 -- "which instruments lived in this interval" is asked by every plan
-CREATE INDEX instrument_life ON store.instrument (kind, settlement_period, expires_at, listed_at);
+CREATE INDEX instrument_lifetime ON store.instrument (kind, settlement_period, expires_at, listed_at);
 
 -- When the catalogue was last read, a row a question the exchange is asked: a currency's and kind's instruments, listed
 -- or expired, of one host.
@@ -89,7 +89,7 @@ CREATE TABLE store.collected (
 
 -- Where the catalogue leaves a life open that is over: a perpetual without a row for seven days while others have
 -- them. Found by asking, and gone again when rows come.
-CREATE TABLE store.instrument_end (
+CREATE TABLE store.delisting (
     instrument_id integer     PRIMARY KEY REFERENCES store.instrument,
     ends_at       timestamptz NOT NULL,                -- end of the last hour with funding or a trade
     last_hour     timestamptz,                         -- the newest funded hour (its end); NULL: there is none
@@ -99,14 +99,14 @@ CREATE TABLE store.instrument_end (
 
 -- The life of every future and perpetual, [begins, ends) in whole minutes: from the listing to the expiry, or to the
 -- end that was found. Plans, profiles and coverage all ask here what is to be expected.
-CREATE VIEW store.life AS
+CREATE VIEW store.lifetime AS
     SELECT i.instrument_id, i.instrument, i.label, i.settlement_period, coalesce(i.settlement_period = 'perpetual', false) AS perpetual,
            i.base_currency, i.quote_currency, i.settlement_currency, i.instrument_type, i.price_index,
            i.expires_at, l.begins, l.ends,
            CASE WHEN e.instrument_id IS NULL THEN l.ends ELSE least(l.ends, coalesce(e.last_hour, l.begins)) END AS funding_ends,
            (l.begins AT TIME ZONE 'UTC')::date AS first_day,
            ((l.ends - interval '1 minute') AT TIME ZONE 'UTC')::date + 1 AS past_day  -- the first day after it
-    FROM store.instrument i LEFT JOIN store.instrument_end e USING (instrument_id)
+    FROM store.instrument i LEFT JOIN store.delisting e USING (instrument_id)
     CROSS JOIN LATERAL (SELECT date_trunc('minute', i.listed_at, 'UTC') AS begins,
                                date_trunc('minute', least(i.expires_at, e.ends_at), 'UTC') AS ends) AS l
     WHERE i.kind = 'future' AND l.begins < l.ends;
@@ -118,7 +118,7 @@ CREATE FUNCTION store.instrument_named(name text, "from" timestamptz, "to" times
 LANGUAGE plpgsql STABLE PARALLEL SAFE AS $$
 DECLARE
     ids integer[] := ARRAY(SELECT i.instrument_id FROM store.instrument i WHERE i.instrument = name);
-    lives text;
+    candidates text;
 BEGIN
     IF cardinality(ids) = 0 AND strpos(name, '#') > 0 THEN
         RETURN (SELECT i.instrument_id FROM store.instrument i
@@ -129,11 +129,11 @@ BEGIN
         SELECT array_agg(i.instrument_id),
                string_agg(format('%s from %s to %s', coalesce(i.instrument || '#' || i.exchange_id, i.label), i.listed_at,
                                  i.expires_at), ', ' ORDER BY i.listed_at)
-        INTO ids, lives
+        INTO ids, candidates
         FROM store.instrument i
         WHERE i.instrument_id = ANY (ids) AND date_trunc('minute', i.listed_at, 'UTC') < "to" AND i.expires_at > "from";
         IF cardinality(ids) > 1 THEN
-            RAISE EXCEPTION '% was listed more than once from % to %: ask for one of %', name, "from", "to", lives
+            RAISE EXCEPTION '% was listed more than once from % to %: ask for one of %', name, "from", "to", candidates
                 USING ERRCODE = 'cardinality_violation';
         END IF;
     END IF;

@@ -1,6 +1,6 @@
 -- Provenance: a row a transaction that changed something, one instrument and window each.
-CREATE TABLE store.load (
-    load_id   bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+CREATE TABLE store.ingestion (
+    version_id   bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
     dataset   text        NOT NULL,
     subject   text        NOT NULL,                    -- the instrument or index that was loaded
     host      text        NOT NULL,
@@ -13,7 +13,7 @@ CREATE TABLE store.load (
 
 -- What the exchange was asked about and answered in full, rows or none: a row an instrument and question. So what
 -- is missing is told from what was never asked for.
-CREATE TABLE store.answered (
+CREATE TABLE store.fetched (
     instrument_id integer        NOT NULL REFERENCES store.instrument,
     what          text           NOT NULL CHECK (what IN ('candles', 'funding')),
     windows       tstzmultirange NOT NULL,
@@ -26,17 +26,17 @@ CREATE TABLE store.answered (
 CREATE TABLE store.candle_day (
     instrument_id integer  NOT NULL REFERENCES store.instrument,
     day           date     NOT NULL,
-    load_id       bigint   NOT NULL REFERENCES store.load,
+    version_id       bigint   NOT NULL REFERENCES store.ingestion,
     validation_id bigint,
     -- what its level was checked against when it was last judged: perpetual, index, futures; none: there was nothing
     reference     text,
     first_minute  smallint NOT NULL,                   -- minute of the UTC day of the first array element
     n             smallint NOT NULL,                   -- elements of each array
     present       smallint NOT NULL,                   -- elements that are not missing
-    doubled       smallint NOT NULL,                   -- what was wrong with the pages they came in
+    duplicate       smallint NOT NULL,                   -- what was wrong with the pages they came in
     misaligned    smallint NOT NULL,
-    disordered    smallint NOT NULL,
-    outside       smallint NOT NULL,
+    out_of_order    smallint NOT NULL,
+    out_of_window       smallint NOT NULL,
     open   float8[] NOT NULL,
     high   float8[] NOT NULL,
     low    float8[] NOT NULL,
@@ -48,7 +48,7 @@ CREATE TABLE store.candle_day (
     fresh  bit(1440) NOT NULL,
     turnover float8 NOT NULL,                          -- USD, the sum of cost
     -- what coverage sums up lies in the index: it never has to read the rows with the arrays
-    PRIMARY KEY (instrument_id, day, load_id) INCLUDE (n, present, validation_id, reference),
+    PRIMARY KEY (instrument_id, day, version_id) INCLUDE (n, present, validation_id, reference),
     CHECK (first_minute >= 0 AND n > 0 AND first_minute + n <= 1440 AND present BETWEEN 0 AND n),
     CHECK (cardinality(open) = n AND cardinality(high) = n AND cardinality(low) = n
            AND cardinality(close) = n AND cardinality(volume) = n AND cardinality(cost) = n)

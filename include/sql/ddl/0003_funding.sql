@@ -2,14 +2,14 @@
 CREATE TABLE store.funding_rate (
     instrument_id    integer     NOT NULL REFERENCES store.instrument,
     ts               timestamptz NOT NULL,             -- END of the hour
-    load_id          bigint      NOT NULL REFERENCES store.load,
+    version_id          bigint      NOT NULL REFERENCES store.ingestion,
     validation_id    bigint,
     interest_1h      float8,                           -- fraction of that hour; positive: longs pay
     interest_8h      float8,                           -- fraction, trailing eight hours
     index_price      float8,                           -- USD at ts
     prev_index_price float8,                           -- USD at the previous row's ts
-    doubled          boolean     NOT NULL DEFAULT false, -- the exchange sent the hour more than once in an answer
-    PRIMARY KEY (instrument_id, ts, load_id)
+    duplicate          boolean     NOT NULL DEFAULT false, -- the exchange sent the hour more than once in an answer
+    PRIMARY KEY (instrument_id, ts, version_id)
 );
 CREATE UNIQUE INDEX funding_rate_published ON store.funding_rate (ts, instrument_id) WHERE validation_id IS NOT NULL;
 

@@ -7,7 +7,7 @@ CREATE TABLE store.validation (
     interval_from timestamptz NOT NULL,
     interval_to   timestamptz NOT NULL,
     validated_at  timestamptz NOT NULL DEFAULT clock_timestamp(),
-    verdict       text        NOT NULL CHECK (verdict IN ('passed', 'warned', 'quarantined', 'blocked')),
+    outcome       text        NOT NULL CHECK (outcome IN ('passed', 'warned', 'quarantined', 'blocked')),
     suite         text        NOT NULL,
     rows_checked  integer     NOT NULL,
     minutes       bigint      NOT NULL DEFAULT 0,      -- expected and missing, as the profile saw them
@@ -62,7 +62,7 @@ CREATE TABLE store.waiting (
     since      timestamptz NOT NULL DEFAULT now(),
     asked_at   timestamptz NOT NULL DEFAULT now(),
     next_at    timestamptz NOT NULL DEFAULT now(),
-    told_at    timestamptz,
+    notified_at    timestamptz,
     PRIMARY KEY (attempt, awaited)
 );
 

@@ -2,27 +2,27 @@
 CREATE TABLE store.index_chart_day (
     index_name text     NOT NULL,
     day        date     NOT NULL,
-    load_id    bigint   NOT NULL REFERENCES store.load,
+    version_id    bigint   NOT NULL REFERENCES store.ingestion,
     price      float8[] NOT NULL CHECK (cardinality(price) = 1440),
     PRIMARY KEY (index_name, day)
 );
 
 -- One row an index and day: the true prices that are known, the version of the perpetual that stands in
--- elsewhere, and how far it was off where both are known. judged_by is the validation that looked at it.
+-- elsewhere, and how far it was off where both are known. validation_id is the validation that looked at it.
 CREATE TABLE store.index_day (
     index_name       text     NOT NULL,
     day              date     NOT NULL,
     perpetual_id     integer  NOT NULL REFERENCES store.instrument,
-    perpetual_load_id bigint,                          -- NULL: no day of the perpetual is published
+    perpetual_version_id bigint,                          -- NULL: no day of the perpetual is published
     funding_validation_id bigint,                      -- the newest that published an hour of the day
-    chart_load_id    bigint,
+    chart_version_id    bigint,
     hourly           float8[] NOT NULL CHECK (cardinality(hourly) = 24),  -- element k: price at day + k hours
     minutes          float8[] CHECK (cardinality(minutes) = 1440),
     compared_hours   smallint NOT NULL,
     proxy_error_mean float8,                           -- fraction, perpetual / index - 1, signed
     proxy_error_p95  float8,                           -- fraction, absolute
     proxy_error_max  float8,                           -- fraction, absolute
-    judged_by        bigint   REFERENCES store.validation,
+    validation_id        bigint   REFERENCES store.validation,
     published        boolean  NOT NULL DEFAULT false,
     PRIMARY KEY (index_name, day)
 );
@@ -36,6 +36,6 @@ CREATE VIEW store.index_proxy AS
                greatest(l.first_day, max(l.past_day) OVER (PARTITION BY l.price_index ORDER BY l.begins, l.instrument_id
                                                            ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING)) AS from_day,
                l.past_day
-        FROM store.life l JOIN store.collected c ON c.currency = l.settlement_currency
-        WHERE l.perpetual AND l.price_index IS NOT NULL) AS lives
+        FROM store.lifetime l JOIN store.collected c ON c.currency = l.settlement_currency
+        WHERE l.perpetual AND l.price_index IS NOT NULL) AS lifetimes
     WHERE from_day < past_day;

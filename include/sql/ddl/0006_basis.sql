@@ -4,11 +4,11 @@
 CREATE TABLE store.basis_day (
     instrument_id     integer NOT NULL REFERENCES store.instrument,
     day               date    NOT NULL,
-    load_id           bigint  NOT NULL,                -- version of the future
+    version_id           bigint  NOT NULL,                -- version of the future
     perpetual_id      integer NOT NULL REFERENCES store.instrument,
-    perpetual_load_id bigint  NOT NULL,
+    perpetual_version_id bigint  NOT NULL,
     minutes         smallint NOT NULL,                 -- of the future, while the perpetual lives
-    judged_by         bigint  REFERENCES store.validation,
+    validation_id         bigint  REFERENCES store.validation,
     published         boolean NOT NULL DEFAULT false,
     PRIMARY KEY (day, instrument_id)
 );
@@ -20,10 +20,10 @@ CREATE VIEW store.future AS
     SELECT f.instrument_id, f.instrument, f.label, f.base_currency, f.price_index, f.begins AS listed_at, f.expires_at,
            p.instrument_id AS perpetual_id, p.instrument AS perpetual, p.begins AS perpetual_begins, p.ends AS perpetual_ends,
            greatest(p.from_day, f.first_day) AS from_day, least(p.past_day, f.past_day) AS past_day
-    FROM store.life f
+    FROM store.lifetime f
     JOIN (SELECT *, greatest(first_day, max(past_day) OVER (
                         PARTITION BY base_currency, quote_currency, settlement_currency, instrument_type
                         ORDER BY begins, instrument_id ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING)) AS from_day
-          FROM store.life WHERE perpetual) AS p
+          FROM store.lifetime WHERE perpetual) AS p
       USING (base_currency, quote_currency, settlement_currency, instrument_type)
     WHERE NOT f.perpetual AND greatest(p.from_day, f.first_day) < least(p.past_day, f.past_day);

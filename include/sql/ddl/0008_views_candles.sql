@@ -1,7 +1,7 @@
 -- The n elements from minute "at" on of an array that starts at minute "first" of a day; NULL where it has
 -- nothing. So arrays that start at different minutes are laid side by side, and a minute is cut out of a day. An array
 -- that is wanted to the end of the day is taken as it is: cutting goes element by element.
-CREATE FUNCTION store.aligned(elements float8[], first integer, at integer, n integer) RETURNS float8[]
+CREATE FUNCTION store.slice_minutes(elements float8[], first integer, at integer, n integer) RETURNS float8[]
 LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
     SELECT CASE WHEN first IS NULL OR at IS NULL THEN NULL
                 WHEN at = first AND at + n >= 1440 THEN elements
@@ -11,15 +11,15 @@ $$;
 
 -- A price as something to calculate with; NULL where it is not positive, or none a product or a quotient of two can hold, which plain
 -- arithmetic would stop the whole statement at. No market has such a price, but a wrong row may.
-CREATE FUNCTION store.price(told float8) RETURNS float8
+CREATE FUNCTION store.price(value float8) RETURNS float8
 LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
-    SELECT CASE WHEN told > 1e-50 AND told < 1e50 THEN told END
+    SELECT CASE WHEN value > 1e-50 AND value < 1e50 THEN value END
 $$;
 
 -- How far a price is from another, as a fraction of that one; NULL where either is unknown or there is nothing
 -- to measure against. What can't be a price is infinitely far, where plain division would overflow and so keep
 -- a whole interval from being judged for one bad number.
-CREATE FUNCTION store.apart(price float8, reference float8) RETURNS float8
+CREATE FUNCTION store.relative_distance(price float8, reference float8) RETURNS float8
 LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
     SELECT CASE WHEN price BETWEEN 1e-50 AND 1e50 AND reference BETWEEN 1e-50 AND 1e50 THEN abs(price / reference - 1)
                 WHEN price IS NULL OR reference IS NULL OR reference = 0 THEN NULL
@@ -29,7 +29,7 @@ $$;
 
 -- How far an amount is from volume at prices between low and high, as a fraction of that; an allowance t, the larger of
 -- 1 USD and 2 bp of the amount, is free. Infinite where one of them is no amount or price a market has.
-CREATE FUNCTION store.outside(cost float8, volume float8, low float8, high float8) RETURNS float8
+CREATE FUNCTION store.cost_deviation(cost float8, volume float8, low float8, high float8) RETURNS float8
 LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
     SELECT CASE WHEN cost NOT BETWEEN 1e-50 AND 1e50 OR volume NOT BETWEEN 1e-50 AND 1e50 THEN 'Infinity'
                 WHEN cost < volume * l - t THEN 1 - (cost + t) / (volume * l)
@@ -50,7 +50,7 @@ LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
 $$;
 
 -- Which minutes of a UTC day, of the n from first_minute on, have from <= ts < to: those from "first" to before "past".
-CREATE FUNCTION store.cut(day date, first_minute integer, n integer, "from" timestamptz, "to" timestamptz)
+CREATE FUNCTION store.clip_minutes(day date, first_minute integer, n integer, "from" timestamptz, "to" timestamptz)
 RETURNS TABLE (first integer, past integer)
 LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
     SELECT greatest(first_minute, ceil(least((extract(epoch FROM "from")::float8 - m.epoch) / 60, 1440)))::integer,
@@ -60,10 +60,10 @@ $$;
 
 -- The minute of the day a perpetual's candles begin with: what lies before its very first candle was never there. To be
 -- asked only of days in which something is missing.
-CREATE FUNCTION store.begins(instrument_id integer, day date, first_minute integer, close float8[])
+CREATE FUNCTION store.first_candle_minute(instrument_id integer, day date, first_minute integer, close float8[])
 RETURNS integer
 LANGUAGE sql STABLE PARALLEL SAFE AS $$
-    SELECT CASE WHEN EXISTS (SELECT FROM store.candle_day v WHERE v.instrument_id = begins.instrument_id AND v.day < begins.day) THEN 0
+    SELECT CASE WHEN EXISTS (SELECT FROM store.candle_day v WHERE v.instrument_id = first_candle_minute.instrument_id AND v.day < first_candle_minute.day) THEN 0
                 ELSE first_minute + (SELECT min(u.i)::integer - 1 FROM unnest(close) WITH ORDINALITY AS u(close, i) WHERE u.close IS NOT NULL) END
 $$;
 
@@ -80,7 +80,7 @@ CREATE VIEW candle AS
            c.day, i.kind, i.settlement_period, l.host, l.loaded_at, c.validation_id, v.validated_at
     FROM store.candle_day c
     JOIN store.instrument i USING (instrument_id)
-    JOIN store.load l USING (load_id)
+    JOIN store.ingestion l USING (version_id)
     JOIN store.validation v USING (validation_id)
     CROSS JOIN LATERAL (SELECT extract(epoch FROM c.day)::float8 + 60 * (c.first_minute - 1) AS epoch OFFSET 0) AS e
     CROSS JOIN LATERAL (
@@ -107,7 +107,7 @@ LANGUAGE sql STABLE PARALLEL SAFE AS $$
                  k.first - c.first_minute + 1 AS first, k.past - c.first_minute AS last,
                  extract(epoch FROM c.day)::float8 + 60 * (k.first - 1) AS epoch
           FROM store.candle_day c
-          CROSS JOIN LATERAL store.cut(c.day, c.first_minute, c.n, candles."from", candles."to") AS k
+          CROSS JOIN LATERAL store.clip_minutes(c.day, c.first_minute, c.n, candles."from", candles."to") AS k
           WHERE c.instrument_id = store.instrument_named(candles.instrument, candles."from", candles."to") AND c.validation_id IS NOT NULL
             AND c.day >= (candles."from" AT TIME ZONE 'UTC')::date AND c.day <= (candles."to" AT TIME ZONE 'UTC')::date
           ORDER BY c.day OFFSET 0) AS d

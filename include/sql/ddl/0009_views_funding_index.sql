@@ -5,7 +5,7 @@ CREATE VIEW funding_rates AS
            l.host, l.loaded_at, f.validation_id, v.validated_at
     FROM store.funding_rate f
     JOIN store.instrument i USING (instrument_id)
-    JOIN store.load l USING (load_id)
+    JOIN store.ingestion l USING (version_id)
     JOIN store.validation v USING (validation_id)
     WHERE f.validation_id IS NOT NULL;
 
@@ -18,17 +18,17 @@ CREATE VIEW index_prices AS
            CASE WHEN known.hourly IS NOT NULL THEN 'funding_history'
                 WHEN m.charted IS NOT NULL THEN 'funding_chart'
                 WHEN m.proxy IS NOT NULL THEN 'perpetual_proxy' END AS source,
-           x.day, x.proxy_error_p95, x.judged_by AS validation_id
+           x.day, x.proxy_error_p95, x.validation_id
     FROM store.index_day x
-    LEFT JOIN store.candle_day p ON p.instrument_id = x.perpetual_id AND p.day = x.day AND p.load_id = x.perpetual_load_id
+    LEFT JOIN store.candle_day p ON p.instrument_id = x.perpetual_id AND p.day = x.day AND p.version_id = x.perpetual_version_id
     CROSS JOIN LATERAL (SELECT coalesce(p.first_minute, 0) AS first, coalesce(p.n, 1440) AS n OFFSET 0) AS w
     CROSS JOIN LATERAL (
-        SELECT unnest(p.close) AS proxy, unnest(store.aligned(x.minutes, 0, w.first, w.n)) AS charted,
+        SELECT unnest(p.close) AS proxy, unnest(store.slice_minutes(x.minutes, 0, w.first, w.n)) AS charted,
                generate_series(1, w.n) AS i) AS m
     CROSS JOIN LATERAL (SELECT CASE WHEN (w.first + m.i) % 60 = 0 THEN x.hourly[(w.first + m.i) / 60] END AS hourly) AS known
-    WHERE x.published AND (p.validation_id IS NOT NULL OR x.perpetual_load_id IS NULL);
+    WHERE x.published AND (p.validation_id IS NOT NULL OR x.perpetual_version_id IS NULL);
 
 -- How far the perpetual is from the index it stands in for, measured where both are known: fractions.
 CREATE VIEW index_proxy_error AS
-    SELECT index_name, day, compared_hours, proxy_error_mean, proxy_error_p95, proxy_error_max, judged_by AS validation_id
+    SELECT index_name, day, compared_hours, proxy_error_mean, proxy_error_p95, proxy_error_max, validation_id
     FROM store.index_day WHERE published;

@@ -7,14 +7,14 @@ LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
 $$;
 
 -- How far two prices are apart, as a fraction of the smaller one; NULL where one is unknown.
-CREATE FUNCTION store.distance(one float8, other float8) RETURNS float8
+CREATE FUNCTION store.symmetric_distance(one float8, other float8) RETURNS float8
 LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
-    SELECT CASE WHEN one IS NOT NULL AND other IS NOT NULL THEN store.apart(greatest(one, other), least(one, other)) END
+    SELECT CASE WHEN one IS NOT NULL AND other IS NOT NULL THEN store.relative_distance(greatest(one, other), least(one, other)) END
 $$;
 
 -- The level of a coin at the ends of a day's hours, as its three sources have it: the perpetual's candles, the true index
 -- in its funding history, and the median of the dated futures that are measured against it. Always the newest version
--- stored, published or not, so that no dataset waits for another one's verdict.
+-- stored, published or not, so that no dataset waits for another one's outcome.
 --   perpetual_off, index_off: which of two that disagree is wrong. The perpetual and the index disagree over 25 %: a crash
 --   takes them several per cent apart, another coin or unit is far beyond. Futures have a basis, at most 5.2 % in what is
 --   known, and may be stale: they disagree over 50 %. The third source settles it: the one farther from it is wrong, and
@@ -36,7 +36,7 @@ LANGUAGE sql STABLE PARALLEL SAFE AS $$
         CROSS JOIN generate_series(greatest(f.from_day, levels.first)::timestamp,
                                    least(f.past_day, levels.past)::timestamp - interval '1 day', interval '1 day') AS k
         CROSS JOIN LATERAL (SELECT v.fresh, store.hourly(v.close, v.first_minute) AS prices FROM store.candle_day v
-                            WHERE v.instrument_id = f.instrument_id AND v.day = k::date ORDER BY v.load_id DESC LIMIT 1) AS c
+                            WHERE v.instrument_id = f.instrument_id AND v.day = k::date ORDER BY v.version_id DESC LIMIT 1) AS c
         CROSS JOIN LATERAL unnest(c.prices) WITH ORDINALITY AS u(price, hour)
         WHERE u.price IS NOT NULL AND position(B'1' IN c.fresh) > 0
         GROUP BY 1, 2, 3
@@ -45,7 +45,7 @@ LANGUAGE sql STABLE PARALLEL SAFE AS $$
         SELECT k.id, k.day, u.hour, CASE WHEN position(B'1' IN substring(c.fresh FROM u.hour::integer * 60 - 59 FOR 60)) > 0 THEN u.price END AS price
         FROM keys k
         CROSS JOIN LATERAL (SELECT v.fresh, store.hourly(v.close, v.first_minute) AS prices FROM store.candle_day v
-                            WHERE v.instrument_id = k.id AND v.day = k.day ORDER BY v.load_id DESC LIMIT 1) AS c
+                            WHERE v.instrument_id = k.id AND v.day = k.day ORDER BY v.version_id DESC LIMIT 1) AS c
         CROSS JOIN LATERAL unnest(c.prices) WITH ORDINALITY AS u(price, hour)
     ), index_hours AS MATERIALIZED (
         SELECT DISTINCT ON (v.instrument_id, v.ts) v.instrument_id AS id, (h.ended - interval '1 hour')::date AS day,
@@ -53,10 +53,10 @@ LANGUAGE sql STABLE PARALLEL SAFE AS $$
         FROM store.funding_rate v CROSS JOIN LATERAL (SELECT v.ts AT TIME ZONE 'UTC' AS ended) AS h
         WHERE v.instrument_id = ANY(levels.perpetual_ids) AND v.ts > levels.first::timestamp AT TIME ZONE 'UTC'
           AND v.ts <= levels.past::timestamp AT TIME ZONE 'UTC' AND v.ts = date_trunc('hour', v.ts, 'UTC')
-        ORDER BY v.instrument_id, v.ts, v.load_id DESC
-    ), apart AS (
-        SELECT s.*, store.distance(s.perpetual, s.index_price) AS pi, store.distance(s.perpetual, s.futures) AS pf,
-               store.distance(s.index_price, s.futures) AS xf
+        ORDER BY v.instrument_id, v.ts, v.version_id DESC
+    ), distances AS (
+        SELECT s.*, store.symmetric_distance(s.perpetual, s.index_price) AS pi, store.symmetric_distance(s.perpetual, s.futures) AS pf,
+               store.symmetric_distance(s.index_price, s.futures) AS xf
         FROM (SELECT k.id, k.day, h AS hour, p.price AS perpetual, i.price AS index_price, f.price AS futures
               FROM keys k CROSS JOIN generate_series(1, 24) AS h
               LEFT JOIN perpetuals p ON p.id = k.id AND p.day = k.day AND p.hour = h
@@ -68,7 +68,7 @@ LANGUAGE sql STABLE PARALLEL SAFE AS $$
                 ELSE a.index_price IS NULL AND coalesce(a.pf > 0.5, false) END,
            CASE WHEN a.pi > 0.25 THEN coalesce(a.xf > 0.5 OR a.xf >= a.pf, true)
                 ELSE a.perpetual IS NULL AND coalesce(a.xf > 0.5, false) END
-    FROM apart a
+    FROM distances a
 $$;
 
 -- What disagrees, in words for a finding.
@@ -79,9 +79,9 @@ LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
 $$;
 
 -- Whether the exchange has answered for a whole window of an instrument, rows or none.
-CREATE FUNCTION store.was_asked(instrument_id integer, what text, "from" timestamptz, "to" timestamptz) RETURNS boolean
+CREATE FUNCTION store.was_fetched(instrument_id integer, what text, "from" timestamptz, "to" timestamptz) RETURNS boolean
 LANGUAGE sql STABLE PARALLEL SAFE AS $$
-    SELECT "from" >= "to" OR EXISTS (SELECT FROM store.answered a WHERE a.instrument_id = was_asked.instrument_id AND a.what = was_asked.what
+    SELECT "from" >= "to" OR EXISTS (SELECT FROM store.fetched a WHERE a.instrument_id = was_fetched.instrument_id AND a.what = was_fetched.what
                                        AND a.windows @> CASE WHEN "from" < "to" THEN tstzrange("from", "to") END)
 $$;
 
@@ -105,7 +105,7 @@ CREATE VIEW waiting AS
     FROM store.waiting WHERE next_at > now() - interval '1 hour';
 
 CREATE VIEW validations AS
-    SELECT validation_id, dataset, dag_id, run_id, interval_from, interval_to, validated_at, verdict, suite,
+    SELECT validation_id, dataset, dag_id, run_id, interval_from, interval_to, validated_at, outcome, suite,
            rows_checked, minutes AS expected, missing, blocked_because
     FROM store.validation;
 
@@ -114,30 +114,30 @@ CREATE VIEW validations AS
 -- was ever loaded or not; present is in the newest version of each day. unreferenced_days are published though there was
 -- nothing to check their level against.
 CREATE VIEW coverage AS
-    WITH life AS (
+    WITH lifetime AS (
         SELECT l.*, greatest(l.begins, c.since) AS counts_from,
                least(l.ends, date_trunc('month', now(), 'UTC')) AS counts_to
-        FROM store.life l JOIN store.collected c ON c.currency = l.settlement_currency
+        FROM store.lifetime l JOIN store.collected c ON c.currency = l.settlement_currency
     ), expected AS (
         SELECT 1 AS source, CASE WHEN perpetual THEN 'perpetuals_ohlcv' ELSE 'futures_ohlcv' END AS dataset,
                instrument_id AS subject_id, label AS instrument, settlement_period, counts_from AS begins, counts_to AS ends, 60 AS seconds
-        FROM life
+        FROM lifetime
         UNION ALL
         -- hours are told at their end; one that was never found is expected from the listing on
         SELECT 2, 'funding_rates', l.instrument_id, l.label, l.settlement_period,
                greatest(l.counts_from, coalesce(s.first_hour - interval '1 hour', date_trunc('hour', l.begins, 'UTC'))),
                date_trunc('hour', least(l.counts_to, l.funding_ends), 'UTC'), 3600
-        FROM life l LEFT JOIN store.funding_start s USING (instrument_id) WHERE l.perpetual
+        FROM lifetime l LEFT JOIN store.funding_start s USING (instrument_id) WHERE l.perpetual
         UNION ALL
         SELECT 3, 'index_prices', x.perpetual_id, x.index_name, NULL,
                greatest(l.counts_from, x.from_day::timestamp AT TIME ZONE 'UTC'), least(l.counts_to, x.past_day::timestamp AT TIME ZONE 'UTC'), 60
-        FROM store.index_proxy x JOIN life l ON l.instrument_id = x.perpetual_id
+        FROM store.index_proxy x JOIN lifetime l ON l.instrument_id = x.perpetual_id
         UNION ALL
         -- of each future the days on which it has a perpetual
         SELECT 4, 'basis_spread', l.instrument_id, l.label, l.settlement_period,
                greatest(l.counts_from, min(greatest(f.perpetual_begins, f.from_day::timestamp AT TIME ZONE 'UTC'))),
                least(l.counts_to, max(least(f.perpetual_ends, f.past_day::timestamp AT TIME ZONE 'UTC'))), 60
-        FROM life l JOIN store.future f USING (instrument_id)
+        FROM lifetime l JOIN store.future f USING (instrument_id)
         GROUP BY l.instrument_id, l.label, l.settlement_period, l.counts_from, l.counts_to
     ), months AS (
         SELECT e.source, e.dataset, e.subject_id, e.instrument, e.settlement_period, m.at::date AS month,
@@ -171,9 +171,9 @@ CREATE VIEW coverage AS
         SELECT 3, x.perpetual_id, date_trunc('month', x.day::timestamp)::date,
                sum(m.known), count(*) FILTER (WHERE x.published), coalesce(sum(m.known) FILTER (WHERE x.published), 0), 0
         FROM store.index_day x
-        LEFT JOIN store.candle_day p ON p.instrument_id = x.perpetual_id AND p.day = x.day AND p.load_id = x.perpetual_load_id
+        LEFT JOIN store.candle_day p ON p.instrument_id = x.perpetual_id AND p.day = x.day AND p.version_id = x.perpetual_version_id
         CROSS JOIN LATERAL (SELECT coalesce(p.present, cardinality(array_remove(x.hourly, NULL))) AS known) AS m
-        WHERE p.validation_id IS NOT NULL OR x.perpetual_load_id IS NULL GROUP BY 2, 3
+        WHERE p.validation_id IS NOT NULL OR x.perpetual_version_id IS NULL GROUP BY 2, 3
         UNION ALL
         SELECT 4, instrument_id, date_trunc('month', day::timestamp)::date,
                sum(minutes), count(*) FILTER (WHERE published), coalesce(sum(minutes) FILTER (WHERE published), 0), 0
@@ -201,7 +201,7 @@ CREATE VIEW unloaded AS
 
 -- Where every version of every instrument-day came from.
 CREATE VIEW provenance AS
-    SELECT i.label AS instrument, c.day, c.load_id, l.dataset, l.host, l.run_id, l.loaded_at, c.validation_id, v.validated_at,
+    SELECT i.label AS instrument, c.day, c.version_id, l.dataset, l.host, l.run_id, l.loaded_at, c.validation_id, v.validated_at,
            v.run_id AS validated_by_run, c.present, c.n AS minutes
-    FROM store.candle_day c JOIN store.instrument i USING (instrument_id) JOIN store.load l USING (load_id)
+    FROM store.candle_day c JOIN store.instrument i USING (instrument_id) JOIN store.ingestion l USING (version_id)
     LEFT JOIN store.validation v USING (validation_id);

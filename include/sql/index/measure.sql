@@ -1,9 +1,9 @@
 -- Lays the true index (funding hours, chart minutes) beside the perpetual that stands in for it and measures
 -- how far the perpetual was off where both are known. A day without the one is made of the other. Grain: index, day.
 -- May run twice. Parameters: from, to (dates).
-INSERT INTO store.index_day AS t (index_name, day, perpetual_id, perpetual_load_id, funding_validation_id, chart_load_id, hourly,
+INSERT INTO store.index_day AS t (index_name, day, perpetual_id, perpetual_version_id, funding_validation_id, chart_version_id, hourly,
                                   minutes, compared_hours, proxy_error_mean, proxy_error_p95, proxy_error_max)
-SELECT x.index_name, i.day, x.perpetual_id, p.load_id, h.validation_id, c.load_id, h.prices, c.price,
+SELECT x.index_name, i.day, x.perpetual_id, p.version_id, h.validation_id, c.version_id, h.prices, c.price,
        h.compared, h.error_mean, h.error_p95, h.error_max
 FROM store.index_proxy x
 CROSS JOIN LATERAL (
@@ -23,12 +23,12 @@ CROSS JOIN LATERAL (
     LEFT JOIN LATERAL (SELECT store.price(p.close[hour.k * 60 - p.first_minute]) / store.price(f.index_price) - 1 AS error
                        WHERE hour.k * 60 - p.first_minute BETWEEN 1 AND p.n) AS e ON true
     ) AS h
-WHERE p.load_id IS NOT NULL OR h.validation_id IS NOT NULL
+WHERE p.version_id IS NOT NULL OR h.validation_id IS NOT NULL
 ORDER BY x.index_name, i.day
 ON CONFLICT (index_name, day) DO UPDATE SET
-    perpetual_id = excluded.perpetual_id, perpetual_load_id = excluded.perpetual_load_id, funding_validation_id = excluded.funding_validation_id,
-    chart_load_id = excluded.chart_load_id, hourly = excluded.hourly, minutes = excluded.minutes, compared_hours = excluded.compared_hours,
+    perpetual_id = excluded.perpetual_id, perpetual_version_id = excluded.perpetual_version_id, funding_validation_id = excluded.funding_validation_id,
+    chart_version_id = excluded.chart_version_id, hourly = excluded.hourly, minutes = excluded.minutes, compared_hours = excluded.compared_hours,
     proxy_error_mean = excluded.proxy_error_mean, proxy_error_p95 = excluded.proxy_error_p95, proxy_error_max = excluded.proxy_error_max,
-    judged_by = NULL, published = false
-WHERE (t.perpetual_id, t.perpetual_load_id, t.funding_validation_id, t.chart_load_id, t.hourly, t.minutes) IS DISTINCT FROM
-      (excluded.perpetual_id, excluded.perpetual_load_id, excluded.funding_validation_id, excluded.chart_load_id, excluded.hourly, excluded.minutes)
+    validation_id = NULL, published = false
+WHERE (t.perpetual_id, t.perpetual_version_id, t.funding_validation_id, t.chart_version_id, t.hourly, t.minutes) IS DISTINCT FROM
+      (excluded.perpetual_id, excluded.perpetual_version_id, excluded.funding_validation_id, excluded.chart_version_id, excluded.hourly, excluded.minutes)

@@ -21,13 +21,13 @@ WITH told AS (
            count(*) FILTER (WHERE outcome = 'corrected') AS corrected
     FROM changed
 ), loaded AS (
-    INSERT INTO store.load (dataset, subject, host, run_id, added, grown, corrected)
+    INSERT INTO store.ingestion (dataset, subject, host, run_id, added, grown, corrected)
     SELECT %(dataset)s, %(index_name)s, %(host)s, %(run_id)s, added, grown, corrected
     FROM counted WHERE added + grown + corrected > 0
-    RETURNING load_id
+    RETURNING version_id
 ), written AS (
-    INSERT INTO store.index_chart_day AS t (index_name, day, load_id, price)
-    SELECT %(index_name)s, day, load_id, price FROM changed CROSS JOIN loaded ORDER BY day
-    ON CONFLICT (index_name, day) DO UPDATE SET load_id = excluded.load_id, price = excluded.price
+    INSERT INTO store.index_chart_day AS t (index_name, day, version_id, price)
+    SELECT %(index_name)s, day, version_id, price FROM changed CROSS JOIN loaded ORDER BY day
+    ON CONFLICT (index_name, day) DO UPDATE SET version_id = excluded.version_id, price = excluded.price
 )
 SELECT added, grown, corrected, 0 AS kept, (SELECT count(*) FROM merged) - added - grown - corrected AS unchanged FROM counted

@@ -1,6 +1,6 @@
 -- One row an index and day measured. Grain: index_name, day. Reads only. Parameters: from, to (dates). Without a day of
 -- the perpetual only the hours and minutes that are known are expected.
-SELECT x.index_name, x.day, x.judged_by, x.perpetual_load_id AS load_id,
+SELECT x.index_name, x.day, x.validation_id, x.perpetual_version_id AS version_id,
        coalesce(l.expected, m.known) AS expected_minutes, m.known AS minutes,
        -- the perpetual's own gate has already named and explained the minutes it has no candle of
        coalesce(l.expected - m.known - m.unknown, 0) AS missing_minutes,
@@ -8,10 +8,10 @@ SELECT x.index_name, x.day, x.judged_by, x.perpetual_load_id AS load_id,
        x.proxy_error_max, x.proxy_error_p95, m.not_positive AS not_positive_minutes,
        m.chart_distance
 FROM store.index_day x
-LEFT JOIN store.candle_day p ON p.instrument_id = x.perpetual_id AND p.day = x.day AND p.load_id = x.perpetual_load_id
-LEFT JOIN store.life i ON i.instrument_id = x.perpetual_id
+LEFT JOIN store.candle_day p ON p.instrument_id = x.perpetual_id AND p.day = x.day AND p.version_id = x.perpetual_version_id
+LEFT JOIN store.lifetime i ON i.instrument_id = x.perpetual_id
 CROSS JOIN LATERAL (
-    SELECT CASE WHEN p.load_id IS NOT NULL
+    SELECT CASE WHEN p.version_id IS NOT NULL
                 THEN (extract(epoch FROM least((x.day + 1)::timestamp AT TIME ZONE 'UTC', i.ends)
                         - greatest(x.day::timestamp AT TIME ZONE 'UTC', i.begins)) / 60)::integer END AS expected) AS l
 CROSS JOIN LATERAL (
@@ -22,10 +22,10 @@ CROSS JOIN LATERAL (
                                -- NaN is greater than any number; and no market has a number like 1e51
                                OR coalesce(t.hourly, u.charted, u.proxy) > 1e50)::integer AS not_positive,
            -- of the two it is checked against one may be wrong itself: the nearer counts
-           max(least(store.distance(store.price(u.charted), store.price(u.proxy)), store.distance(store.price(u.charted), h.nearest))) AS chart_distance
+           max(least(store.symmetric_distance(store.price(u.charted), store.price(u.proxy)), store.symmetric_distance(store.price(u.charted), h.nearest))) AS chart_distance
     FROM (SELECT coalesce(p.first_minute, 0) AS first, coalesce(p.n, 1440) AS n) AS w
     CROSS JOIN LATERAL (
-        SELECT unnest(p.close) AS proxy, unnest(store.aligned(x.minutes, 0, w.first, w.n)) AS charted, generate_series(1, w.n) AS i) AS u
+        SELECT unnest(p.close) AS proxy, unnest(store.slice_minutes(x.minutes, 0, w.first, w.n)) AS charted, generate_series(1, w.n) AS i) AS u
     CROSS JOIN LATERAL (SELECT CASE WHEN mod(w.first + u.i, 60) = 0 THEN x.hourly[(w.first + u.i) / 60] END AS hourly) AS t
     -- the index at the end of the minute's hour, else at its beginning
     CROSS JOIN LATERAL (

@@ -2,7 +2,7 @@
 -- twice. They leave the view, and with them the index of the days after that life.
 WITH taken_back AS (
     UPDATE store.funding_rate t SET validation_id = NULL
-    FROM store.life l
+    FROM store.lifetime l
     WHERE l.perpetual AND l.funding_ends < 'infinity' AND t.instrument_id = l.instrument_id AND t.ts > l.funding_ends AND t.validation_id IS NOT NULL
     RETURNING t.instrument_id, l.past_day
 ), no_index AS (

@@ -6,20 +6,20 @@
 WITH newest AS (
     SELECT DISTINCT ON (t.instrument_id, t.day) t.*
     FROM store.candle_day t JOIN candle_day_stage s USING (instrument_id, day)
-    ORDER BY t.instrument_id, t.day, t.load_id DESC
+    ORDER BY t.instrument_id, t.day, t.version_id DESC
 ), compared AS (
     SELECT s.*,
-           CASE WHEN t.load_id IS NULL THEN 'added'
+           CASE WHEN t.version_id IS NULL THEN 'added'
                 WHEN s.present < t.present THEN 'kept'
-                WHEN (s.first_minute, s.n, s.doubled, s.misaligned, s.disordered, s.outside, s.open, s.high, s.low, s.close, s.volume, s.cost)
+                WHEN (s.first_minute, s.n, s.duplicate, s.misaligned, s.out_of_order, s.out_of_window, s.open, s.high, s.low, s.close, s.volume, s.cost)
                      IS NOT DISTINCT FROM
-                     (t.first_minute, t.n, t.doubled, t.misaligned, t.disordered, t.outside, t.open, t.high, t.low, t.close, t.volume, t.cost)
+                     (t.first_minute, t.n, t.duplicate, t.misaligned, t.out_of_order, t.out_of_window, t.open, t.high, t.low, t.close, t.volume, t.cost)
                      THEN 'unchanged'
                 WHEN s.present > t.present AND NOT EXISTS (
                      SELECT FROM unnest(t.open, t.high, t.low, t.close, t.volume, t.cost,
-                         store.aligned(s.open, s.first_minute, t.first_minute, t.n), store.aligned(s.high, s.first_minute, t.first_minute, t.n),
-                         store.aligned(s.low, s.first_minute, t.first_minute, t.n), store.aligned(s.close, s.first_minute, t.first_minute, t.n),
-                         store.aligned(s.volume, s.first_minute, t.first_minute, t.n), store.aligned(s.cost, s.first_minute, t.first_minute, t.n))
+                         store.slice_minutes(s.open, s.first_minute, t.first_minute, t.n), store.slice_minutes(s.high, s.first_minute, t.first_minute, t.n),
+                         store.slice_minutes(s.low, s.first_minute, t.first_minute, t.n), store.slice_minutes(s.close, s.first_minute, t.first_minute, t.n),
+                         store.slice_minutes(s.volume, s.first_minute, t.first_minute, t.n), store.slice_minutes(s.cost, s.first_minute, t.first_minute, t.n))
                          AS known(o, h, l, c, v, k, told_o, told_h, told_l, told_c, told_v, told_k)
                      WHERE o IS NOT NULL AND (o, h, l, c, v, k) IS DISTINCT FROM (told_o, told_h, told_l, told_c, told_v, told_k)) THEN 'grown'
                 ELSE 'corrected' END AS outcome
@@ -30,24 +30,24 @@ WITH newest AS (
            count(*) FILTER (WHERE outcome = 'unchanged') AS unchanged
     FROM compared
 ), loaded AS (
-    INSERT INTO store.load (dataset, subject, host, run_id, added, grown, corrected)
+    INSERT INTO store.ingestion (dataset, subject, host, run_id, added, grown, corrected)
     SELECT %(dataset)s, %(subject)s, %(host)s, %(run_id)s, added, grown, corrected
     FROM counted WHERE added + grown + corrected > 0
-    RETURNING load_id
+    RETURNING version_id
 ), written AS (
-    INSERT INTO store.candle_day (instrument_id, day, load_id, first_minute, n, present, doubled, misaligned, disordered, outside,
+    INSERT INTO store.candle_day (instrument_id, day, version_id, first_minute, n, present, duplicate, misaligned, out_of_order, out_of_window,
                                   open, high, low, close, volume, cost, fresh, turnover)
-    SELECT instrument_id, day, load_id, first_minute, n, present, doubled, misaligned, disordered, outside,
+    SELECT instrument_id, day, version_id, first_minute, n, present, duplicate, misaligned, out_of_order, out_of_window,
            open, high, low, close, volume, cost, fresh, turnover
     FROM compared CROSS JOIN loaded WHERE outcome IN ('added', 'grown', 'corrected')
     ORDER BY instrument_id, day
 ), outdated AS (
-    SELECT t.instrument_id, t.day, t.load_id
+    SELECT t.instrument_id, t.day, t.version_id
     FROM store.candle_day t JOIN compared s USING (instrument_id, day)
     WHERE t.validation_id IS NULL AND s.outcome IN ('grown', 'corrected')
-    ORDER BY t.instrument_id, t.day, t.load_id FOR UPDATE OF t
+    ORDER BY t.instrument_id, t.day, t.version_id FOR UPDATE OF t
 ), replaced AS (
     DELETE FROM store.candle_day t USING outdated o
-    WHERE t.instrument_id = o.instrument_id AND t.day = o.day AND t.load_id = o.load_id
+    WHERE t.instrument_id = o.instrument_id AND t.day = o.day AND t.version_id = o.version_id
 )
 SELECT added, grown, corrected, kept, unchanged FROM counted

@@ -2,7 +2,7 @@
 -- listing where none was found yet. Grain: an instrument. Reads only.
 SELECT l.instrument_id, l.instrument, greatest(coalesce(s.first_hour - interval '1 hour', l.begins), %(from)s) AS begins,
        least(l.funding_ends, %(to)s) AS ends
-FROM store.life l LEFT JOIN store.funding_start s USING (instrument_id)
+FROM store.lifetime l LEFT JOIN store.funding_start s USING (instrument_id)
 WHERE l.perpetual AND l.settlement_currency = ANY(%(currencies)s)
   AND coalesce(s.first_hour, l.begins) <= %(to)s AND l.funding_ends > %(from)s
 ORDER BY l.instrument

@@ -4,7 +4,7 @@
 -- with an equal one is spared it. A day that is stored is compressed on its way into store.candle_day, once.
 CREATE TEMPORARY TABLE IF NOT EXISTS candle_day_stage (
     instrument_id integer, day date, first_minute smallint, n smallint, present smallint,
-    doubled smallint, misaligned smallint, disordered smallint, outside smallint,
+    duplicate smallint, misaligned smallint, out_of_order smallint, out_of_window smallint,
     open float8[] STORAGE EXTERNAL, high float8[] STORAGE EXTERNAL, low float8[] STORAGE EXTERNAL,
     close float8[] STORAGE EXTERNAL, volume float8[] STORAGE EXTERNAL, cost float8[] STORAGE EXTERNAL,
     fresh bit(1440), turnover float8

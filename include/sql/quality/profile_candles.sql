@@ -9,11 +9,11 @@ WITH expected AS (
            i.begins, b.first_candle_day, l.begins AT TIME ZONE 'UTC' AS asked_from, l.ends AT TIME ZONE 'UTC' AS asked_to,
            CASE WHEN %(perpetual)s THEN i.instrument_id ELSE f.perpetual_id END AS level_of,
            -- what the exchange was asked about from the listing on, without a hole
-           coalesce((SELECT upper(w) FROM store.answered a CROSS JOIN LATERAL unnest(a.windows) AS w
+           coalesce((SELECT upper(w) FROM store.fetched a CROSS JOIN LATERAL unnest(a.windows) AS w
                      WHERE a.instrument_id = i.instrument_id AND a.what = 'candles' AND w @> i.begins), '-infinity')
                AT TIME ZONE 'UTC' AS answered_until,
            (extract(epoch FROM l.begins - d) / 60)::integer AS first_minute, (extract(epoch FROM l.ends - l.begins) / 60)::integer AS minutes
-    FROM store.life i
+    FROM store.lifetime i
     LEFT JOIN LATERAL (SELECT min(day) AS first_candle_day FROM store.candle_day v WHERE v.instrument_id = i.instrument_id) AS b ON true
     CROSS JOIN LATERAL generate_series(
         date_trunc('day', greatest(i.begins, %(from)s) AT TIME ZONE 'UTC'),
@@ -27,17 +27,17 @@ WITH expected AS (
 ), level AS MATERIALIZED (
     -- once for all futures of a perpetual and day
     SELECT l.perpetual_id AS level_of, l.day, count(l.index_price) AS index_hours, count(l.futures) AS futures_hours,
-           array_agg(l.index_price ORDER BY l.hour) AS index_prices, max(store.distance(l.perpetual, l.index_price)) AS index_distance,
+           array_agg(l.index_price ORDER BY l.hour) AS index_prices, max(store.symmetric_distance(l.perpetual, l.index_price)) AS index_distance,
            bool_or(l.perpetual_off) AS is_off,
            (array_agg(store.disagreement(l.hour, l.perpetual, l.index_price, l.futures) ORDER BY l.hour) FILTER (WHERE l.perpetual_off))[1] AS disagreement
     FROM (SELECT array_agg(DISTINCT level_of) AS perpetuals, min(day) AS first, max(day) + 1 AS past FROM expected) AS e
     CROSS JOIN LATERAL store.levels(array_remove(e.perpetuals, NULL), e.first, e.past) AS l
     GROUP BY l.perpetual_id, l.day
 ), day_profile AS MATERIALIZED (
-    SELECT e.instrument_id, e.instrument, e.day, c.load_id, c.validation_id, e.minutes AS expected_minutes,
+    SELECT e.instrument_id, e.instrument, e.day, c.version_id, c.validation_id, e.minutes AS expected_minutes,
            coalesce(c.present, 0)::integer AS minutes,
-           coalesce(c.doubled, 0)::integer AS doubled_minutes, coalesce(c.misaligned, 0)::integer AS misaligned_minutes,
-           coalesce(c.disordered, 0)::integer AS disordered_minutes, coalesce(c.outside, 0)::integer AS outside_minutes,
+           coalesce(c.duplicate, 0)::integer AS duplicate_minutes, coalesce(c.misaligned, 0)::integer AS misaligned_minutes,
+           coalesce(c.out_of_order, 0)::integer AS out_of_order_minutes, coalesce(c.out_of_window, 0)::integer AS out_of_window_minutes,
            hole.missing, hole.explained, hole.longest, hole.waited,
            fault.not_finite, fault.not_positive, fault.bounds_broken, fault.negative, fault.untraded_not_flat,
            m.cost_without_volume, m.cost_off, m.cost_inconsistent, m.fill_off_previous, m.traded, m.fresh, m.spikes, m.largest_move, m.mean_move,
@@ -46,27 +46,27 @@ WITH expected AS (
            CASE WHEN %(perpetual)s THEN lv.index_distance END AS index_distance, c.turnover, turnover.usual AS usual_turnover
     FROM expected e
     LEFT JOIN LATERAL (SELECT * FROM store.candle_day v WHERE v.instrument_id = e.instrument_id AND v.day = e.day
-                       ORDER BY v.load_id DESC LIMIT 1) c ON true
-    LEFT JOIN LATERAL (SELECT v.load_id, v.low, v.high, v.close, v.first_minute FROM store.candle_day v
+                       ORDER BY v.version_id DESC LIMIT 1) c ON true
+    LEFT JOIN LATERAL (SELECT v.version_id, v.low, v.high, v.close, v.first_minute FROM store.candle_day v
                        WHERE v.instrument_id = e.perpetual_id AND v.day = e.day
-                       ORDER BY v.load_id DESC LIMIT 1) p ON true
+                       ORDER BY v.version_id DESC LIMIT 1) p ON true
     LEFT JOIN level lv ON lv.level_of = e.level_of AND lv.day = e.day
     -- what the level is checked against; NULL: there is something, and it is not stored yet
     CROSS JOIN LATERAL (
         SELECT CASE WHEN %(perpetual)s THEN
                          CASE WHEN lv.index_hours > 0 THEN 'index'
                               WHEN EXISTS (SELECT FROM store.funding_start s WHERE s.instrument_id = e.instrument_id AND s.first_hour <= e.asked_to
-                                             AND NOT store.was_asked(e.instrument_id, 'funding', greatest(s.first_hour - interval '1 hour', e.asked_from), e.asked_to))
+                                             AND NOT store.was_fetched(e.instrument_id, 'funding', greatest(s.first_hour - interval '1 hour', e.asked_from), e.asked_to))
                               THEN NULL
                               WHEN lv.futures_hours > 0 THEN 'futures' ELSE 'none' END
                     WHEN e.perpetual_id IS NULL THEN 'none'
                     -- a perpetual that is wrong itself says nothing of a future, where the index can
-                    WHEN p.load_id IS NOT NULL AND NOT (lv.is_off AND lv.index_hours > 0) THEN 'perpetual'
+                    WHEN p.version_id IS NOT NULL AND NOT (lv.is_off AND lv.index_hours > 0) THEN 'perpetual'
                     WHEN lv.index_hours > 0 THEN 'index'
-                    WHEN store.was_asked(e.perpetual_id, 'candles', greatest(e.asked_from, e.perpetual_begins), least(e.asked_to, e.perpetual_ends)) THEN 'none'
+                    WHEN store.was_fetched(e.perpetual_id, 'candles', greatest(e.asked_from, e.perpetual_begins), least(e.asked_to, e.perpetual_ends)) THEN 'none'
                END AS reference OFFSET 0) AS r
     LEFT JOIN LATERAL (
-        SELECT max(store.distance(h.price, h.index_price)) AS distance
+        SELECT max(store.symmetric_distance(h.price, h.index_price)) AS distance
         FROM unnest(store.hourly(c.close, c.first_minute), lv.index_prices) AS h(price, index_price)
         WHERE r.reference = 'index' AND NOT %(perpetual)s) AS at_hours ON true
     LEFT JOIN LATERAL (
@@ -84,28 +84,28 @@ WITH expected AS (
                count(*) FILTER (WHERE w.off > 0.01) AS cost_off, count(*) FILTER (WHERE w.off > 0.1) AS cost_inconsistent,
                count(*) FILTER (WHERE u.volume = 0 AND u.close <> u.previous) AS fill_off_previous,
                count(*) FILTER (WHERE u.volume > 0) AS traded, count(*) FILTER (WHERE v.is_fresh) AS fresh,
-               array_agg(ROW(c.first_minute + u.i - 1, v.move)::store.spike) FILTER (WHERE v.move > 0.05 AND store.apart(u.following, u.previous) < 0.2 * v.move) AS spikes,
+               array_agg(ROW(c.first_minute + u.i - 1, v.move)::store.spike) FILTER (WHERE v.move > 0.05 AND store.relative_distance(u.following, u.previous) < 0.2 * v.move) AS spikes,
                max(v.move) AS largest_move, avg(v.move) AS mean_move,
                count(*) FILTER (WHERE u.volume > 0 AND u.reference IS NOT NULL) AS referenced,
                max(x.far) FILTER (WHERE u.volume > 0) AS reference_distance
         FROM (SELECT unnest(c.open) AS open, unnest(c.high) AS high, unnest(c.low) AS low, unnest(c.close) AS close,
                      unnest(c.volume) AS volume, unnest(c.cost) AS cost,
                      unnest(array_prepend(NULL::float8, c.close[1 : c.n - 1])) AS previous, unnest(c.close[2 : c.n]) AS following,
-                     unnest(store.aligned(p.close, p.first_minute, c.first_minute, c.n)) AS reference,
-                     unnest(store.aligned(p.low, p.first_minute, c.first_minute, c.n)) AS reference_low,
-                     unnest(store.aligned(p.high, p.first_minute, c.first_minute, c.n)) AS reference_high,
+                     unnest(store.slice_minutes(p.close, p.first_minute, c.first_minute, c.n)) AS reference,
+                     unnest(store.slice_minutes(p.low, p.first_minute, c.first_minute, c.n)) AS reference_low,
+                     unnest(store.slice_minutes(p.high, p.first_minute, c.first_minute, c.n)) AS reference_high,
                      generate_series(1, c.n) AS i) AS u
-        CROSS JOIN LATERAL (SELECT store.apart(u.close, u.previous) AS move, get_bit(c.fresh, c.first_minute + u.i - 1) = 1 AS is_fresh OFFSET 0) AS v
+        CROSS JOIN LATERAL (SELECT store.relative_distance(u.close, u.previous) AS move, get_bit(c.fresh, c.first_minute + u.i - 1) = 1 AS is_fresh OFFSET 0) AS v
         -- how far cost is from volume at the candle's prices or the perpetual's of that minute, beyond the allowance
         CROSS JOIN LATERAL (
             SELECT CASE WHEN v.is_fresh OR u.volume <= 0 OR u.cost <= 0 THEN 0
-                        ELSE store.outside(u.cost, u.volume, least(u.low, u.reference_low), greatest(u.high, u.reference_high)) END AS off
+                        ELSE store.cost_deviation(u.cost, u.volume, least(u.low, u.reference_low), greatest(u.high, u.reference_high)) END AS off
             OFFSET 0) AS w
         -- a minute of the perpetual that is no price, or far from the true index of its hour, says nothing of a future
         CROSS JOIN LATERAL (
-            SELECT CASE WHEN d.distance > 0.25 AND coalesce(store.distance(store.price(u.reference), lv.index_prices[(c.first_minute + u.i - 1) / 60 + 1]) > 0.25,
+            SELECT CASE WHEN d.distance > 0.25 AND coalesce(store.symmetric_distance(store.price(u.reference), lv.index_prices[(c.first_minute + u.i - 1) / 60 + 1]) > 0.25,
                                                             store.price(u.reference) IS NULL) THEN NULL ELSE d.distance END AS far
-            FROM (SELECT store.apart(u.close, u.reference) AS distance OFFSET 0) AS d) AS x) m ON true
+            FROM (SELECT store.relative_distance(u.close, u.reference) AS distance OFFSET 0) AS d) AS x) m ON true
     LEFT JOIN LATERAL (
         -- which of these it is, only where something is odd: looking for each of them in every minute costs a fifth of the whole
         SELECT count(*) FILTER (WHERE greatest(abs(u.open), abs(u.high), abs(u.low), abs(u.close), abs(u.volume), abs(u.cost)) > 1e50) AS not_finite,
@@ -138,11 +138,11 @@ WITH expected AS (
 SELECT d.instrument, d.day,
        -- before 2026-06-30 none was told, and all were crypto
        coalesce((SELECT k.underlying_type FROM store.instrument k WHERE k.instrument_id = d.instrument_id), 'crypto') AS underlying_type,
-       d.instrument_id, d.load_id, d.validation_id, d.expected_minutes, d.minutes,
+       d.instrument_id, d.version_id, d.validation_id, d.expected_minutes, d.minutes,
        coalesce(d.missing - d.explained, 0)::integer AS missing_minutes, coalesce(d.explained, 0)::integer AS explained_minutes,
        coalesce(d.waited, 0) AS waited_minutes,
        coalesce(d.longest, 0)::integer AS longest_gap_minutes,
-       d.doubled_minutes, d.misaligned_minutes, d.disordered_minutes, d.outside_minutes,
+       d.duplicate_minutes, d.misaligned_minutes, d.out_of_order_minutes, d.out_of_window_minutes,
        coalesce(d.not_finite, 0) AS not_finite_minutes, coalesce(d.not_positive, 0) AS not_positive_minutes,
        coalesce(d.bounds_broken, 0) AS bounds_broken_minutes, coalesce(d.negative, 0) AS negative_minutes,
        coalesce(d.cost_without_volume, 0) AS cost_without_volume_minutes,
@@ -159,12 +159,12 @@ CROSS JOIN LATERAL (
     SELECT count(*) AS seen, count(*) FILTER (WHERE o.move < 0.2 * spike.move) AS refuted
     FROM unnest(d.spikes) AS spike
     LEFT JOIN LATERAL (
-        SELECT percentile_cont(0.5) WITHIN GROUP (ORDER BY store.apart(b.close, b.previous)) AS move
+        SELECT percentile_cont(0.5) WITHIN GROUP (ORDER BY store.relative_distance(b.close, b.previous)) AS move
         FROM store.future f
         CROSS JOIN LATERAL (SELECT v.close[k.i] AS close, v.close[k.i - 1] AS previous, v.volume[k.i] AS volume
                             FROM store.candle_day v CROSS JOIN LATERAL (SELECT spike.minute - v.first_minute + 1 AS i) AS k
                             WHERE v.instrument_id = CASE WHEN %(perpetual)s THEN f.instrument_id ELSE f.perpetual_id END AND v.day = d.day
-                            ORDER BY v.load_id DESC LIMIT 1) AS b
+                            ORDER BY v.version_id DESC LIMIT 1) AS b
         WHERE CASE WHEN %(perpetual)s THEN f.perpetual_id ELSE f.instrument_id END = d.instrument_id
           AND d.day >= f.from_day AND d.day < f.past_day AND b.volume > 0) AS o ON true
     WHERE spike.move > 20 * coalesce(u.move, 0)) AS s

@@ -15,10 +15,10 @@ WITH newest AS (
            CASE WHEN f.interest_1h BETWEEN -1e50 AND 1e50 AND f.prev_index_price BETWEEN 1e-50 AND 1e50
                 THEN f.interest_1h / f.prev_index_price END AS paid,
            CASE WHEN f.interest_1h BETWEEN -1e50 AND 1e50 THEN abs(f.interest_1h) END AS size
-    FROM store.funding_rate f JOIN store.life i USING (instrument_id)
+    FROM store.funding_rate f JOIN store.lifetime i USING (instrument_id)
     -- the seven hours before the first one belong to its eight
     WHERE f.ts > %(from)s - interval '7 hours' AND f.ts <= %(to)s AND f.ts <= i.funding_ends AND i.settlement_currency = ANY(%(currencies)s)
-    ORDER BY f.instrument_id, f.ts, f.load_id DESC
+    ORDER BY f.instrument_id, f.ts, f.version_id DESC
 ), weighed AS (
     SELECT n.*, lag(n.index_price) OVER w AS previous_index_price, lag(n.ts) OVER w AS previous_ts,
            CASE WHEN count(n.paid) OVER eight = 8 AND n.interest_8h BETWEEN -1e50 AND 1e50
@@ -30,7 +30,7 @@ WITH newest AS (
            eight AS (PARTITION BY n.instrument_id ORDER BY n.ts RANGE BETWEEN interval '7 hours' PRECEDING AND CURRENT ROW)
 ), expected AS (
     SELECT i.instrument_id, i.instrument, h AS ts
-    FROM store.funding_start s JOIN store.life i USING (instrument_id)
+    FROM store.funding_start s JOIN store.lifetime i USING (instrument_id)
     CROSS JOIN LATERAL generate_series(greatest(s.first_hour, %(from)s + interval '1 hour'), least(i.funding_ends, %(to)s), interval '1 hour') AS h
     WHERE i.settlement_currency = ANY(%(currencies)s)
 ), level AS MATERIALIZED (
@@ -49,14 +49,14 @@ WITH newest AS (
 ), outage AS (
     SELECT o.begins, o.ends FROM unnest(%(outages_from)s::timestamptz[], %(outages_to)s::timestamptz[]) AS o(begins, ends)
 ), together AS (
-    SELECT coalesce(e.instrument_id, n.instrument_id) AS instrument_id, coalesce(e.ts, n.ts) AS ts, n.load_id, n.validation_id,
+    SELECT coalesce(e.instrument_id, n.instrument_id) AS instrument_id, coalesce(e.ts, n.ts) AS ts, n.version_id, n.validation_id,
            n.instrument_id IS NOT NULL AS present, coalesce(e.ts, n.ts) = date_trunc('hour', coalesce(e.ts, n.ts), 'UTC') AS on_the_hour,
-           coalesce(n.doubled, false) AS doubled, n.interest_1h, n.interest_8h, n.index_price, n.prev_index_price,
+           coalesce(n.duplicate, false) AS duplicate, n.interest_1h, n.interest_8h, n.index_price, n.prev_index_price,
            CASE WHEN n.previous_ts = n.ts - interval '1 hour' THEN n.previous_index_price END AS previous_row_index_price,
            n.off, CASE WHEN n.off IS NOT NULL THEN n.weight END AS weight
     FROM expected e FULL JOIN (SELECT * FROM weighed WHERE ts > %(from)s) n USING (instrument_id, ts)
 )
-SELECT i.label AS instrument, t.ts, t.instrument_id, t.load_id, t.validation_id, t.present, t.on_the_hour, t.doubled,
+SELECT i.label AS instrument, t.ts, t.instrument_id, t.version_id, t.validation_id, t.present, t.on_the_hour, t.duplicate,
        NOT t.present AND NOT x.explained AS missing, NOT t.present AND x.explained AS explained,
        t.interest_1h, t.interest_8h, t.index_price, t.prev_index_price, t.previous_row_index_price,
        -- the exchange's cap is known of these alone
@@ -66,11 +66,11 @@ SELECT i.label AS instrument, t.ts, t.instrument_id, t.load_id, t.validation_id,
        -- what the index is checked against; NULL: there is something, and it was not asked for yet
        CASE WHEN NOT t.present THEN 'none'
             WHEN l.perpetual IS NOT NULL THEN 'perpetual'
-            WHEN NOT store.was_asked(t.instrument_id, 'candles', greatest(date_trunc('hour', t.ts - interval '1 microsecond', 'UTC'), life.begins), least(t.ts, life.ends)) THEN NULL
+            WHEN NOT store.was_fetched(t.instrument_id, 'candles', greatest(date_trunc('hour', t.ts - interval '1 microsecond', 'UTC'), lifetime.begins), least(t.ts, lifetime.ends)) THEN NULL
             WHEN l.futures IS NOT NULL THEN 'futures' ELSE 'none' END AS reference,
        CASE WHEN t.present AND l.index_off THEN store.disagreement(l.hour, l.perpetual, l.index_price, l.futures) END AS level_disagreement
 FROM together t JOIN store.instrument i USING (instrument_id)
-JOIN store.life life USING (instrument_id)
+JOIN store.lifetime lifetime USING (instrument_id)
 LEFT JOIN checksum c ON c.instrument_id = t.instrument_id AND t.ts > c.begins AND t.ts <= c.ends
 LEFT JOIN level l ON l.instrument_id = t.instrument_id AND l.ts = t.ts
 CROSS JOIN LATERAL (SELECT EXISTS (SELECT FROM outage o WHERE t.ts >= o.begins AND t.ts - interval '1 hour' < o.ends) AS explained) AS x

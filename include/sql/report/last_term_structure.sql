@@ -5,7 +5,7 @@ WITH last_day AS (
 ), last_minute AS (
     SELECT l.day, l.day::timestamp AT TIME ZONE 'UTC' + max(c.first_minute + c.n - 1) * interval '1 minute' AS ts
     FROM last_day l JOIN store.basis_day b ON b.day = l.day AND b.published
-    JOIN store.candle_day c ON c.instrument_id = b.instrument_id AND c.day = b.day AND c.load_id = b.load_id
+    JOIN store.candle_day c ON c.instrument_id = b.instrument_id AND c.day = b.day AND c.version_id = b.version_id
     GROUP BY l.day
 )
 SELECT s.perpetual, s.ts, s.instrument, s.expires_at, s.days_to_expiry, s.future_close, s.perpetual_close, s.basis, s.basis_fraction,

@@ -1,5 +1,5 @@
 -- What is published. Grain: dataset. Says instruments, rows, the share of what should be there by the catalogue (closed
--- months, see coverage), what is missing (minutes; funding: hours), the newest verdict of every interval, and bytes a row
+-- months, see coverage), what is missing (minutes; funding: hours), the newest outcome of every interval, and bytes a row
 -- with indexes and TOAST. Reads only.
 WITH expected AS (
     SELECT dataset, sum(minutes)::bigint AS rows, sum(published_minutes)::bigint AS published FROM coverage GROUP BY dataset
@@ -22,24 +22,24 @@ WITH expected AS (
     SELECT 'index_prices', count(DISTINCT x.index_name), coalesce(sum(m.known) FILTER (WHERE x.published), 0)::bigint,
            (pg_total_relation_size('store.index_day') + pg_total_relation_size('store.index_chart_day'))::numeric / nullif(sum(m.known), 0)
     FROM store.index_day x
-    LEFT JOIN store.candle_day p ON p.instrument_id = x.perpetual_id AND p.day = x.day AND p.load_id = x.perpetual_load_id
+    LEFT JOIN store.candle_day p ON p.instrument_id = x.perpetual_id AND p.day = x.day AND p.version_id = x.perpetual_version_id
     CROSS JOIN LATERAL (SELECT coalesce(p.present, cardinality(array_remove(x.hourly, NULL))) AS known) AS m
     UNION ALL
     SELECT 'basis_spread', count(DISTINCT instrument_id), coalesce(sum(minutes) FILTER (WHERE published), 0)::bigint,
            pg_total_relation_size('store.basis_day')::numeric / nullif(sum(minutes), 0)
     FROM store.basis_day
-), verdicts AS (
-    SELECT dataset, string_agg(number || ' ' || verdict, ', ' ORDER BY verdict) AS validation
-    FROM (SELECT dataset, verdict, count(*) AS number
-          FROM (SELECT DISTINCT ON (dataset, interval_from) dataset, verdict FROM store.validation
+), outcomes AS (
+    SELECT dataset, string_agg(number || ' ' || outcome, ', ' ORDER BY outcome) AS validation
+    FROM (SELECT dataset, outcome, count(*) AS number
+          FROM (SELECT DISTINCT ON (dataset, interval_from) dataset, outcome FROM store.validation
                 ORDER BY dataset, interval_from, validation_id DESC) AS newest
-          GROUP BY dataset, verdict) AS counted
+          GROUP BY dataset, outcome) AS counted
     GROUP BY dataset
 )
 SELECT d.dataset, coalesce(p.instruments, 0) AS instruments, coalesce(p.rows, 0) AS rows,
        100.0 * e.published / nullif(e.rows, 0) AS coverage_percent,
        coalesce(greatest(e.rows - e.published, 0), 0) AS missing_minutes, v.validation, p.bytes_a_row
 FROM unnest(ARRAY['perpetuals_ohlcv', 'futures_ohlcv', 'funding_rates', 'index_prices', 'basis_spread']) WITH ORDINALITY AS d(dataset, place)
-LEFT JOIN published p USING (dataset) LEFT JOIN expected e USING (dataset) LEFT JOIN verdicts v USING (dataset)
+LEFT JOIN published p USING (dataset) LEFT JOIN expected e USING (dataset) LEFT JOIN outcomes v USING (dataset)
 WHERE p.rows > 0 OR e.rows > 0
 ORDER BY d.place

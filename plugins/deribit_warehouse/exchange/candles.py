@@ -25,8 +25,9 @@ class Candles:
 
     open, high, low, close (USD), volume (coin), cost (USD): float64, shape (minutes,), NaN where the minute is
     missing and where its value came as null. present: bool, shape (minutes,), True where the exchange sent the minute.
-    doubled, misaligned, outside, disordered: int64, ascending ticks in ms that came twice in an answer (the first is
-    kept), off the whole minute, outside the window asked, or after a later one. requests: how many were answered.
+    duplicate, misaligned, out_of_window, out_of_order: int64, ascending ticks in ms that came twice in an answer (the
+    first is kept), off the whole minute, outside the window asked, or after a later one. requests: how many were
+    answered.
     """
 
     instrument_name: str
@@ -39,10 +40,10 @@ class Candles:
     volume: np.ndarray
     cost: np.ndarray
     present: np.ndarray
-    doubled: np.ndarray
+    duplicate: np.ndarray
     misaligned: np.ndarray
-    outside: np.ndarray
-    disordered: np.ndarray
+    out_of_window: np.ndarray
+    out_of_order: np.ndarray
     requests: int
 
     @property
@@ -72,7 +73,10 @@ def collect(ask: Ask, instrument_name: str, start: int, end: int) -> Candles:
         end,
         *grid.values,
         grid.present,
-        *(np.unique(np.concatenate(ticks)) for ticks in (grid.doubled, grid.misaligned, grid.outside, grid.disordered)),
+        *(
+            np.unique(np.concatenate(ticks))
+            for ticks in (grid.duplicate, grid.misaligned, grid.out_of_window, grid.out_of_order)
+        ),
         requests=grid.answers,
     )
 
@@ -127,10 +131,10 @@ class Grid:
     start: int
     end: int
     answers: int = 0
-    doubled: list[np.ndarray] = field(default_factory=lambda: [np.empty(0, np.int64)])
+    duplicate: list[np.ndarray] = field(default_factory=lambda: [np.empty(0, np.int64)])
     misaligned: list[np.ndarray] = field(default_factory=lambda: [np.empty(0, np.int64)])
-    outside: list[np.ndarray] = field(default_factory=lambda: [np.empty(0, np.int64)])
-    disordered: list[np.ndarray] = field(default_factory=lambda: [np.empty(0, np.int64)])
+    out_of_window: list[np.ndarray] = field(default_factory=lambda: [np.empty(0, np.int64)])
+    out_of_order: list[np.ndarray] = field(default_factory=lambda: [np.empty(0, np.int64)])
 
     def __post_init__(self):
         minutes = (self.end - self.start) // MINUTE
@@ -142,14 +146,14 @@ class Grid:
         self.answers += 1
         inside = (ticks >= left) & (ticks < right)
         on_the_minute = ticks % MINUTE == 0
-        self.outside.append(ticks[~inside])
+        self.out_of_window.append(ticks[~inside])
         self.misaligned.append(ticks[inside & ~on_the_minute])
-        self.disordered.append(ticks[1:][ticks[1:] < ticks[:-1]])
+        self.out_of_order.append(ticks[1:][ticks[1:] < ticks[:-1]])
         kept = np.flatnonzero(inside & on_the_minute)
         if not len(kept):
             return None
         unique, first, count = np.unique(ticks[kept], return_index=True, return_counts=True)
-        self.doubled.append(unique[count > 1])
+        self.duplicate.append(unique[count > 1])
         at, row = (unique - self.start) // MINUTE, kept[first]
         new = ~self.present[at]
         self.values[:, at[new]] = values[:, row[new]]

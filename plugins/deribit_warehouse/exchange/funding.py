@@ -26,8 +26,8 @@ class Funding:
 
     timestamp: int64, ms, ascending: the END of the hour. interest_1h (that hour's rate) and interest_8h (the trailing
     eight hours): fractions, positive where longs pay. index_price, prev_index_price: USD. All float64 of shape
-    (rows,), NaN where null was sent. doubled, outside: int64, ms, rows that came twice in an answer (the first is
-    kept) or outside the window asked (dropped). requests: how many were answered.
+    (rows,), NaN where null was sent. duplicate, out_of_window: int64, ms, rows that came twice in an answer (the first
+    is kept) or outside the window asked (dropped). requests: how many were answered.
     """
 
     instrument_name: str
@@ -36,8 +36,8 @@ class Funding:
     interest_8h: np.ndarray
     index_price: np.ndarray
     prev_index_price: np.ndarray
-    doubled: np.ndarray
-    outside: np.ndarray
+    duplicate: np.ndarray
+    out_of_window: np.ndarray
     requests: int
 
     def missing(self, start: int, end: int) -> np.ndarray:
@@ -60,7 +60,9 @@ def collect(ask: Ask, instrument_name: str, start: int, end: int) -> Funding:
     for left, right in windows(start + 1, end + 1, PAGE):
         cover(page, lambda left=left, right=right: absent(table.seen, left, right), left, right, HOUR)
     timestamp, values = table.sorted()
-    return Funding(instrument_name, timestamp, *values, ms(table.doubled), ms(table.outside), requests=table.answers)
+    return Funding(
+        instrument_name, timestamp, *values, ms(table.duplicate), ms(table.out_of_window), requests=table.answers
+    )
 
 
 def first_hour(ask: Ask, instrument_name: str, not_before: int, not_after: int) -> int | None:
@@ -141,8 +143,8 @@ class Table:
     """Funding rows by timestamp while they are being collected."""
 
     seen: dict[int, np.ndarray] = field(default_factory=dict)
-    doubled: set[int] = field(default_factory=set)
-    outside: set[int] = field(default_factory=set)
+    duplicate: set[int] = field(default_factory=set)
+    out_of_window: set[int] = field(default_factory=set)
     answers: int = 0
 
     def place(self, timestamp: np.ndarray, values: np.ndarray, left: int, right: int) -> int | None:
@@ -151,9 +153,9 @@ class Table:
         here: set[int] = set()
         for at, row in zip(timestamp.tolist(), values.T, strict=True):
             if not left <= at < right:
-                self.outside.add(at)
+                self.out_of_window.add(at)
             elif at in here:
-                self.doubled.add(at)
+                self.duplicate.add(at)
             else:
                 here.add(at)
                 self.seen.setdefault(at, row)

@@ -48,7 +48,7 @@ def due(dataset: Dataset) -> list[dict[str, str]]:
 def judge(dataset: Dataset, window: dict[str, str]) -> dict[str, Any]:
     """Computes a window of a derived dataset in full, judges it and publishes what passed, in one transaction.
 
-    Returns {validation_id, verdict, rows, quarantined, published}. Fails for good when the suite blocks the window;
+    Returns {validation_id, outcome, rows, quarantined, published}. Fails for good when the suite blocks the window;
     then what was published of it stays, and what was due stays due.
     """
     from psycopg import Rollback

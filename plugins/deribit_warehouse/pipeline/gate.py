@@ -1,5 +1,5 @@
 """Between loaded and published: a suite judges the interval's profile, and what passed is published by the
-transaction that recorded the verdict."""
+transaction that recorded the outcome."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def gate(dataset: Dataset, loaded) -> dict[str, Any]:
     """Judges what is stored of the run's interval and publishes what passed.
 
     Runs when every load is done, failed ones included: what they did not bring is missing, is named, and does not
-    hold back the rest. Returns {validation_id, verdict, rows, quarantined, published}. Fails for good when the suite
+    hold back the rest. Returns {validation_id, outcome, rows, quarantined, published}. Fails for good when the suite
     blocks the interval; then nothing of it is published. Skipped when nothing lived in the interval.
     """
     from deribit_warehouse.warehouse import validations
@@ -123,7 +123,7 @@ def record(
     dag_run = context["dag_run"]
     validation_id = validations.record_validation(
         connection, dataset=dataset.name, dag_id=dag_run.dag_id, run_id=dag_run.run_id, begins=begins, ends=ends,
-        verdict=decision.verdict, suite=validation.suite, rows=validation.rows, expected=expected, missing=missing,
+        outcome=decision.outcome, suite=validation.suite, rows=validation.rows, expected=expected, missing=missing,
         blocked_because=decision.blocked_because,
         result=recorded(validation, decision, interval_from=begins.isoformat(), interval_to=ends.isoformat(),
                         dag_id=dag_run.dag_id, run_id=dag_run.run_id),
@@ -157,18 +157,18 @@ def split(profile, dataset: Dataset, decision) -> tuple[list, list]:
 
 
 def versions(rows: list, dataset: Dataset) -> list[tuple]:
-    """The versions behind a profile's rows: (instrument_id, day or hour end, load_id). What is missing has none."""
+    """The versions behind a profile's rows: (instrument_id, day or hour end, version_id). What is missing has none."""
     from pandas import notna
 
-    there = (row for row in rows if notna(row.load_id))
-    return [(int(row.instrument_id), getattr(row, dataset.day), int(row.load_id)) for row in there]
+    there = (row for row in rows if notna(row.version_id))
+    return [(int(row.instrument_id), getattr(row, dataset.day), int(row.version_id)) for row in there]
 
 
 def references(rows: list) -> list[str | None]:
     """What the levels of the versions behind a candle profile's rows were checked against, in step with versions()."""
     from pandas import notna
 
-    return [row.reference if notna(row.reference) else None for row in rows if notna(row.load_id)]
+    return [row.reference if notna(row.reference) else None for row in rows if notna(row.version_id)]
 
 
 def conclude(dataset: Dataset, validation_id: int, decision, *, rows: int, published: int) -> dict[str, Any]:
@@ -177,7 +177,7 @@ def conclude(dataset: Dataset, validation_id: int, decision, *, rows: int, publi
     log.info(
         "%s: %s; %d rows judged, %d newly published, %d quarantined",
         dataset.name,
-        decision.verdict,
+        decision.outcome,
         rows,
         published,
         held,
@@ -188,7 +188,7 @@ def conclude(dataset: Dataset, validation_id: int, decision, *, rows: int, publi
         )
     return {
         "validation_id": validation_id,
-        "verdict": decision.verdict,
+        "outcome": decision.outcome,
         "rows": rows,
         "quarantined": held,
         "published": published,

@@ -122,12 +122,12 @@ def bring_funding(deribit, connection, instrument_id, instrument, begins: int, e
     from deribit_warehouse.warehouse.funding import record_checksum, store_funding
 
     funding = deribit.funding(instrument, begins, ends)
-    if len(funding.outside):
-        log.warning("%s: %d hours came that were not asked for", instrument, len(funding.outside))
+    if len(funding.out_of_window):
+        log.warning("%s: %d hours came that were not asked for", instrument, len(funding.out_of_window))
     columns = [funding.interest_1h, funding.interest_8h, funding.index_price, funding.prev_index_price]
     with connection.transaction():
         loaded = store_funding(
-            connection, instrument_id, funding.timestamp, columns, provenance, funding.doubled, (begins, ends)
+            connection, instrument_id, funding.timestamp, columns, provenance, funding.duplicate, (begins, ends)
         )
     try:
         value = deribit.funding_value(instrument, begins, ends)

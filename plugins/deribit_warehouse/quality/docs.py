@@ -2,12 +2,12 @@
 
 Great Expectations renders each suite and each result; the page around them, the index and a page a dataset are ours.
 Its own site builder is not used: its pages fetch a dozen scripts and styles from eight other hosts, its index knows no
-verdict, and it wants every result in a store of its own. These pages need no file but their own, so they are complete
+outcome, and it wants every result in a store of its own. These pages need no file but their own, so they are complete
 without internet and under a strict content security policy.
 
 The site lies in `<into>/current/`, a symbolic link to the newest build:
 
-    index.html                      every validation, newest first, and the last verdict of each dataset
+    index.html                      every validation, newest first, and the last outcome of each dataset
     datasets/<dataset>.html         the validations of a dataset
     validations/<dataset>/<run>.html
     expectations/<suite>.html       the rules and why
@@ -76,11 +76,11 @@ class Page:
         return self.meta.get("interval", said)
 
     @property
-    def verdict(self) -> str:
+    def outcome(self) -> str:
         """The gate's, where the result was stored with it; otherwise what its failures amount to."""
         severities = {failure.severity for failure in self.failures}
         implied = "failed" if "critical" in severities else "warned" if "warning" in severities else "passed"
-        return self.meta.get("verdict", implied)
+        return self.meta.get("outcome", implied)
 
 
 def page_path(dataset: str, run_name: str) -> str:

@@ -1,7 +1,7 @@
 """The gate between loaded and published: Great Expectations validates a profile, a plain policy decides.
 
 `validate` runs a suite over a profile (a row a key, such as an instrument-day) and says which keys broke which rules.
-`decide` turns that into a verdict without Great Expectations. Whatever went wrong in asking counts as a broken critical
+`decide` turns that into a outcome without Great Expectations. Whatever went wrong in asking counts as a broken critical
 rule: nothing passes because it could not be checked.
 """
 
@@ -78,10 +78,10 @@ class Finding:
 class Decision:
     """What is to be published: everything but `quarantined`, or, when `blocked_because` says why, nothing.
 
-    `verdict` is "passed", "warned" (a warning or a waived rule), "quarantined" or "blocked".
+    `outcome` is "passed", "warned" (a warning or a waived rule), "quarantined" or "blocked".
     """
 
-    verdict: str
+    outcome: str
     quarantined: list[Finding]
     waived: list[Finding]
     warnings: list[Finding | BrokenRule]
@@ -120,13 +120,13 @@ def validate(
     if lacking:
         raise GateError(f"{run_name}: the profile for {suite.dataset} lacks its key columns {lacking}")
 
-    outcome = _run(_comparable(profile), suite, run_name, parameters or {})
-    if len(outcome.results) != len(suite.expectations):
+    gx_result = _run(_comparable(profile), suite, run_name, parameters or {})
+    if len(gx_result.results) != len(suite.expectations):
         raise GateError(
             f"{run_name}: suite {suite.name} has {len(suite.expectations)} expectations, "
-            f"Great Expectations answered {len(outcome.results)} of them"
+            f"Great Expectations answered {len(gx_result.results)} of them"
         )
-    broken = [_broken_rule(each, suite) for each in outcome.results if not each.success or _errored(each)]
+    broken = [_broken_rule(each, suite) for each in gx_result.results if not each.success or _errored(each)]
     order = {expectation["meta"]["rule"]: place for place, expectation in enumerate(suite.expectations)}
     broken.sort(key=lambda rule: order.get(rule.rule, -1))
     return Validation(
@@ -134,7 +134,7 @@ def validate(
         suite=suite.name,
         rows=len(profile),
         broken=broken,
-        result=_stored(outcome, suite, run_name, {"rows": len(profile), **(meta or {})}),
+        result=_stored(gx_result, suite, run_name, {"rows": len(profile), **(meta or {})}),
         subjects={_plain(subject): int(rows) for subject, rows in profile[keys[0]].value_counts().items()},
     )
 
@@ -189,20 +189,20 @@ def decide(validation: Validation, *, waivers: Iterable[Waiver], tolerated_share
             + ", ".join(sorted({finding.rule for finding in quarantined.values()}))
         )
     if blocked_because:
-        verdict = "blocked"
+        outcome = "blocked"
     elif quarantined:
-        verdict = "quarantined"
+        outcome = "quarantined"
     elif warnings or waived:
-        verdict = "warned"
+        outcome = "warned"
     else:
-        verdict = "passed"
-    return Decision(verdict, list(quarantined.values()), list(waived.values()), warnings, blocked_because)
+        outcome = "passed"
+    return Decision(outcome, list(quarantined.values()), list(waived.values()), warnings, blocked_because)
 
 
 def recorded(validation: Validation, decision: Decision, **meta: Any) -> dict[str, Any]:
     """The result to store and to show in the data docs: Great Expectations' own, with what was decided in its meta."""
     decided = {
-        "verdict": decision.verdict,
+        "outcome": decision.outcome,
         "quarantined_rows": len(decision.quarantined_keys),
         "waived": len(decision.waived),
         "warnings": len(decision.warnings),
@@ -275,14 +275,14 @@ def _comparable(profile: DataFrame) -> DataFrame:
     return profile.assign(**columns) if columns else profile
 
 
-def _errored(outcome) -> bool:
+def _errored(gx_result) -> bool:
     """Great Expectations reports an expectation that raised as one with an empty result, successful or not."""
-    return not outcome.result or _exception(outcome) is not None
+    return not gx_result.result or _exception(gx_result) is not None
 
 
-def _exception(outcome) -> str | None:
+def _exception(gx_result) -> str | None:
     """The first exception's message: one flat record when the expectation raised, one a metric when its metrics did."""
-    information = outcome.exception_info or {}
+    information = gx_result.exception_info or {}
     records = [information] if "raised_exception" in information else list(information.values())
     for record in records:
         if isinstance(record, dict) and record.get("raised_exception"):
@@ -290,8 +290,8 @@ def _exception(outcome) -> str | None:
     return None
 
 
-def _broken_rule(outcome, suite: Suite) -> BrokenRule:
-    configuration = outcome.expectation_config
+def _broken_rule(gx_result, suite: Suite) -> BrokenRule:
+    configuration = gx_result.expectation_config
     meta = configuration.meta or {}
     severity = str(getattr(configuration.severity, "value", configuration.severity))
     kwargs = configuration.kwargs
@@ -302,11 +302,11 @@ def _broken_rule(outcome, suite: Suite) -> BrokenRule:
         "description": configuration.description or configuration.type,
         "column": ", ".join(columns),
     }
-    if _errored(outcome):
-        cause = _exception(outcome) or "Great Expectations gave no result"
+    if _errored(gx_result):
+        cause = _exception(gx_result) or "Great Expectations gave no result"
         return BrokenRule(**described, severity="critical", observed=[f"it could not be checked: {cause}"])
     severity = severity if severity in SEVERITIES else "critical"
-    rows = outcome.result.get("unexpected_index_list") or []
+    rows = gx_result.result.get("unexpected_index_list") or []
     names = [tuple(_plain(row[key]) for key in suite.keys) for row in rows]
     judged = [column for column in columns if column not in suite.keys]
     observed = [{column: _plain(row.get(column)) for column in judged} for row in rows]
@@ -314,14 +314,14 @@ def _broken_rule(outcome, suite: Suite) -> BrokenRule:
         values = [next(iter(each.values())) if len(each) == 1 else each for each in observed]
         return BrokenRule(**described, severity=severity, keys=names, observed=values)
     # It is the batch that fails: too few rows (an observed value), doubled keys (named, but not quarantined).
-    shown = names[:KEPT_KEYS] if names else [_plain(outcome.result.get("observed_value"))]
+    shown = names[:KEPT_KEYS] if names else [_plain(gx_result.result.get("observed_value"))]
     return BrokenRule(**described, severity=severity, observed=shown)
 
 
-def _stored(outcome, suite: Suite, run_name: str, meta: dict[str, Any]) -> dict[str, Any]:
+def _stored(gx_result, suite: Suite, run_name: str, meta: dict[str, Any]) -> dict[str, Any]:
     """The result as JSON that Postgres takes: no NaN, no infinity, long lists of failing keys cut for the data docs."""
-    result = outcome.to_json_dict()
-    for each, original in zip(result["results"], outcome.results, strict=True):
+    result = gx_result.to_json_dict()
+    for each, original in zip(result["results"], gx_result.results, strict=True):
         cause = _exception(original)
         # One flat record, and no traceback: that is the task log's, and names folders of the machine it ran on.
         each["exception_info"] = {

@@ -16,14 +16,14 @@ MINUTE = 60_000
 DAY = 86_400_000
 EPOCH_2000 = 10_957  # Postgres counts days from 2000-01-01
 COLUMNS = ("open", "high", "low", "close", "volume", "cost")
-DEFECTS = ("doubled", "misaligned", "disordered", "outside")
+DEFECTS = ("duplicate", "misaligned", "out_of_order", "out_of_window")
 
 
 class Candles(Protocol):
     """A whole window of one instrument on the minute grid [start, end), ms.
 
     open, high, low, close (quote currency), volume (coin), cost (USD): float64 of shape (minutes,); present: bool
-    of the same shape; doubled, misaligned, disordered, outside: the ticks (ms) that were wrong on the way.
+    of the same shape; duplicate, misaligned, out_of_order, out_of_window: the ticks (ms) that were wrong on the way.
     """
 
     start: int

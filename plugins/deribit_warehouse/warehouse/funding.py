@@ -18,19 +18,19 @@ def store_funding(
     timestamp: np.ndarray,
     columns: list[np.ndarray],
     provenance: Provenance,
-    doubled: np.ndarray | None = None,
+    duplicate: np.ndarray | None = None,
     window: tuple[int, int] | None = None,
 ) -> Loaded:
     """Adds the hours that differ from what is stored, in the caller's transaction.
 
     timestamp: hour ends in ms, int64 of shape (hours,). columns: interest_1h, interest_8h (fractions),
-    index_price, prev_index_price (USD), float64 of the same shape; NaN is kept and judged by the gate. doubled: the
+    index_price, prev_index_price (USD), float64 of the same shape; NaN is kept and judged by the gate. duplicate: the
     hour ends (ms) that came more than once in an answer, which the gate refuses. window: (start, end], ms, that the
     exchange answered for in full.
     """
     lock(connection, provenance)
     sql.run(connection, "load/stage_funding")
-    twice = set() if doubled is None else set(doubled.tolist())
+    twice = set() if duplicate is None else set(duplicate.tolist())
     with connection.cursor().copy(sql.statement("load/copy_funding")) as copy:
         for ms, *values in zip(timestamp.tolist(), *(column.tolist() for column in columns), strict=True):
             copy.write_row((instrument_id, datetime.fromtimestamp(ms / 1000, UTC), *values, ms in twice))

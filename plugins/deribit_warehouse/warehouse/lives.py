@@ -13,7 +13,7 @@ from . import sql
 def open_perpetuals(connection: Connection, currencies: list[str]) -> list[dict[str, Any]]:
     """Perpetuals the catalogue knows no end of: instrument_id, instrument, listed_at and ends_at, the end that was
     found (UTC) or None."""
-    return sql.rows(connection, "load/perpetuals_alive", currencies=currencies)
+    return sql.rows(connection, "load/open_perpetuals", currencies=currencies)
 
 
 def record_end(
@@ -21,13 +21,14 @@ def record_end(
 ) -> bool:
     """Keeps where a life was found to end, and its newest funded hour if there is one; whether that is news."""
     return bool(sql.run(
-        connection, "load/record_end", instrument_id=instrument_id, ends_at=ends_at, last_hour=last_hour, reason=reason
+        connection, "load/record_delisting", instrument_id=instrument_id, ends_at=ends_at, last_hour=last_hour,
+        reason=reason,
     ))  # fmt: skip
 
 
 def undo_end(connection: Connection, instrument_id: int) -> bool:
     """Opens a life again; whether it had an end."""
-    return bool(sql.run(connection, "load/undo_end", instrument_id=instrument_id))
+    return bool(sql.run(connection, "load/undo_delisting", instrument_id=instrument_id))
 
 
 def clip_to_lives(connection: Connection) -> tuple[dict[str, int], dict[str, int]]:

@@ -60,7 +60,7 @@ def lock_subject(connection: Connection, dataset: str, subject: str) -> None:
 def record_answer(connection: Connection, instrument_id: int, what: str, begins: int, ends: int) -> None:
     """Says that the exchange has answered for the whole window [begins, ends), ms: what: "candles" or "funding"."""
     window = {"begins": datetime.fromtimestamp(begins / 1000, UTC), "ends": datetime.fromtimestamp(ends / 1000, UTC)}
-    sql.run(connection, "load/record_answer", instrument_id=instrument_id, what=what, **window)
+    sql.run(connection, "load/record_fetched", instrument_id=instrument_id, what=what, **window)
 
 
 def claim_origin(connection: Connection, live_host: str, history_host: str) -> None:

@@ -56,12 +56,12 @@ class Pacer:
 
     def __call__(self, bucket: str) -> None:
         most, seconds = window(self.rates[bucket], BURSTS.get(bucket, 1))
-        reserve, bound = statement("load/reserve_request"), {"bucket": bucket, "most": most, "window": seconds}
-        move = statement("load/move_request")
+        reserve, bound = statement("load/reserve_slot"), {"bucket": bucket, "most": most, "window": seconds}
+        move = statement("load/move_slot")
         moment = None
         while True:
             asked = self.clock()
-            if moment and (moved := self.connection.execute(move, {"bucket": bucket, "moment": moment}).fetchone()):
+            if moment and (moved := self.connection.execute(move, {"bucket": bucket, "slot": moment}).fetchone()):
                 (moment,), away = moved, 0.0
             else:
                 moment, away = self.connection.execute(reserve, bound).fetchone()

@@ -26,7 +26,7 @@ def references_to_ask(
 ) -> list[Reference]:
     """The references of instruments of a dataset in [begins, ends) that are not stored and not known to be absent."""
     found = sql.rows(
-        connection, "load/references_to_ask", what=dataset, instrument_ids=instrument_ids,
+        connection, "load/references_to_fetch", what=dataset, instrument_ids=instrument_ids,
         **{"from": begins, "to": ends},
     )  # fmt: skip
     return [Reference(**row) for row in found]

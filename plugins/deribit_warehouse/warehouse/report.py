@@ -16,7 +16,7 @@ from .validations import months_due
 
 def summary(dsn: str) -> list[dict[str, Any]]:
     """A row a dataset: dataset, instruments, rows, coverage_percent, missing_minutes (funding: hours), validation (how
-    many intervals' newest verdict was what), bytes_a_row with indexes and TOAST."""
+    many intervals' newest outcome was what), bytes_a_row with indexes and TOAST."""
     with psycopg.connect(dsn) as connection:
         return sql.rows(connection, "report/summary")
 

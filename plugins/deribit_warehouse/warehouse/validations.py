@@ -13,12 +13,12 @@ from . import sql
 
 
 def record_validation(
-    connection: Connection, *, dataset: str, dag_id: str, run_id: str, begins: datetime, ends: datetime, verdict: str,
+    connection: Connection, *, dataset: str, dag_id: str, run_id: str, begins: datetime, ends: datetime, outcome: str,
     suite: str, rows: int, expected: int, missing: int, blocked_because: list[str], result: dict,
 ) -> int:  # fmt: skip
     """Keeps one validation and returns its id. expected, missing: minutes (funding: hours) as the profile saw them."""
     return sql.row(
-        connection, "quality/record_validation", dataset=dataset, dag_id=dag_id, run_id=run_id, verdict=verdict,
+        connection, "quality/record_validation", dataset=dataset, dag_id=dag_id, run_id=run_id, outcome=outcome,
         suite=suite, rows=rows, minutes=expected, missing=missing, blocked_because=blocked_because,
         result=Jsonb(result),
         **{"from": begins, "to": ends},
@@ -55,14 +55,14 @@ def publish_candles(
     versions: list[tuple[int, date, int]],
     references: list[str | None] | None = None,
 ) -> int:
-    """Publishes versions (instrument_id, day, load_id) that passed; returns how many were not published before.
+    """Publishes versions (instrument_id, day, version_id) that passed; returns how many were not published before.
 
     references: what the level of each was checked against, None where a waiver let the day pass unchecked; of versions
     that were published before it is brought up to date. Left out: nothing is known of any.
     """
     values = {
         "instrument_ids": [v[0] for v in versions], "days": [v[1] for v in versions],
-        "load_ids": [v[2] for v in versions], "what": references or [None] * len(versions),
+        "version_ids": [v[2] for v in versions], "what": references or [None] * len(versions),
     }  # fmt: skip
     published = sql.run(connection, "quality/publish_candles", validation_id=validation_id, **values)
     if references:
@@ -71,33 +71,34 @@ def publish_candles(
 
 
 def publish_funding(connection: Connection, validation_id: int, versions: list[tuple[int, datetime, int]]) -> int:
-    """Publishes versions (instrument_id, hour end, load_id) that passed; returns how many were not published before."""
+    """Publishes versions (instrument_id, hour end, version_id) that passed; returns how many were not published
+    before."""
     return sql.run(
         connection, "quality/publish_funding", validation_id=validation_id, instrument_ids=[v[0] for v in versions],
-        hours=[v[1] for v in versions], load_ids=[v[2] for v in versions],
+        hours=[v[1] for v in versions], version_ids=[v[2] for v in versions],
     )  # fmt: skip
 
 
 def recall_candles(connection: Connection, versions: list[tuple[int, date, int]]) -> int:
-    """Takes back published versions (instrument_id, day, load_id) that are held back now; returns how many were."""
+    """Takes back published versions (instrument_id, day, version_id) that are held back now; returns how many were."""
     return sql.run(
-        connection, "quality/recall_candles", instrument_ids=[v[0] for v in versions], days=[v[1] for v in versions],
-        load_ids=[v[2] for v in versions],
+        connection, "quality/hold_candles", instrument_ids=[v[0] for v in versions], days=[v[1] for v in versions],
+        version_ids=[v[2] for v in versions],
     )  # fmt: skip
 
 
 def recall_funding(connection: Connection, versions: list[tuple[int, datetime, int]]) -> int:
-    """Takes back published versions (instrument_id, hour end, load_id) that are held back now; returns how many."""
+    """Takes back published versions (instrument_id, hour end, version_id) that are held back now; returns how many."""
     return sql.run(
-        connection, "quality/recall_funding", instrument_ids=[v[0] for v in versions], hours=[v[1] for v in versions],
-        load_ids=[v[2] for v in versions],
+        connection, "quality/hold_funding", instrument_ids=[v[0] for v in versions], hours=[v[1] for v in versions],
+        version_ids=[v[2] for v in versions],
     )  # fmt: skip
 
 
 def judge_index(connection: Connection, validation_id: int, judged: list[tuple[str, date, bool]]) -> int:
     """Says which index days (index_name, day, passed) were looked at; returns how many changed."""
     return sql.run(
-        connection, "index/judge", validation_id=validation_id, subjects=[j[0] for j in judged],
+        connection, "index/publish", validation_id=validation_id, subjects=[j[0] for j in judged],
         days=[j[1] for j in judged], passed=[j[2] for j in judged],
     )  # fmt: skip
 
@@ -105,7 +106,7 @@ def judge_index(connection: Connection, validation_id: int, judged: list[tuple[s
 def judge_basis(connection: Connection, validation_id: int, judged: list[tuple[int, date, bool]]) -> int:
     """Says which pairs (instrument_id, day, passed) were looked at; returns how many changed."""
     return sql.run(
-        connection, "basis/judge", validation_id=validation_id, instrument_ids=[j[0] for j in judged],
+        connection, "basis/publish", validation_id=validation_id, instrument_ids=[j[0] for j in judged],
         days=[j[1] for j in judged], passed=[j[2] for j in judged],
     )  # fmt: skip
 
@@ -118,7 +119,7 @@ def months_due(
     dataset: index_prices or basis_spread. begins, ends: bounds [begins, ends) or None. again: also what was judged
     already.
     """
-    statement = {"index_prices": "index/due", "basis_spread": "basis/due"}[dataset]
+    statement = {"index_prices": "index/pending", "basis_spread": "basis/pending"}[dataset]
     return sql.rows(connection, statement, again=again, **{"from": begins, "to": ends})
 
 

@@ -29,14 +29,14 @@ def wait(
 
 def set_next(connection: Connection, attempt: UUID, awaited: str, next_at: datetime) -> None:
     """Says when an attempt will ask again."""
-    sql.run(connection, "waiting/next", attempt=attempt, awaited=awaited, next_at=next_at)
+    sql.run(connection, "waiting/set_next", attempt=attempt, awaited=awaited, next_at=next_at)
 
 
 def claim_telling(connection: Connection, awaited: str) -> int:
     """How many tasks wait for this when nobody was told of it yet, else 0. Whoever gets a number has to tell."""
     lock_subject(connection, "waiting", awaited)
-    found = sql.row(connection, "waiting/tell", awaited=awaited)
-    return 0 if found["told"] else found["tasks"]
+    found = sql.row(connection, "waiting/claim_notification", awaited=awaited)
+    return 0 if found["notified"] else found["tasks"]
 
 
 def finished(connection: Connection, attempt: UUID) -> set[int]:
@@ -46,4 +46,4 @@ def finished(connection: Connection, attempt: UUID) -> set[int]:
 
 def go_on(connection: Connection, attempt: UUID) -> None:
     """Forgets what an attempt waited for."""
-    sql.run(connection, "waiting/go_on", attempt=attempt)
+    sql.run(connection, "waiting/resume", attempt=attempt)

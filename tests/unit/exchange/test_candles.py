@@ -37,7 +37,7 @@ def assert_exact(got, existing, start, end):
         assert column.dtype == np.float64
         want = [candle(tick)[name] if tick in existing else np.nan for tick in grid]
         np.testing.assert_array_equal(column, want)
-    for name in ("doubled", "misaligned", "outside", "disordered"):
+    for name in ("duplicate", "misaligned", "out_of_window", "out_of_order"):
         assert getattr(got, name).dtype == np.int64
         assert not len(getattr(got, name)), name
 
@@ -114,7 +114,7 @@ def test_trap_4_the_fill_after_expiry_stays_outside_the_window():
     fake = FakeExchange(range(BORN, expiry + 500 * MINUTE, MINUTE))
     got = collect(fake.ask, "BTC-27JUN25", BORN, expiry)
     assert len(got.present) == 100 and got.present.all()
-    assert not len(got.outside), "rows past the expiry were even asked for"
+    assert not len(got.out_of_window), "rows past the expiry were even asked for"
 
 
 def test_an_empty_stretch_is_confirmed_once_and_named():
@@ -161,8 +161,8 @@ def test_a_doubled_minute_is_named_and_its_first_row_kept():
     ticks = [BORN, BORN + MINUTE, BORN + MINUTE, BORN + 2 * MINUTE]
     got = collect(answering(chart(ticks, close=[1.0, 2.0, 9.0, 3.0])), "BTC-PERPETUAL", BORN, BORN + 3 * MINUTE)
     assert got.close.tolist() == [1.0, 2.0, 3.0]
-    assert got.doubled.tolist() == [BORN + MINUTE]
-    assert got.present.all() and not len(got.disordered)
+    assert got.duplicate.tolist() == [BORN + MINUTE]
+    assert got.present.all() and not len(got.out_of_order)
 
 
 def test_a_minute_sent_again_when_a_gap_is_confirmed_is_not_doubled_and_keeps_its_first_value():
@@ -171,10 +171,10 @@ def test_a_minute_sent_again_when_a_gap_is_confirmed_is_not_doubled_and_keeps_it
     gappy = chart([BORN, BORN + 2 * MINUTE, BORN + 4 * MINUTE], close=[1.0, 3.0, 5.0])
     got = collect(answering(first, again), "BTC-PERPETUAL", BORN, BORN + 3 * MINUTE)
     assert got.close.tolist() == [1.0, 2.0, 3.0]
-    assert not len(got.doubled)
+    assert not len(got.duplicate)
     got = collect(answering(gappy, chart([BORN + 2 * MINUTE], close=[9.0])), "BTC-PERPETUAL", BORN, BORN + 5 * MINUTE)
     assert got.close[2] == 3.0
-    assert not len(got.doubled)
+    assert not len(got.duplicate)
 
 
 def test_ticks_off_the_minute_outside_and_out_of_order_are_named_and_kept_out():
@@ -182,8 +182,8 @@ def test_ticks_off_the_minute_outside_and_out_of_order_are_named_and_kept_out():
     got = collect(answering(chart(ticks), chart([])), "BTC-PERPETUAL", BORN, BORN + 3 * MINUTE)
     assert got.present.tolist() == [True, True, False]
     assert got.misaligned.tolist() == [BORN + 2 * MINUTE + 500]
-    assert got.outside.tolist() == [BORN - MINUTE, BORN + 3 * MINUTE]
-    assert got.disordered.tolist() == [BORN - MINUTE, BORN]
+    assert got.out_of_window.tolist() == [BORN - MINUTE, BORN + 3 * MINUTE]
+    assert got.out_of_order.tolist() == [BORN - MINUTE, BORN]
     assert got.missing.tolist() == [BORN + 2 * MINUTE]
 
 

@@ -35,7 +35,7 @@ def assert_exact(got, existing, start, end):
         assert column.tolist() == [rates(hour)[name] for hour in want]
     grid = range(-(-(start + 1) // HOUR) * HOUR, end + 1, HOUR)
     assert got.missing(start, end).tolist() == [hour for hour in grid if hour not in existing]
-    assert not len(got.doubled) and not len(got.outside)
+    assert not len(got.duplicate) and not len(got.out_of_window)
 
 
 @given(hours, bounds, st.integers(1, 70), st.integers(0, 20))
@@ -103,8 +103,8 @@ def test_doubled_and_foreign_rows_are_named_and_null_becomes_nan():
     got = collect(lambda method, params, read: read(result), "BTC-PERPETUAL", BORN, BORN + 2 * HOUR)
     assert got.timestamp.tolist() == [BORN + HOUR, BORN + 2 * HOUR]
     assert np.isnan(got.interest_1h[0]) and got.interest_1h[1] == 2.0
-    assert got.doubled.tolist() == [BORN + 2 * HOUR]
-    assert got.outside.tolist() == [BORN]
+    assert got.duplicate.tolist() == [BORN + 2 * HOUR]
+    assert got.out_of_window.tolist() == [BORN]
 
 
 def test_a_backward_window_is_refused():

@@ -58,7 +58,7 @@ def suites(suite_of):
 
 @pytest.fixture(scope="module")
 def site(tmp_path_factory, result_of, suites) -> Path:
-    """A site with every verdict, an expectation that errored, and a name that wants to be a script."""
+    """A site with every outcome, an expectation that errored, and a name that wants to be a script."""
     into = tmp_path_factory.mktemp("docs") / "data_docs"
     results = [
         result_of("perpetuals_ohlcv", 1),
@@ -147,8 +147,8 @@ def test_the_index_reads_dataset_interval_and_run_newest_first(site):
     months = [4, 3, 2, 1]
     places = [html.index(f">{run('perpetuals_ohlcv', month)}<") for month in months]
     assert places == sorted(places)
-    rows = re.findall(r'<tr data-dataset="(\w+)" data-verdict="(\w+)"', html)
-    assert [verdict for dataset, verdict in rows if dataset == "perpetuals_ohlcv"] == [
+    rows = re.findall(r'<tr data-dataset="(\w+)" data-outcome="(\w+)"', html)
+    assert [outcome for dataset, outcome in rows if dataset == "perpetuals_ohlcv"] == [
         "blocked", "warned", "quarantined", "passed",
     ]  # fmt: skip
     assert "no-spike" in html and "move-usual" in html

@@ -50,20 +50,20 @@ def waiver(rule: str, key: tuple, dataset: str = "perpetuals_ohlcv") -> Waiver:
     return Waiver(dataset, key[0], key[1], key[1], rule, "known and harmless", "a reviewer")
 
 
-def verdict(*broken: BrokenRule, waivers=(), share: float = 0.1) -> str:
-    return decide(judged(*broken), waivers=waivers, tolerated_share=share).verdict
+def outcome(*broken: BrokenRule, waivers=(), share: float = 0.1) -> str:
+    return decide(judged(*broken), waivers=waivers, tolerated_share=share).outcome
 
 
 def test_nothing_broken_passes():
     decision = decide(judged(), waivers=[], tolerated_share=0.1)
-    assert (decision.verdict, decision.quarantined, decision.warnings, decision.blocked_because) == (
+    assert (decision.outcome, decision.quarantined, decision.warnings, decision.blocked_because) == (
         "passed", [], [], [],
     )  # fmt: skip
 
 
 def test_a_critical_row_is_quarantined_and_named():
     decision = decide(judged(breaks("no-spike", "critical", DAYS[:1], [7])), waivers=[], tolerated_share=0.1)
-    assert decision.verdict == "quarantined"
+    assert decision.outcome == "quarantined"
     (finding,) = decision.quarantined
     assert (finding.key, finding.rule, finding.severity, finding.observed) == (DAYS[0], "no-spike", "critical", 7)
     assert decision.quarantined_keys == [DAYS[0]]
@@ -72,7 +72,7 @@ def test_a_critical_row_is_quarantined_and_named():
 def test_a_row_that_breaks_two_rules_is_one_row_held_back():
     broken = [breaks("no-spike", "critical", DAYS[:2]), breaks("high-low-bound", "critical", DAYS[1:2])]
     decision = decide(judged(*broken), waivers=[], tolerated_share=0.1)
-    assert decision.verdict == "quarantined"
+    assert decision.outcome == "quarantined"
     assert len(decision.quarantined) == 3
     assert decision.quarantined_keys == DAYS[:2]
 
@@ -84,7 +84,7 @@ def test_two_expectations_of_a_rule_quarantine_a_row_once():
 
 @pytest.mark.parametrize(("bad", "expected"), [(1, "quarantined"), (2, "quarantined"), (3, "blocked"), (20, "blocked")])
 def test_more_than_the_tolerated_share_blocks(bad, expected):
-    assert verdict(breaks("no-spike", "critical", DAYS[:bad])) == expected
+    assert outcome(breaks("no-spike", "critical", DAYS[:bad])) == expected
 
 
 TWO = {"BTC-PERPETUAL": 20, "ETH-PERPETUAL": 20}
@@ -93,13 +93,13 @@ TWO = {"BTC-PERPETUAL": 20, "ETH-PERPETUAL": 20}
 def test_one_failed_perpetual_of_two_does_not_keep_the_other_from_being_published():
     broken = judged(breaks("near-reference", "critical", days_of("BTC-PERPETUAL")), subjects=TWO)
     decision = decide(broken, waivers=[], tolerated_share=0.1)
-    assert (decision.verdict, decision.quarantined_keys) == ("quarantined", days_of("BTC-PERPETUAL"))
+    assert (decision.outcome, decision.quarantined_keys) == ("quarantined", days_of("BTC-PERPETUAL"))
 
 
 def test_a_source_that_is_broken_for_both_of_two_blocks_and_says_for_how_many():
     broken = judged(breaks("near-reference", "critical", days_of(*TWO)), subjects=TWO)
     decision = decide(broken, waivers=[], tolerated_share=0.1)
-    assert decision.verdict == "blocked"
+    assert decision.outcome == "blocked"
     assert decision.blocked_because == [
         "40 of 40 rows broke a critical rule, and 2 of 2 failed in more than the tolerated 10% of their rows: "
         "near-reference"
@@ -113,7 +113,7 @@ def test_one_that_fails_never_blocks_its_neighbours_and_all_that_fail_always_do(
 
     def verdict_of(failed: list[str]) -> str:
         broken = breaks("near-reference", "critical", days_of(*failed, days=days))
-        return decide(judged(broken, subjects=subjects), waivers=[], tolerated_share=share).verdict
+        return decide(judged(broken, subjects=subjects), waivers=[], tolerated_share=share).outcome
 
     assert verdict_of(names[:1]) == "quarantined"
     assert verdict_of(names) == "blocked"
@@ -125,7 +125,7 @@ def test_a_batch_is_blocked_by_how_many_failed_and_by_no_short_life(subjects, da
     names = [f"COIN{n}-PERPETUAL" for n in range(subjects)]
     failed = data.draw(st.integers(1, min(subjects, 2 + subjects // 5)))
     broken = breaks("near-reference", "critical", days_of(*names[:failed], days=2))
-    found = decide(judged(broken, subjects=dict.fromkeys(names, 2)), waivers=[], tolerated_share=0.1).verdict
+    found = decide(judged(broken, subjects=dict.fromkeys(names, 2)), waivers=[], tolerated_share=0.1).outcome
     enough = failed > subjects / 10 and failed >= min(FAILED_SUBJECTS, subjects)
     assert found == ("blocked" if enough else "quarantined")
 
@@ -135,13 +135,13 @@ def test_short_lives_that_fail_do_not_block_what_lives_long():
     dailies = [f"BTC-{n}JUN25" for n in range(1, 11)]
     lives = dict.fromkeys(dailies, 1) | {f"BTC-Q{n}": 30 for n in range(10)}
     broken = breaks("near-reference", "critical", days_of(*dailies, days=1))
-    assert decide(judged(broken, subjects=lives), waivers=[], tolerated_share=0.1).verdict == "quarantined"
+    assert decide(judged(broken, subjects=lives), waivers=[], tolerated_share=0.1).outcome == "quarantined"
 
 
 def test_one_bad_day_of_everything_is_a_bad_day():
     names = [f"BTC-Q{n}" for n in range(100)]
     broken = breaks("near-reference", "critical", days_of(*names, days=3))
-    assert decide(judged(broken, subjects=dict.fromkeys(names, 31)), waivers=[], tolerated_share=0.1).verdict == (
+    assert decide(judged(broken, subjects=dict.fromkeys(names, 31)), waivers=[], tolerated_share=0.1).outcome == (
         "quarantined"
     )
 
@@ -151,21 +151,21 @@ def test_the_rows_of_each_subject_are_counted(clean, validate):
 
 
 def test_nothing_is_tolerated_at_a_share_of_zero_and_anything_at_one():
-    assert verdict(breaks("no-spike", "critical", DAYS[:1]), share=0) == "blocked"
-    assert verdict(breaks("no-spike", "critical", DAYS), share=1) == "quarantined"
+    assert outcome(breaks("no-spike", "critical", DAYS[:1]), share=0) == "blocked"
+    assert outcome(breaks("no-spike", "critical", DAYS), share=1) == "quarantined"
 
 
 def test_a_rule_about_the_batch_blocks_and_says_why():
     broken = BrokenRule("rows-present", "critical", "At least one row", "", [], [0])
     decision = decide(judged(broken), waivers=[], tolerated_share=1.0)
-    assert decision.verdict == "blocked"
+    assert decision.outcome == "blocked"
     assert decision.blocked_because == ["rows-present: expected: At least one row; observed: 0"]
 
 
 @pytest.mark.parametrize("severity", ["fatal", "", "CRITICAL", "None"])
 def test_an_unknown_severity_is_critical(severity):
-    assert verdict(breaks("no-spike", severity, DAYS[:1])) == "quarantined"
-    assert verdict(BrokenRule("rows-present", severity, "d", "", [], [0])) == "blocked"
+    assert outcome(breaks("no-spike", severity, DAYS[:1])) == "quarantined"
+    assert outcome(BrokenRule("rows-present", severity, "d", "", [], [0])) == "blocked"
 
 
 def test_warnings_are_recorded_and_hold_nothing_back():
@@ -174,11 +174,11 @@ def test_warnings_are_recorded_and_hold_nothing_back():
         waivers=[],
         tolerated_share=0.0,
     )
-    assert (decision.verdict, decision.quarantined, len(decision.warnings)) == ("warned", [], 21)
+    assert (decision.outcome, decision.quarantined, len(decision.warnings)) == ("warned", [], 21)
 
 
 def test_info_is_no_warning():
-    assert verdict(breaks("index-true", "info", DAYS)) == "passed"
+    assert outcome(breaks("index-true", "info", DAYS)) == "passed"
 
 
 def test_a_waived_row_is_published_and_recorded_with_its_reason():
@@ -190,13 +190,13 @@ def test_a_waived_row_is_published_and_recorded_with_its_reason():
 
 
 def test_only_waived_rows_warn():
-    assert verdict(breaks("no-spike", "critical", DAYS[:1]), waivers=[waiver("no-spike", DAYS[0])]) == "warned"
+    assert outcome(breaks("no-spike", "critical", DAYS[:1]), waivers=[waiver("no-spike", DAYS[0])]) == "warned"
 
 
 def test_waived_rows_do_not_count_against_the_tolerated_share():
     broken = breaks("no-spike", "critical", DAYS[:3])
-    assert verdict(broken) == "blocked"
-    assert verdict(broken, waivers=[waiver("no-spike", DAYS[0])]) == "quarantined"
+    assert outcome(broken) == "blocked"
+    assert outcome(broken, waivers=[waiver("no-spike", DAYS[0])]) == "quarantined"
 
 
 def test_a_row_waived_for_one_rule_is_held_back_for_another():
@@ -207,11 +207,11 @@ def test_a_row_waived_for_one_rule_is_held_back_for_another():
 
 def test_no_waiver_opens_a_blocked_batch():
     broken = BrokenRule("keys-unique", "critical", "d", "", [], [DAYS[0]])
-    assert verdict(broken, waivers=[waiver("keys-unique", DAYS[0])]) == "blocked"
+    assert outcome(broken, waivers=[waiver("keys-unique", DAYS[0])]) == "blocked"
 
 
 def test_a_waiver_that_matches_nothing_is_harmless():
-    assert verdict(waivers=[waiver("no-spike", DAYS[0]), waiver("no-spike", DAYS[1], dataset="gone")]) == "passed"
+    assert outcome(waivers=[waiver("no-spike", DAYS[0]), waiver("no-spike", DAYS[1], dataset="gone")]) == "passed"
 
 
 def test_a_warning_can_be_waived_too():
@@ -220,14 +220,14 @@ def test_a_warning_can_be_waived_too():
         waivers=[waiver("move-usual", DAYS[0])],
         tolerated_share=0.1,
     )
-    assert (decision.verdict, decision.warnings, len(decision.waived)) == ("warned", [], 1)
+    assert (decision.outcome, decision.warnings, len(decision.waived)) == ("warned", [], 1)
 
 
 def test_an_hour_is_waived_by_its_day():
     hour = ("BTC-PERPETUAL", datetime(2025, 6, 4, 7, tzinfo=UTC))
     broken = replace(judged(breaks("hours-complete", "critical", [hour])), dataset="funding_rates")
     covering = waiver("hours-complete", ("BTC-PERPETUAL", date(2025, 6, 4)), dataset="funding_rates")
-    assert decide(broken, waivers=[covering], tolerated_share=0.0).verdict == "warned"
+    assert decide(broken, waivers=[covering], tolerated_share=0.0).outcome == "warned"
 
 
 # Asking
@@ -257,21 +257,21 @@ def test_a_column_the_profile_lacks_blocks(clean, validate):
         assert (broken.severity, broken.keys) == ("critical", [])
         assert 'column "refuted_spike_minutes"' in broken.observed[0]
     decision = decide(validation, waivers=[], tolerated_share=1.0)
-    assert decision.verdict == "blocked"
+    assert decision.outcome == "blocked"
     assert any("refuted_spike_minutes" in cause for cause in decision.blocked_because)
 
 
 def test_a_warning_that_could_not_be_checked_blocks_too(clean, validate):
     validation = validate("perpetuals_ohlcv", clean("perpetuals_ohlcv").drop(columns="largest_move_ratio"))
     assert [(broken.rule, broken.severity) for broken in validation.broken] == [("move-in-proportion", "critical")]
-    assert decide(validation, waivers=[], tolerated_share=1.0).verdict == "blocked"
+    assert decide(validation, waivers=[], tolerated_share=1.0).outcome == "blocked"
 
 
 def test_values_that_can_not_be_compared_block(clean, validate):
     profile = clean("perpetuals_ohlcv").assign(refuted_spike_minutes="none at all")
     validation = validate("perpetuals_ohlcv", profile)
     assert ("no-spike", "critical", []) in [(each.rule, each.severity, each.keys) for each in validation.broken]
-    assert decide(validation, waivers=[], tolerated_share=1.0).verdict == "blocked"
+    assert decide(validation, waivers=[], tolerated_share=1.0).outcome == "blocked"
 
 
 @pytest.fixture
@@ -304,7 +304,7 @@ def test_a_missing_parameter_can_not_pass(clean, with_parameter):
     except GateError as error:
         assert "planned" in str(error)
     else:
-        assert decide(validation, waivers=[], tolerated_share=1.0).verdict == "blocked"
+        assert decide(validation, waivers=[], tolerated_share=1.0).outcome == "blocked"
 
 
 def test_an_answer_that_leaves_out_an_expectation_is_refused(clean, suite_of, monkeypatch):
@@ -372,7 +372,7 @@ def test_what_was_decided_is_recorded_with_the_result():
     validation = judged(breaks("no-spike", "critical", DAYS[:2]), breaks("no-spike-2", "critical", DAYS[:1]))
     decision = decide(validation, waivers=[], tolerated_share=0.1)
     meta = recorded(validation, decision, dag_id="perpetuals_ohlcv")["meta"]
-    assert (meta["verdict"], meta["quarantined_rows"], meta["dag_id"], meta["dataset"]) == (
+    assert (meta["outcome"], meta["quarantined_rows"], meta["dag_id"], meta["dataset"]) == (
         "quarantined", 2, "perpetuals_ohlcv", "x",
     )  # fmt: skip
-    assert "verdict" not in validation.result["meta"]
+    assert "outcome" not in validation.result["meta"]

@@ -20,10 +20,10 @@ CANDLE_FAULTS = [
     ({"minutes": 1441}, {"minutes-not-more-than-expected"}),
     ({"explained_minutes": 10}, {"minutes-explained"}),
     ({"waited_minutes": 1441}, {"first-candle-soon"}),
-    ({"doubled_minutes": 1}, {"minutes-not-doubled"}),
+    ({"duplicate_minutes": 1}, {"minutes-not-doubled"}),
     ({"misaligned_minutes": 1}, {"minutes-aligned"}),
-    ({"disordered_minutes": 1}, {"minutes-ordered"}),
-    ({"outside_minutes": 1}, {"minutes-inside-window"}),
+    ({"out_of_order_minutes": 1}, {"minutes-ordered"}),
+    ({"out_of_window_minutes": 1}, {"minutes-inside-window"}),
     ({"not_finite_minutes": 1}, {"values-finite"}),
     ({"not_positive_minutes": 1}, {"prices-positive"}),
     ({"bounds_broken_minutes": 1}, {"high-low-bound"}),
@@ -70,7 +70,7 @@ FAULTS = {
         ),
         ({"present": False, "explained": True, **dict.fromkeys(ROW)}, {"hours-explained"}),
         ({"on_the_hour": False}, {"hours-aligned"}),
-        ({"doubled": True}, {"hours-not-doubled"}),
+        ({"duplicate": True}, {"hours-not-doubled"}),
         ({"interest_1h": None}, {"hourly-rate-known"}),
         ({"interest_8h": None}, {"eight-hour-rate-known"}),
         ({"index_price": None}, {"index-known"}),
@@ -123,12 +123,12 @@ FAULTS = {
     ],
     "instruments": [
         ({"name_expiry_matches": False}, {"name-matches-expiry"}),
-        ({"life_minutes": 0}, {"life-positive"}),
+        ({"lifetime_minutes": 0}, {"life-positive"}),
         ({"tick_size": 0.0}, {"tick-positive"}),
         ({"kind": "future_combo"}, {"kind-known"}),
         ({"name": "BTC-1JAN30'; drop"}, {"name-well-formed"}),
         ({"base_currency": "btc"}, {"currency-well-formed"}),
-        ({"lives_apart": False}, {"lives-apart"}),
+        ({"lifetimes_disjoint": False}, {"lives-apart"}),
         ({"unreadable": "it has no kind"}, {"row-readable"}),
     ],
 }
@@ -220,8 +220,8 @@ def test_an_unknown_value_is_not_good(dataset, faulty, suite_of):
 @pytest.mark.parametrize("dataset", DATASETS)
 def test_a_doubled_key_is_the_batchs_fault(dataset, clean, validate, suite_of):
     profile = clean(dataset)
-    doubled = pd.concat([profile, profile.iloc[[3]]], ignore_index=True)
-    (broken,) = validate(dataset, doubled).broken
+    duplicate = pd.concat([profile, profile.iloc[[3]]], ignore_index=True)
+    (broken,) = validate(dataset, duplicate).broken
     assert (broken.rule, broken.severity, broken.keys) == ("keys-unique", "critical", [])
     assert key_of(profile, 3, suite_of(dataset)) in broken.observed
 
@@ -260,7 +260,7 @@ def test_the_five_missing_hours_are_named(clean, validate):
 @pytest.mark.parametrize("wrap", [int, np.int64, Decimal, float])
 def test_numbers_of_any_driver_compare_alike(wrap, clean, validate):
     profile = clean("perpetuals_ohlcv")
-    profile["doubled_minutes"] = pd.Series([wrap(0)] * 4 + [wrap(2)] + [wrap(0)] * 15, dtype=object)
+    profile["duplicate_minutes"] = pd.Series([wrap(0)] * 4 + [wrap(2)] + [wrap(0)] * 15, dtype=object)
     (broken,) = validate("perpetuals_ohlcv", profile).broken
     assert (broken.rule, broken.observed) == ("minutes-not-doubled", [2])
     assert broken.keys == [("BTC-PERPETUAL", date(2025, 6, 5))]

@@ -10,7 +10,7 @@ function list(form, table) {
     let shown = 0;
     for (const row of rows) {
       const match = (!wanted.get("dataset") || row.dataset.dataset === wanted.get("dataset"))
-        && (!wanted.get("verdict") || row.dataset.verdict === wanted.get("verdict"))
+        && (!wanted.get("outcome") || row.dataset.outcome === wanted.get("outcome"))
         && row.textContent.toLowerCase().includes(text);
       row.hidden = !match;
       shown += match;

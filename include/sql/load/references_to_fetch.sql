@@ -3,7 +3,7 @@
 -- instrument, question. Reads only. Parameters: what (perpetuals_ohlcv, futures_ohlcv, funding_rates), instrument_ids, from, to.
 WITH perpetual AS (
     SELECT DISTINCT l.instrument_id, l.instrument, greatest(l.begins, %(from)s) AS begins, least(l.ends, %(to)s) AS ends
-    FROM store.life l
+    FROM store.lifetime l
     WHERE l.perpetual AND l.begins < %(to)s AND l.ends > %(from)s
       AND (%(what)s <> 'futures_ohlcv' AND l.instrument_id = ANY(%(instrument_ids)s)
            OR %(what)s = 'futures_ohlcv' AND l.instrument_id IN (
@@ -18,5 +18,5 @@ WITH perpetual AS (
     WHERE %(what)s <> 'funding_rates' AND s.first_hour <= p.ends
 )
 SELECT q.* FROM question q
-WHERE q.begins < q.ends AND NOT store.was_asked(q.instrument_id, q.what, q.begins, q.ends)
+WHERE q.begins < q.ends AND NOT store.was_fetched(q.instrument_id, q.what, q.begins, q.ends)
 ORDER BY q.instrument, q.what

@@ -1,2 +1,2 @@
 -- Fails where the limiter has no table yet, or none that may be read. Grain: nothing. Reads only.
-SELECT FROM store.pace LIMIT 0
+SELECT FROM store.rate_limit LIMIT 0

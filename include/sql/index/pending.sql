@@ -20,14 +20,14 @@ LEFT JOIN LATERAL (SELECT max(f.validation_id) AS validation_id FROM store.fundi
                    WHERE f.instrument_id = x.perpetual_id AND f.validation_id IS NOT NULL
                      AND f.ts > i.day::timestamp AT TIME ZONE 'UTC' AND f.ts <= (i.day + 1)::timestamp AT TIME ZONE 'UTC') f ON true
 -- each by its key and no other way (LIMIT 1)
-LEFT JOIN LATERAL (SELECT v.load_id FROM store.index_chart_day v WHERE v.index_name = x.index_name AND v.day = i.day LIMIT 1) AS c ON true
+LEFT JOIN LATERAL (SELECT v.version_id FROM store.index_chart_day v WHERE v.index_name = x.index_name AND v.day = i.day LIMIT 1) AS c ON true
 LEFT JOIN LATERAL (SELECT v.* FROM store.index_day v WHERE v.index_name = x.index_name AND v.day = i.day LIMIT 1) AS d ON true
-WHERE (p.load_id IS NOT NULL OR f.validation_id IS NOT NULL
+WHERE (p.version_id IS NOT NULL OR f.validation_id IS NOT NULL
        AND EXISTS (SELECT FROM seen v WHERE v.dataset = 'perpetuals_ohlcv'
                    AND i.day::timestamp AT TIME ZONE 'UTC' >= v.interval_from AND i.day::timestamp AT TIME ZONE 'UTC' < v.interval_to))
   AND (f.validation_id IS NOT NULL OR s.first_hour IS NULL OR s.first_hour > (i.day + 1)::timestamp AT TIME ZONE 'UTC'
        OR EXISTS (SELECT FROM seen v WHERE v.dataset = 'funding_rates'
                   AND i.day::timestamp AT TIME ZONE 'UTC' >= v.interval_from AND i.day::timestamp AT TIME ZONE 'UTC' < v.interval_to))
-  AND (%(again)s OR d.day IS NULL OR (d.perpetual_id, d.perpetual_load_id, d.funding_validation_id, d.chart_load_id)
-       IS DISTINCT FROM (x.perpetual_id, p.load_id, f.validation_id, c.load_id))
+  AND (%(again)s OR d.day IS NULL OR (d.perpetual_id, d.perpetual_version_id, d.funding_validation_id, d.chart_version_id)
+       IS DISTINCT FROM (x.perpetual_id, p.version_id, f.validation_id, c.version_id))
 GROUP BY 1 ORDER BY 1
