@@ -51,7 +51,7 @@ bench:
 	@sh stack/run bench python -m bench ARGS
 
 bench-history:
-	@$(DEV) python -m bench.history ARGS
+	@$(DEV) python -m bench.whole_history ARGS
 
 # Resolved for the oldest Python that is promised and for every platform at once, with the hash of every file.
 lock:

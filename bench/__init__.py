@@ -1,1 +1,1 @@
-"""`python -m bench`: each path measured beside its yardstick, in the same run, on the same rows."""
+"""`python -m bench`: each path measured beside its baseline, in the same run, on the same rows."""

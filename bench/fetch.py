@@ -15,8 +15,8 @@ from deribit_warehouse.exchange import Exchange
 from exchange_simulator.process import Running, running
 
 from .database import Server
-from .figure import Figure, seconds
 from .market_data import MINUTE, NOW, ms
+from .metric import Metric, seconds
 
 HOUR = 60 * MINUTE
 PERPETUAL, SYMBOL = "BTC-PERPETUAL", "BTC/USD:BTC"
@@ -27,11 +27,11 @@ RUNS = 3
 Fetch = Callable[[], np.ndarray]  # brings everything and returns the ticks, ms
 
 
-def run(server: Server) -> Iterator[Figure]:
+def run(server: Server) -> Iterator[Metric]:
     unlimited = ("--requests-per-second", "100000", "--burst", "100000")
     with running("--now", NOW.isoformat(), *unlimited) as exchange:
         theirs = ccxt_client(exchange)
-        with Exchange(exchange.live_url, exchange.history_url, pace=lambda meter: None) as ours:
+        with Exchange(exchange.live_url, exchange.history_url, rate_limiter=lambda meter: None) as ours:
             yield from side_by_side(
                 exchange, "a perpetual-year of candles", np.arange(*CANDLES, MINUTE),
                 lambda: our_candles(ours), lambda: ccxt_candles(theirs),
@@ -42,14 +42,14 @@ def run(server: Server) -> Iterator[Figure]:
             )  # fmt: skip
 
 
-def side_by_side(exchange: Running, what: str, expected: np.ndarray, ours: Fetch, theirs: Fetch) -> Iterator[Figure]:
+def side_by_side(exchange: Running, what: str, expected: np.ndarray, ours: Fetch, theirs: Fetch) -> Iterator[Metric]:
     mine = measured(exchange, ours, expected)
     other = measured(exchange, theirs, expected)
-    for name, unit, value, yardstick, target in zip(
+    for name, unit, value, baseline, target in zip(
         ("time", "requests", "rows", "missing rows"), ("s", "requests", "rows", "rows"), mine, other,
         (None, None, None, 0), strict=True,
     ):  # fmt: skip
-        yield Figure(f"fetch: {what}: {name}", value, unit, yardstick, "ccxt", at_most=target)
+        yield Metric(f"fetch: {what}: {name}", value, unit, baseline, "ccxt", at_most=target)
 
 
 def measured(exchange: Running, fetch: Fetch, expected: np.ndarray) -> tuple[float, int, int, int]:

@@ -1,7 +1,7 @@
 """What grows how: the same questions with 1, 4 and 16 times the instruments.
 
 The base is twelve days of all BTC futures and their perpetual. The others are the same under further coins, at prices
-of their own, so that only the number differs. The yardstick of each figure is the same one at the base: ratio 1 does
+of their own, so that only the number differs. The baseline of each metric is the same one at the base: ratio 1 does
 not grow at all.
 """
 
@@ -12,18 +12,18 @@ from datetime import UTC, datetime
 
 from . import market_data
 from .database import Server
-from .figure import Figure
-from .gate import Counting, judge
-from .queries import answers, settle
+from .metric import Metric
+from .queries import answers, quiesce
+from .validation import Counting, validate_month
 
 WINDOW = datetime(2026, 9, 19, tzinfo=UTC), datetime(2026, 10, 1, tzinfo=UTC)
 TIMES = (1, 4, 16)
 RUNS = 3
 
 
-def run(server: Server) -> Iterator[Figure]:
+def run(server: Server) -> Iterator[Metric]:
     source = market_data.market()
-    contracts = market_data.lived(source, *WINDOW, coins=("BTC",))
+    contracts = market_data.listed_between(source, *WINDOW, coins=("BTC",))
     futures = sum(window.minutes for window in contracts if not window.listing.perpetual)
     base: dict[str, float] = {}
     for times in TIMES:
@@ -31,22 +31,22 @@ def run(server: Server) -> Iterator[Figure]:
             with server.connect(database) as connection:
                 market_data.fill(connection, source, contracts, times)
                 market_data.publish(connection, *WINDOW)
-            settle(server, database)
+            quiesce(server, database)
             with server.connect(database, options="-c timezone=UTC", cursor_factory=Counting) as connection:
                 found = answers(connection, *WINDOW, runs=RUNS)
                 coins = [f"BTC{market_data.coin_suffix(copy)}" for copy in range(times)]
-                judged = judge(connection, coins, *WINDOW, runs=RUNS)
+                validated = validate_month(connection, coins, *WINDOW, runs=RUNS)
         for name, value, unit in (
             ("instruments", times * len(contracts), "instruments"),
-            ("minutes the gate judged", judged.minutes, "minutes"),
-            ("basis, computed in full and judged", times * futures / found.full, "minutes/s"),
+            ("minutes the gate validated", validated.minutes, "minutes"),
+            ("basis, computed in full and validated", times * futures / found.full, "minutes/s"),
             ("basis, one day again", found.day * 1000, "ms"),
             ("term structure of one coin at an instant", found.structure * 1000, "ms"),
             ("basis, all days of one contract", found.contract * 1000, "ms"),
             ("coverage of everything", found.coverage * 1000, "ms"),
-            ("gate of all days, warm", judged.whole, "s"),
-            ("gate of all days, the profile", judged.profile, "s"),
-            ("gate, statements over the data", judged.statements, "statements"),
+            ("gate of all days, warm", validated.whole, "s"),
+            ("gate of all days, the profile", validated.profile, "s"),
+            ("gate, statements over the data", validated.statements, "statements"),
         ):
             base.setdefault(name, value)
-            yield Figure(f"growth ×{times}: {name}", value, unit, base[name], "the base")
+            yield Metric(f"growth ×{times}: {name}", value, unit, base[name], "the base")

@@ -22,8 +22,8 @@ from stack import postgres
 
 from . import market_data
 from .database import Server
-from .figure import Figure, seconds
 from .market_data import Window
+from .metric import Metric, seconds
 
 MONTH = datetime(2026, 10, 1, tzinfo=UTC), datetime(2026, 11, 1, tzinfo=UTC)
 WRITERS = (1, 2, 4, 8)
@@ -38,12 +38,13 @@ BARE = (
 Part = list[tuple[Window, dict[int, bytes], int]]  # a writer's contracts: the window, its pages, the instrument's id
 
 
-def run(server: Server, days: int = 31) -> Iterator[Figure]:
+def run(server: Server, days: int = 31) -> Iterator[Metric]:
     """days: how much of the month is loaded."""
     source = market_data.market()
     begins = MONTH[0]
     contracts = [
-        window for window in market_data.lived(source, begins, begins.replace(day=days) if days < 31 else MONTH[1])
+        window
+        for window in market_data.listed_between(source, begins, begins.replace(day=days) if days < 31 else MONTH[1])
         if not window.listing.perpetual
     ]  # fmt: skip
     minutes = sum(window.minutes for window in contracts)
@@ -54,13 +55,13 @@ def run(server: Server, days: int = 31) -> Iterator[Figure]:
         with server.connect(database, "market_owner") as owner:
             owner.execute(BARE.format("bare", ""))
             owner.execute(BARE.format("keyed", ", PRIMARY KEY (instrument_id, ts)"))
-        yield Figure("load: rows", minutes, "rows")
+        yield Metric("load: rows", minutes, "rows")
         yield from through_us_and_psql(server, database, work, minutes)
         yield from each_alone(server, database, work, minutes)
         yield from through_the_hook(server, database, work)
 
 
-def through_us_and_psql(server: Server, database: str, work: Part, minutes: int) -> Iterator[Figure]:
+def through_us_and_psql(server: Server, database: str, work: Part, minutes: int) -> Iterator[Metric]:
     with tempfile.TemporaryDirectory(prefix="bench-") as folder:
         for writers in WRITERS:
             parts = shared_out(work, writers)
@@ -77,18 +78,22 @@ def through_us_and_psql(server: Server, database: str, work: Part, minutes: int)
                 times["rerun"].append(at_once([lambda part=part: load(server, database, part) for part in parts]))
                 written = max(written, changes(server, database) - before)
             rate = {name: minutes / median(taken) for name, taken in times.items()}
-            told = {"unit": "rows/s", "yardstick": rate["ceiling"], "against": f"psql \\copy, {writers} at once"}
+            compared = {
+                "unit": "rows/s",
+                "baseline": rate["ceiling"],
+                "baseline_name": f"psql \\copy, {writers} at once",
+            }
             named = f"{writers} writer{'s' if writers > 1 else ''}"
-            yield Figure(f"load: ours, {named}, fresh", rate["fresh"], **told, ratio_at_least=0.8)
-            yield Figure(
+            yield Metric(f"load: ours, {named}, fresh", rate["fresh"], **compared, ratio_at_least=0.8)
+            yield Metric(
                 f"load: ours, {named}, unchanged rerun", rate["rerun"], "rows/s", rate["fresh"], "our fresh load",
                 ratio_at_least=1,
             )  # fmt: skip
             if writers == 1:
-                yield Figure("load: rows the unchanged reruns wrote", written, "rows", at_most=0)
+                yield Metric("load: rows the unchanged reruns wrote", written, "rows", at_most=0)
 
 
-def each_alone(server: Server, database: str, work: Part, minutes: int) -> Iterator[Figure]:
+def each_alone(server: Server, database: str, work: Part, minutes: int) -> Iterator[Metric]:
     """What a fresh load is made of, each by itself: no load can be faster than its slowest part."""
     empty(server, database, "store.ingestion, store.candle_day")
     load(server, database, work)
@@ -127,10 +132,10 @@ def each_alone(server: Server, database: str, work: Part, minutes: int) -> Itera
     each = {name: median(taken) / minutes * 1e6 for name, taken in times.items()}
     ceiling = each.pop("ceiling")
     for name, microseconds in each.items():
-        yield Figure(f"load: {name} alone", microseconds, "µs a row", ceiling, "psql \\copy, 1 at once")
+        yield Metric(f"load: {name} alone", microseconds, "µs a row", ceiling, "psql \\copy, 1 at once")
 
 
-def through_the_hook(server: Server, database: str, work: Part) -> Iterator[Figure]:
+def through_the_hook(server: Server, database: str, work: Part) -> Iterator[Metric]:
     os.environ |= {
         "AIRFLOW_HOME": str(server.stack.home / "airflow"),
         "AIRFLOW__LOGGING__LOGGING_LEVEL": "WARNING",
@@ -162,7 +167,7 @@ def through_the_hook(server: Server, database: str, work: Part) -> Iterator[Figu
         ("upsert_rows, unchanged rerun", upsert, lambda: None),
     ):
         rate = len(rows) / seconds(work_, RUNS, before)
-        yield Figure(f"load: PostgresHook.{name}", rate, "rows/s", ours, "ours, the same contracts, fresh")
+        yield Metric(f"load: PostgresHook.{name}", rate, "rows/s", ours, "ours, the same contracts, fresh")
 
 
 def shared_out(work: Part, writers: int) -> list[Part]:

@@ -1,4 +1,4 @@
-"""What the figures were measured on: a number without its machine says nothing."""
+"""What the metrics were measured on: a number without its machine says nothing."""
 
 from __future__ import annotations
 

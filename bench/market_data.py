@@ -11,13 +11,13 @@ from psycopg import Connection
 
 from deribit_warehouse.exchange import candles as pages
 from deribit_warehouse.exchange.candles import Candles
-from deribit_warehouse.exchange.coverage import windows
 from deribit_warehouse.exchange.instruments import instrument
-from deribit_warehouse.exchange.verdict import result_of
+from deribit_warehouse.exchange.pagination import windows
+from deribit_warehouse.exchange.response import result_of
 from deribit_warehouse.warehouse import profiles, validations
 from deribit_warehouse.warehouse.candles import store_candles
 from deribit_warehouse.warehouse.catalogue import record_collected, store_instruments
-from deribit_warehouse.warehouse.loads import Provenance
+from deribit_warehouse.warehouse.ingestion import Provenance
 from exchange_simulator.chart import chart
 from exchange_simulator.listings import MINUTE, Listing
 from exchange_simulator.market import Market
@@ -26,8 +26,8 @@ HOST = "http://127.0.0.1"
 NOW = datetime(2026, 11, 1, tzinfo=UTC)
 
 
-def ms(moment: datetime) -> int:
-    return round(moment.timestamp() * 1000)
+def ms(instant: datetime) -> int:
+    return round(instant.timestamp() * 1000)
 
 
 @dataclass(frozen=True)
@@ -48,7 +48,9 @@ def market() -> Market:
     return Market(now_ms=ms(NOW))
 
 
-def lived(source: Market, begins: datetime, ends: datetime, coins: tuple[str, ...] = ("BTC", "ETH")) -> list[Window]:
+def listed_between(
+    source: Market, begins: datetime, ends: datetime, coins: tuple[str, ...] = ("BTC", "ETH")
+) -> list[Window]:
     """The inverse contracts, perpetuals included, that lived in [begins, ends)."""
     found = [
         Window(one, max(ms(begins), one.first_minute * MINUTE), min(ms(ends), one.expires))
@@ -96,8 +98,8 @@ def collected(connection: Connection) -> list[str]:
     return [currency for [currency] in connection.execute("SELECT currency FROM store.collected").fetchall()]
 
 
-def time_of(moment: int | None) -> datetime | str:
-    return "infinity" if moment is None else datetime.fromtimestamp(moment / 1000, UTC)
+def time_of(instant: int | None) -> datetime | str:
+    return "infinity" if instant is None else datetime.fromtimestamp(instant / 1000, UTC)
 
 
 def store(connection: Connection, instrument_id: int, window: Window, candles) -> object:
@@ -140,7 +142,7 @@ def on_grid(window: Window, columns: dict[str, np.ndarray]) -> Candles:
 
 
 def publish(connection: Connection, begins: datetime, ends: datetime) -> None:
-    """Publishes every stored day and judges every pair as passed, as the gates do when nothing is wrong."""
+    """Publishes every stored day and every pair as passed, as the gates do when nothing is wrong."""
     with connection.transaction():
         validation_id = validations.record_validation(
             connection, dataset="bench", dag_id="bench", run_id="bench", begins=begins, ends=ends, outcome="passed",
@@ -152,4 +154,4 @@ def publish(connection: Connection, begins: datetime, ends: datetime) -> None:
         validations.publish_candles(connection, validation_id, newest)
         profiles.basis_profile(connection, begins=begins.date(), ends=ends.date())
         pairs = connection.execute("SELECT instrument_id, day FROM store.basis_day").fetchall()
-        validations.judge_basis(connection, validation_id, [(*pair, True) for pair in pairs])
+        validations.publish_basis(connection, validation_id, [(*pair, True) for pair in pairs])

@@ -2,7 +2,7 @@
 
     sh stack/run dev python -m bench.page
 
-A table stands between <!-- bench: NAME --> and <!-- /bench -->; NAME is the part of a figure's name before the colon.
+A table stands between <!-- bench: NAME --> and <!-- /bench -->; NAME is the part of a metric's name before the colon.
 Tables whose benchmark has not run here are left as they are.
 """
 
@@ -15,7 +15,7 @@ from pathlib import Path
 import orjson
 
 from .__main__ import RESULTS, number
-from .history import RESULTS as HISTORY_RESULTS
+from .whole_history import RESULTS as HISTORY_RESULTS
 
 PAGE = Path(__file__).resolve().parents[1] / "docs" / "performance.md"
 BLOCK = re.compile(r"(<!-- bench: (\w+) -->\n).*?(<!-- /bench -->)", re.DOTALL)
@@ -23,52 +23,52 @@ SIZE = re.compile(r"growth ×(\d+): (.+)")
 
 
 def main() -> None:
-    figures = [
-        figure
+    metrics = [
+        metric
         for results in (RESULTS, HISTORY_RESULTS)
         if results.exists()
-        for figure in orjson.loads(results.read_bytes())
+        for metric in orjson.loads(results.read_bytes())
     ]
 
     def filled(block: re.Match) -> str:
         opening, name, closing = block.groups()
-        table = growth(figures) if name == "growth" else plain(name, figures)
+        table = growth(metrics) if name == "growth" else plain(name, metrics)
         return f"{opening}{table}{closing}" if table else block[0]
 
     PAGE.write_text(BLOCK.sub(filled, PAGE.read_text()))
 
 
-def plain(name: str, figures: list[dict]) -> str:
-    """A row a figure; columns that nothing is in are left out."""
-    mine = [figure for figure in figures if figure["name"].startswith(f"{name}: ")]
+def plain(name: str, metrics: list[dict]) -> str:
+    """A row a metric; columns that nothing is in are left out."""
+    mine = [metric for metric in metrics if metric["name"].startswith(f"{name}: ")]
     rows = [
         {
-            "figure": figure["name"].removeprefix(f"{name}: "),
-            "value": number(figure["value"]),
-            "unit": figure["unit"],
-            "yardstick": number(figure["yardstick"]),
-            "ratio": "" if figure["ratio"] is None else f"{figure['ratio']:.2f}",
-            "against": figure["against"],
-            "target": figure["target"] or "",
-            "met": {None: "", True: "yes", False: "**no**"}[figure["met"]],
+            "metric": metric["name"].removeprefix(f"{name}: "),
+            "value": number(metric["value"]),
+            "unit": metric["unit"],
+            "baseline": number(metric["baseline"]),
+            "ratio": "" if metric["ratio"] is None else f"{metric['ratio']:.2f}",
+            "baseline_name": metric["baseline_name"],
+            "target": metric["target"] or "",
+            "met": {None: "", True: "yes", False: "**no**"}[metric["met"]],
         }
-        for figure in mine
+        for metric in mine
     ]
     used = [column for column in rows[0] if any(row[column] for row in rows)] if rows else []
     return markdown(used, ([row[column] for column in used] for row in rows)) if rows else ""
 
 
-def growth(figures: list[dict]) -> str:
+def growth(metrics: list[dict]) -> str:
     """A row a question, a column a size."""
     found: dict[str, dict[int, dict]] = {}
-    for figure in figures:
-        if named := SIZE.fullmatch(figure["name"]):
-            found.setdefault(named[2], {})[int(named[1])] = figure
+    for metric in metrics:
+        if named := SIZE.fullmatch(metric["name"]):
+            found.setdefault(named[2], {})[int(named[1])] = metric
     if not found:
         return ""
     sizes = sorted({size for by_size in found.values() for size in by_size})
     return markdown(
-        ["figure", "unit", *(f"×{size}" for size in sizes), f"×{sizes[-1]} / ×1"],
+        ["metric", "unit", *(f"×{size}" for size in sizes), f"×{sizes[-1]} / ×1"],
         (
             [
                 name,
@@ -82,7 +82,7 @@ def growth(figures: list[dict]) -> str:
 
 
 def markdown(columns: list[str], rows: Iterable[list[str]]) -> str:
-    words = {"figure", "unit", "against", "target", "met"}
+    words = {"metric", "unit", "baseline_name", "target", "met"}
     lines = [columns, ["---" if column in words else "---:" for column in columns], *rows]
     return "".join(f"| {' | '.join(line)} |\n" for line in lines)
 

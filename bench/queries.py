@@ -1,6 +1,6 @@
 """The basis and what is read of it, over a year and a bit of all BTC futures and their perpetual.
 
-The yardstick is the layout everybody begins with: a row a minute, numbers as float8, a primary key (instrument_id, ts);
+The baseline is the layout everybody begins with: a row a minute, numbers as float8, a primary key (instrument_id, ts);
 the newest 30 days of the same minutes, vacuumed, and the same question in plain SQL.
 """
 
@@ -13,19 +13,19 @@ from datetime import UTC, datetime, timedelta
 from psycopg import Connection
 
 from deribit_warehouse import settings
-from deribit_warehouse.quality.gate import validate
 from deribit_warehouse.quality.suites import read_suite
+from deribit_warehouse.quality.validate import validate
 from deribit_warehouse.warehouse import profiles, validations
 
 from . import market_data
 from .database import Server
-from .figure import Figure, seconds
+from .metric import Metric, seconds
 
 ENDS = datetime(2026, 10, 1, tzinfo=UTC)
 DAYS = 400
 ROWS_OF_DAYS = 30
 
-JUDGED = """
+BASIS_BY_ROWS = """
     SELECT count(future), count(future - perpetual), max(abs(future - perpetual) / nullif(perpetual, 0)),
            max(abs(future - perpetual) / nullif(perpetual, 0) * 365 * 86400
                / extract(epoch FROM expires_at - ts - interval '1 minute')::float8)
@@ -44,45 +44,45 @@ STRUCTURE = """
 """
 
 
-def run(server: Server, days: int = DAYS) -> Iterator[Figure]:
+def run(server: Server, days: int = DAYS) -> Iterator[Metric]:
     begins = ENDS - timedelta(days=days)
     source = market_data.market()
     with server.market("bench_queries") as database:
         with server.connect(database) as connection:
-            contracts = market_data.lived(source, begins, ENDS, coins=("BTC",))
+            contracts = market_data.listed_between(source, begins, ENDS, coins=("BTC",))
             market_data.fill(connection, source, contracts)
             market_data.publish(connection, begins, ENDS)
-        settle(server, database)
+        quiesce(server, database)
         with server.connect(database, "market_owner") as owner:
             store_as_rows(owner, ENDS - timedelta(days=ROWS_OF_DAYS))
-        settle(server, database)
+        quiesce(server, database)
         # read as a loader, which may pair; each question is asked in a transaction that is rolled back
         with server.connect(database, options="-c timezone=UTC") as connection:
             futures = sum(window.minutes for window in contracts if not window.listing.perpetual)
             found = answers(connection, begins, ENDS)
-            as_rows = yardsticks(connection)
-            yield Figure("basis: future minutes in the database", futures, "minutes")
-            yield Figure(
-                "basis: computed in full and judged", futures / found.full, "minutes/s", as_rows.full,
+            as_rows = baselines(connection)
+            yield Metric("basis: future minutes in the database", futures, "minutes")
+            yield Metric(
+                "basis: computed in full and validated", futures / found.full, "minutes/s", as_rows.full,
                 "a row a minute, the newest 30 days", at_least=1.5e6,
             )  # fmt: skip
-            yield Figure("basis: read from the view, the newest 30 days", view_rate(connection), "minutes/s")
-            yield Figure(
+            yield Metric("basis: read from the view, the newest 30 days", view_rate(connection), "minutes/s")
+            yield Metric(
                 "basis: one day again", found.day * 1000, "ms", as_rows.day * 1000, "a row a minute", at_most=50
             )  # fmt: skip
-            yield Figure("basis: one day again, with Great Expectations", found.day_judged * 1000, "ms")
-            yield Figure(
+            yield Metric("basis: one day again, with Great Expectations", found.day_validated * 1000, "ms")
+            yield Metric(
                 "basis: term structure at an instant", found.structure * 1000, "ms", as_rows.structure * 1000,
                 "a row a minute", at_most=5,
             )  # fmt: skip
-            yield Figure(
+            yield Metric(
                 "basis: a year of one contract, in the server", found.contract * 1000, "ms", at_most=200,
-                against=f"{found.contract_minutes:,} minutes",
+                baseline_name=f"{found.contract_minutes:,} minutes",
             )  # fmt: skip
-            yield Figure(
+            yield Metric(
                 "basis: a year of one contract, as rows in Python", contract_rows(connection, begins, ENDS) * 1000, "ms"
             )  # fmt: skip
-            yield Figure("basis: coverage of everything, instrument by month", found.coverage * 1000, "ms", at_most=100)
+            yield Metric("basis: coverage of everything, instrument by month", found.coverage * 1000, "ms", at_most=100)
 
 
 @dataclass(frozen=True)
@@ -91,7 +91,7 @@ class Answers:
 
     full: float
     day: float
-    day_judged: float
+    day_validated: float
     structure: float
     contract: float
     contract_minutes: int
@@ -100,7 +100,7 @@ class Answers:
 
 @dataclass(frozen=True)
 class Rows:
-    """The yardstick: full in minutes a second, the others in seconds."""
+    """The baseline: full in minutes a second, the others in seconds."""
 
     full: float
     day: float
@@ -122,13 +122,13 @@ def answers(connection: Connection, begins: datetime, ends: datetime, runs: int 
         profiles.basis_profile(connection, begins=first, ends=last)
         connection.rollback()
 
-    def again(outcome) -> None:
-        """A day as if it had never been judged: paired, computed, and what the outcome says of it written."""
+    def again(check) -> None:
+        """A day as if it had never been validated: paired, computed, and what the check says of it written."""
         connection.execute("DELETE FROM store.basis_day WHERE day = %s", [day])
         profile = profiles.basis_profile(connection, begins=day, ends=day + timedelta(days=1))
-        outcome(profile)
-        judged = [(row.instrument_id, row.day, True) for row in profile.itertuples(index=False)]
-        validations.judge_basis(connection, validation_id, judged)
+        check(profile)
+        validated = [(row.instrument_id, row.day, True) for row in profile.itertuples(index=False)]
+        validations.publish_basis(connection, validation_id, validated)
         connection.rollback()
 
     contract = "SELECT count(*), sum(annualised), max(ts) FROM basis(%s, %s, %s)"
@@ -144,7 +144,7 @@ def answers(connection: Connection, begins: datetime, ends: datetime, runs: int 
     return Answers(
         full=seconds(full, 3),
         day=seconds(lambda: again(lambda profile: None), 4 * runs),
-        day_judged=seconds(lambda: again(great_expectations), runs),
+        day_validated=seconds(lambda: again(great_expectations), runs),
         structure=seconds(lambda: asked("SELECT * FROM term_structure_at('BTC', %s)", instant), 10 * runs),
         contract=seconds(lambda: asked(contract, name, begins, ends), 4 * runs),
         contract_minutes=minutes,
@@ -199,7 +199,7 @@ def store_as_rows(owner: Connection, begins: datetime) -> None:
     owner.execute("GRANT SELECT ON public.minute TO market_loader")
 
 
-def yardsticks(connection: Connection) -> Rows:
+def baselines(connection: Connection) -> Rows:
     begins = ENDS - timedelta(days=ROWS_OF_DAYS)
     day = ENDS - timedelta(days=10)
     instant = ENDS - timedelta(days=9, hours=11, minutes=23)
@@ -209,15 +209,15 @@ def yardsticks(connection: Connection) -> Rows:
         connection.rollback()
         return found
 
-    counted = asked(JUDGED, **{"from": begins, "to": ENDS})
+    counted = asked(BASIS_BY_ROWS, **{"from": begins, "to": ENDS})
     return Rows(
-        full=sum(row[0] for row in counted) / seconds(lambda: asked(JUDGED, **{"from": begins, "to": ENDS}), 3),
-        day=seconds(lambda: asked(JUDGED, **{"from": day, "to": day + timedelta(days=1)}), 10),
+        full=sum(row[0] for row in counted) / seconds(lambda: asked(BASIS_BY_ROWS, **{"from": begins, "to": ENDS}), 3),
+        day=seconds(lambda: asked(BASIS_BY_ROWS, **{"from": day, "to": day + timedelta(days=1)}), 10),
         structure=seconds(lambda: asked(STRUCTURE, at=instant), 50),
     )
 
 
-def settle(server: Server, database: str) -> None:
+def quiesce(server: Server, database: str) -> None:
     """What autovacuum would have done by the next day: statistics, the visibility map, nothing left to write."""
     with server.connect(database, "market_owner", autocommit=True) as owner:
         owner.execute("VACUUM (ANALYZE)")

@@ -1,7 +1,7 @@
 """How many recorded rows break each rule: `python -m bench.recorded FOLDER` asks it again.
 
 The recorded candles lie at isolated minutes; between them the price stands still, as in a market without a trade, so
-that whole days can be judged. What is counted of a rule are instrument-days (funding: hours).
+that whole days can be validated. What is counted of a rule are instrument-days (funding: hours).
 """
 
 from __future__ import annotations
@@ -16,11 +16,11 @@ import numpy as np
 from psycopg import Connection
 
 from deribit_warehouse import settings
-from deribit_warehouse.quality.gate import validate
 from deribit_warehouse.quality.suites import read_suite
+from deribit_warehouse.quality.validate import validate
 from deribit_warehouse.warehouse import profiles
 from deribit_warehouse.warehouse.funding import record_start, store_funding
-from deribit_warehouse.warehouse.loads import Provenance, record_answer
+from deribit_warehouse.warehouse.ingestion import Provenance, record_fetched
 from exchange_simulator.replay import Replay
 
 from . import market_data
@@ -64,15 +64,15 @@ def rates(connection: Connection, folder: Path) -> Iterator[Rate]:
             window=(int(times[0]) - 3_600_000, past),
         )  # fmt: skip
         # its candles of those months were not recorded: nothing to check the index against
-        record_answer(connection, ids["BTC-PERPETUAL"], "candles", int(times[0]) - 3_600_000, first)
+        record_fetched(connection, ids["BTC-PERPETUAL"], "candles", int(times[0]) - 3_600_000, first)
     interval = {"currencies": ["BTC", "ETH"], "begins": instant(first), "ends": instant(past)}
-    yield from judged("perpetuals_ohlcv", profiles.candle_profile(connection, perpetual=True, **interval))
-    yield from judged("futures_ohlcv", profiles.candle_profile(connection, perpetual=False, **interval))
+    yield from validated("perpetuals_ohlcv", profiles.candle_profile(connection, perpetual=True, **interval))
+    yield from validated("futures_ohlcv", profiles.candle_profile(connection, perpetual=False, **interval))
     until = {"begins": instant(times[0]) - timedelta(hours=1), "ends": instant(times[-1])}
-    yield from judged("funding_rates", profiles.funding_profile(connection, **interval | until))
+    yield from validated("funding_rates", profiles.funding_profile(connection, **interval | until))
 
 
-def judged(dataset: str, profile) -> Iterator[Rate]:
+def validated(dataset: str, profile) -> Iterator[Rate]:
     suite = read_suite(settings.EXPECTATIONS / f"{dataset}.json")
     validation = validate(profile, suite, keys=list(suite.keys), run_name="recorded")
     broken = {each.rule: len(set(each.keys)) or len(profile) for each in validation.broken}

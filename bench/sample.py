@@ -10,10 +10,10 @@ from exchange_simulator import comparison
 from exchange_simulator.listings import DAY, Listing
 from exchange_simulator.market import Market
 
-from .figure import Figure
+from .metric import Metric
 
 
-def compared(market: Market, rows: comparison.Rows, first: int, past: int) -> Iterator[Figure]:
+def compared(market: Market, rows: comparison.Rows, first: int, past: int) -> Iterator[Metric]:
     """Compares what a warehouse keeps of [first, past) (ms, midnights) with what the market says. Raises Different."""
     drawn = random.Random(2018)
     minutes = hours = basis = 0
@@ -27,9 +27,9 @@ def compared(market: Market, rows: comparison.Rows, first: int, past: int) -> It
                 basis += comparison.basis(market, rows, listing.name, day, day + DAY)
         if listing.perpetual:
             hours += comparison.funding(market, rows, listing.name, begins, ends)
-    yield Figure("sample: minutes, as the exchange says", minutes, "minutes")
-    yield Figure("sample: minutes of basis, as they follow from it", basis, "minutes")
-    yield Figure("sample: hours of funding, as the exchange says", hours, "hours")
+    yield Metric("sample: minutes, as the exchange says", minutes, "minutes")
+    yield Metric("sample: minutes of basis, as they follow from it", basis, "minutes")
+    yield Metric("sample: hours of funding, as the exchange says", hours, "hours")
 
 
 def days(listing: Listing, begins: int, ends: int, drawn: random.Random) -> list[int]:

@@ -2,7 +2,7 @@
 
 A quarter of a BTC perpetual and of the dated future that lived through it. Prices as whole ticks; or the close as it
 is and the other three as small differences from it, in ticks; the cost in contracts of 10 USD. The volume has no such
-unit. The yardstick of each is what is stored now. Bytes are those of the array values, compressed.
+unit. The baseline of each is what is stored now. Bytes are those of the array values, compressed.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from psycopg import Connection
 
 from . import market_data
 from .database import Server
-from .figure import Figure
+from .metric import Metric
 
 WINDOW = datetime(2026, 6, 1, tzinfo=UTC), datetime(2026, 9, 1, tzinfo=UTC)
 TICK, CONTRACT = 0.5, 10  # BTC: USD
@@ -43,18 +43,18 @@ ENCODINGS = {
 }
 
 
-def run(server: Server) -> Iterator[Figure]:
+def run(server: Server) -> Iterator[Metric]:
     source = market_data.market()
-    lived = market_data.lived(source, *WINDOW, coins=("BTC",))
-    longest = max((w for w in lived if not w.listing.perpetual), key=lambda w: w.minutes)
+    contracts = market_data.listed_between(source, *WINDOW, coins=("BTC",))
+    longest = max((w for w in contracts if not w.listing.perpetual), key=lambda w: w.minutes)
     with server.market("bench_storage") as database, server.connect(database) as connection:
-        market_data.fill(connection, source, [longest, *(w for w in lived if w.listing.perpetual)])
+        market_data.fill(connection, source, [longest, *(w for w in contracts if w.listing.perpetual)])
         connection.execute(ENCODED.format(tick=TICK, contract=CONTRACT))
         for perpetual, name in ((True, "perpetual"), (False, "dated future")):
             sizes = {encoding: size(connection, perpetual, columns) for encoding, columns in ENCODINGS.items()}
             stored = next(iter(sizes.values()))
             for encoding, taken in sizes.items():
-                yield Figure(f"storage: {name}, {encoding}", taken, "B a minute", stored, "as stored")
+                yield Metric(f"storage: {name}, {encoding}", taken, "B a minute", stored, "as stored")
 
 
 def size(connection: Connection, perpetual: bool, columns: str) -> float:

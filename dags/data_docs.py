@@ -5,10 +5,10 @@
 **Grain.** A page a validation, the newest 120 of each dataset. The database keeps all of them (view `validations`).
 
 **Schedule.** Every five minutes, skipped when the site already shows the newest validation: a catchup of a hundred
-months judges hundreds of intervals, and the site is rendered whole. Trigger it to have it at once. One run at a time:
-the site is built aside and swapped in.
+months validates hundreds of intervals, and the site is rendered whole. Trigger it to have it at once. One run at a
+time: the site is built aside and swapped in.
 
-**Late data.** A run that was cleared and judged again has a page for each judgement, newest first.
+**Late data.** A run that was cleared and validated again has a page for each validation, newest first.
 
 **When it fails.** The old site stays. The next run builds everything again.
 """
@@ -27,8 +27,8 @@ from deribit_warehouse import pipeline, settings
     catchup=False,
     max_active_runs=1,
     dagrun_timeout=timedelta(hours=1),
-    default_args=pipeline.DEFAULTS,
-    on_failure_callback=pipeline.tell_failure,
+    default_args=pipeline.DEFAULT_ARGS,
+    on_failure_callback=pipeline.notify_failure,
     doc_md=__doc__,
     tags=["deribit", "quality"],
 )

@@ -7,7 +7,7 @@ asking and recorded.
 **Grain.** One row an instrument and hour; `ts` is the END of the hour. `interest_1h` is that hour's rate,
 `interest_8h` the trailing eight hours; fractions, positive: longs pay. Sum `interest_1h`, never `interest_8h`.
 
-**Schedule.** Monthly with catchup: plan, load, gate. Backfills, and runs by hand, as for perpetuals.
+**Schedule.** Monthly with catchup: plan, load, publish. Backfills, and runs by hand, as for perpetuals.
 
 **Late data.** A corrected hour becomes a new version, published once it has passed.
 
@@ -21,16 +21,21 @@ against the dated futures.
 from airflow.sdk import chain, dag
 
 from deribit_warehouse import pipeline
-from deribit_warehouse.datasets import FUNDING
+from deribit_warehouse.datasets import FUNDING_RATES
 
 
-@dag(**pipeline.history_dag_args(FUNDING), max_active_runs=2, doc_md=__doc__, tags=["deribit", "funding", "history"])
+@dag(
+    **pipeline.history_dag_args(FUNDING_RATES),
+    max_active_runs=2,
+    doc_md=__doc__,
+    tags=["deribit", "funding", "history"],
+)
 def funding_rates():
-    batches = pipeline.plan(FUNDING)
-    loaded = pipeline.load.override(priority_weight=20).partial(dataset=FUNDING).expand(batch=batches)
-    gate = pipeline.gate.override(pool=FUNDING.validation_pool, outlets=[pipeline.asset(FUNDING)])
-    gated = gate(FUNDING, loaded)
-    chain([loaded, gated], pipeline.complete())
+    batches = pipeline.plan(FUNDING_RATES)
+    loaded = pipeline.load.override(priority_weight=20).partial(dataset=FUNDING_RATES).expand(batch=batches)
+    publish = pipeline.publish.override(pool=FUNDING_RATES.validation_pool, outlets=[pipeline.asset(FUNDING_RATES)])
+    published = publish(FUNDING_RATES, loaded)
+    chain([loaded, published], pipeline.complete())
 
 
 funding_rates()

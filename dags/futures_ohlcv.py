@@ -8,7 +8,7 @@ candles after it.
 the minutes have no trade: flat candles with volume 0 and `traded` false, whose price is the last trade's and may be
 stale.
 
-**Schedule.** Monthly with catchup: plan, load (mapped over batches of instruments), gate. Backfills, and
+**Schedule.** Monthly with catchup: plan, load (mapped over batches of instruments), publish. Backfills, and
 runs by hand, as for perpetuals.
 
 **Late data.** As for perpetuals: a new version, published once it has passed.
@@ -23,16 +23,18 @@ doubled minutes are held back one by one and listed in the view `quarantined`.
 from airflow.sdk import chain, dag
 
 from deribit_warehouse import pipeline
-from deribit_warehouse.datasets import FUTURES
+from deribit_warehouse.datasets import FUTURES_OHLCV
 
 
-@dag(**pipeline.history_dag_args(FUTURES), max_active_runs=5, doc_md=__doc__, tags=["deribit", "ohlcv", "history"])
+@dag(
+    **pipeline.history_dag_args(FUTURES_OHLCV), max_active_runs=5, doc_md=__doc__, tags=["deribit", "ohlcv", "history"]
+)
 def futures_ohlcv():
-    batches = pipeline.plan(FUTURES)
-    loaded = pipeline.load.partial(dataset=FUTURES).expand(batch=batches)
-    gate = pipeline.gate.override(pool=FUTURES.validation_pool, outlets=[pipeline.asset(FUTURES)])
-    gated = gate(FUTURES, loaded)
-    chain([loaded, gated], pipeline.complete())
+    batches = pipeline.plan(FUTURES_OHLCV)
+    loaded = pipeline.load.partial(dataset=FUTURES_OHLCV).expand(batch=batches)
+    publish = pipeline.publish.override(pool=FUTURES_OHLCV.validation_pool, outlets=[pipeline.asset(FUTURES_OHLCV)])
+    published = publish(FUTURES_OHLCV, loaded)
+    chain([loaded, published], pipeline.complete())
 
 
 futures_ohlcv()

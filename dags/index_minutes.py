@@ -4,7 +4,7 @@
 It reaches back eight hours and can't be asked for later.
 
 **Grain.** One array of 1,440 minutes an index and UTC day, laid beside the hourly index and the proxy by the DAG
-`index_prices`.
+`deribit_index_prices`.
 
 **Schedule.** Every four hours, so that one missed run costs nothing.
 
@@ -19,23 +19,23 @@ from datetime import timedelta
 from airflow.sdk import CronDataIntervalTimetable, dag
 
 from deribit_warehouse import pipeline, settings
-from deribit_warehouse.datasets import INDEX_CHART
+from deribit_warehouse.datasets import INDEX_MINUTES
 
 
 @dag(
-    dag_id=INDEX_CHART.dag_id,
+    dag_id=INDEX_MINUTES.dag_id,
     schedule=CronDataIntervalTimetable("0 */4 * * *", timezone="UTC"),
     start_date=settings.history_from(),
     catchup=False,
     max_active_runs=1,
     dagrun_timeout=timedelta(hours=2),
-    default_args=pipeline.DEFAULTS,
-    on_failure_callback=pipeline.tell_failure,
+    default_args=pipeline.DEFAULT_ARGS,
+    on_failure_callback=pipeline.notify_failure,
     doc_md=__doc__,
     tags=["deribit", "index", "collection"],
 )
 def index_minutes():
-    pipeline.collect_index_minutes.override(outlets=[pipeline.asset(INDEX_CHART)])()
+    pipeline.collect_index_minutes.override(outlets=[pipeline.asset(INDEX_MINUTES)])()
 
 
 index_minutes()

@@ -11,14 +11,14 @@ was first seen and when it last changed. An instrument the exchange stops listin
 **Late data.** A day's listings are in the next reading; a changed expiry or state updates the row. A listed perpetual
 may be dead, its chart going on flat: one without funding and without a trade for seven days, while others have funding,
 has ended at its last hour of either. That is told once, nothing is expected after it, and it is undone when rows come.
-What is stored outside a life that was learned later (an end, an earlier expiry, a later listing) leaves the views, with
-what was computed from it.
+What is stored outside a lifetime that was learned later (an end, an earlier expiry, a later listing) leaves the views,
+with what was computed from it.
 
 **When it fails.** An exchange that is away is waited for. Nothing is lost: each list is a task of its own, what was
 read is kept, and a list of options that fails keeps nothing waiting but itself. A row that no instrument can be (no
 name, a strike of 10^400, an expiry before the creation) is left out, the rest is stored; a name whose day is not its
-expiry, or a life of no length, is stored all the same. Both are notes, told in one message when they are new and kept
-in the view quality_findings: the catalogue holds nothing back.
+expiry, or a lifetime of no length, is stored all the same. Both are notes, told in one message when they are new and
+kept in the view quality_findings: the catalogue holds nothing back.
 """
 
 from airflow.sdk import CronDataIntervalTimetable, chain, dag
@@ -33,8 +33,8 @@ from deribit_warehouse.datasets import INSTRUMENTS
     start_date=settings.history_from(),
     catchup=False,
     max_active_runs=1,
-    default_args=pipeline.DEFAULTS,
-    on_failure_callback=pipeline.tell_failure,
+    default_args=pipeline.DEFAULT_ARGS,
+    on_failure_callback=pipeline.notify_failure,
     doc_md=__doc__,
     tags=["deribit", "catalogue"],
 )
@@ -46,8 +46,8 @@ def instruments():
     futures, options = read("future"), read("option")
     checked = pipeline.check_catalogue.override(outlets=[pipeline.asset(INSTRUMENTS)])(futures, options)
     started = pipeline.discover_funding_starts(futures)
-    ended = pipeline.find_ends(started)
-    clipped = pipeline.clip_to_lives(ended)
+    ended = pipeline.find_delistings(started)
+    clipped = pipeline.clip_to_lifetimes(ended)
     chain([futures, options, started, ended, clipped, checked], pipeline.complete())
 
 

@@ -6,7 +6,7 @@ equals what came plus what is named as missing.
 **Grain.** One row an instrument and UTC day in the store, one row a minute in the view `perpetuals_ohlcv`. A minute
 without a trade is a flat candle with volume 0, as the exchange says it; a missing minute is a row of NULLs.
 
-**Schedule.** Monthly with catchup: plan, load (mapped over batches of instruments), gate. A backfill of a past month
+**Schedule.** Monthly with catchup: plan, load (mapped over batches of instruments), publish. A backfill of a past month
 loads it again, writes what has changed and publishes it once the gate has passed it. A run by hand takes a range of
 days (`from`, `to`).
 
@@ -24,16 +24,23 @@ and the run is red; clear the batch. A blocked gate publishes nothing and says w
 from airflow.sdk import chain, dag
 
 from deribit_warehouse import pipeline
-from deribit_warehouse.datasets import PERPETUALS
+from deribit_warehouse.datasets import PERPETUALS_OHLCV
 
 
-@dag(**pipeline.history_dag_args(PERPETUALS), max_active_runs=3, doc_md=__doc__, tags=["deribit", "ohlcv", "history"])
+@dag(
+    **pipeline.history_dag_args(PERPETUALS_OHLCV),
+    max_active_runs=3,
+    doc_md=__doc__,
+    tags=["deribit", "ohlcv", "history"],
+)
 def perpetuals_ohlcv():
-    batches = pipeline.plan(PERPETUALS)
-    loaded = pipeline.load.override(priority_weight=10).partial(dataset=PERPETUALS).expand(batch=batches)
-    gate = pipeline.gate.override(pool=PERPETUALS.validation_pool, outlets=[pipeline.asset(PERPETUALS)])
-    gated = gate(PERPETUALS, loaded)
-    chain([loaded, gated], pipeline.complete())
+    batches = pipeline.plan(PERPETUALS_OHLCV)
+    loaded = pipeline.load.override(priority_weight=10).partial(dataset=PERPETUALS_OHLCV).expand(batch=batches)
+    publish = pipeline.publish.override(
+        pool=PERPETUALS_OHLCV.validation_pool, outlets=[pipeline.asset(PERPETUALS_OHLCV)]
+    )
+    published = publish(PERPETUALS_OHLCV, loaded)
+    chain([loaded, published], pipeline.complete())
 
 
 perpetuals_ohlcv()

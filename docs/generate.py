@@ -71,12 +71,12 @@ def tasks(dag) -> str:
 
 
 def schedule(dag) -> str:
-    """In words: the calendar, and the assets that ring."""
-    rung = getattr(dag.timetable, "asset_condition", None)
-    calendar = dag.timetable.timetable if rung is not None else dag.timetable
+    """In words: the calendar, and the assets that trigger it."""
+    condition = getattr(dag.timetable, "asset_condition", None)
+    calendar = dag.timetable.timetable if condition is not None else dag.timetable
     words = f"cron `{calendar.expression}` (UTC)"
-    if rung is not None:
-        assets = sorted(asset.name for asset in rung.objects)
+    if condition is not None:
+        assets = sorted(asset.name for asset in condition.objects)
         words = f"after {' or '.join(f'`{name}`' for name in assets)}, and {words}"
     return words
 

@@ -24,10 +24,10 @@ from .traits import Traits, table
 LOOPBACK = "127.0.0.1"
 
 
-def _moment(text: str) -> int:
+def _parse_time(text: str) -> int:
     """ms of an ISO date or time, UTC unless it says otherwise."""
-    moment = datetime.fromisoformat(text)
-    return int((moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp() * 1000)
+    instant = datetime.fromisoformat(text)
+    return int((instant if instant.tzinfo else instant.replace(tzinfo=UTC)).timestamp() * 1000)
 
 
 def _arguments(given: list[str] | None) -> argparse.Namespace:
@@ -36,8 +36,8 @@ def _arguments(given: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--port", type=int, default=8765, help="the live host (0: any free one)")
     parser.add_argument("--history-port", type=int, default=8766, help="the history host (0: any free one)")
     parser.add_argument("--replay", type=Path, metavar="DIR", help="serve recorded data instead of the invented market")
-    parser.add_argument("--now", type=_moment, metavar="ISO", help="freeze the clock")
-    parser.add_argument("--from", type=_moment, dest="since", default="2018-08-01", metavar="ISO",
+    parser.add_argument("--now", type=_parse_time, metavar="ISO", help="freeze the clock")
+    parser.add_argument("--from", type=_parse_time, dest="since", default="2018-08-01", metavar="ISO",
                         help="the day the invented exchange opened (default 2018-08-01)")  # fmt: skip
     parser.add_argument("--currencies", default="BTC,ETH", help="coins of the invented market")
     parser.add_argument("--requests-per-second", type=float, default=20, help="sustained limit")

@@ -21,11 +21,11 @@ def chart(source: Market | Replay, instrument_name: str, start_ms: int, end_ms: 
     """The columns of one answer, without `status`; `minutes` is the resolution. Empty where there is nothing. Of two
     contracts of one name each has its own time."""
     newest = source.traits.chart_rows
-    lives = source.lives(instrument_name)
-    past = [later.listed // MINUTE * MINUTE for later in lives[1:]] + [end_ms + 1]
+    listings = source.listings_of(instrument_name)
+    past = [later.listed // MINUTE * MINUTE for later in listings[1:]] + [end_ms + 1]
     pieces = [
         _chart(source, one, start_ms, min(end_ms, until - 1), minutes)
-        for one, until in zip(lives, past, strict=True)
+        for one, until in zip(listings, past, strict=True)
     ]
     return {name: np.concatenate([piece[name] for piece in pieces])[-newest:] for name in COLUMNS}
 

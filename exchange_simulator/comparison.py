@@ -49,7 +49,7 @@ class Different(AssertionError):
     """The warehouse says something else than the exchange; the message names instrument, column and first moment."""
 
 
-def lived(market: Market, currencies: Collection[str], first: int, past: int) -> list[Listing]:
+def listed_between(market: Market, currencies: Collection[str], first: int, past: int) -> list[Listing]:
     """The contracts that settle in these currencies and have a minute in [first, past) (ms)."""
     return [
         listing
@@ -75,7 +75,7 @@ def everything(
     view has rows that the exchange never said."""
     said = dict.fromkeys(PUBLISHED if basis_too else ("candle", "funding_rates"), 0)
     differences = []
-    for listing in lived(market, currencies, first, past):
+    for listing in listed_between(market, currencies, first, past):
         if listing.name in left_out:
             continue
         begins, ends = max(first, listing.first_minute * MINUTE), min(past, listing.past_minute * MINUTE)
@@ -90,7 +90,7 @@ def everything(
     if differences:
         raise Different("; ".join(differences))
     for view, rows_said in said.items():
-        [(published,)] = rows(PUBLISHED[view], moment(first), moment(past), list(left_out))
+        [(published,)] = rows(PUBLISHED[view], instant(first), instant(past), list(left_out))
         if published != rows_said:
             raise Different(f"{view}: {published} rows are published, {rows_said} were said")
     return said
@@ -101,7 +101,7 @@ def candles(market: Market, rows: Rows, instrument: str | Listing, first: int, p
     Of a name that was listed twice, give the Listing and a window of its life. Raises Different."""
     name, said = _name(instrument), market.candles(instrument, first, past - MINUTE)
     columns = ("ticks", "open", "high", "low", "close", "volume", "cost")
-    return _same(name, columns, rows(CANDLES, name, moment(first), moment(past)), [said[each] for each in columns])
+    return _same(name, columns, rows(CANDLES, name, instant(first), instant(past)), [said[each] for each in columns])
 
 
 def funding(market: Market, rows: Rows, instrument: str | Listing, first: int, last: int) -> int:
@@ -110,7 +110,7 @@ def funding(market: Market, rows: Rows, instrument: str | Listing, first: int, l
     name, said = _name(instrument), market.funding(instrument, first, last)
     columns = ("timestamp", "interest_1h", "interest_8h", "index_price", "prev_index_price")
     shown = [name, f"{name}#{instrument.number}"] if isinstance(instrument, Listing) else [name]
-    return _same(name, columns, rows(FUNDING, shown, moment(first), moment(last)), [said[each] for each in columns])
+    return _same(name, columns, rows(FUNDING, shown, instant(first), instant(last)), [said[each] for each in columns])
 
 
 def basis(market: Market, rows: Rows, instrument: str | Listing, first: int, past: int) -> int:
@@ -129,14 +129,14 @@ def basis(market: Market, rows: Rows, instrument: str | Listing, first: int, pas
     annualised = np.divide(fraction * 365, days, out=np.full(len(days), np.nan), where=days >= 1)
     columns = ("ticks", "basis", "basis_fraction", "days_to_expiry", "annualised")
     expected = [ticks, future - perpetual, fraction, days, annualised]
-    return _same(name, columns, rows(BASIS, name, moment(first), moment(past)), expected, within=1e-12)
+    return _same(name, columns, rows(BASIS, name, instant(first), instant(past)), expected, within=1e-12)
 
 
 def _name(instrument: str | Listing) -> str:
     return instrument.name if isinstance(instrument, Listing) else instrument
 
 
-def moment(ms: int) -> datetime:
+def instant(ms: int) -> datetime:
     return datetime.fromtimestamp(ms / 1000, UTC)
 
 
@@ -151,7 +151,7 @@ def _same(name: str, columns, kept: list[tuple], said: list[np.ndarray], within:
         if wrong.any():
             at = int(np.argmax(wrong))
             raise Different(
-                f"{name}: {int(wrong.sum())} values of {column} differ, the first at {moment(int(said[0][at]))}: "
+                f"{name}: {int(wrong.sum())} values of {column} differ, the first at {instant(int(said[0][at]))}: "
                 f"{here[at]} is kept, {right[at]} was said"
             )
     return len(stored[0])

@@ -180,8 +180,8 @@ class Faults:
 def _ms(when: int | str) -> int:
     if isinstance(when, int):
         return when
-    moment = datetime.fromisoformat(when)
-    return int((moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp() * 1000)
+    instant = datetime.fromisoformat(when)
+    return int((instant if instant.tzinfo else instant.replace(tzinfo=UTC)).timestamp() * 1000)
 
 
 def _write_infinity(body: bytes) -> bytes:

@@ -18,10 +18,10 @@ from datetime import UTC, datetime
 import numpy as np
 
 from . import linear
-from .episodes import EPISODES, Episode
 from .listings import DAY, HOUR, MINUTE, Listing, futures_of, perpetual
 from .noise import hashed, seed_of, uniform, value_noise
 from .options import OptionChain, chain_of
+from .price_shocks import PRICE_SHOCKS, PriceShock
 from .traits import Traits
 
 COLUMNS = ("volume", "ticks", "open", "low", "high", "cost", "close")  # the exchange's order, without `status`
@@ -130,9 +130,9 @@ class Market:
 
     def listing(self, instrument_name: str) -> Listing | None:
         """One of them, the newest of that name, or None if there is (not yet) such a name."""
-        return (self.lives(instrument_name) or [None])[-1]
+        return (self.listings_of(instrument_name) or [None])[-1]
 
-    def lives(self, instrument_name: str) -> list[Listing]:
+    def listings_of(self, instrument_name: str) -> list[Listing]:
         """All that ever had a name, in the order of their listing."""
         now = self.now_ms
         return [listing for listing in self._lives.get(instrument_name, []) if listing.listed <= now]
@@ -179,15 +179,17 @@ class Market:
         for period in _PERIODS:
             amplitude = _MINUTE_MOVE.get(coin, 6e-4) * period**0.5
             log += amplitude * value_noise(seed_of(f"index {coin} {period}"), minutes, period)
-        for episode in self._episodes(coin, minutes):
-            log += episode.factor(minutes)
+        for shock in self._shocks(coin, minutes):
+            log += shock.factor(minutes)
         return np.exp(log)
 
-    def _episodes(self, coin: str, minutes: np.ndarray) -> list[Episode]:
+    def _shocks(self, coin: str, minutes: np.ndarray) -> list[PriceShock]:
         """Those that touch the minutes (ascending or a few)."""
         if not (self.traits.crashes and minutes.size):
             return []
-        return [one for one in EPISODES if coin in one.coins and one.touches(int(minutes.min()), int(minutes.max()))]
+        return [
+            one for one in PRICE_SHOCKS if coin in one.coins and one.touches(int(minutes.min()), int(minutes.max()))
+        ]
 
     def _fair(self, listing: Listing, minutes: np.ndarray) -> np.ndarray:
         """The unrounded fair price of a contract at the start of each minute."""
@@ -276,8 +278,8 @@ class Market:
         if not self.traits.legs or listing.perpetual:
             return np.zeros(minutes.size, bool)
         share = np.full(minutes.size, 0.012)
-        for episode in self._episodes(listing.coin, minutes):
-            share[episode.wild(minutes)] = 0.3
+        for shock in self._shocks(listing.coin, minutes):
+            share[shock.extreme(minutes)] = 0.3
         return uniform(seed_of(f"legs {listing.name}"), minutes) < share
 
     # -- funding -------------------------------------------------------------------------------------------------

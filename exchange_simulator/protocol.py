@@ -228,14 +228,14 @@ class Exchange:
 
     def _funding(self, name: str, start: int, end: int, newest: int) -> dict[str, np.ndarray]:
         """Of two contracts of one name each has its own time."""
-        lives = [self.source.funding(one, start, end, newest=newest) for one in self.source.lives(name)]
-        return {column: np.concatenate([life[column] for life in lives])[-newest:] for column in FUNDING_COLUMNS}
+        listings = [self.source.funding(one, start, end, newest=newest) for one in self.source.listings_of(name)]
+        return {column: np.concatenate([part[column] for part in listings])[-newest:] for column in FUNDING_COLUMNS}
 
     def get_funding_rate_value(self, given: Parameters, history: bool) -> float:
         listing = self._perpetual(given)
         start, end = given.integer("start_timestamp"), given.integer("end_timestamp")
         start, end = _as("(]", self.source.traits.value_window, start, end)
-        return sum(self.source.funding_value(one, start, end) for one in self.source.lives(listing.name))
+        return sum(self.source.funding_value(one, start, end) for one in self.source.listings_of(listing.name))
 
     def get_funding_chart_data(self, given: Parameters, history: bool) -> dict:
         listing = self._perpetual(given)

@@ -47,7 +47,7 @@ class Replay:
         listing = self._listings.get(instrument_name)
         return listing if listing and listing.listed <= self.now_ms else None
 
-    def lives(self, instrument_name: str) -> list[Listing]:
+    def listings_of(self, instrument_name: str) -> list[Listing]:
         """The one contract of that name, or none."""
         listing = self.listing(instrument_name)
         return [listing] if listing else []

@@ -32,7 +32,7 @@ PAGE = """<!DOCTYPE html><html lang="en"><head><meta charset="utf-8"><title>{tit
 <body><h1>{title}</h1><p>{text}</p></body></html>"""
 NOT_BUILT = PAGE.format(
     title="Data quality",
-    text="No validation has run yet, or the data docs are not built. They are built after the first gate has judged a "
+    text="No validation has run yet, or the data docs are not built. They are built after the first validation of a "
     "batch; the DAG that builds them can also be triggered by hand.",
 )
 NOT_FOUND = PAGE.format(

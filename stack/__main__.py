@@ -14,7 +14,7 @@ from pathlib import Path
 
 from rich.console import Console
 
-from stack import StackError, check, history, postgres, preflight, report, services
+from stack import StackError, catchup, check, postgres, preflight, printing, services
 from stack.api import AirflowApi
 from stack.credentials import ADMIN, Credentials, load, load_or_make, share_with_postgres, write_private
 from stack.environment import PRELOAD, environment
@@ -63,7 +63,7 @@ def main(arguments: list[str]) -> int:
         if asked.command in MODES:
             return up(stack_of(MODES[asked.command]), asked.first_day)
         if asked.command == "check":
-            sensible_settings()
+            check_settings()
             return check.ask_the_exchange(stack_of(asked.mode))
         if asked.command == "down":
             return down()
@@ -95,7 +95,7 @@ def main(arguments: list[str]) -> int:
 def up(stack: Stack, asked: str | None) -> int:
     """Starts everything, runs the history, prints what is stored."""
     started = time.monotonic()
-    sensible_settings()
+    check_settings()
     first_day = history_from(stack, asked, today())
     preflight.check(stack)
     credentials = load_or_make(stack.home)
@@ -115,12 +115,12 @@ def up(stack: Stack, asked: str | None) -> int:
     say(f"Airflow is up at {stack.address} ({time.monotonic() - started:.0f} s)")
     failed = run(stack, credentials, api, first_day)
     say("")
-    report.print_addresses(console, stack, credentials)
+    printing.print_addresses(console, stack, credentials)
     say("Everything keeps running. Stop it with: make down")
-    return tell_failed(failed)
+    return print_failures(failed)
 
 
-def sensible_settings() -> None:
+def check_settings() -> None:
     """Raises StackError with a sentence for every variable of the collection that makes no sense."""
     from deribit_warehouse import settings
 
@@ -150,23 +150,23 @@ def run(stack: Stack, credentials: Credentials, api: AirflowApi, first_day: date
     os.environ.update(environment(stack, credentials, first_day))
     from deribit_warehouse.datasets import POOLS
     from deribit_warehouse.settings import currencies
-    from deribit_warehouse.warehouse.report import behind, due, summary, term_structure, unloaded, waiting
+    from deribit_warehouse.warehouse.completion import behind, pending, summary, term_structure, unloaded, waiting
 
     loader = postgres.dsn(stack, credentials, "market_loader", "market")
     reader = postgres.dsn(stack, credentials, "market_reader", "market")
-    history.create_pools(api, POOLS)
-    history.wait_for_dags(stack, api)
-    first = history.newest_month_first(api, datetime.now(UTC))
+    catchup.create_pools(api, POOLS)
+    catchup.wait_for_dags(stack, api)
+    first = catchup.newest_month_first(api, datetime.now(UTC))
     try:
-        history.run_catalogue(stack, api, console, lambda: behind(loader, currencies()), lambda: waiting(reader))
-        for note in history.run_again(api, unloaded(reader)):
+        catchup.run_catalogue(stack, api, console, lambda: behind(loader, currencies()), lambda: waiting(reader))
+        for note in catchup.run_again(api, unloaded(reader)):
             say(f"Run again: {note}")
         if first:
             say(f"First comes {first:%B %Y}, the newest closed month, then the history from {first_day} on")
     finally:
-        history.unpause(api)  # whatever became of the catalogue: what needs it waits for it
-    failed = history.run_history(stack, api, console, lambda: due(loader), lambda: waiting(reader))
-    report.print_store(console, summary(reader), term_structure(reader))
+        catchup.unpause(api)  # whatever became of the catalogue: what needs it waits for it
+    failed = catchup.run_history(stack, api, console, lambda: pending(loader), lambda: waiting(reader))
+    printing.print_store(console, summary(reader), term_structure(reader))
     return failed
 
 
@@ -240,7 +240,7 @@ def status() -> int:
             continue
         good.append(all(state == "RUNNING" for state in states.values()))
         say(f"{mode}: " + ", ".join(f"{name} {state.lower()}" for name, state in states.items()))
-        report.print_addresses(console, stack, load(stack.home))
+        printing.print_addresses(console, stack, load(stack.home))
     return 0 if all(good) else 1
 
 
@@ -256,13 +256,13 @@ def make_secrets(stack: Stack, adopt: bool = False) -> int:
 
 def prepare(stack: Stack) -> int:
     """The compose file's second step: what `up` does between starting Postgres and starting Airflow."""
-    sensible_settings()
+    check_settings()
     credentials = load(stack.home)
     first_day = history_from(stack, os.environ.get("FROM") or None, today())
     (stack.home / "history_from").write_text(f"{first_day}\n")
     postgres.wait_ready(stack, credentials, lambda: None)
     set_up_databases(stack, credentials, first_day)
-    report.print_addresses(console, stack, credentials)
+    printing.print_addresses(console, stack, credentials)
     return 0
 
 
@@ -274,11 +274,11 @@ def watch(stack: Stack) -> int:
     if stack.mode == "live":
         check.ask_the_exchange(stack, brief=True)
     failed = run(stack, credentials, api, history_from(stack, None, today()))
-    report.print_addresses(console, stack, credentials)
-    return tell_failed(failed)
+    printing.print_addresses(console, stack, credentials)
+    return print_failures(failed)
 
 
-def tell_failed(failed: list[StackError]) -> int:
+def print_failures(failed: list[StackError]) -> int:
     """The exit code of a start whose history has run: 1 when runs of it failed, which are named once more."""
     sys.stdout.flush()
     for error in failed:

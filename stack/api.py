@@ -149,6 +149,6 @@ class AirflowApi:
         return self.call("GET", path, limit=5, state=["failed"])["task_instances"]
 
 
-def moment(text: str | None) -> datetime | None:
+def parse_time(text: str | None) -> datetime | None:
     """A time as the API writes it, with its time zone."""
     return datetime.fromisoformat(text) if text else None

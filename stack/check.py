@@ -14,7 +14,7 @@ from stack.services import supervisor_pid
 from stack.settings import Stack
 
 ALL_HOLD, BROKEN, NOT_ASKED = 0, 1, 2
-APART = {"live": 1.0, "demo": 0.05}
+REQUEST_INTERVAL = {"live": 1.0, "demo": 0.05}
 """Seconds from one request to the next. The exchange is asked slowly; the simulator is ours."""
 
 
@@ -27,7 +27,13 @@ def ask_the_exchange(stack: Stack, *, brief: bool = False) -> int:
     preflight.writable(stack.home)
     live, history = stack.exchange
     command = [sys.executable, "-m", "deribit_warehouse.check", "--live", live, "--history", history]
-    command += ["--folder", str(folder(stack)), "--apart", str(APART[stack.mode]), *(["--brief"] if brief else [])]
+    command += [
+        "--folder",
+        str(folder(stack)),
+        "--interval",
+        str(REQUEST_INTERVAL[stack.mode]),
+        *(["--brief"] if brief else []),
+    ]
     environ = process_environment(stack)
     if stack.postgres_host or supervisor_pid(stack):
         environ["DERIBIT_CHECK_MARKET_URL"] = dsn(stack, load(stack.home), "market_loader", "market")
@@ -56,10 +62,10 @@ def settings_found(checks: Path) -> dict[str, str]:
     """What the newest check found for settings, by environment variable; of a check that did not end nothing."""
     newest = max(checks.glob("*/"), default=checks)
     try:
-        verdicts = json.loads((newest / "verdicts.json").read_text())
+        results = json.loads((newest / "results.json").read_text())
     except OSError:
         return {}
-    return {name: value for one in verdicts.values() if one["holds"] for name, value in one["settings"].items()}
+    return {name: value for one in results.values() if one["holds"] for name, value in one["settings"].items()}
 
 
 def folder(stack: Stack) -> Path:

@@ -150,8 +150,8 @@ if sys.argv[1:2] == ["scheduler"]:
     import airflow.providers.postgres.hooks.postgres  # noqa: F401
     import deribit_warehouse.exchange  # noqa: F401
     import deribit_warehouse.pipeline  # noqa: F401
-    import deribit_warehouse.quality.docs  # noqa: F401
-    import deribit_warehouse.quality.gate  # noqa: F401
+    import deribit_warehouse.quality.data_docs  # noqa: F401
+    import deribit_warehouse.quality.validate  # noqa: F401
     import deribit_warehouse.warehouse.candles  # noqa: F401
     import deribit_warehouse.warehouse.funding  # noqa: F401
     import deribit_warehouse.warehouse.profiles  # noqa: F401

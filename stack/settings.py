@@ -131,7 +131,7 @@ def stack_of(mode: str, environ: Mapping[str, str] = os.environ) -> Stack:
     )
 
 
-def apart(home: Path, environ: Mapping[str, str] = os.environ) -> dict[str, str]:
+def separate_environment(home: Path, environ: Mapping[str, str] = os.environ) -> dict[str, str]:
     """An environment for a stack beside any other on this machine, as tests and benchmarks start one: the caller's
     without what is set for Airflow and the collection, with a state folder and ports of its own."""
     listeners = [socket.create_server(("127.0.0.1", 0)) for _ in PORTS]  # all open at once: no port is given twice

@@ -23,11 +23,18 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from deribit_warehouse import settings
-from deribit_warehouse.exchange.assumptions import ASSUMPTIONS, IN_A_ROW, Assumption, Denied, Unanswered, Verdict
-from deribit_warehouse.exchange.inquiry import Inquiry, Pace
+from deribit_warehouse.exchange.assumptions import (
+    ASSUMPTIONS,
+    BURST_CALLS,
+    Assumption,
+    CheckResult,
+    Rejected,
+    Unanswered,
+)
+from deribit_warehouse.exchange.probe import HttpProbe, RateLimit
 
 KEPT_CHECKS = 5  # newest folders; a check is some two megabytes
-APART = 1.0  # seconds from one request to the next
+REQUEST_INTERVAL = 1.0  # seconds from one request to the next
 
 
 def main(arguments: list[str]) -> int:
@@ -36,71 +43,75 @@ def main(arguments: list[str]) -> int:
     parser.add_argument("--history", required=True, metavar="URL", help="base URL of the history host")
     parser.add_argument("--folder", required=True, type=Path, metavar="DIR", help="where the answers are kept")
     parser.add_argument("--brief", action="store_true", help="print only what does not hold")
-    parser.add_argument("--apart", type=float, default=APART, metavar="SECONDS", help="from one request to the next")
-    asked = parser.parse_args(arguments)
+    parser.add_argument(
+        "--interval", type=float, default=REQUEST_INTERVAL, metavar="SECONDS", help="from one request to the next"
+    )
+    options = parser.parse_args(arguments)
     os.umask(0o077)
-    folder = new_folder(asked.folder)
-    print(f"Asking {asked.live} and {asked.history} whether {len(ASSUMPTIONS)} assumptions hold", flush=True)
-    with paced(os.environ.get("DERIBIT_CHECK_MARKET_URL"), asked.apart) as pace:
-        with Inquiry(asked.live, asked.history, folder, pace) as ask:
-            verdicts = inquire(ask, None if asked.brief else lambda one, verdict: print(*lines(one, verdict), sep="\n"))
-    kept = {one.name: record(one, verdict) for one, verdict in verdicts.items()}
-    (folder / "verdicts.json").write_text(json.dumps(kept, indent=1) + "\n")
-    broken = {one: verdict for one, verdict in verdicts.items() if isinstance(verdict, Verdict) and not verdict.holds}
-    unknown = [one for one, verdict in verdicts.items() if not isinstance(verdict, Verdict)]
-    if asked.brief:
-        for one, verdict in broken.items():
-            print(*lines(one, verdict), sep="\n")
+    folder = new_folder(options.folder)
+    print(f"Asking {options.live} and {options.history} whether {len(ASSUMPTIONS)} assumptions hold", flush=True)
+    with rate_limited(os.environ.get("DERIBIT_CHECK_MARKET_URL"), options.interval) as rate_limit:
+        with HttpProbe(options.live, options.history, folder, rate_limit) as probe:
+            results = check_assumptions(
+                probe, None if options.brief else lambda one, result: print(*lines(one, result), sep="\n")
+            )
+    kept = {one.name: record(one, result) for one, result in results.items()}
+    (folder / "results.json").write_text(json.dumps(kept, indent=1) + "\n")
+    broken = {one: result for one, result in results.items() if isinstance(result, CheckResult) and not result.holds}
+    unknown = [one for one, result in results.items() if not isinstance(result, CheckResult)]
+    if options.brief:
+        for one, result in broken.items():
+            print(*lines(one, result), sep="\n")
     print(f"{len(ASSUMPTIONS) - len(broken) - len(unknown)} of {len(ASSUMPTIONS)} hold, {len(broken)} do not, "
-          f"{len(unknown)} could not be asked; {ask.refused} requests were refused as too many.")  # fmt: skip
+          f"{len(unknown)} could not be asked; {probe.refused} requests were refused as too many.")  # fmt: skip
     if unknown:
-        print(f"  could not be asked, for instance: {verdicts[unknown[0]]}")
+        print(f"  could not be asked, for instance: {results[unknown[0]]}")
     print(f"Every answer is in {folder}. Where one does not hold, that folder says what is so: send it in.", flush=True)
     return 1 if broken else 2 if unknown else 0
 
 
-def inquire(
-    ask: Inquiry, told: Callable[[Assumption, Verdict | Unanswered], None] | None = None
-) -> dict[Assumption, Verdict | Unanswered]:
+def check_assumptions(
+    probe: HttpProbe, on_result: Callable[[Assumption, CheckResult | Unanswered], None] | None = None
+) -> dict[Assumption, CheckResult | Unanswered]:
     """Asks all of them, one after the other. Once it is clear that nobody answers, the rest is not asked."""
-    verdicts: dict[Assumption, Verdict | Unanswered] = {}
+    results: dict[Assumption, CheckResult | Unanswered] = {}
     for one in ASSUMPTIONS:
         try:
-            verdicts[one] = one.question(ask)
+            results[one] = one.question(probe)
         except Unanswered as error:
-            verdicts[one] = error
-            if not ask.answered:
-                return verdicts | {rest: error for rest in ASSUMPTIONS if rest not in verdicts}
-        except Denied as error:
-            verdicts[one] = Verdict(False, str(error))
+            results[one] = error
+            if not probe.answered:
+                return results | {rest: error for rest in ASSUMPTIONS if rest not in results}
+        except Rejected as error:
+            results[one] = CheckResult(False, str(error))
         except (ArithmeticError, LookupError, TypeError, ValueError) as error:
             # an answer of a form that no question foresaw is not what was assumed either
-            verdicts[one] = Verdict(False, f"the answer can't be read: {str(error)[:160]} ({type(error).__name__})")
-        if told:
-            told(one, verdicts[one])
-    return verdicts
+            results[one] = CheckResult(False, f"the answer can't be read: {str(error)[:160]} ({type(error).__name__})")
+        if on_result:
+            on_result(one, results[one])
+    return results
 
 
-def lines(one: Assumption, verdict: Verdict | Unanswered) -> list[str]:
+def lines(one: Assumption, result: CheckResult | Unanswered) -> list[str]:
     """An assumption for people: a line where it holds, and what is assumed and what it means where it does not."""
-    if isinstance(verdict, Unanswered):
-        return [f"  not known  {one.name:16} {verdict}"]
-    if verdict.holds:
-        return [f"  holds      {one.name:16} {verdict.seen}"]
+    if isinstance(result, Unanswered):
+        return [f"  not known  {one.name:16} {result}"]
+    if result.holds:
+        return [f"  holds      {one.name:16} {result.seen}"]
     return [
-        f"  BROKEN     {one.name:16} {verdict.seen}",
+        f"  BROKEN     {one.name:16} {result.seen}",
         f"             assumed: {one.assumed} ({one.relied_on})",
         f"             it means: {one.broken}",
     ]
 
 
-def record(one: Assumption, verdict: Verdict | Unanswered) -> dict:
-    known = isinstance(verdict, Verdict)
+def record(one: Assumption, result: CheckResult | Unanswered) -> dict:
+    known = isinstance(result, CheckResult)
     return {
         "assumed": one.assumed,
-        "holds": verdict.holds if known else None,
-        "seen": verdict.seen if known else str(verdict),
-        "settings": verdict.settings if known else {},
+        "holds": result.holds if known else None,
+        "seen": result.seen if known else str(result),
+        "settings": result.settings if known else {},
     }
 
 
@@ -115,28 +126,28 @@ def new_folder(parent: Path) -> Path:
 
 
 @contextmanager
-def paced(market_url: str | None, apart: float) -> Iterator[Pace]:
-    """A request every `apart` seconds, and where there is a market database none without the shared limiter's word.
+def rate_limited(market_url: str | None, interval: float) -> Iterator[RateLimit]:
+    """A request every `interval` seconds, and where there is a market database none without the shared limiter's word.
 
     A call that doesn't wait is counted by the limiter all the same, so that those after it wait for it.
     """
-    last = -apart
+    last = -interval
 
-    def pace(meter: str, wait: bool) -> None:
+    def rate_limit(meter: str, wait: bool) -> None:
         nonlocal last
         if wait:
-            time.sleep(max(0.0, last + apart - time.monotonic()))
-        if pacers:
-            pacers[wait]("history" if meter == "public" else meter)
+            time.sleep(max(0.0, last + interval - time.monotonic()))
+        if limiters:
+            limiters[wait]("history" if meter == "public" else meter)
         last = time.monotonic()
 
-    pacers: dict = {}
+    limiters: dict = {}
     if not market_url:
-        yield pace
+        yield rate_limit
         return
     import psycopg
 
-    from deribit_warehouse.warehouse.pace import Pacer
+    from deribit_warehouse.warehouse.rate_limiter import RateLimiter
     from deribit_warehouse.warehouse.sql import run
 
     with ExitStack() as opened:
@@ -145,11 +156,14 @@ def paced(market_url: str | None, apart: float) -> Iterator[Pace]:
             run(connection, "load/check_rate_limit")
         except psycopg.Error as error:
             print(f"Note: the limiter does not count these requests: {str(error).strip().splitlines()[0]}", flush=True)
-            yield pace
+            yield rate_limit
             return
         rates = {"history": settings.history_rate(), "instruments": settings.catalogue_rate()}
-        pacers |= {True: Pacer(connection, rates), False: Pacer(connection, dict.fromkeys(rates, 10.0 * IN_A_ROW))}
-        yield pace
+        limiters |= {
+            True: RateLimiter(connection, rates),
+            False: RateLimiter(connection, dict.fromkeys(rates, 10.0 * BURST_CALLS)),
+        }
+        yield rate_limit
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""What each dataset is: where it lies, which suite judges it, who makes room for it. No behaviour."""
+"""What each dataset is: where it lies, which suite validates it, who makes room for it. No behaviour."""
 
 from __future__ import annotations
 
@@ -47,21 +47,21 @@ def dag_id_of(dataset: str) -> str:
     return f"{PREFIX}{dataset}"
 
 
-PERPETUALS = Dataset("perpetuals_ohlcv", keys=("instrument", "day"), perpetual=True)
-FUTURES = Dataset("futures_ohlcv", keys=("instrument", "day"), perpetual=False)
-FUNDING = Dataset("funding_rates", keys=("instrument", "ts"), day="ts")
-INDEX = Dataset("index_prices", keys=("index_name", "day"))
-BASIS = Dataset("basis_spread", keys=("instrument", "day"))
+PERPETUALS_OHLCV = Dataset("perpetuals_ohlcv", keys=("instrument", "day"), perpetual=True)
+FUTURES_OHLCV = Dataset("futures_ohlcv", keys=("instrument", "day"), perpetual=False)
+FUNDING_RATES = Dataset("funding_rates", keys=("instrument", "ts"), day="ts")
+INDEX_PRICES = Dataset("index_prices", keys=("index_name", "day"))
+BASIS_SPREAD = Dataset("basis_spread", keys=("instrument", "day"))
 INSTRUMENTS = Dataset("instruments", keys=("instrument",), day="listed_at")
-INDEX_CHART = Dataset("index_minutes", keys=("index_name", "day"))
+INDEX_MINUTES = Dataset("index_minutes", keys=("index_name", "day"))
 
-JUDGED = (PERPETUALS, FUTURES, FUNDING, INDEX, BASIS, INSTRUMENTS)
+DATASETS = (PERPETUALS_OHLCV, FUTURES_OHLCV, FUNDING_RATES, INDEX_PRICES, BASIS_SPREAD, INSTRUMENTS)
 """The datasets with a suite in expectations/."""
 
 POOLS = {
     EXCHANGE_POOL: 6,
     VALIDATION_POOL: 2,
-    **{dataset.validation_pool: 1 for dataset in (PERPETUALS, FUTURES, FUNDING)},
+    **{dataset.validation_pool: 1 for dataset in (PERPETUALS_OHLCV, FUTURES_OHLCV, FUNDING_RATES)},
 }
 """Airflow pools and their slots: tasks that ask the exchange, and tasks that read a month of minutes at
 once. Together fewer than the executor runs at a time, so that neither keeps the plans waiting.

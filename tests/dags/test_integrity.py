@@ -21,7 +21,7 @@ def names(tasks):
     return [f"{task.dag_id}.{task.task_id}" for task in tasks]
 
 
-def rings(dag):
+def triggering_assets(dag):
     """The names of the assets that start a DAG."""
     condition = getattr(dag.timetable, "asset_condition", None)
     return {asset.name for asset in condition.objects} if condition is not None else set()
@@ -63,10 +63,10 @@ def test_every_dag_documents_itself_in_the_same_sections(every_dag):
 
 
 def test_every_dag_tells_of_a_failed_run_in_one_message(every_dag):
-    from deribit_warehouse.alerts import tell_failure
+    from deribit_warehouse.alerts import notify_failure
 
     for dag in every_dag:
-        assert dag.on_failure_callback is tell_failure, dag.dag_id
+        assert dag.on_failure_callback is notify_failure, dag.dag_id
 
 
 OPEN_RUNS = {"deribit_futures_ohlcv": 5, "deribit_perpetuals_ohlcv": 3, "deribit_funding_rates": 2}
@@ -101,7 +101,7 @@ def test_what_is_derived_is_rung_by_its_inputs_and_catches_up_by_month(bag, name
 
     dag = bag.dags[name]
     assert isinstance(dag.timetable, AssetOrTimeSchedule)
-    assert rings(dag) == DERIVED[name]
+    assert triggering_assets(dag) == DERIVED[name]
     assert dag.timetable.timetable.expression == MONTHLY
     assert dag.catchup is True and dag.max_active_runs == 1
     assert dag.start_date == settings.history_from()
@@ -118,7 +118,7 @@ def test_collection_follows_the_calendar_and_never_the_past(bag, name):
 
 def test_the_data_docs_are_built_one_at_a_time_and_not_for_every_gate(bag):
     dag = bag.dags["deribit_data_docs"]
-    assert rings(dag) == set()
+    assert triggering_assets(dag) == set()
     assert dag.timetable.expression == "*/5 * * * *"
     assert dag.catchup is False and dag.max_active_runs == 1
 
@@ -127,7 +127,7 @@ def test_every_asset_that_rings_a_dag_is_emitted_by_one_task_of_its_own_dag(ever
     emitted = {asset.name: task.dag_id for task in every_task for asset in task.outlets}
     assert sum(len(task.outlets) for task in every_task) == len(emitted), "an asset with two producers"
     for dag in every_dag:
-        assert rings(dag) <= set(emitted), dag.dag_id
+        assert triggering_assets(dag) <= set(emitted), dag.dag_id
     assert all(name == dag_id for name, dag_id in emitted.items())
 
 
@@ -136,12 +136,12 @@ def test_an_asset_that_rings_several_dags_is_emitted_by_one_task_at_a_time(every
     task. Two tasks that end together with two DAGs to ring deadlock, and the API server fails one of them for good."""
     from deribit_warehouse.datasets import POOLS
 
-    rung = Counter(name for dag in every_dag for name in rings(dag))
-    several = [task for task in every_task if any(rung[asset.name] > 1 for asset in task.outlets)]
+    triggered = Counter(name for dag in every_dag for name in triggering_assets(dag))
+    several = [task for task in every_task if any(triggered[asset.name] > 1 for asset in task.outlets)]
     assert several, "no asset rings several DAGs any more: this rule can go"
     assert {POOLS[task.pool] for task in several} == {1}
     # a DAG of one's own may listen to any of these
-    gates = [task for task in every_task if task.task_id == "gate"]
+    gates = [task for task in every_task if task.task_id == "publish" and not task.is_mapped]
     assert {POOLS[task.pool] for task in gates} == {1} and len({task.pool for task in gates}) == len(HISTORY)
 
 
@@ -154,7 +154,7 @@ def test_a_run_that_cannot_go_on_is_seen_by_airflow(every_dag, every_task):
 
 
 def test_only_a_task_that_publishes_rings(every_task):
-    publishing = {"gate", "judge", "check_catalogue", "collect_index_minutes"}
+    publishing = {"publish", "check_catalogue", "collect_index_minutes"}
     assert {task.task_id for task in every_task if task.outlets} == publishing
 
 
@@ -168,7 +168,7 @@ def test_every_task_ends_some_time(every_task):
 
 
 def test_every_task_keeps_why_it_failed(every_task):
-    from deribit_warehouse.pipeline.schedule import record_task_failure
+    from deribit_warehouse.pipeline.dag_defaults import record_task_failure
 
     for task in every_task:
         callbacks = task.on_failure_callback
@@ -178,7 +178,7 @@ def test_every_task_keeps_why_it_failed(every_task):
 
 def test_every_mapped_task_has_readable_instances(every_task):
     mapped = [task for task in every_task if task.is_mapped]
-    assert {task.task_id for task in mapped} == {"load", "read_futures", "read_options", "judge"}
+    assert {task.task_id for task in mapped} == {"load", "read_futures", "read_options", "publish"}
     for task in mapped:
         assert task.partial_kwargs["map_index_template"] == "{{ label }}", names([task])
         assert '"label"' in source_of(task), f"{names([task])} never says its label"
@@ -190,9 +190,9 @@ def test_who_asks_the_exchange_or_judges_is_in_that_pool(every_task):
     expected = {}
     for task in every_task:
         calls = set(unwrap(function_of(task)).__code__.co_names) if task.task_id != "complete" else set()
-        pools = {"exchange": EXCHANGE_POOL, "record_judgement": VALIDATION_POOL, "judged": VALIDATION_POOL}
+        pools = {"exchange": EXCHANGE_POOL, "record_validation": VALIDATION_POOL, "validate_profile": VALIDATION_POOL}
         expected[task.dag_id, task.task_id] = next((pools[n] for n in pools if n in calls), "default_pool")
-    expected |= {(name, "gate"): f"{VALIDATION_POOL}_{name.removeprefix('deribit_')}" for name in HISTORY}
+    expected |= {(name, "publish"): f"{VALIDATION_POOL}_{name.removeprefix('deribit_')}" for name in HISTORY}
     assert {(t.dag_id, t.task_id): t.pool for t in every_task} == expected
     assert set(expected.values()) == {*POOLS, "default_pool"}
 
@@ -200,9 +200,9 @@ def test_who_asks_the_exchange_or_judges_is_in_that_pool(every_task):
 def test_the_gate_judges_whatever_became_of_the_loads_and_the_run_still_turns_red(bag):
     for name in HISTORY:
         tasks = bag.dags[name].task_dict
-        assert tasks["gate"].trigger_rule == "all_done"
+        assert tasks["publish"].trigger_rule == "all_done"
         assert tasks["complete"].trigger_rule == "all_success"
-        assert tasks["complete"].upstream_task_ids == {"load", "gate"}, "a failed load would leave the run green"
+        assert tasks["complete"].upstream_task_ids == {"load", "publish"}, "a failed load would leave the run green"
 
 
 def test_a_list_of_options_that_fails_keeps_nothing_waiting_but_the_end_of_its_run(bag):
@@ -216,7 +216,7 @@ def test_a_list_of_options_that_fails_keeps_nothing_waiting_but_the_end_of_its_r
 
 def test_one_skipped_window_silences_none_of_the_others(bag):
     for name in DERIVED:
-        assert bag.dags[name].task_dict["tell"].trigger_rule == "none_failed_min_one_success"
+        assert bag.dags[name].task_dict["notify"].trigger_rule == "none_failed_min_one_success"
 
 
 def function_of(task):

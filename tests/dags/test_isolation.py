@@ -3,12 +3,13 @@
 import logging
 from contextlib import nullcontext
 from datetime import UTC, datetime, timedelta
+from importlib import import_module
 from types import SimpleNamespace
 
 import psycopg
 import pytest
 
-from deribit_warehouse.exchange import BadResponse, InstrumentGone, Refused, Unavailable
+from deribit_warehouse.exchange import BadResponse, ExchangeUnavailable, InstrumentNotFound, RequestRejected
 
 NAMES = ["A-PERPETUAL", "B-PERPETUAL", "C-PERPETUAL", "D-PERPETUAL"]
 HISTORY = ["candles", "funding"]
@@ -51,11 +52,13 @@ def collect(request, monkeypatch):
 
     collect.exchange is the exchange it asked, collect.waited what it waited for; the wait is over when collect.over.
     """
-    from deribit_warehouse.datasets import FUNDING, PERPETUALS
-    from deribit_warehouse.pipeline import catalogue, history, index_chart, isolation, waiting
+    from deribit_warehouse.datasets import FUNDING_RATES, PERPETUALS_OHLCV
+    from deribit_warehouse.pipeline import index_chart, isolation, waiting
     from deribit_warehouse.warehouse import candles, funding, index, references
-    from deribit_warehouse.warehouse.loads import Loaded
+    from deribit_warehouse.warehouse.ingestion import Ingested
 
+    # the package's own load and read_catalogue are the tasks
+    load, read_catalogue = (import_module(f"deribit_warehouse.pipeline.{name}") for name in ("load", "read_catalogue"))
     context = {"dag_run": SimpleNamespace(run_id="r", conf={}), "ti": SimpleNamespace(id=None)}
     context["dag_run"].conf |= {"from": "2024-05-01", "to": "2024-05-02"} if request.param in HISTORY else {}
     ids = {name: n for n, name in enumerate(NAMES, 1)}
@@ -69,7 +72,7 @@ def collect(request, monkeypatch):
             kept.append(name)
             return result
 
-        def ask_again(awaited, cause, *, bound=None, finished=(), tell=True):
+        def reschedule(awaited, cause, *, bound=None, finished=(), notify=True):
             collect.waited = SimpleNamespace(awaited=awaited, cause=cause, bound=bound, finished=set(finished))
             if not collect.over:
                 from airflow.sdk.exceptions import AirflowRescheduleException
@@ -78,19 +81,19 @@ def collect(request, monkeypatch):
             return f"waited for {awaited} since 08:00 UTC, for an hour in vain: {cause}"
 
         collect.exchange = Exchange(errors)
-        for module in (catalogue, history, index_chart):
+        for module in (read_catalogue, load, index_chart):
             monkeypatch.setattr(module, "exchange", lambda *_: nullcontext(collect.exchange))
             monkeypatch.setattr(module, "market", lambda: nullcontext(Connection()))
             monkeypatch.setattr(module, "get_current_context", lambda: context)
         monkeypatch.setattr(waiting, "get_current_context", lambda: context)
-        monkeypatch.setattr(history, "remembered_as_finished", lambda: set(finished))
-        for module in (history, index_chart):
+        monkeypatch.setattr(load, "finished_before_waiting", lambda: set(finished))
+        for module in (load, index_chart):
             monkeypatch.setattr(module, "base_url", lambda _: "http://exchange")
-        monkeypatch.setattr(isolation, "ask_again", ask_again)
-        monkeypatch.setattr(candles, "store_candles", lambda c, i, found, p: keep(found.name, Loaded()))
-        monkeypatch.setattr(funding, "store_funding", lambda c, i, t, columns, p, *_: keep(p.subject, Loaded()))
+        monkeypatch.setattr(isolation, "reschedule", reschedule)
+        monkeypatch.setattr(candles, "store_candles", lambda c, i, found, p: keep(found.name, Ingested()))
+        monkeypatch.setattr(funding, "store_funding", lambda c, i, t, columns, p, *_: keep(p.subject, Ingested()))
         monkeypatch.setattr(funding, "record_checksum", lambda *_: None)
-        monkeypatch.setattr(references, "references_to_ask", lambda *_, **__: [])
+        monkeypatch.setattr(references, "references_to_fetch", lambda *_, **__: [])
         monkeypatch.setattr(
             funding, "perpetuals_without_start",
             lambda *_: [{"instrument": n, "instrument_id": ids[n], "not_before": datetime.now(UTC)} for n in NAMES],
@@ -100,11 +103,11 @@ def collect(request, monkeypatch):
             index, "index_proxies", lambda *_: [{"perpetual": n, "index_name": n[0].lower() + "_usd"} for n in NAMES]
         )
         monkeypatch.setattr(index, "store_chart", lambda c, t, p, pr: keep(pr.subject[0].upper() + "-PERPETUAL", 0))
-        lives = [[ids[name], name, 0, 60_000] for name in NAMES]
+        windows = [[ids[name], name, 0, 60_000] for name in NAMES]
         tasks = {
-            "candles": lambda: history.load.function(PERPETUALS, {"label": "", "lives": lives}),
-            "funding": lambda: history.load.function(FUNDING, {"label": "", "lives": lives}),
-            "discover_funding_starts": lambda: catalogue.discover_funding_starts.function(None),
+            "candles": lambda: load.load.function(PERPETUALS_OHLCV, {"label": "", "windows": windows}),
+            "funding": lambda: load.load.function(FUNDING_RATES, {"label": "", "windows": windows}),
+            "discover_funding_starts": lambda: read_catalogue.discover_funding_starts.function(None),
             "collect_index_minutes": lambda: index_chart.collect_index_minutes.function(),
         }
         try:
@@ -163,18 +166,20 @@ def test_a_lost_database_is_no_instruments_fault(collect):
 
 
 def test_an_exchange_that_is_away_is_waited_for_before_every_instrument_has_been_asked(collect):
-    away = {name: Unavailable("11051 system maintenance") for name in NAMES[1:]}
+    away = {name: ExchangeUnavailable("11051 system maintenance") for name in NAMES[1:]}
     assert collect(away) == ["A-PERPETUAL"]
     assert collect.exchange.asked == ["A-PERPETUAL", "B-PERPETUAL", "C-PERPETUAL"]
     assert collect.waited.awaited == "the exchange" and "11051" in collect.waited.cause
 
 
 def test_one_without_an_answer_keeps_the_others_from_nothing(collect):
-    assert collect({"B-PERPETUAL": Unavailable("502")}) == ["A-PERPETUAL", "C-PERPETUAL", "D-PERPETUAL"]
+    assert collect({"B-PERPETUAL": ExchangeUnavailable("502")}) == ["A-PERPETUAL", "C-PERPETUAL", "D-PERPETUAL"]
     assert collect.waited.awaited == "the exchange"
 
 
-@pytest.mark.parametrize("no", [Refused("10020"), InstrumentGone("instrument not found"), BadResponse("no result")])
+@pytest.mark.parametrize(
+    "no", [RequestRejected("10020"), InstrumentNotFound("instrument not found"), BadResponse("no result")]
+)
 def test_a_final_no_is_asked_again_for_an_hour_before_it_is_believed(collect, no):
     from airflow.sdk.exceptions import AirflowFailException, AirflowRescheduleException
 
@@ -191,7 +196,7 @@ def test_a_final_no_is_asked_again_for_an_hour_before_it_is_believed(collect, no
 
 @pytest.mark.parametrize("collect", ["candles", "funding"], indirect=True)
 def test_what_was_loaded_before_a_wait_is_not_asked_for_again(collect):
-    collect({"B-PERPETUAL": Unavailable("502")})
+    collect({"B-PERPETUAL": ExchangeUnavailable("502")})
     assert collect.waited.finished == {1, 3, 4}
     assert collect({}, finished=collect.waited.finished) == ["B-PERPETUAL"]
     assert collect.exchange.asked == ["B-PERPETUAL"]

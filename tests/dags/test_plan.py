@@ -2,6 +2,7 @@
 
 from contextlib import nullcontext
 from datetime import UTC, datetime, timedelta
+from importlib import import_module
 from types import SimpleNamespace
 
 import pytest
@@ -12,29 +13,30 @@ OCTOBER, NOVEMBER = datetime(2024, 10, 1, tzinfo=UTC), datetime(2024, 11, 1, tzi
 @pytest.fixture
 def plan(monkeypatch):
     """Plans a dataset's October 2024 for so many instruments that lived through it."""
-    from deribit_warehouse.pipeline import history, waiting
+    from deribit_warehouse.pipeline import waiting
     from deribit_warehouse.warehouse import catalogue
 
+    load = import_module("deribit_warehouse.pipeline.load")  # the package's own load is the task
     context = {"data_interval_start": OCTOBER, "data_interval_end": NOVEMBER, "params": {}}
     context["dag_run"] = SimpleNamespace(conf={}, run_id="r")
-    for module in (history, waiting):
+    for module in (load, waiting):
         monkeypatch.setattr(module, "get_current_context", lambda: context)
-    monkeypatch.setattr(history, "market", nullcontext)
+    monkeypatch.setattr(load, "market", nullcontext)
     monkeypatch.setattr(catalogue, "read_at", lambda *_: {c: NOVEMBER + timedelta(1) for c in ("BTC", "ETH")})
 
     def plan(dataset, instruments):
-        lives = [catalogue.Life(n, f"I{n}-PERPETUAL", OCTOBER, NOVEMBER) for n in range(instruments)]
-        monkeypatch.setattr(catalogue, "funding_lives", lambda *_, **__: lives)
-        monkeypatch.setattr(catalogue, "candle_lives", lambda *_, **__: lives)
-        return history.plan.function(dataset)
+        windows = [catalogue.Window(n, f"I{n}-PERPETUAL", OCTOBER, NOVEMBER) for n in range(instruments)]
+        monkeypatch.setattr(catalogue, "funding_windows", lambda *_, **__: windows)
+        monkeypatch.setattr(catalogue, "candle_windows", lambda *_, **__: windows)
+        return load.plan.function(dataset)
 
     return plan
 
 
 def test_a_batch_is_sized_in_the_pages_its_dataset_is_asked_for_in(plan):
     """A month is nine pages of candles, of 5,000 minutes, and one page of funding, of 744 hours."""
-    from deribit_warehouse.datasets import FUNDING, PERPETUALS
+    from deribit_warehouse.datasets import FUNDING_RATES, PERPETUALS_OHLCV
 
-    assert [len(batch["lives"]) for batch in plan(PERPETUALS, 60)] == [9, 9, 9, 9, 9, 9, 6]
-    assert [len(batch["lives"]) for batch in plan(FUNDING, 60)] == [60]
-    assert [len(batch["lives"]) for batch in plan(FUNDING, 100)] == [80, 20]
+    assert [len(batch["windows"]) for batch in plan(PERPETUALS_OHLCV, 60)] == [9, 9, 9, 9, 9, 9, 6]
+    assert [len(batch["windows"]) for batch in plan(FUNDING_RATES, 60)] == [60]
+    assert [len(batch["windows"]) for batch in plan(FUNDING_RATES, 100)] == [80, 20]

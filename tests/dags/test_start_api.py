@@ -1,5 +1,5 @@
 """What a start asks of Airflow's REST API, answered by Airflow's own API server over a database of its own: the other
-tests of stack/history.py play it."""
+tests of stack/catchup.py play it."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from datetime import UTC, date, datetime, timedelta
 
 import pytest
 
-from stack import history
+from stack import catchup
 from stack.api import AirflowApi
 from stack.credentials import Credentials
-from stack.settings import apart, stack_of
+from stack.settings import separate_environment, stack_of
 
 from .conftest import HISTORY as DAGS
 from .conftest import months
@@ -44,15 +44,15 @@ def api(parse_history, tmp_path, monkeypatch):
     while not server.started:
         assert thread.is_alive()
         time.sleep(0.05)
-    yield AirflowApi(replace(stack_of("demo", apart(tmp_path, {})), port=port, public_port=port), made)
+    yield AirflowApi(replace(stack_of("demo", separate_environment(tmp_path, {})), port=port, public_port=port), made)
     server.should_exit = True
     thread.join(30)
 
 
 def test_the_newest_month_is_started_once_and_early(api):
     now = datetime.now(UTC)
-    assert history.newest_month_first(api, now) == months()[-1]
-    assert history.newest_month_first(api, now + timedelta(minutes=5)) is None, "it is there"
+    assert catchup.newest_month_first(api, now) == months()[-1]
+    assert catchup.newest_month_first(api, now + timedelta(minutes=5)) is None, "it is there"
     for dag in DAGS:
         [run] = api.runs(dag=dag)
         assert run["dag_run_id"] == f"newest_month__{months()[-1]:%Y-%m}" and run["run_type"] == "manual"
@@ -82,7 +82,7 @@ def test_what_failed_and_what_was_never_loaded_is_queued_again(api, parse_histor
         session.get(DagModel, "deribit_futures_ohlcv").is_paused = True  # whatever another test did to it
     parse_history()
     lacking = [{"dataset": "futures_ohlcv", "month": date(m.year, m.month, 1)} for m in months()[1:]]
-    notes = history.run_again(api, lacking[:1] + lacking[2:])
+    notes = catchup.run_again(api, lacking[:1] + lacking[2:])
     assert notes == [
         "deribit_futures_ohlcv: 1 run that failed before",
         "deribit_futures_ohlcv: 1 run of months that lack an instrument",
@@ -91,5 +91,5 @@ def test_what_failed_and_what_was_never_loaded_is_queued_again(api, parse_histor
         query = select(DagRun.state).where(DagRun.dag_id == "deribit_futures_ohlcv").order_by(DagRun.logical_date)
         assert [str(state) for state in session.scalars(query)] == ["queued", "queued", "success", "running"]
         assert session.scalar(select(DagModel.is_paused).where(DagModel.dag_id == "deribit_futures_ohlcv"))
-    history.unpause(api)
+    catchup.unpause(api)
     assert not any(dag["is_paused"] for dag in api.dags() if dag["dag_id"] in DAGS)

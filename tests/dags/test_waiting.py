@@ -32,7 +32,7 @@ def waits(monkeypatch, market: Market):
     monkeypatch.setattr(waiting, "market", lambda: psycopg.connect(market.dsn(), options="-c timezone=UTC"))
     monkeypatch.setattr(waiting, "told", [], raising=False)
     monkeypatch.setattr(
-        waiting, "tell_waiting", lambda context, awaited, **facts: waiting.told.append((awaited, facts))
+        waiting, "notify_waiting", lambda context, awaited, **facts: waiting.told.append((awaited, facts))
     )
     monkeypatch.setenv("DERIBIT_WAIT_HOURS", "12")
     return waiting
@@ -108,14 +108,14 @@ def test_one_wait_of_many_tasks_is_told_once(waits, market):
 
 
 def test_what_is_finished_is_remembered_until_it_goes_on(waits, market):
-    assert waits.remembered_as_finished() == set()
+    assert waits.finished_before_waiting() == set()
     asks_in_vain(waits, finished={7, 8})
     waits.says(0, asked_before=1)
-    assert waits.remembered_as_finished() == {7, 8}
-    with waits.patience():
+    assert waits.finished_before_waiting() == {7, 8}
+    with waits.waits_for_exchange():
         pass
     assert market.rows("SELECT * FROM store.waiting") == []
-    assert waits.remembered_as_finished() == set()
+    assert waits.finished_before_waiting() == set()
 
 
 def test_a_wait_nobody_came_back_for_is_out_of_date(waits, market):

@@ -51,9 +51,11 @@ def fill(connection) -> None:
     )
 
     assert len(profiles.index_profile(connection, begins=DAY, ends=NEXT)) == 1
-    validations.judge_index(connection, validation(connection, "index_prices"), [("btc_usd", DAY, True)])
+    validations.publish_index(connection, validation(connection, "index_prices"), [("btc_usd", DAY, True)])
     assert len(profiles.basis_profile(connection, begins=DAY, ends=NEXT)) == len(FUTURES)
-    validations.judge_basis(connection, validation(connection, "basis_spread"), [(ids[n], DAY, True) for n in FUTURES])
+    validations.publish_basis(
+        connection, validation(connection, "basis_spread"), [(ids[n], DAY, True) for n in FUTURES]
+    )
     finding = ("BTC-27FEB26", NEXT, None, "minutes-complete", "critical", "12", None)
     held = validation(connection, "futures_ohlcv", "quarantined")
     validations.record_findings(connection, held, "futures_ohlcv", seen=[finding[:2]], findings=[finding])
@@ -81,7 +83,7 @@ def store_day(connection, instrument: str, instrument_id: int, price: float) -> 
 
 
 def source(subject: str):
-    from deribit_warehouse.warehouse.loads import Provenance
+    from deribit_warehouse.warehouse.ingestion import Provenance
 
     return Provenance("futures_ohlcv", subject, "http://127.0.0.1:8765", "scheduled__2026-02-01")
 

@@ -27,8 +27,8 @@ class Pipeline:
     def run(self, dataset: str, after: str = "2026-09-01", **conf) -> str:
         """Runs a dataset's DAG for the data interval that ended last before ``after`` (a date) and returns the run's
         state."""
-        moment = datetime.fromisoformat(after).replace(tzinfo=UTC)
-        return str(self.bag.dags[f"deribit_{dataset}"].test(logical_date=moment, run_conf=conf or None).state)
+        instant = datetime.fromisoformat(after).replace(tzinfo=UTC)
+        return str(self.bag.dags[f"deribit_{dataset}"].test(logical_date=instant, run_conf=conf or None).state)
 
 
 def rows_as_they_lie(rows: Callable[[str], list]) -> dict[str, list]:
@@ -52,9 +52,9 @@ def open_pipeline(monkeypatch, airflow_database, tmp_path):
         monkeypatch.setenv("DERIBIT_DATA_DOCS_DIR", str(tmp_path / "data_docs"))
         monkeypatch.setenv("DERIBIT_WAIT_HOURS", "0")
         # a test never waits for a retry
-        from deribit_warehouse.pipeline import schedule
+        from deribit_warehouse.pipeline import dag_defaults
 
-        monkeypatch.setitem(schedule.DEFAULTS, "retries", 0)
+        monkeypatch.setitem(dag_defaults.DEFAULT_ARGS, "retries", 0)
         return Pipeline(market, exchange, tmp_path / "data_docs")
 
     return join

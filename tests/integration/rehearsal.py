@@ -23,9 +23,9 @@ MAY_BE_HELD_BACK = {
 """True rows that may be held back, and why. None is invented to make a test pass."""
 
 
-def ms(moment: str | date) -> int:
+def ms(instant: str | date) -> int:
     """Of a date or a time in UTC."""
-    return round(datetime.fromisoformat(str(moment)).replace(tzinfo=UTC).timestamp() * 1000)
+    return round(datetime.fromisoformat(str(instant)).replace(tzinfo=UTC).timestamp() * 1000)
 
 
 def bounds(month: str) -> tuple[date, date]:

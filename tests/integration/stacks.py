@@ -18,7 +18,7 @@ import pytest
 import requests
 
 from stack import credentials, postgres
-from stack.settings import apart, stack_of
+from stack.settings import separate_environment, stack_of
 
 from ..conftest import ROOT
 
@@ -30,7 +30,7 @@ class StackApart:
     """
 
     def __init__(self, mode: str, folder: Path, **settings: str):
-        self.environment = apart(folder) | settings
+        self.environment = separate_environment(folder) | settings
         self.placed = stack_of(mode, self.environment)
         self.home, self.url = self.placed.home, self.placed.address
         self.simulator = f"http://127.0.0.1:{self.placed.simulator_port}"

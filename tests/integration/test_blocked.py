@@ -35,10 +35,10 @@ def shown(market, view: str) -> tuple:
     return market.rows(f"SELECT count(*), sum(hashtext(v::text)::bigint) FROM {view} AS v")[0]
 
 
-def due(market) -> dict[str, int]:
-    from deribit_warehouse.warehouse.report import due
+def pending(market) -> dict[str, int]:
+    from deribit_warehouse.warehouse.completion import pending
 
-    return due(market.dsn())
+    return pending(market.dsn())
 
 
 def told(market, dataset: str) -> list[str]:
@@ -80,7 +80,7 @@ def test_a_blocked_gate_changes_nothing_that_is_published(pipeline, market, youn
     assert shown(market, "perpetuals_ohlcv")[0] == good[0]
 
     # the derived: blocked the first time they are due again, with nothing shown
-    before = due(market)
+    before = pending(market)
     assert before.keys() == set(DERIVED)
     strict(True)
     for dag in DERIVED:
@@ -89,12 +89,12 @@ def test_a_blocked_gate_changes_nothing_that_is_published(pipeline, market, youn
         [why] = told(market, dag)
         assert "nothing-is-good" in why
         assert market.value("SELECT outcome FROM validations WHERE dataset = %s", dag) == "blocked"
-    assert due(market) == before
+    assert pending(market) == before
 
     strict(False)
     for dag in DERIVED:
         assert pipeline.run(dag, AFTER) == "success"
-    assert due(market) == {} and market.rows("SELECT * FROM quarantined") == []
+    assert pending(market) == {} and market.rows("SELECT * FROM quarantined") == []
     good = {dag: shown(market, dag) for dag in DERIVED}
     assert all(rows for rows, _ in good.values())
 
@@ -103,4 +103,4 @@ def test_a_blocked_gate_changes_nothing_that_is_published(pipeline, market, youn
     for dag in DERIVED:
         assert pipeline.run(dag, AFTER, **{"from": "2018-10-01", "to": "2018-11-01"}) == "failed"
         assert shown(market, dag) == good[dag]
-    assert due(market) == {}
+    assert pending(market) == {}

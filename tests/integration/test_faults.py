@@ -137,7 +137,7 @@ def patient(monkeypatch):
     from deribit_warehouse.pipeline import waiting
 
     monkeypatch.setenv("DERIBIT_WAIT_HOURS", "1")
-    monkeypatch.setattr(waiting, "SHORTEST", timedelta(seconds=0.1))
+    monkeypatch.setattr(waiting, "MIN_DELAY", timedelta(seconds=0.1))
     monkeypatch.setitem(Exchange.__init__.__kwdefaults__, "attempts", 1)
 
 
@@ -197,8 +197,8 @@ def test_an_exchange_that_is_away_is_waited_for_and_everything_goes_on_by_itself
 
 
 def test_a_load_whose_row_is_lost_fails_the_run(pipeline, market, postgres, monkeypatch):
-    gate = import_module("deribit_warehouse.pipeline.gate")  # the package's own gate is the task
-    interval = gate.interval
+    publish = import_module("deribit_warehouse.pipeline.publish")  # the package's own publish is the task
+    interval = publish.interval
 
     def lose_the_row(context):
         with psycopg.connect(postgres.dsn("airflow")) as connection:
@@ -208,8 +208,8 @@ def test_a_load_whose_row_is_lost_fails_the_run(pipeline, market, postgres, monk
         return interval(context)
 
     assert pipeline.run("instruments", AFTER) == "success"
-    monkeypatch.setattr(gate, "interval", lose_the_row)
+    monkeypatch.setattr(publish, "interval", lose_the_row)
     assert pipeline.run("perpetuals_ohlcv", AFTER) == "failed"
     assert market.rows("SELECT * FROM perpetuals_ohlcv") == []
-    [error] = [error for [error] in market.rows("SELECT error FROM store.run_failure WHERE task_id = 'gate'")]
+    [error] = [error for [error] in market.rows("SELECT error FROM store.run_failure WHERE task_id = 'publish'")]
     assert "lost 1 of the run's 1 loads" in error

@@ -33,7 +33,7 @@ def test_linear_contracts_with_every_oddity(open_pipeline, market, linear_exchan
     assert pipeline.run("instruments", AFTER) == "success", "a currency without any future is an answer"
     ended = "SELECT instrument, ends_at FROM store.delisting JOIN store.instrument USING (instrument_id)"
     assert market.rows(ended) == [("ICP_USDC-PERPETUAL", DIED)]
-    assert [m.text.count("ICP_USDC-PERPETUAL: listed-and-dead") for m in told if "ICP" in m.text] == [1]
+    assert [m.text.count("ICP_USDC-PERPETUAL: listed-though-delisted") for m in told if "ICP" in m.text] == [1]
     assert {d for [d] in market.rows("SELECT dataset FROM unloaded")} == {
         "perpetuals_ohlcv", "futures_ohlcv", "funding_rates",
     }, "a currency that is new makes its months pending"  # fmt: skip

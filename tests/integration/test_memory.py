@@ -19,7 +19,7 @@ TASK = """
 import sys
 import psycopg
 from deribit_warehouse.exchange import Exchange
-from deribit_warehouse.pipeline.catalogue import catalogue_row
+from deribit_warehouse.pipeline.read_catalogue import catalogue_row
 from deribit_warehouse.warehouse import catalogue
 
 def peak():

@@ -160,7 +160,7 @@ def test_there_are_sixty_perpetuals_and_thirty_dated_futures_with_every_oddity(r
 
     def at(offset: int) -> datetime:
         """The last minute before an instant, ms after the oddities began."""
-        return comparison.moment(begins + offset - MINUTE)
+        return comparison.instant(begins + offset - MINUTE)
 
     # prices from 1e-5 to 4,000
     assert closes("PEPE_USDC-PERPETUAL")[2] < 1.2e-5 and closes("PAXG_USDC-PERPETUAL")[3] > 3800
@@ -170,13 +170,13 @@ def test_there_are_sixty_perpetuals_and_thirty_dated_futures_with_every_oddity(r
     assert [name for [name] in rows("SELECT instrument FROM store.delisting JOIN store.instrument "
                                     "USING (instrument_id)")] == ["ICP_USDC-PERPETUAL"]  # fmt: skip
     # one listed twice: both lives are there, under the name and under the name with the id
-    lives = [life.number for life in real.lives("LUNA_USDC-PERPETUAL")]
+    lives = [life.number for life in real.listings_of("LUNA_USDC-PERPETUAL")]
     stored = "SELECT DISTINCT exchange_id FROM store.instrument JOIN store.candle_day USING (instrument_id) " \
              "WHERE instrument = 'LUNA_USDC-PERPETUAL' AND validation_id IS NOT NULL ORDER BY 1"  # fmt: skip
     assert [number for [number] in rows(stored)] == sorted(lives) and len(lives) == 2
     # one that expires off the minute: its last minute is the last whole one
     [late] = [one for one in real.listings() if not one.perpetual and one.expires % MINUTE]
-    assert closes(late.name)[1] == comparison.moment(late.expires - 90_000)
+    assert closes(late.name)[1] == comparison.instant(late.expires - 90_000)
     # two perpetuals on one index
     twins = rows("SELECT instrument, price_index FROM instruments WHERE instrument IN "
                  "('PAXG_USDC-PERPETUAL', 'XAUT_USDC-PERPETUAL')")  # fmt: skip

@@ -57,7 +57,7 @@ class Rehearsal:
     def read_catalogue(self) -> None:
         from deribit_warehouse.exchange.funding import first_hour
         from deribit_warehouse.exchange.instruments import reader
-        from deribit_warehouse.pipeline.catalogue import catalogue_row
+        from deribit_warehouse.pipeline.read_catalogue import catalogue_row
         from deribit_warehouse.warehouse import catalogue, funding
 
         for currency in CURRENCIES:
@@ -78,69 +78,69 @@ class Rehearsal:
                     hour = datetime.fromtimestamp(first / 1000, UTC)
                     funding.record_start(self.connection, one["instrument_id"], hour)
 
-        self.find_ends()
+        self.find_delistings()
 
-    def find_ends(self) -> None:
+    def find_delistings(self) -> None:
         from deribit_warehouse.exchange.candles import last_trade
         from deribit_warehouse.exchange.funding import last_hour
-        from deribit_warehouse.warehouse import lives
+        from deribit_warehouse.warehouse import lifetimes
 
         with self.connection.transaction():
-            perpetuals = lives.open_perpetuals(self.connection, list(CURRENCIES))
+            perpetuals = lifetimes.open_perpetuals(self.connection, list(CURRENCIES))
         for one in perpetuals:
             last = last_hour(self.ask("live"), one["instrument"], ms(one["listed_at"]), ms(NOW))
             if last is not None and last < ms(NOW - timedelta(days=7)):
                 ends = max(last, last_trade(self.ask("live"), one["instrument"], last, ms(NOW)) or last)
                 with self.connection.transaction():
                     ends_at, funded = (datetime.fromtimestamp(each / 1000, UTC) for each in (ends, last))
-                    lives.record_end(self.connection, one["instrument_id"], ends_at, funded, "rehearsed")
+                    lifetimes.record_delisting(self.connection, one["instrument_id"], ends_at, funded, "rehearsed")
 
     def collect(self, dataset, begins: datetime, ends: datetime) -> None:
-        from deribit_warehouse.datasets import FUNDING
+        from deribit_warehouse.datasets import FUNDING_RATES
         from deribit_warehouse.exchange import candles, funding
         from deribit_warehouse.warehouse import catalogue
         from deribit_warehouse.warehouse.candles import store_candles
         from deribit_warehouse.warehouse.funding import store_funding
-        from deribit_warehouse.warehouse.loads import Provenance
+        from deribit_warehouse.warehouse.ingestion import Provenance
 
         interval = {"currencies": list(CURRENCIES), "begins": begins, "ends": ends}
         with self.connection.transaction():
-            if dataset == FUNDING:
-                lives = catalogue.funding_lives(self.connection, **interval)
+            if dataset == FUNDING_RATES:
+                windows = catalogue.funding_windows(self.connection, **interval)
             else:
-                lives = catalogue.candle_lives(self.connection, perpetual=dataset.perpetual, **interval)
-        for life in lives:
-            provenance = Provenance(dataset.name, life.instrument, "https://exchange.test", "rehearsal")
-            window = life.instrument, ms(life.begins), ms(life.ends)
-            if dataset == FUNDING:
+                windows = catalogue.candle_windows(self.connection, perpetual=dataset.perpetual, **interval)
+        for window in windows:
+            provenance = Provenance(dataset.name, window.instrument, "https://exchange.test", "rehearsal")
+            window = window.instrument, ms(window.begins), ms(window.ends)
+            if dataset == FUNDING_RATES:
                 found = funding.collect(self.ask("live"), *window)
                 columns = [found.interest_1h, found.interest_8h, found.index_price, found.prev_index_price]
                 with self.connection.transaction():
                     store_funding(
-                        self.connection, life.instrument_id, found.timestamp, columns, provenance, found.duplicate,
+                        self.connection, window.instrument_id, found.timestamp, columns, provenance, found.duplicate,
                         window[1:],
                     )  # fmt: skip
             else:
                 found = candles.collect(self.ask("live"), *window)
                 with self.connection.transaction():
-                    store_candles(self.connection, life.instrument_id, found, provenance)
+                    store_candles(self.connection, window.instrument_id, found, provenance)
 
-    def judge(self, dataset, begins: datetime, ends: datetime) -> list[str]:
+    def validate_and_publish(self, dataset, begins: datetime, ends: datetime) -> list[str]:
         """Publishes what passes; returns why the interval is blocked, if it is."""
-        from deribit_warehouse.datasets import FUNDING
-        from deribit_warehouse.pipeline.gate import profile_of, record_judgement, split, versions
+        from deribit_warehouse.datasets import FUNDING_RATES
+        from deribit_warehouse.pipeline.publish import partition_rows, profile_of, record_validation, version_keys
         from deribit_warehouse.warehouse import validations
 
-        publish = validations.publish_funding if dataset == FUNDING else validations.publish_candles
+        publish = validations.publish_funding if dataset == FUNDING_RATES else validations.publish_candles
         with self.connection.transaction():
             profile, expected, missing = profile_of(self.connection, dataset, begins, ends)
             if profile.empty:
                 return []
-            validation_id, decision = record_judgement(
+            validation_id, decision = record_validation(
                 self.connection, dataset, profile, self.context, begins, ends, expected=expected, missing=missing
             )
-            passed, _ = split(profile, dataset, decision)
-            publish(self.connection, validation_id, versions(passed, dataset))
+            passed, _ = partition_rows(profile, dataset, decision)
+            publish(self.connection, validation_id, version_keys(passed, dataset))
         return list(decision.blocked_because)
 
 
@@ -152,7 +152,7 @@ def real() -> Market:
 @pytest.fixture(scope="module")
 def rehearsed(module_market, real):
     """(the market database after the rehearsal, why windows were blocked)"""
-    from deribit_warehouse.datasets import FUNDING, FUTURES, PERPETUALS
+    from deribit_warehouse.datasets import FUNDING_RATES, FUTURES_OHLCV, PERPETUALS_OHLCV
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("DERIBIT_CURRENCIES", ",".join(CURRENCIES))
@@ -160,8 +160,8 @@ def rehearsed(module_market, real):
             rehearsal, blocked = Rehearsal(connection, real), {}
             rehearsal.read_catalogue()
             for name, window in WINDOWS.items():
-                for step in (rehearsal.collect, rehearsal.judge):
-                    for dataset in (PERPETUALS, FUTURES, FUNDING):
+                for step in (rehearsal.collect, rehearsal.validate_and_publish):
+                    for dataset in (PERPETUALS_OHLCV, FUTURES_OHLCV, FUNDING_RATES):
                         if why := step(dataset, *window):
                             blocked[name, dataset.name] = why
     return module_market, blocked

@@ -65,7 +65,7 @@ def test_every_value_equals_what_the_exchange_says(stack):
     from exchange_simulator import comparison
     from exchange_simulator.market import Market
 
-    first, past = (int(moment.timestamp() * 1000) for moment in last_closed_month())
+    first, past = (int(instant.timestamp() * 1000) for instant in last_closed_month())
     market = Market()
     minutes = hours = basis = 0
     for listing in market.listings():

@@ -82,7 +82,7 @@ def test_a_row_too_few_and_one_too_many_are_found(kind):
 
 def test_contracts_of_one_name_are_compared_each_in_its_time():
     real = Market(now_ms=1_793_577_600_000, traits=Traits.real())
-    lives = real.lives("LUNA_USDC-PERPETUAL")
+    lives = real.listings_of("LUNA_USDC-PERPETUAL")
     first, second = lives
     days = [(first, first.ends - DAY), (second, second.first_minute * MINUTE)]
     for life, begins in days:
@@ -90,7 +90,7 @@ def test_contracts_of_one_name_are_compared_each_in_its_time():
         columns = ("ticks", "open", "high", "low", "close", "volume", "cost")
         kept = rows_of(real.candles(life, begins, ends - MINUTE), columns)
         assert comparison.candles(real, lambda *_, kept=kept: sent(kept), life, begins, ends) == len(kept) == 1440
-    between = comparison.lived(real, ["USDC"], first.ends, second.listed // MINUTE * MINUTE)
+    between = comparison.listed_between(real, ["USDC"], first.ends, second.listed // MINUTE * MINUTE)
     assert first not in between and second not in between and len(between) > 60
 
 
@@ -114,7 +114,7 @@ def warehouse(query, *values):
 
 
 def test_everything_is_compared_by_contract_and_counted(monkeypatch):
-    monkeypatch.setattr(comparison, "lived", lambda *_: [MARKET.listing(PERPETUAL), MARKET.listing(FUTURE)])
+    monkeypatch.setattr(comparison, "listed_between", lambda *_: [MARKET.listing(PERPETUAL), MARKET.listing(FUTURE)])
     everything = {"first": FIRST, "past": FIRST + DAY, "basis_too": False}
     said = comparison.everything(MARKET, warehouse, ("BTC",), **everything)
     assert said == {"candle": 2 * 1440, "funding_rates": 24}

@@ -172,7 +172,7 @@ def test_what_ends_ends_in_candles_and_funding_and_the_chart_goes_on_flat(served
 def test_a_name_listed_again_is_another_instrument_and_each_has_its_own_time(served):
     live, history = served(source=REAL)
     name = "LUNA_USDC-PERPETUAL"
-    first, second = REAL.lives(name)
+    first, second = REAL.listings_of(name)
     assert first.expires == FIRST_LIFE_ENDED < SECOND_LIFE_BEGAN == second.listed
     [gone] = [row for row in history.get("get_instruments", currency="USDC", expired="true")
               if row["instrument_name"] == name]  # fmt: skip

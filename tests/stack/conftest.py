@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from stack.credentials import Credentials
-from stack.settings import apart, stack_of
+from stack.settings import separate_environment, stack_of
 
 
 @pytest.fixture
@@ -17,7 +17,7 @@ def credentials():
 
 @pytest.fixture
 def stack(tmp_path):
-    return stack_of("demo", apart(tmp_path, {}))
+    return stack_of("demo", separate_environment(tmp_path, {}))
 
 
 @pytest.fixture

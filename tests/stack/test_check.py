@@ -17,7 +17,7 @@ from deribit_warehouse import check
 from exchange_simulator.process import running
 from stack import check as stack_check
 from stack.check import settings_found
-from stack.settings import ROOT, apart, stack_of
+from stack.settings import ROOT, separate_environment, stack_of
 
 CALLS = 22
 
@@ -37,7 +37,7 @@ def ask(exchange, tmp_path, capsys):
         exchange.faults(*faults)
         exchange.reset()
         hosts = ["--live", exchange.live_url, "--history", exchange.history_url]
-        code = check.main([*hosts, "--folder", str(tmp_path), "--apart", "0", *options])
+        code = check.main([*hosts, "--folder", str(tmp_path), "--interval", "0", *options])
         return code, capsys.readouterr().out, max(tmp_path.glob("*/"))
 
     yield run
@@ -61,11 +61,11 @@ def test_one_trait_changed_is_said_with_what_it_means(ask):
     code, said, folder = ask({"kind": "stale_fill"}, options=["--brief"])
     assert code == 1 and said.count("BROKEN") == 1
     assert "BROKEN     fill " in said and "it means: " in said and "holds  " not in said
-    assert json.loads((folder / "verdicts.json").read_text())["fill"]["holds"] is False
+    assert json.loads((folder / "results.json").read_text())["fill"]["holds"] is False
 
 
 def test_a_fault_that_passes_is_asked_again_and_recorded(ask, monkeypatch):
-    monkeypatch.setattr("deribit_warehouse.exchange.inquiry.LONGEST_PAUSE", 0)
+    monkeypatch.setattr("deribit_warehouse.exchange.probe.LONGEST_PAUSE", 0)
     code, said, folder = ask(
         {"kind": "http_status", "status": 403, "method": "get_funding_rate_value"},
         {"kind": "error_code", "code": 10028, "status": 429, "method": "get_funding_chart_data"},
@@ -79,14 +79,14 @@ def test_a_fault_that_passes_is_asked_again_and_recorded(ask, monkeypatch):
 
 
 def test_an_exchange_in_maintenance_is_not_asked_on(ask, exchange, monkeypatch):
-    monkeypatch.setattr("deribit_warehouse.exchange.inquiry.LONGEST_PAUSE", 0)
+    monkeypatch.setattr("deribit_warehouse.exchange.probe.LONGEST_PAUSE", 0)
     code, said, _ = ask({"kind": "http_status", "status": 502, "times": 1000})
     assert code == 2 and "21 could not be asked" in said and "502" in said
     assert exchange.stats()["requests"] == 3
 
 
 def test_nobody_there_is_said(tmp_path, capsys, monkeypatch):
-    monkeypatch.setattr("deribit_warehouse.exchange.inquiry.LONGEST_PAUSE", 0)
+    monkeypatch.setattr("deribit_warehouse.exchange.probe.LONGEST_PAUSE", 0)
     here = "http://127.0.0.1:9"
     assert check.main(["--live", here, "--history", here, "--folder", str(tmp_path)]) == 2
     assert "21 could not be asked" in capsys.readouterr().out
@@ -111,7 +111,7 @@ def test_a_database_without_the_limiter_does_not_keep_it_from_asking(ask, postgr
 
 
 def test_the_command_asks_the_configured_exchange(exchange, tmp_path):
-    environ = apart(tmp_path) | {
+    environ = separate_environment(tmp_path) | {
         "WAREHOUSE_SIMULATOR_PORT": str(urlsplit(exchange.live_url).port),
         "WAREHOUSE_SIMULATOR_HISTORY_PORT": str(urlsplit(exchange.history_url).port),
     }
@@ -128,10 +128,12 @@ RATE = "DERIBIT_CATALOGUE_REQUESTS_PER_SECOND"
 @pytest.fixture
 def live(exchange, tmp_path, monkeypatch):
     """A live stack whose exchange is the simulator; nothing of it runs."""
-    monkeypatch.setitem(stack_check.APART, "live", 0)
+    monkeypatch.setitem(stack_check.REQUEST_INTERVAL, "live", 0)
     monkeypatch.setattr(os, "environ", {name: value for name, value in os.environ.items() if name != RATE})
     yield stack_of(
-        "live", apart(tmp_path) | {"DERIBIT_URL": exchange.live_url, "DERIBIT_HISTORY_URL": exchange.history_url}
+        "live",
+        separate_environment(tmp_path)
+        | {"DERIBIT_URL": exchange.live_url, "DERIBIT_HISTORY_URL": exchange.history_url},
     )
     exchange.faults()
 
@@ -161,7 +163,7 @@ def test_a_start_goes_on_when_nobody_answers(live, monkeypatch):
 
 @pytest.mark.parametrize("command", ["check", "up", "demo", "prepare"])
 def test_a_setting_that_makes_no_sense_is_a_sentence_and_nothing_starts(command, tmp_path):
-    environ = apart(tmp_path) | {"DERIBIT_REQUESTS_PER_SECOND": "-5", "DERIBIT_CURRENCIES": "BTC,GOLD"}
+    environ = separate_environment(tmp_path) | {"DERIBIT_REQUESTS_PER_SECOND": "-5", "DERIBIT_CURRENCIES": "BTC,GOLD"}
     done = subprocess.run(
         [sys.executable, "-m", "stack", command], cwd=ROOT, env=environ, text=True, capture_output=True
     )

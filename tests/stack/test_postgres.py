@@ -20,7 +20,7 @@ from stack import postgres
 from stack.__main__ import main
 from stack.credentials import Credentials, write_private
 from stack.install import ROOT
-from stack.settings import apart, stack_of
+from stack.settings import separate_environment, stack_of
 from tests.warehouse.days import FIRST, Warehouse, at, trading
 
 
@@ -36,7 +36,10 @@ class Server:
 def server(tmp_path_factory):
     """Installed and started under the umask of stack/run, with the market's tables."""
     old = os.umask(0o077)
-    stack, credentials = stack_of("live", apart(tmp_path_factory.mktemp("home"), {})), Credentials.generate()
+    stack, credentials = (
+        stack_of("live", separate_environment(tmp_path_factory.mktemp("home"), {})),
+        Credentials.generate(),
+    )
     stack.home.mkdir()
     try:
         postgres.initialise(stack, credentials)

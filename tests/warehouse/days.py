@@ -12,7 +12,7 @@ from deribit_warehouse.warehouse import validations
 from deribit_warehouse.warehouse.candles import COLUMNS, DAY, MINUTE, store_candles
 from deribit_warehouse.warehouse.catalogue import record_collected, store_instruments
 from deribit_warehouse.warehouse.funding import record_start, store_funding
-from deribit_warehouse.warehouse.loads import Loaded, Provenance
+from deribit_warehouse.warehouse.ingestion import Ingested, Provenance
 
 FIRST = date(2025, 3, 1)
 HOST = "https://exchange.test"
@@ -25,8 +25,8 @@ def at(day: date | str, minute: int = 0) -> datetime:
     return datetime(day.year, day.month, day.day, tzinfo=UTC) + timedelta(minutes=minute)
 
 
-def ms(moment: datetime) -> int:
-    return round(moment.timestamp() * 1000)
+def ms(instant: datetime) -> int:
+    return round(instant.timestamp() * 1000)
 
 
 @dataclass
@@ -123,13 +123,13 @@ class Warehouse:
             record_collected(self.connection, settlement or base, ["BTC", "ETH", "USDC"], BEFORE_ALL)
         return self.value("SELECT instrument_id FROM store.instrument WHERE instrument = %s", name)
 
-    def candles(self, instrument_id: int, candles: Candles, *, run_id: str = "load") -> Loaded:
+    def candles(self, instrument_id: int, candles: Candles, *, run_id: str = "load") -> Ingested:
         with self.connection.transaction():
             return store_candles(
                 self.connection, instrument_id, candles, Provenance("candles", f"{instrument_id}", HOST, run_id)
             )
 
-    def funding(self, instrument_id: int, hours: list[datetime], columns: np.ndarray, *, duplicate=()) -> Loaded:
+    def funding(self, instrument_id: int, hours: list[datetime], columns: np.ndarray, *, duplicate=()) -> Ingested:
         """columns: shape (4, hours). doubled: the hours that came more than once."""
         with self.connection.transaction():
             record_start(self.connection, instrument_id, hours[0])

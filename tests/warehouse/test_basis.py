@@ -9,11 +9,11 @@ import numpy as np
 import pytest
 
 from deribit_warehouse.warehouse.candles import fresh_minutes
+from deribit_warehouse.warehouse.completion import term_structure
 from deribit_warehouse.warehouse.index import store_chart
-from deribit_warehouse.warehouse.loads import Provenance
+from deribit_warehouse.warehouse.ingestion import Provenance
 from deribit_warehouse.warehouse.profiles import basis_profile, index_profile
-from deribit_warehouse.warehouse.report import term_structure
-from deribit_warehouse.warehouse.validations import judge_basis, judge_index, months_due, recall_candles
+from deribit_warehouse.warehouse.validations import hold_candles, pending_months, publish_basis, publish_index
 from tests.warehouse.days import FIRST, HOST, Candles, Warehouse, at, minutes, ms, trading
 
 END = FIRST + timedelta(days=3)
@@ -27,11 +27,11 @@ def compute(warehouse: Warehouse, begins=FIRST, ends=END) -> list[dict]:
 
 def publish(warehouse: Warehouse, *, passed=True) -> int:
     pairs = warehouse.rows("SELECT instrument_id, day FROM store.basis_day")
-    return judge_basis(warehouse.connection, warehouse.validation("basis_spread"), [(*key, passed) for key in pairs])
+    return publish_basis(warehouse.connection, warehouse.validation("basis_spread"), [(*key, passed) for key in pairs])
 
 
-def due(warehouse: Warehouse) -> int:
-    return sum(month["days"] for month in months_due(warehouse.connection, "basis_spread", None, None, again=False))
+def pending(warehouse: Warehouse) -> int:
+    return sum(month["days"] for month in pending_months(warehouse.connection, "basis_spread", None, None, again=False))
 
 
 def add(warehouse: Warehouse, name: str, listed: datetime, expires: datetime | None, candles: Candles, **kind) -> int:
@@ -64,7 +64,7 @@ def index(warehouse: Warehouse, perpetual_id: int, minutes: dict[int, float], ho
     warehouse.publish_funding(perpetual_id)
     with warehouse.connection.transaction():
         days = index_profile(warehouse.connection, begins=FIRST, ends=END)["day"]
-        judge_index(warehouse.connection, warehouse.validation(), [("btc_usd", day, True) for day in days])
+        publish_index(warehouse.connection, warehouse.validation(), [("btc_usd", day, True) for day in days])
 
 
 def close_at(candles: Candles, minute: int) -> float | None:
@@ -119,11 +119,11 @@ def test_every_minute_is_what_arithmetic_says(warehouse, pair):
     charted = {minute: 50_000.0 + minute for minute in (501, 660, 1440, 1441, 2003, 2500)}
     hours = {k: 49_900.0 + k for k in range(9, 72) if k != 24}
     index(warehouse, perpetual_id, charted, hours)
-    assert due(warehouse) == 3
+    assert pending(warehouse) == 3
     compute(warehouse)
     assert warehouse.value("SELECT count(*) FROM basis_spread") == 0, "nothing is shown before it is judged"
     assert publish(warehouse) == 3
-    assert due(warehouse) == 0
+    assert pending(warehouse) == 0
     wanted = oracle(future, perpetual, NEAR, charted | {60 * k: price for k, price in hours.items()})
     assert_close(warehouse.rows(f"SELECT {VIEW} FROM basis_spread WHERE instrument = 'BTC-3MAR25' ORDER BY ts"), wanted)
     traded = warehouse.rows("SELECT ts, traded FROM basis_spread ORDER BY ts")
@@ -190,7 +190,7 @@ def test_a_republished_input_hides_the_pair_until_it_is_computed_again(warehouse
     for instrument_id, candles in ((future_id, future), (perpetual_id, perpetual)):
         changed = candles.but(close=candles.close + 1, high=candles.high + 1).cut(at(FIRST, 1440), at(FIRST, 2880))
         warehouse.candles(instrument_id, changed)
-        assert due(warehouse) == 0
+        assert pending(warehouse) == 0
         assert warehouse.value("SELECT count(DISTINCT day) FROM basis_spread") == 3, (
             "what nobody judged changes nothing"
         )
@@ -199,10 +199,10 @@ def test_a_republished_input_hides_the_pair_until_it_is_computed_again(warehouse
             (FIRST,),
             (FIRST + timedelta(days=2),),
         ]
-        assert due(warehouse) == 1
+        assert pending(warehouse) == 1
         compute(warehouse)
         assert publish(warehouse) == 1
-        assert due(warehouse) == 0
+        assert pending(warehouse) == 0
         assert warehouse.value("SELECT count(DISTINCT day) FROM basis_spread") == 3
 
 
@@ -210,10 +210,10 @@ def test_an_input_taken_back_hides_the_pair(warehouse, pair):
     compute(warehouse)
     publish(warehouse)
     [version] = [v for v in warehouse.newest(pair[2]) if v[1] == FIRST]
-    recall_candles(warehouse.connection, [version])
+    hold_candles(warehouse.connection, [version])
     assert warehouse.value("SELECT min(day) FROM basis_spread") == FIRST + timedelta(days=1)
     assert warehouse.rows("SELECT * FROM basis('BTC-3MAR25', %s, %s)", at(FIRST), at(FIRST, 1440)) == []
-    assert due(warehouse) == 0, "there is nothing to compute it from"
+    assert pending(warehouse) == 0, "there is nothing to compute it from"
     shown = "SELECT published_days FROM coverage WHERE dataset = 'basis_spread' AND month = %s"
     assert warehouse.value(shown, FIRST) == 2, "what is not shown is not counted"
 
@@ -227,7 +227,7 @@ def test_computing_and_judging_again_writes_nothing(warehouse, pair):
     assert warehouse.rows("SELECT xmin, * FROM store.basis_day") == written
     assert publish(warehouse, passed=False) == 3
     assert warehouse.value("SELECT count(*) FROM basis_spread") == 0
-    assert due(warehouse) == 0, "it was judged: it waits for other input"
+    assert pending(warehouse) == 0, "it was judged: it waits for other input"
 
 
 def test_only_published_days_of_both_are_paired(warehouse):
@@ -237,9 +237,9 @@ def test_only_published_days_of_both_are_paired(warehouse):
     warehouse.candles(future_id, trading(at(FIRST), at(FIRST, 1440)))
     assert compute(warehouse) == []
     warehouse.publish(future_id)
-    assert (compute(warehouse), due(warehouse)) == ([], 0)
+    assert (compute(warehouse), pending(warehouse)) == ([], 0)
     warehouse.publish(perpetual_id)
-    assert due(warehouse) == 1
+    assert pending(warehouse) == 1
     assert [row["day"] for row in compute(warehouse)] == [FIRST]
     assert compute(warehouse, END, END + timedelta(days=9)) == []
 
@@ -304,8 +304,8 @@ def in_zone(warehouse: Warehouse, zone: str) -> None:
 def test_the_term_structure_at_an_instant_is_the_views_minute(warehouse, curve, zone):
     in_zone(warehouse, zone)
     for minute, seconds in [(0, 0), (0, 59.9), (100, 30), (719, 0), (1439, 59.999999)]:
-        moment = at(FIRST, minute) + timedelta(seconds=seconds)
-        found = warehouse.rows("SELECT * FROM term_structure_at('BTC', %s)", moment)
+        instant = at(FIRST, minute) + timedelta(seconds=seconds)
+        found = warehouse.rows("SELECT * FROM term_structure_at('BTC', %s)", instant)
         viewed = warehouse.rows(
             "SELECT * FROM term_structure WHERE coin = 'BTC' AND ts = %s ORDER BY expires_at", at(FIRST, minute)
         )

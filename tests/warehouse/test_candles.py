@@ -15,7 +15,7 @@ from hypothesis.extra.numpy import arrays
 
 from deribit_warehouse.warehouse import sql, validations
 from deribit_warehouse.warehouse.candles import store_candles
-from deribit_warehouse.warehouse.loads import Loaded, Provenance
+from deribit_warehouse.warehouse.ingestion import Ingested, Provenance
 from tests.warehouse.days import COLUMNS, DAY, FIRST, HOST, MINUTE, Candles, Warehouse, at, bits, minutes, ms, trading
 
 LISTED = at("2020-01-01")
@@ -77,7 +77,7 @@ def test_any_window_comes_out_as_it_went_in(shared_warehouse, window, data):
     assert shared_warehouse.publish(instrument_id) == loaded.added
     assert as_bits(shown(shared_warehouse, instrument_id)) == expected(candles)
 
-    assert shared_warehouse.candles(instrument_id, candles) == Loaded(unchanged=loaded.added)
+    assert shared_warehouse.candles(instrument_id, candles) == Ingested(unchanged=loaded.added)
     assert as_bits(shown(shared_warehouse, instrument_id)) == expected(candles)
 
 
@@ -85,7 +85,7 @@ def test_a_day_is_cut_at_listing_and_expiry(warehouse):
     listed, expires = at(FIRST, 750), at(FIRST + timedelta(days=2), 480)
     instrument_id = warehouse.instrument("BTC-3MAR25", listed, expires)
     candles = trading(listed, expires)
-    assert warehouse.candles(instrument_id, candles) == Loaded(added=3)
+    assert warehouse.candles(instrument_id, candles) == Ingested(added=3)
     assert warehouse.rows("SELECT day, first_minute, n, present FROM store.candle_day ORDER BY day") == [
         (FIRST, 750, 690, 690),
         (FIRST + timedelta(days=1), 0, 1440, 1440),
@@ -101,7 +101,7 @@ def test_a_second_load_writes_nothing(warehouse):
     warehouse.candles(instrument_id, candles)
     written = "SELECT xmin, ctid, * FROM store.candle_day ORDER BY day"
     before = warehouse.rows(written), warehouse.rows("SELECT * FROM store.ingestion")
-    assert warehouse.candles(instrument_id, candles, run_id="again") == Loaded(unchanged=3)
+    assert warehouse.candles(instrument_id, candles, run_id="again") == Ingested(unchanged=3)
     assert (warehouse.rows(written), warehouse.rows("SELECT * FROM store.ingestion")) == before
 
 
@@ -120,12 +120,12 @@ def test_a_day_is_the_same_whatever_window_it_comes_in(warehouse):
     """Missing minutes of one day must not show in how another one of the window is stored or compared."""
     instrument_id = perpetual(warehouse)
     candles = trading(at(FIRST, 60), at(FIRST, 4 * 1440)).without(slice(100, 110), 2000)
-    assert warehouse.candles(instrument_id, candles) == Loaded(added=4)
+    assert warehouse.candles(instrument_id, candles) == Ingested(added=4)
     for begins, ends in [(60, 1440), (1440, 2880), (2880, 4320), (4320, 5760), (1440, 5760)]:
         part = candles.cut(at(FIRST, begins), at(FIRST, ends))
-        assert warehouse.candles(instrument_id, part) == Loaded(unchanged=-(-(ends - begins) // 1440))
+        assert warehouse.candles(instrument_id, part) == Ingested(unchanged=-(-(ends - begins) // 1440))
     last = candles.setting(5699, close=1.0).cut(at(FIRST, 2880), at(FIRST, 5760))
-    assert warehouse.candles(instrument_id, last) == Loaded(corrected=1, unchanged=1)
+    assert warehouse.candles(instrument_id, last) == Ingested(corrected=1, unchanged=1)
     warehouse.publish(instrument_id)
     assert as_bits(shown(warehouse, instrument_id)) == expected(candles.setting(5699, close=1.0))
 
@@ -134,7 +134,7 @@ def test_a_day_is_the_same_whatever_window_it_comes_in(warehouse):
 def test_a_window_without_anything_changes_nothing(warehouse, minutes_of_it):
     instrument_id = perpetual(warehouse)
     nothing = trading(at(FIRST), at(FIRST, 1440)).without(slice(0, 1440)).cut(at(FIRST), at(FIRST, minutes_of_it))
-    assert warehouse.candles(instrument_id, nothing) == Loaded()
+    assert warehouse.candles(instrument_id, nothing) == Ingested()
     assert warehouse.rows("SELECT FROM store.candle_day UNION ALL SELECT FROM store.ingestion") == []
 
 
@@ -143,11 +143,11 @@ def test_what_changed_is_counted_by_kind(warehouse):
     days = [at(FIRST, n * 1440) for n in range(6)]
     full = trading(days[0], days[5])
     first = full.without(slice(100, 200), slice(1440, 1460), slice(2880, 2881)).cut(days[0], days[4])
-    assert warehouse.candles(instrument_id, first) == Loaded(added=4)
+    assert warehouse.candles(instrument_id, first) == Ingested(added=4)
     # day 0 gains its hundred minutes, day 1 gains some but a known value differs, day 2 loses one and gains none,
     # day 3 is equal, day 4 is new
     second = full.without(slice(2880, 2882)).setting(1440 + 700, cost=1.0)
-    assert warehouse.candles(instrument_id, second) == Loaded(added=1, grown=1, corrected=1, kept=1, unchanged=1)
+    assert warehouse.candles(instrument_id, second) == Ingested(added=1, grown=1, corrected=1, kept=1, unchanged=1)
     assert warehouse.rows("SELECT added, grown, corrected, dataset, subject, host, run_id FROM store.ingestion") == [
         (4, 0, 0, "candles", str(instrument_id), HOST, "load"),
         (1, 1, 1, "candles", str(instrument_id), HOST, "load"),
@@ -160,10 +160,10 @@ def test_what_changed_is_counted_by_kind(warehouse):
 def test_a_day_that_goes_on_grows(warehouse):
     instrument_id = perpetual(warehouse)
     whole = trading(at(FIRST), at(FIRST, 1440))
-    assert warehouse.candles(instrument_id, whole.cut(at(FIRST), at(FIRST, 600))) == Loaded(added=1)
-    assert warehouse.candles(instrument_id, whole.cut(at(FIRST), at(FIRST, 900))) == Loaded(grown=1)
-    assert warehouse.candles(instrument_id, whole.cut(at(FIRST), at(FIRST, 600))) == Loaded(kept=1)
-    assert warehouse.candles(instrument_id, whole) == Loaded(grown=1)
+    assert warehouse.candles(instrument_id, whole.cut(at(FIRST), at(FIRST, 600))) == Ingested(added=1)
+    assert warehouse.candles(instrument_id, whole.cut(at(FIRST), at(FIRST, 900))) == Ingested(grown=1)
+    assert warehouse.candles(instrument_id, whole.cut(at(FIRST), at(FIRST, 600))) == Ingested(kept=1)
+    assert warehouse.candles(instrument_id, whole) == Ingested(grown=1)
     assert warehouse.rows("SELECT n FROM store.candle_day") == [(1440,)], (
         "the unpublished versions it replaced are gone"
     )
@@ -179,7 +179,7 @@ def test_a_changed_defect_is_a_correction_and_reaches_the_day_it_belongs_to(ware
     warehouse.candles(instrument_id, bad)
     counted = "SELECT duplicate, misaligned, out_of_order, out_of_window FROM store.candle_day ORDER BY day"
     assert warehouse.rows(counted) == [(1, 0, 32_767, 1), (0, 1, 0, 2)]
-    assert warehouse.candles(instrument_id, candles) == Loaded(corrected=2)
+    assert warehouse.candles(instrument_id, candles) == Ingested(corrected=2)
     assert warehouse.rows(counted) == [(0, 0, 0, 0)] * 2
 
 
@@ -206,8 +206,8 @@ def test_a_published_version_can_be_taken_back_and_given_again(warehouse):
     warehouse.candles(instrument_id, candles)
     warehouse.publish(instrument_id)
     [first, second] = sorted(warehouse.newest(instrument_id))
-    assert validations.recall_candles(warehouse.connection, [first]) == 1
-    assert validations.recall_candles(warehouse.connection, [first]) == 0
+    assert validations.hold_candles(warehouse.connection, [first]) == 1
+    assert validations.hold_candles(warehouse.connection, [first]) == 0
     assert as_bits(shown(warehouse, instrument_id)) == expected(candles)[1440:]
     assert warehouse.publish(instrument_id) == 1
     assert as_bits(shown(warehouse, instrument_id)) == expected(candles)
@@ -283,7 +283,7 @@ def test_loaders_at_once_neither_wait_in_a_circle_nor_double(warehouse, market):
     for thread in threads:
         thread.join(60)
     assert failures == []
-    assert sum(totals, Loaded()) == Loaded(added=18, unchanged=4 * 18)
+    assert sum(totals, Ingested()) == Ingested(added=18, unchanged=4 * 18)
     warehouse.publish(*ids)
     for i in ids:
         assert as_bits(shown(warehouse, i)) == expected(candles[i])
@@ -318,7 +318,7 @@ def test_a_loader_killed_in_the_middle_leaves_the_old_state(warehouse, market):
         warehouse.rows("SELECT xmin, * FROM store.candle_day"),
         warehouse.rows("SELECT * FROM store.ingestion"),
     ) == before
-    assert warehouse.candles(instrument_id, old) == Loaded(unchanged=1)
+    assert warehouse.candles(instrument_id, old) == Ingested(unchanged=1)
 
 
 @pytest.mark.parametrize("zone", ["UTC", "Asia/Kolkata", "America/New_York", "Pacific/Auckland"])
@@ -347,10 +347,10 @@ def test_ranges_and_instants_mean_the_same_in_every_time_zone(shared_warehouse, 
         rows = get(f"{IN_RANGE}(%s, '-infinity', 'infinity')", (f"{base}-PERPETUAL",)).fetchall()
         assert as_bits(rows) == expected(candles)
         for minute, seconds in [(0, 0), (0, 59.9), (1439, 59.999999), (1440, 0), (4319, 59.6)]:
-            moment = at("2025-03-08", minute) + timedelta(seconds=seconds)
+            instant = at("2025-03-08", minute) + timedelta(seconds=seconds)
             [found] = [
                 r
-                for r in get(f"SELECT instrument, {COLUMNS_SHOWN} FROM candle_at(%s)", (moment,)).fetchall()
+                for r in get(f"SELECT instrument, {COLUMNS_SHOWN} FROM candle_at(%s)", (instant,)).fetchall()
                 if r[0] == f"{base}-PERPETUAL"
             ]
             assert as_bits([found[1:]]) == expected(candles)[minute : minute + 1]

@@ -9,14 +9,14 @@ import psycopg
 import pytest
 
 from deribit_warehouse.warehouse.catalogue import (
-    candle_lives,
-    funding_lives,
+    candle_windows,
+    funding_windows,
     read_at,
     record_reading,
     store_instruments,
 )
 from deribit_warehouse.warehouse.funding import record_start
-from deribit_warehouse.warehouse.loads import OriginMismatch, claim_origin
+from deribit_warehouse.warehouse.ingestion import OriginMismatch, claim_origin
 from deribit_warehouse.warehouse.profiles import basis_profile, candle_profile, instrument_profile
 from tests.warehouse.days import FIRST, HOST, Warehouse, at, trading
 
@@ -208,25 +208,27 @@ def test_lives_are_clipped_to_listing_expiry_and_interval(warehouse):
         row("BTC-AFTER", at(FIRST, 1440), EXPIRES),
     )
     begins, ends = at(FIRST), at(FIRST, 1440)
-    lives = candle_lives(warehouse.connection, perpetual=False, currencies=["BTC"], begins=begins, ends=ends)
+    lives = candle_windows(warehouse.connection, perpetual=False, currencies=["BTC"], begins=begins, ends=ends)
     assert [(life.instrument, life.begins, life.ends) for life in lives] == [
         ("BTC-ENDS", begins, at(FIRST, 480)),
         ("BTC-LISTED", at(FIRST, 500), ends),
         ("BTC-LONG", begins, ends),
     ]
-    [life] = candle_lives(warehouse.connection, perpetual=True, currencies=["BTC", "ETH"], begins=begins, ends=ends)
+    [life] = candle_windows(warehouse.connection, perpetual=True, currencies=["BTC", "ETH"], begins=begins, ends=ends)
     assert (life.instrument, life.begins, life.ends) == ("BTC-PERPETUAL", begins, ends)
 
 
 def test_funding_lives_begin_an_hour_before_the_first_hour_ends(warehouse):
     perpetual = warehouse.instrument("BTC-PERPETUAL", at(FIRST, 30))
-    [life] = funding_lives(warehouse.connection, currencies=["BTC"], begins=at(FIRST), ends=at(FIRST, 1440))
+    [life] = funding_windows(warehouse.connection, currencies=["BTC"], begins=at(FIRST), ends=at(FIRST, 1440))
     assert life.begins == at(FIRST, 30), "it is asked for from its listing on until its first hour is known"
     record_start(warehouse.connection, perpetual, at(FIRST, 600))
     for begins, ends, clipped in [(0, 1440, 540), (560, 1440, 560), (0, 600, 540)]:
-        [life] = funding_lives(warehouse.connection, currencies=["BTC"], begins=at(FIRST, begins), ends=at(FIRST, ends))
+        [life] = funding_windows(
+            warehouse.connection, currencies=["BTC"], begins=at(FIRST, begins), ends=at(FIRST, ends)
+        )
         assert (life.begins, life.ends) == (at(FIRST, clipped), at(FIRST, ends))
-    assert funding_lives(warehouse.connection, currencies=["BTC"], begins=at(FIRST), ends=at(FIRST, 599)) == []
+    assert funding_windows(warehouse.connection, currencies=["BTC"], begins=at(FIRST), ends=at(FIRST, 599)) == []
 
 
 READINGS = [("history", True), ("live", True), ("live", False)]

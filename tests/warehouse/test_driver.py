@@ -59,8 +59,8 @@ def test_extras_of_the_connection_do_not_reach_our_statements(market_with):
         assert shown(connection) == expected
         connection.rollback()
         assert shown(connection) == expected  # what is set in a transaction would be gone with it
-        moment, third = connection.execute("SELECT '2024-05-01 00:00+00'::timestamptz, 1 / 3::float8").fetchone()
-        assert moment == datetime(2024, 5, 1, tzinfo=UTC) and moment.utcoffset().total_seconds() == 0
+        instant, third = connection.execute("SELECT '2024-05-01 00:00+00'::timestamptz, 1 / 3::float8").fetchone()
+        assert instant == datetime(2024, 5, 1, tzinfo=UTC) and instant.utcoffset().total_seconds() == 0
         assert third == 1 / 3
         assert connection.execute("SELECT 'ř'").fetchone() == ("ř",)
         # what the statements don't rely on stays the installation's

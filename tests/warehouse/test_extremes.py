@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 
 from deribit_warehouse.warehouse.index import store_chart
-from deribit_warehouse.warehouse.loads import Provenance
+from deribit_warehouse.warehouse.ingestion import Provenance
 from deribit_warehouse.warehouse.profiles import basis_profile, candle_profile, funding_profile, index_profile
-from deribit_warehouse.warehouse.validations import judge_basis, judge_index
+from deribit_warehouse.warehouse.validations import publish_basis, publish_index
 from tests.warehouse.days import COLUMNS, FIRST, HOST, Candles, at, ms, trading
 
 EXTREMES = np.array([1.7976931348623157e308, 1e308, 1e154, 1e51, 1e-51, 1e-154, 5e-324, 0.0, 1.0])
@@ -62,9 +62,9 @@ def test_no_number_stops_a_profile_a_measure_or_a_view(warehouse, market, seed):
     warehouse.publish_funding(perpetual)
     with connection.transaction():
         assert len(index_profile(connection, **days)) == 1
-        judge_index(connection, warehouse.validation(), [("btc_usd", FIRST, True)])
+        publish_index(connection, warehouse.validation(), [("btc_usd", FIRST, True)])
         assert len(basis_profile(connection, **days)) == 2
-        judge_basis(connection, warehouse.validation(), [(future, FIRST, True) for future in futures])
+        publish_basis(connection, warehouse.validation(), [(future, FIRST, True) for future in futures])
     for view in VIEWS:
         rows = market.rows(f"SELECT count(*) FROM (SELECT v.*, hashtext(v::text) FROM {view} AS v OFFSET 0) AS read")
         assert rows[0][0] > 0 or view.startswith(("basis_constant", "constant")), view

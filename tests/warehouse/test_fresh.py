@@ -109,7 +109,7 @@ def test_every_view_and_function_says_so_and_a_basis_is_fresh_in_both_legs(wareh
     from deribit_warehouse.warehouse.profiles import basis_profile
 
     basis_profile(warehouse.connection, begins=FIRST, ends=FIRST + timedelta(days=1))
-    validations.judge_basis(warehouse.connection, warehouse.validation("basis_spread"), [(future_id, FIRST, True)])
+    validations.publish_basis(warehouse.connection, warehouse.validation("basis_spread"), [(future_id, FIRST, True)])
 
     of_perpetual, of_future = fresh_minutes(perpetual), fresh_minutes(future)
     assert 0 < of_future.sum() < (future.volume > 0).sum()
@@ -124,8 +124,8 @@ def test_every_view_and_function_says_so_and_a_basis_is_fresh_in_both_legs(wareh
     for asked in (f"basis('BTC-28MAR25', {day})", "basis_spread", "term_structure"):
         assert market.rows(f"SELECT fresh FROM {asked} ORDER BY ts") == [(bool(x),) for x in of_pair]
     for minute in (10, 20, 50):
-        moment = listed + timedelta(minutes=minute)
-        assert market.value("SELECT fresh FROM term_structure_at('BTC', %s)", moment) == of_pair[minute]
-        assert market.rows("SELECT instrument, fresh FROM candle_at(%s)", moment) == [
+        instant = listed + timedelta(minutes=minute)
+        assert market.value("SELECT fresh FROM term_structure_at('BTC', %s)", instant) == of_pair[minute]
+        assert market.rows("SELECT instrument, fresh FROM candle_at(%s)", instant) == [
             ("BTC-28MAR25", of_future[minute]), ("BTC-PERPETUAL", of_perpetual[200 + minute]),
         ]  # fmt: skip

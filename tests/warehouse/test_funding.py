@@ -12,9 +12,9 @@ import psycopg
 import pytest
 
 from deribit_warehouse.warehouse.funding import perpetuals_without_start, record_checksum, record_start
-from deribit_warehouse.warehouse.loads import Loaded
+from deribit_warehouse.warehouse.ingestion import Ingested
 from deribit_warehouse.warehouse.profiles import funding_profile
-from deribit_warehouse.warehouse.validations import recall_funding
+from deribit_warehouse.warehouse.validations import hold_funding
 from tests.warehouse.days import FIRST, Warehouse, at, bits, ms
 
 BORN = at("2025-02-20")
@@ -46,7 +46,7 @@ def known(value) -> bool:
 def test_hours_come_out_as_they_went_in(warehouse, perpetual):
     columns = rates(48)
     columns[0, 3], columns[2, 5], columns[1, 7] = math.nan, math.inf, -0.0
-    assert warehouse.funding(perpetual, HOURS, columns) == Loaded(added=48)
+    assert warehouse.funding(perpetual, HOURS, columns) == Ingested(added=48)
     assert warehouse.value("SELECT count(*) FROM funding_rates") == 0
     assert warehouse.publish_funding(perpetual) == 48
     shown = warehouse.rows(
@@ -65,16 +65,16 @@ def test_equal_hours_write_nothing_and_corrections_wait_for_the_gate(warehouse, 
     warehouse.publish_funding(perpetual)
     written = "SELECT xmin, * FROM store.funding_rate ORDER BY ts"
     before = warehouse.rows(written), warehouse.value("SELECT count(*) FROM store.ingestion")
-    assert warehouse.funding(perpetual, HOURS[:40], columns[:, :40]) == Loaded(unchanged=40)
+    assert warehouse.funding(perpetual, HOURS[:40], columns[:, :40]) == Ingested(unchanged=40)
     assert (warehouse.rows(written), warehouse.value("SELECT count(*) FROM store.ingestion")) == before
 
     corrected = columns.copy()
     corrected[0, 10] = 0.5
-    assert warehouse.funding(perpetual, HOURS, corrected) == Loaded(added=8, corrected=1, unchanged=39)
+    assert warehouse.funding(perpetual, HOURS, corrected) == Ingested(added=8, corrected=1, unchanged=39)
     shown = "SELECT interest_1h FROM funding_rates WHERE ts = %s"
     assert warehouse.value(shown, HOURS[10]) == columns[0, 10]
     corrected[0, 10] = 0.25
-    assert warehouse.funding(perpetual, HOURS, corrected) == Loaded(corrected=1, unchanged=47)
+    assert warehouse.funding(perpetual, HOURS, corrected) == Ingested(corrected=1, unchanged=47)
     assert warehouse.value("SELECT count(*) FROM store.funding_rate WHERE ts = %s", HOURS[10]) == 2
     assert warehouse.publish_funding(perpetual) == 9
     assert warehouse.value(shown, HOURS[10]) == 0.25
@@ -129,7 +129,7 @@ def test_a_row_off_the_hour_goes_when_it_is_not_told_any_more(warehouse, perpetu
         "another window says nothing of it"
     )
     kept = columns[:, [0, 2, 3]]
-    assert warehouse.funding(perpetual, HOURS[:3], kept) == Loaded(unchanged=3)
+    assert warehouse.funding(perpetual, HOURS[:3], kept) == Ingested(unchanged=3)
     assert [ts for (ts,) in warehouse.rows("SELECT ts FROM store.funding_rate ORDER BY ts")] == [
         *HOURS[:3],
         *HOURS[5:7],
@@ -141,7 +141,7 @@ def test_an_hour_told_twice_is_marked_until_it_is_told_once(warehouse, perpetual
     warehouse.funding(perpetual, HOURS, columns, duplicate=HOURS[3:5])
     rows = profile(warehouse, at(FIRST), at(FIRST, 2880))
     assert [k for k, r in enumerate(rows) if r["duplicate"]] == [3, 4]
-    assert warehouse.funding(perpetual, HOURS, columns) == Loaded(corrected=2, unchanged=46)
+    assert warehouse.funding(perpetual, HOURS, columns) == Ingested(corrected=2, unchanged=46)
     assert not any(r["duplicate"] for r in profile(warehouse, at(FIRST), at(FIRST, 2880)))
 
 
@@ -149,8 +149,8 @@ def test_a_published_hour_can_be_taken_back(warehouse, perpetual):
     warehouse.funding(perpetual, HOURS, rates(48))
     warehouse.publish_funding(perpetual)
     versions = warehouse.rows("SELECT instrument_id, ts, version_id FROM store.funding_rate WHERE ts < %s", HOURS[5])
-    assert recall_funding(warehouse.connection, versions) == 5
-    assert recall_funding(warehouse.connection, versions) == 0
+    assert hold_funding(warehouse.connection, versions) == 5
+    assert hold_funding(warehouse.connection, versions) == 0
     assert warehouse.value("SELECT min(ts) FROM funding_rates") == HOURS[5]
     assert warehouse.publish_funding(perpetual) == 5
 

@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 
 from deribit_warehouse.warehouse.index import index_proxies, store_chart
-from deribit_warehouse.warehouse.loads import Loaded, Provenance
+from deribit_warehouse.warehouse.ingestion import Ingested, Provenance
 from deribit_warehouse.warehouse.profiles import index_profile
-from deribit_warehouse.warehouse.validations import judge_index, months_due
+from deribit_warehouse.warehouse.validations import pending_months, publish_index
 from tests.warehouse.days import FIRST, HOST, Warehouse, at, bits, ms, trading
 
 BORN = at("2025-02-01")
@@ -25,9 +25,9 @@ def perpetual(warehouse) -> int:
     return warehouse.instrument("BTC-PERPETUAL", BORN)
 
 
-def chart(warehouse: Warehouse, points: dict[datetime, float], index_name: str = "btc_usd") -> Loaded:
+def chart(warehouse: Warehouse, points: dict[datetime, float], index_name: str = "btc_usd") -> Ingested:
     provenance = Provenance("index_prices", index_name, HOST, "run")
-    timestamp = np.array([ms(moment) for moment in points], np.int64)
+    timestamp = np.array([ms(instant) for instant in points], np.int64)
     with warehouse.connection.transaction():
         return store_chart(warehouse.connection, timestamp, np.array(list(points.values()), float), provenance)
 
@@ -47,11 +47,11 @@ def compute(warehouse: Warehouse, begins=FIRST, ends=END) -> list[dict]:
 
 def publish(warehouse: Warehouse, *, passed=True) -> int:
     days = warehouse.rows("SELECT index_name, day FROM store.index_day")
-    return judge_index(warehouse.connection, warehouse.validation("index_prices"), [(*key, passed) for key in days])
+    return publish_index(warehouse.connection, warehouse.validation("index_prices"), [(*key, passed) for key in days])
 
 
-def due(warehouse: Warehouse, **changed) -> int:
-    months = months_due(warehouse.connection, "index_prices", None, None, again=False, **changed)
+def pending(warehouse: Warehouse, **changed) -> int:
+    months = pending_months(warehouse.connection, "index_prices", None, None, again=False, **changed)
     return sum(month["days"] for month in months)
 
 
@@ -69,8 +69,8 @@ def test_chart_points_are_kept_at_the_minute_they_end(warehouse):
         at(FIRST, 1441): 3.0,
         at(FIRST, 1441) + timedelta(seconds=7): 9.0,
     }
-    assert chart(warehouse, first) == Loaded(added=2)
-    wanted = {moment: price for moment, price in first.items() if price < 9}
+    assert chart(warehouse, first) == Ingested(added=2)
+    wanted = {instant: price for instant, price in first.items() if price < 9}
     assert charted(warehouse) == wanted
     assert warehouse.rows("SELECT day FROM store.index_chart_day ORDER BY day") == [(DAYS[0],), (DAYS[1],)]
 
@@ -78,16 +78,16 @@ def test_chart_points_are_kept_at_the_minute_they_end(warehouse):
         warehouse.rows("SELECT xmin, * FROM store.index_chart_day"),
         warehouse.rows("SELECT * FROM store.ingestion"),
     )
-    assert chart(warehouse, wanted) == Loaded(unchanged=2)
+    assert chart(warehouse, wanted) == Ingested(unchanged=2)
     assert (
         warehouse.rows("SELECT xmin, * FROM store.index_chart_day"),
         warehouse.rows("SELECT * FROM store.ingestion"),
     ) == before
 
-    assert chart(warehouse, {at(FIRST, 1441): 3.0, at(FIRST, 1442): 4.0}) == Loaded(grown=1)
-    assert chart(warehouse, {at(FIRST, 1439): 1.5}) == Loaded(corrected=1)
+    assert chart(warehouse, {at(FIRST, 1441): 3.0, at(FIRST, 1442): 4.0}) == Ingested(grown=1)
+    assert chart(warehouse, {at(FIRST, 1439): 1.5}) == Ingested(corrected=1)
     assert charted(warehouse) == wanted | {at(FIRST, 1439): 1.5, at(FIRST, 1442): 4.0}
-    assert chart(warehouse, {}) == Loaded()
+    assert chart(warehouse, {}) == Ingested()
 
 
 def test_a_chart_that_stutters_counts_once_and_no_price_is_no_point(warehouse):
@@ -188,24 +188,24 @@ def test_a_listing_day_begins_late_and_has_fewer_hours_to_compare(warehouse):
 
 def test_an_index_day_is_due_when_an_input_is_republished(warehouse, perpetual):
     fill(warehouse, perpetual)
-    assert due(warehouse) == 2
+    assert pending(warehouse) == 2
     compute(warehouse)
     publish(warehouse)
-    assert due(warehouse) == 0
+    assert pending(warehouse) == 0
     assert compute(warehouse) and warehouse.value("SELECT count(*) FROM index_prices") == 2880, (
         "computing it again hides nothing"
     )
 
     def hidden_until_computed(days: int) -> None:
-        assert due(warehouse) == days
+        assert pending(warehouse) == days
         compute(warehouse)
         assert warehouse.value("SELECT count(DISTINCT day) FROM index_prices") == 2 - days
         assert publish(warehouse) == days
         assert warehouse.value("SELECT count(DISTINCT day) FROM index_prices") == 2
-        assert due(warehouse) == 0
+        assert pending(warehouse) == 0
 
     warehouse.candles(perpetual, trading(at(FIRST), at(FIRST, 1440), seed=12))
-    assert due(warehouse) == 0, "a version nobody has judged is nobody's input"
+    assert pending(warehouse) == 0, "a version nobody has judged is nobody's input"
     warehouse.publish(perpetual)
     assert warehouse.value("SELECT count(DISTINCT day) FROM index_prices") == 1, (
         "what was measured on a replaced version is not shown"
@@ -233,21 +233,21 @@ def test_an_hour_published_later_than_its_day_makes_the_day_due(warehouse, perpe
         )
     compute(warehouse)
     publish(warehouse)
-    assert due(warehouse) == 0
+    assert pending(warehouse) == 0
     assert warehouse.publish_funding(perpetual) == 1
-    assert due(warehouse) == 1
+    assert pending(warehouse) == 1
 
 
 def test_a_day_waits_for_its_funding_unless_there_was_none_that_early(warehouse, perpetual):
     warehouse.candles(perpetual, trading(at(FIRST), at(FIRST, 2880)))
     warehouse.publish(perpetual)
-    assert due(warehouse) == 2, "of funding that nobody knows of nothing is to come"
+    assert pending(warehouse) == 2, "of funding that nobody knows of nothing is to come"
     warehouse.funding(perpetual, HOURS[30:], hourly()[:, 30:])
-    assert due(warehouse) == 1, "the first day had no funding yet"
+    assert pending(warehouse) == 1, "the first day had no funding yet"
     warehouse.publish_funding(perpetual)
-    assert due(warehouse) == 2
-    assert months_due(warehouse.connection, "index_prices", END, None, again=True) == []
-    [month] = months_due(warehouse.connection, "index_prices", DAYS[1], END, again=True)
+    assert pending(warehouse) == 2
+    assert pending_months(warehouse.connection, "index_prices", END, None, again=True) == []
+    [month] = pending_months(warehouse.connection, "index_prices", DAYS[1], END, again=True)
     assert (month["month"], month["first_day"], month["last_day"], month["days"]) == (FIRST, DAYS[1], DAYS[1], 1)
 
 
@@ -256,7 +256,7 @@ def test_a_day_that_fails_is_not_shown_and_one_that_fails_later_is_hidden(wareho
     compute(warehouse)
     publish(warehouse, passed=False)
     assert warehouse.value("SELECT count(*) FROM index_prices") == 0
-    assert due(warehouse) == 0, "it was judged: it waits for other input"
+    assert pending(warehouse) == 0, "it was judged: it waits for other input"
     publish(warehouse, passed=True)
     assert warehouse.value("SELECT count(*) FROM index_prices") == 2880
     publish(warehouse, passed=False)
@@ -283,4 +283,6 @@ def test_each_index_has_the_perpetual_quoted_in_it(warehouse, perpetual):
 def test_the_points_of_a_chart_keep_their_utc_day_in_every_session(warehouse):
     warehouse.connection.execute("SET timezone = 'Asia/Tokyo'")
     chart(warehouse, {at(FIRST, 1440): 2.0})
-    assert [(moment.astimezone(UTC), price) for moment, price in charted(warehouse).items()] == [(at(FIRST, 1440), 2.0)]
+    assert [(instant.astimezone(UTC), price) for instant, price in charted(warehouse).items()] == [
+        (at(FIRST, 1440), 2.0)
+    ]

@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 
 from deribit_warehouse.warehouse.index import store_chart
-from deribit_warehouse.warehouse.loads import Provenance, record_answer
+from deribit_warehouse.warehouse.ingestion import Provenance, record_fetched
 from deribit_warehouse.warehouse.profiles import candle_profile, funding_profile, index_profile
-from deribit_warehouse.warehouse.references import references_to_ask
+from deribit_warehouse.warehouse.references import references_to_fetch
 from deribit_warehouse.warehouse.validations import publish_candles
 from tests.warehouse.days import FIRST, HOST, Candles, at, ms, trading
 
@@ -48,7 +48,7 @@ class Coin:
 
     def asked(self, what: str) -> None:
         with self.warehouse.connection.transaction():
-            record_answer(self.warehouse.connection, self.perpetual, what, ms(at(FIRST)), ms(ENDS))
+            record_fetched(self.warehouse.connection, self.perpetual, what, ms(at(FIRST)), ms(ENDS))
 
     def held_back(self) -> set[str]:
         """Which of the three would be held back for their level."""
@@ -205,7 +205,7 @@ def test_what_a_load_has_to_bring_along(coin):
         record_start(connection, coin.perpetual, at(FIRST, 600))
 
     def asked(dataset: str, *ids: int) -> list[tuple]:
-        wanted = references_to_ask(connection, dataset, list(ids), begins=at(FIRST), ends=ENDS)
+        wanted = references_to_fetch(connection, dataset, list(ids), begins=at(FIRST), ends=ENDS)
         return [(one.what, one.instrument, one.begins, one.ends) for one in wanted]
 
     candles = ("candles", "BTC-PERPETUAL", at(FIRST), ENDS)

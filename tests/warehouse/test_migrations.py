@@ -11,7 +11,7 @@ import pytest
 from psycopg import sql
 
 from deribit_warehouse.warehouse.migrations import MigrationError, migrate
-from deribit_warehouse.warehouse.sql import FOLDER
+from deribit_warehouse.warehouse.sql import FOLDER, statement
 
 FILES = [file.stem for file in sorted((FOLDER / "ddl").glob("*.sql"))]
 
@@ -79,6 +79,25 @@ def test_a_file_changed_after_it_was_applied_stops_the_start(postgres, empty, fo
     with pytest.raises(MigrationError, match=FILES[2]):
         migrate(dsn, folder)
     assert "store.never" not in relations(dsn)
+
+
+BEFORE = {  # as the ledger of a database has them that was made before store.load became store.ingestion
+    "0001_instrument": "eb66afd80e9898acfb38863d05b40b163f36d27b19626d23b4c6c859ccce6d0b",
+    "0002_candle": "7088e2a4cae9f97fe596fe1382c12eb06ad078a5cc71bb51e36f3e9c6f6a2b39",
+    "0007_pace": "1ec97889774413177250ff463ab70cb7c8646a7004fb239e7e75b1abd621abd6",
+}
+
+
+def test_a_database_of_the_layout_with_other_names_is_refused_in_a_sentence(postgres, empty):
+    dsn = postgres.dsn(empty, "market_owner")
+    with psycopg.connect(dsn) as connection:
+        connection.execute(statement("migration/ledger"))
+        for name, digest in BEFORE.items():
+            connection.execute(statement("migration/note"), {"name": name, "sha256": digest})
+    before = relations(dsn)
+    with pytest.raises(MigrationError, match="0001_instrument is not today's.*start with a new database"):
+        migrate(dsn)
+    assert relations(dsn) == before
 
 
 def test_a_newer_database_stops_the_start(postgres, empty, folder):

@@ -8,7 +8,7 @@ import psycopg
 import pytest
 
 from deribit_warehouse.warehouse import validations
-from deribit_warehouse.warehouse.report import due, newest_validation, summary, validation_results
+from deribit_warehouse.warehouse.completion import newest_validation, pending, summary, validation_results
 from tests.warehouse.days import FIRST, Warehouse, at, trading
 
 NEXT = FIRST + timedelta(days=1)
@@ -166,4 +166,4 @@ def test_the_summary_counts_what_is_published(warehouse, market):
     )
     assert abs(float(row["coverage_percent"]) - 200 / 3) < 1e-6
     assert 1 < row["bytes_a_row"] < 200
-    assert due(reader) == {}
+    assert pending(reader) == {}

@@ -1,5 +1,5 @@
--- The months in which a published future's day has no basis yet, or one judged on other versions than are
--- published now. Grain: month. Reads only. Parameters: from, to (NULL: everything), again (boolean: whether judged or not).
+-- The months in which a published future's day has no basis yet, or one validated on other versions than are
+-- published now. Grain: month. Reads only. Parameters: from, to (NULL: everything), again (boolean: whether validated or not).
 SELECT date_trunc('month', c.day)::date AS month, min(c.day) AS first_day, max(c.day) AS last_day, count(*) AS days
 FROM store.future f
 JOIN store.candle_day c ON c.instrument_id = f.instrument_id AND c.validation_id IS NOT NULL

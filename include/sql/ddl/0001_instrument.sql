@@ -87,7 +87,7 @@ CREATE TABLE store.collected (
     since    timestamptz NOT NULL
 );
 
--- Where the catalogue leaves a life open that is over: a perpetual without a row for seven days while others have
+-- Where the catalogue leaves a lifetime open that is over: a perpetual without a row for seven days while others have
 -- them. Found by asking, and gone again when rows come.
 CREATE TABLE store.delisting (
     instrument_id integer     PRIMARY KEY REFERENCES store.instrument,
@@ -97,7 +97,7 @@ CREATE TABLE store.delisting (
     found_at      timestamptz NOT NULL DEFAULT now()
 );
 
--- The life of every future and perpetual, [begins, ends) in whole minutes: from the listing to the expiry, or to the
+-- The lifetime of every future and perpetual, [begins, ends) in whole minutes: from the listing to the expiry, or to the
 -- end that was found. Plans, profiles and coverage all ask here what is to be expected.
 CREATE VIEW store.lifetime AS
     SELECT i.instrument_id, i.instrument, i.label, i.settlement_period, coalesce(i.settlement_period = 'perpetual', false) AS perpetual,

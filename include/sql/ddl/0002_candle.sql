@@ -28,7 +28,7 @@ CREATE TABLE store.candle_day (
     day           date     NOT NULL,
     version_id       bigint   NOT NULL REFERENCES store.ingestion,
     validation_id bigint,
-    -- what its level was checked against when it was last judged: perpetual, index, futures; none: there was nothing
+    -- what its level was checked against when it was last validated: perpetual, index, futures; none: there was nothing
     reference     text,
     first_minute  smallint NOT NULL,                   -- minute of the UTC day of the first array element
     n             smallint NOT NULL,                   -- elements of each array

@@ -28,7 +28,7 @@ CREATE TABLE store.index_day (
 );
 
 -- The perpetual that stands in for each index, on the days [from_day, past_day): one that is quoted in it. Of several
--- the older stays until its life is over.
+-- the older stays until its lifetime is over.
 CREATE VIEW store.index_proxy AS
     SELECT * FROM (
         SELECT l.price_index AS index_name, l.instrument_id AS perpetual_id, l.instrument AS perpetual, l.settlement_currency,

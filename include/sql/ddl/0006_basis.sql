@@ -1,6 +1,6 @@
--- One row a future and day: the pair of published versions the basis was computed from and judged on. The
+-- One row a future and day: the pair of published versions the basis was computed from and validated on. The
 -- numbers themselves are computed from those two versions whenever they are read, so they can't be stale:
--- a pair whose input was republished is no longer shown, and is due.
+-- a pair whose input was republished is no longer shown, and is pending.
 CREATE TABLE store.basis_day (
     instrument_id     integer NOT NULL REFERENCES store.instrument,
     day               date    NOT NULL,
@@ -15,7 +15,7 @@ CREATE TABLE store.basis_day (
 CREATE INDEX basis_day_instrument ON store.basis_day (instrument_id, day);
 
 -- Which perpetual a dated future is measured against on the days [from_day, past_day): one of the same coin, quote,
--- settlement and type. Of several (a successor, a name listed again) the older stays until its life is over.
+-- settlement and type. Of several (a successor, a name listed again) the older stays until its lifetime is over.
 CREATE VIEW store.future AS
     SELECT f.instrument_id, f.instrument, f.label, f.base_currency, f.price_index, f.begins AS listed_at, f.expires_at,
            p.instrument_id AS perpetual_id, p.instrument AS perpetual, p.begins AS perpetual_begins, p.ends AS perpetual_ends,

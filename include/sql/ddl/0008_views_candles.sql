@@ -18,7 +18,7 @@ $$;
 
 -- How far a price is from another, as a fraction of that one; NULL where either is unknown or there is nothing
 -- to measure against. What can't be a price is infinitely far, where plain division would overflow and so keep
--- a whole interval from being judged for one bad number.
+-- a whole interval from being validated for one bad number.
 CREATE FUNCTION store.relative_distance(price float8, reference float8) RETURNS float8
 LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
     SELECT CASE WHEN price BETWEEN 1e-50 AND 1e50 AND reference BETWEEN 1e-50 AND 1e50 THEN abs(price / reference - 1)

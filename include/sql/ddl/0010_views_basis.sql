@@ -1,6 +1,6 @@
--- The basis of one judged pair of days, minute by minute with from <= ts < to, against the perpetual and, where it
+-- The basis of one validated pair of days, minute by minute with from <= ts < to, against the perpetual and, where it
 -- is known, the true index: the one place where it is computed, for whole years (basis_spread) as for a single minute
--- (term_structure_at). It begins with the perpetual's first candle. Computed from the very versions that were judged; a
+-- (term_structure_at). It begins with the perpetual's first candle. Computed from the very versions that were validated; a
 -- pair with a republished input gives nothing. Minutes are annualised by the 525,600 of a year. What is no price is NULL here (store.price), so
 -- no quotient can fail. It takes its contract from whoever asks: with nothing left to join but what each
 -- pair of days leads to, no plan can change the order of time, and only the columns that are asked for are computed.

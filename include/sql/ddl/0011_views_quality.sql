@@ -110,7 +110,7 @@ CREATE VIEW validations AS
     FROM store.validation;
 
 -- Expected, present and published minutes (funding: hours) of every dataset, instrument (index_prices: index) and closed
--- month. Expected is what its life has of the month, by the catalogue and the collected currencies, whether anything of it
+-- month. Expected is what its lifetime has of the month, by the catalogue and the collected currencies, whether anything of it
 -- was ever loaded or not; present is in the newest version of each day. unreferenced_days are published though there was
 -- nothing to check their level against.
 CREATE VIEW coverage AS

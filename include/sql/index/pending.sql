@@ -1,9 +1,9 @@
--- The months in which an index day is missing or was judged on other versions than are published now.
+-- The months in which an index day is missing or was validated on other versions than are published now.
 -- Funding is told apart by the validation that published it: an hour waived later has the load of its day.
--- A day waits for what it is still to have: for its perpetual until that day was judged, for its funding until that was,
+-- A day waits for what it is still to have: for its perpetual until that day was validated, for its funding until that was,
 -- or until it is known that there was none that early. What is held back then is not waited for: the hours are an index
 -- without the perpetual, and the perpetual stands in without the hours.
--- Grain: month. Reads only. Parameters: from, to (NULL: everything), again (boolean: whether judged or not).
+-- Grain: month. Reads only. Parameters: from, to (NULL: everything), again (boolean: whether validated or not).
 WITH seen AS (
     SELECT dataset, interval_from, interval_to FROM store.validation
     WHERE dataset IN ('perpetuals_ohlcv', 'funding_rates') GROUP BY 1, 2, 3

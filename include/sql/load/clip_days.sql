@@ -1,6 +1,6 @@
--- Brings stored days back into the lives they belong to, where a listing, an expiry or an end was learned later: a day
+-- Brings stored days back into the lifetimes they belong to, where a listing, an expiry or an end was learned later: a day
 -- that reaches beyond is cut, one that lies outside leaves the views and stays to be looked at, and what was computed from
--- it goes. What was computed from a day that is cut is cut with it: it is computed when it is read. Grain: instrument-day and version. May run twice: a day within its life is left alone. Rows are
+-- it goes. What was computed from a day that is cut is cut with it: it is computed when it is read. Grain: instrument-day and version. May run twice: a day within its lifetime is left alone. Rows are
 -- locked in the order of their keys, as a load and a publication do.
 WITH beyond AS (
     SELECT c.instrument_id, c.day, c.version_id, c.first_minute, c.validation_id IS NOT NULL AS is_published,

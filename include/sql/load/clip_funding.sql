@@ -1,5 +1,5 @@
--- Takes back the published funding hours that end after the end of a life learned later. Grain: an instrument. May run
--- twice. They leave the view, and with them the index of the days after that life.
+-- Takes back the published funding hours that end after the end of a lifetime learned later. Grain: an instrument. May run
+-- twice. They leave the view, and with them the index of the days after that lifetime.
 WITH taken_back AS (
     UPDATE store.funding_rate t SET validation_id = NULL
     FROM store.lifetime l

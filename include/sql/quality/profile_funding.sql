@@ -1,4 +1,4 @@
--- One row an hour that should exist, from the first hour the exchange has to the end of the perpetual's life, and one
+-- One row an hour that should exist, from the first hour the exchange has to the end of the perpetual's lifetime, and one
 -- for every hour received off the grid; nothing that came after the end. Grain: instrument, ts (hour end). Reads only.
 -- Parameters: from, to: hour ends in (from, to]; currencies (text[]); outages_from, outages_to (timestamptz[]): they
 -- explain the hours they touch.

@@ -1,6 +1,6 @@
 -- Gives the versions of days that passed the validation that passed them, and lets the published version each
 -- replaces go. Grain: instrument-day. May run twice: a published version is left alone.
--- A version a load has replaced since it was judged is gone: then what is published stays. Each says what its level was
+-- A version a load has replaced since it was validated is gone: then what is published stays. Each says what its level was
 -- checked against. Parameters: instrument_ids, days, version_ids, what, pairwise.
 WITH passed AS (
     SELECT t.instrument_id, t.day, t.version_id, k.reference

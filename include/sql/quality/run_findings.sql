@@ -1,7 +1,7 @@
--- What a run's validations said, for the message about it: a run that judges several windows has one each, and of
--- a window judged again only the newest counts. known: an earlier validation had said the same of the same key.
+-- What a run's validations said, for the message about it: a run that validates several windows has one each, and of
+-- a window validated again only the newest counts. known: an earlier validation had said the same of the same key.
 -- Grain: a finding, or a validation without any. Reads only.
-WITH judged AS (
+WITH validated AS (
     SELECT DISTINCT ON (dataset, interval_from, interval_to) * FROM store.validation
     WHERE dag_id = %(dag_id)s AND run_id = %(run_id)s
     ORDER BY dataset, interval_from, interval_to, validation_id DESC
@@ -11,5 +11,5 @@ SELECT v.validation_id, v.outcome, v.blocked_because, q.subject AS instrument, q
                WHERE e.closed_by = q.validation_id AND e.dataset = q.dataset AND e.subject = q.subject AND e.day = q.day
                  AND e.ts IS NOT DISTINCT FROM q.ts AND e.rule = q.rule AND e.severity = q.severity
                  AND e.waived_reason IS NULL) AS known
-FROM judged v LEFT JOIN store.quarantine q ON q.validation_id = v.validation_id AND q.waived_reason IS NULL
+FROM validated v LEFT JOIN store.quarantine q ON q.validation_id = v.validation_id AND q.waived_reason IS NULL
 ORDER BY v.interval_from, v.validation_id, q.severity, q.subject, q.day, q.ts, q.rule

@@ -1,8 +1,8 @@
 """The functions Airflow calls when something failed. None of them ever raises: telling can't change a run's state.
 
-`tell_failure` is called by the DAG processor once a run, with the context of the task instance that failed last (or,
+`notify_failure` is called by the DAG processor once a run, with the context of the task instance that failed last (or,
 without one, with `dag`, `run_id` and `reason` alone). From there the other task instances' states can be asked, but not
-why they failed, so a task records its own reason (`on_task_failure`) where `Facts` find it.
+why they failed, so a task records its own reason (`on_task_failure`) where `RunFacts` find it.
 """
 
 import logging
@@ -12,17 +12,17 @@ from datetime import UTC, datetime
 from typing import Any, Protocol
 
 from deribit_warehouse.alerts.channels import answer, describe, in_background, send
-from deribit_warehouse.alerts.report import Failure, QuarantinedKey, RunReport, Wait, render
+from deribit_warehouse.alerts.messages import FailedTask, QuarantinedKey, RunReport, Wait, render
 
 log = logging.getLogger(__name__)
 
 MAX_ERROR = 1000
 """Characters of an error that are recorded; the task's log has the rest."""
 
-PATIENCE = 20.0
+TIMEOUT = 20.0
 """Seconds the warehouse may take to say what it knows of a run; importing its hook alone took 9 on a busy machine."""
 
-Facts = Callable[[str, str], Mapping[str, Any]]
+RunFacts = Callable[[str, str], Mapping[str, Any]]
 """facts(dag_id, run_id) -> {failures: [{task_id, map_index, label, error}], blocked: [str],
 quarantined and warnings: [{instrument, day, ts, rule, severity, observed, known}]}; every key may be missing."""
 
@@ -70,7 +70,7 @@ def warehouse_facts(dag_id: str, run_id: str) -> Mapping[str, Any]:
         return run_report_rows(ready(connection), dag_id, run_id)
 
 
-def tell_failure(context: Mapping[str, Any], facts: Facts = warehouse_facts) -> None:
+def notify_failure(context: Mapping[str, Any], facts: RunFacts = warehouse_facts) -> None:
     """DAG-level on_failure_callback: one message about a failed run."""
     try:
         send(render(collect(context, facts), _base_url()))
@@ -78,20 +78,20 @@ def tell_failure(context: Mapping[str, Any], facts: Facts = warehouse_facts) -> 
         log.exception("A failed run could not be told: %s", describe(error))
 
 
-def tell_quarantine(report: RunReport) -> None:
+def notify_quarantine(report: RunReport) -> None:
     """One message about a run that goes on with keys held back, tasks failed or new warnings; none if nothing is new.
 
     Called by the gate as its last act, after its transaction committed: a gate that failed before has told nothing,
     and one that told has nothing left to fail by, so a retry doesn't tell twice.
     """
     try:
-        if report.news:
+        if report.is_new:
             send(render(report, _base_url()))
     except Exception as error:
         log.exception("A quarantine could not be told: %s", describe(error))
 
 
-def tell_waiting(
+def notify_waiting(
     context: Mapping[str, Any], awaited: str, *, since: datetime, until: datetime, tasks: int, cause: str
 ) -> None:
     """One message about something that is waited for (UTC times), told by one of the tasks that wait for it."""
@@ -106,7 +106,7 @@ def tell_waiting(
         log.exception("A wait could not be told: %s", describe(error))
 
 
-def collect(context: Mapping[str, Any], facts: Facts = warehouse_facts) -> RunReport:
+def collect(context: Mapping[str, Any], facts: RunFacts = warehouse_facts) -> RunReport:
     """What is known of the context's run, from Airflow and from `facts`. Never raises.
 
     A source that can't be asked leaves a note in the report. Airflow alone says which tasks are failed now (recorded
@@ -124,7 +124,7 @@ def collect(context: Mapping[str, Any], facts: Facts = warehouse_facts) -> RunRe
         failed = None
         notes.append(f"Airflow could not be asked which tasks failed ({describe(error)}); the list may be incomplete.")
     try:
-        recorded, known = answer(asked, PATIENCE)
+        recorded, known = answer(asked, TIMEOUT)
     except Exception as error:
         recorded, known = {}, {}
         unknown = f"The market database could not be asked ({describe(error)})"
@@ -137,7 +137,7 @@ def collect(context: Mapping[str, Any], facts: Facts = warehouse_facts) -> RunRe
         dag_id=dag.dag_id,
         run_id=run_id,
         interval=_interval(dag_run),
-        failures=[recorded.get(task, Failure(*task)) for task in sorted(failed)],
+        failures=[recorded.get(task, FailedTask(*task)) for task in sorted(failed)],
         notes=notes,
         **known,
     )
@@ -153,9 +153,9 @@ def _interval(dag_run: Any) -> tuple[datetime, datetime] | None:
     return (since, until) if since and until else None
 
 
-def _known(rows: Mapping[str, Any]) -> tuple[dict[tuple[str, int], Failure], dict[str, list]]:
+def _known(rows: Mapping[str, Any]) -> tuple[dict[tuple[str, int], FailedTask], dict[str, list]]:
     failures = [
-        Failure(row["task_id"], row["map_index"], row.get("label") or "", row.get("error") or "")
+        FailedTask(row["task_id"], row["map_index"], row.get("label") or "", row.get("error") or "")
         for row in rows.get("failures", ())
     ]
     return {(failure.task_id, failure.map_index): failure for failure in failures}, {

@@ -2,8 +2,7 @@
 
     deribit_alerts_smtp     type smtp; extra: to (one address or a list), from_email
     deribit_alerts_slack    type slackwebhook; password: the incoming webhook's token or whole address
-    deribit_alerts_webhook  type http; host: the whole address, path included; extra: request headers; receives JSON by
-    POST
+    deribit_alerts_webhook  type http; host: the whole address, path included; extra: headers; receives JSON by POST
 
 Every channel is tried whatever becomes of the others, all at the same time and for a few seconds only: DAG callbacks
 run in the DAG processor, which kills a file's callbacks after [dag_processor] dag_file_processor_timeout (50 s).
@@ -19,11 +18,11 @@ from functools import partial
 from typing import Any
 from urllib.parse import urlsplit
 
-from deribit_warehouse.alerts.report import Message, slack_escape
+from deribit_warehouse.alerts.messages import Message, slack_escape
 
 log = logging.getLogger(__name__)
 
-PATIENCE = 10.0
+TIMEOUT = 10.0
 """Seconds all channels together may take."""
 
 
@@ -46,7 +45,7 @@ def send(message: Message) -> list[str]:
     if not deliveries:
         log.warning("No alert channel is configured (%s); the alert is:\n%s", ", ".join(CHANNELS), message.text)
         return []
-    deadline = time.monotonic() + PATIENCE
+    deadline = time.monotonic() + TIMEOUT
     delivered = []
     for conn_id, delivery in deliveries.items():
         try:
@@ -153,7 +152,7 @@ def _webhook(message: Message, connection: Any) -> Any:
     if not connection.host:
         raise ValueError(f"connection {connection.conn_id} needs the webhook's whole address as its host")
     # Without a timeout the hook waits for ever.
-    timeout = connection.extra_dejson.get("timeout", PATIENCE)
+    timeout = connection.extra_dejson.get("timeout", TIMEOUT)
     return HttpNotifier(
         http_conn_id=connection.conn_id, json=literal(message.payload), extra_options={"timeout": timeout}
     )

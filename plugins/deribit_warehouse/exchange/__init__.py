@@ -2,7 +2,7 @@
 
 from .candles import Candles
 from .client import Exchange
-from .errors import BadResponse, ExchangeError, InstrumentGone, Refused, Unavailable
+from .errors import BadResponse, ExchangeError, ExchangeUnavailable, InstrumentNotFound, RequestRejected
 from .funding import Funding
 from .index import IndexMinutes
 from .instruments import Instrument
@@ -12,10 +12,10 @@ __all__ = [
     "Candles",
     "Exchange",
     "ExchangeError",
+    "ExchangeUnavailable",
     "Funding",
     "IndexMinutes",
     "Instrument",
-    "InstrumentGone",
-    "Refused",
-    "Unavailable",
+    "InstrumentNotFound",
+    "RequestRejected",
 ]

@@ -2,7 +2,7 @@
 
 Most of it was found in recordings and in what others measured (see docs/decisions.md), not on the live exchange. A
 question costs one request or none (it reads an answer that another one asked for) and sees real rows only; nothing here
-is judged by what the store holds. All times are UTC milliseconds since 1970.
+is validated by what the store holds. All times are UTC milliseconds since 1970.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ PERPETUAL, LINEAR = "BTC-PERPETUAL", "ETH_USDC-PERPETUAL"
 DAY = 24 * HOUR
 CHART_ROWS, FUNDING_ROWS = 5_001, 744
 FIRST_FUNDING = 1_556_618_400_000  # 2019-04-30T10:00Z
-IN_A_ROW = 8
+BURST_CALLS = 8
 """Calls of get_instruments without a pause: more than the slower copy of its limit allows at once (5), and fewer than
 the faster one does (50)."""
 SLOW_BURST = 4
@@ -55,11 +55,11 @@ class Unanswered(Exception):
     """The exchange gave no usable answer to a question, so nothing is known. The message says what came instead."""
 
 
-class Denied(Exception):
+class Rejected(Exception):
     """The exchange said no to a question it was assumed to answer. The message quotes it."""
 
 
-class Ask(Protocol):
+class Probe(Protocol):
     """Asks the host "live" or "history" once and returns the `result`; the same question again costs no request.
 
     Raises Unanswered and Denied; a question raises ValueError for an answer it can't read. error() is the `error` of a
@@ -77,7 +77,7 @@ class Ask(Protocol):
 
 
 @dataclass(frozen=True)
-class Verdict:
+class CheckResult:
     """Whether an assumption holds, what was seen, in words, and the environment variables that it gives a value for."""
 
     holds: bool
@@ -94,151 +94,156 @@ class Assumption:
     assumed: str
     relied_on: str
     broken: str
-    question: Callable[[Ask], Verdict]
+    question: Callable[[Probe], CheckResult]
 
 
 # -- the questions ----------------------------------------------------------------------------------------------------
 
 
-def clock(ask: Ask) -> Verdict:
-    left, theirs, back = ask.clock("live", "get_time")
+def clock(probe: Probe) -> CheckResult:
+    left, theirs, back = probe.clock("live", "get_time")
     behind = theirs - (left + back) / 2
-    return Verdict(abs(behind) <= CLOCK_SKEW + (back - left) / 2, f"the exchange's clock less ours is {behind:+.0f} ms")
+    return CheckResult(
+        abs(behind) <= CLOCK_SKEW + (back - left) / 2, f"the exchange's clock less ours is {behind:+.0f} ms"
+    )
 
 
-def history_rows(ask: Ask) -> Verdict:
-    return fields(_expired(ask))
+def history_rows(probe: Probe) -> CheckResult:
+    return fields(_expired(probe))
 
 
-def history_depth(ask: Ask) -> Verdict:
-    rows = _expired(ask)
-    days = (_now(ask) - min(row["expiration_timestamp"] for row in rows)) / DAY
-    return Verdict(days > 60, f"{len(rows)} expired futures of BTC, the oldest {days:.0f} days ago")
+def history_depth(probe: Probe) -> CheckResult:
+    rows = _expired(probe)
+    days = (_now(probe) - min(row["expiration_timestamp"] for row in rows)) / DAY
+    return CheckResult(days > 60, f"{len(rows)} expired futures of BTC, the oldest {days:.0f} days ago")
 
 
-def catalogue_limit(ask: Ask) -> Verdict:
-    answered = sum(ask.burst(IN_A_ROW, "live", "get_instruments", **_catalogue(expired=False)))
-    fast = answered == IN_A_ROW
+def catalogue_limit(probe: Probe) -> CheckResult:
+    answered = sum(probe.burst(BURST_CALLS, "live", "get_instruments", **_catalogue(expired=False)))
+    fast = answered == BURST_CALLS
     copy = "one a second with a burst of 50" if fast else "one in 10 seconds with a burst of 5"
-    said = f"{answered} of {IN_A_ROW} in a row were answered: the limit is {copy}"
-    return Verdict(answered >= SLOW_BURST, said, {"DERIBIT_CATALOGUE_REQUESTS_PER_SECOND": "1" if fast else "0.1"})
+    said = f"{answered} of {BURST_CALLS} in a row were answered: the limit is {copy}"
+    return CheckResult(answered >= SLOW_BURST, said, {"DERIBIT_CATALOGUE_REQUESTS_PER_SECOND": "1" if fast else "0.1"})
 
 
-def listed_rows(ask: Ask) -> Verdict:
-    return fields(_objects(ask("live", "get_instruments", **_catalogue(expired=False))))
+def listed_rows(probe: Probe) -> CheckResult:
+    return fields(_objects(probe("live", "get_instruments", **_catalogue(expired=False))))
 
 
-def chart_page(ask: Ask) -> Verdict:
-    end = _yesterday(ask)
-    ticks = _candles(ask, PERPETUAL, end - 6_000 * MINUTE - 1, end - 1)["ticks"]
+def chart_page(probe: Probe) -> CheckResult:
+    end = _yesterday(probe)
+    ticks = _candles(probe, PERPETUAL, end - 6_000 * MINUTE - 1, end - 1)["ticks"]
     newest = len(ticks) > 0 and ticks[-1] == end - MINUTE
     said = f"{len(ticks):,} rows of 6,000 minutes, " + ("the newest" if newest else "not the newest")
-    return Verdict(newest and len(ticks) == CHART_ROWS, said)
+    return CheckResult(newest and len(ticks) == CHART_ROWS, said)
 
 
-def chart_window(ask: Ask) -> Verdict:
-    end = _yesterday(ask)
-    return _ticks(_candles(ask, PERPETUAL, end - 4 * MINUTE - 1, end - 1)["ticks"], end - 4 * MINUTE, end, MINUTE)
+def chart_window(probe: Probe) -> CheckResult:
+    end = _yesterday(probe)
+    return _ticks(_candles(probe, PERPETUAL, end - 4 * MINUTE - 1, end - 1)["ticks"], end - 4 * MINUTE, end, MINUTE)
 
 
-def chart_edges(ask: Ask) -> Verdict:
-    end = _yesterday(ask)
-    ticks = _candles(ask, PERPETUAL, end - 4 * MINUTE, end)["ticks"]
+def chart_edges(probe: Probe) -> CheckResult:
+    end = _yesterday(probe)
+    ticks = _candles(probe, PERPETUAL, end - 4 * MINUTE, end)["ticks"]
     return _ticks(ticks, end - 4 * MINUTE, end + MINUTE, MINUTE)
 
 
-def chart_empty(ask: Ask) -> Verdict:
+def chart_empty(probe: Probe) -> CheckResult:
     start = 1_514_764_800_000  # 2018-01-01, before the first perpetual
-    chart = ask("live", "get_tradingview_chart_data", **_chart(PERPETUAL, start, start + HOUR))
+    chart = probe("live", "get_tradingview_chart_data", **_chart(PERPETUAL, start, start + HOUR))
     status, ticks = (chart.get("status"), chart.get("ticks")) if isinstance(chart, dict) else (None, None)
-    return Verdict(status == "no_data" and ticks == [], f"status {status!r:.40} with {len(ticks or [])} rows")
+    return CheckResult(status == "no_data" and ticks == [], f"status {status!r:.40} with {len(ticks or [])} rows")
 
 
-def unknown_name(ask: Ask) -> Verdict:
-    end = _yesterday(ask)
-    error = ask.error("live", "get_tradingview_chart_data", **_chart("BTC-NEVER", end - HOUR, end))
+def unknown_name(probe: Probe) -> CheckResult:
+    end = _yesterday(probe)
+    error = probe.error("live", "get_tradingview_chart_data", **_chart("BTC-NEVER", end - HOUR, end))
     data = error.get("data")
     reason = data.get("reason") if isinstance(data, dict) else None
     said = f"code {error.get('code')!r:.20}, reason {reason!r:.60}"
-    return Verdict(error.get("code") == -32602 and reason == "instrument not found", said)
+    return CheckResult(error.get("code") == -32602 and reason == "instrument not found", said)
 
 
-def expired_chart(ask: Ask) -> Verdict:
-    name, expiry, columns = _last_hours(ask)
-    expected, lived = np.arange(expiry - 600 * MINUTE, expiry, MINUTE), columns["ticks"][columns["ticks"] < expiry]
-    said = f"{len(lived)} of the last 600 minutes of {name}"
-    return Verdict(np.array_equal(lived, expected), said)
+def expired_chart(probe: Probe) -> CheckResult:
+    name, expiry, columns = _last_hours(probe)
+    expected, before_expiry = (
+        np.arange(expiry - 600 * MINUTE, expiry, MINUTE),
+        columns["ticks"][columns["ticks"] < expiry],
+    )
+    said = f"{len(before_expiry)} of the last 600 minutes of {name}"
+    return CheckResult(np.array_equal(before_expiry, expected), said)
 
 
-def fill(ask: Ask) -> Verdict:
-    name, expiry, columns = _last_hours(ask)
+def fill(probe: Probe) -> CheckResult:
+    name, expiry, columns = _last_hours(probe)
     flat = (columns["volume"] == 0) & (columns["ticks"] < expiry)
     flat[:1] = False  # whose close before is not known
     before = np.roll(columns["close"], 1)
     wrong = flat & ~np.logical_and.reduce([columns[key] == before for key in ("open", "high", "low", "close")])
     wrong |= flat & (columns["cost"] != 0)
-    return Verdict(not wrong.any(), f"{wrong.sum()} of {flat.sum()} untraded minutes of {name} differ")
+    return CheckResult(not wrong.any(), f"{wrong.sum()} of {flat.sum()} untraded minutes of {name} differ")
 
 
-def after_expiry(ask: Ask) -> Verdict:
-    name, expiry, columns = _last_hours(ask)
+def after_expiry(probe: Probe) -> CheckResult:
+    name, expiry, columns = _last_hours(probe)
     after = columns["ticks"] >= expiry
     traded = int((columns["volume"][after] > 0).sum())
-    return Verdict(not traded, f"{after.sum()} rows from the expiry of {name} on, {traded} of them with volume")
+    return CheckResult(not traded, f"{after.sum()} rows from the expiry of {name} on, {traded} of them with volume")
 
 
-def cost(ask: Ask) -> Verdict:
-    end = _yesterday(ask)
-    return _cost_fits(_candles(ask, PERPETUAL, end - 6_000 * MINUTE - 1, end - 1))
+def cost(probe: Probe) -> CheckResult:
+    end = _yesterday(probe)
+    return _cost_fits(_candles(probe, PERPETUAL, end - 6_000 * MINUTE - 1, end - 1))
 
 
-def linear_cost(ask: Ask) -> Verdict:
-    end = _yesterday(ask)
-    return _cost_fits(_candles(ask, LINEAR, end - 1_000 * MINUTE - 1, end - 1))
+def linear_cost(probe: Probe) -> CheckResult:
+    end = _yesterday(probe)
+    return _cost_fits(_candles(probe, LINEAR, end - 1_000 * MINUTE - 1, end - 1))
 
 
-def funding_page(ask: Ask) -> Verdict:
-    end = _yesterday(ask)
-    hours = _month(ask)["timestamp"]
+def funding_page(probe: Probe) -> CheckResult:
+    end = _yesterday(probe)
+    hours = _month(probe)["timestamp"]
     newest = len(hours) > 0 and hours[-1] == end
     said = f"{len(hours)} rows of 800 hours, " + ("the newest" if newest else "not the newest")
-    return Verdict(newest and len(hours) == FUNDING_ROWS, said)
+    return CheckResult(newest and len(hours) == FUNDING_ROWS, said)
 
 
-def funding_window(ask: Ask) -> Verdict:
-    end = _yesterday(ask)
-    hours = _funding(ask, end - 3 * HOUR, end)["timestamp"]
+def funding_window(probe: Probe) -> CheckResult:
+    end = _yesterday(probe)
+    hours = _funding(probe, end - 3 * HOUR, end)["timestamp"]
     return _ticks(hours, end - 2 * HOUR, end + HOUR, HOUR)
 
 
-def funding_begins(ask: Ask) -> Verdict:
-    rows = _funding(ask, 1_533_081_600_000, FIRST_FUNDING + 2 * HOUR)
+def funding_begins(probe: Probe) -> CheckResult:
+    rows = _funding(probe, 1_533_081_600_000, FIRST_FUNDING + 2 * HOUR)
     if not len(rows["timestamp"]):
-        return Verdict(False, "no row up to 2019-04-30T12:00Z")
+        return CheckResult(False, "no row up to 2019-04-30T12:00Z")
     previous = rows["prev_index_price"][0]
     first = int(rows["timestamp"][0])
     said = f"{iso(first)}, prev_index_price " + ("null" if np.isnan(previous) else f"{previous:g}")
-    return Verdict(first == FIRST_FUNDING, said)
+    return CheckResult(first == FIRST_FUNDING, said)
 
 
-def eight_hours(ask: Ask) -> Verdict:
-    rows = _month(ask)
+def eight_hours(probe: Probe) -> CheckResult:
+    rows = _month(probe)
     paid, previous = rows["interest_1h"] / rows["prev_index_price"], rows["prev_index_price"]
     if len(paid) < 16 or not np.isfinite(paid[1:]).all():
-        return Verdict(False, f"{len(paid)} rows, of which {np.isnan(paid).sum()} lack a number")
+        return CheckResult(False, f"{len(paid)} rows, of which {np.isnan(paid).sum()} lack a number")
     off = np.abs(np.convolve(paid, np.ones(8), "valid") * previous[:-7] - rows["interest_8h"][7:])[1:]
-    return Verdict(bool(off.max() <= 2e-6), f"off by {off.max():.1e} at most, in {len(off)} windows")
+    return CheckResult(bool(off.max() <= 2e-6), f"off by {off.max():.1e} at most, in {len(off)} windows")
 
 
-def checksum(ask: Ask) -> Verdict:
-    rows = _month(ask)
+def checksum(probe: Probe) -> CheckResult:
+    rows = _month(probe)
     if len(rows["timestamp"]) < 16:
-        return Verdict(False, f"only {len(rows['timestamp'])} rows to add up")
+        return CheckResult(False, f"only {len(rows['timestamp'])} rows to add up")
     start, end = int(rows["timestamp"][0]), int(rows["timestamp"][-1])
     params = {"instrument_name": PERPETUAL, "start_timestamp": start, "end_timestamp": end}
-    told = ask("live", "get_funding_rate_value", **params)
-    if type(told) not in (int, float):
-        return Verdict(False, f"the answer is {told!r:.60}, not a number")
+    reported = probe("live", "get_funding_rate_value", **params)
+    if type(reported) not in (int, float):
+        return CheckResult(False, f"the answer is {reported!r:.60}, not a number")
     hourly, previous = rows["interest_1h"], rows["prev_index_price"]
     tolerance = 1e-6 * float(np.abs(hourly).sum())
 
@@ -252,24 +257,28 @@ def checksum(ask: Ask) -> Verdict:
         "(start, end)": weighted(slice(1, -1)),
         "a plain sum over (start, end]": float(hourly[1:].sum()),
     }
-    off = {name: abs(told - value) for name, value in windows.items()}
+    off = {name: abs(reported - value) for name, value in windows.items()}
     fits = [name for name, distance in off.items() if distance <= tolerance]
-    said = f"{told:.9g} is that of {fits[0]}" if fits else f"{told:.9g} is off by {min(off.values()):.1e} from any sum"
-    return Verdict(fits[:1] == ["(start, end]"], said)
+    said = (
+        f"{reported:.9g} is that of {fits[0]}"
+        if fits
+        else f"{reported:.9g} is off by {min(off.values()):.1e} from any sum"
+    )
+    return CheckResult(fits[:1] == ["(start, end]"], said)
 
 
-def index_minutes(ask: Ask) -> Verdict:
-    result = ask("live", "get_funding_chart_data", instrument_name=PERPETUAL, length="8h")
+def index_minutes(probe: Probe) -> CheckResult:
+    result = probe("live", "get_funding_chart_data", instrument_name=PERPETUAL, length="8h")
     points = _objects(result.get("data") if isinstance(result, dict) else None)
     times = np.array([point.get("timestamp") or 0 for point in points], np.int64)
     priced = sum(type(point.get("index_price")) in (int, float) for point in points)
     minutes = len(times) > 1 and float(np.median(np.diff(times))) == MINUTE
     hours = (times[-1] - times[0]) / HOUR if len(times) else 0
     said = f"{len(points)} points over {hours:.1f} hours, {priced} with an index price"
-    return Verdict(minutes and hours > 7.5 and priced == len(points), said)
+    return CheckResult(minutes and hours > 7.5 and priced == len(points), said)
 
 
-def fields(rows: list[dict[str, Any]]) -> Verdict:
+def fields(rows: list[dict[str, Any]]) -> CheckResult:
     """Whether rows of get_instruments have what the catalogue is made of, and which keys are new or gone."""
     lacking = [key for key in NEEDED if any(row.get(key) is None for row in rows)]
     if any(all(row.get(key) is None for key in STYLE) for row in rows):
@@ -279,27 +288,27 @@ def fields(rows: list[dict[str, Any]]) -> Verdict:
     for what, keys in (("without", set(lacking)), ("new:", seen - KNOWN), ("in no row:", OPTIONAL - seen)):
         if keys:
             parts.append(f"{what} {', '.join(sorted(keys))}")
-    return Verdict(not lacking, "; ".join(parts))
+    return CheckResult(not lacking, "; ".join(parts))
 
 
 # -- what they ask for ------------------------------------------------------------------------------------------------
 
 
-def _now(ask: Ask) -> int:
-    return int(ask.clock("live", "get_time")[1])
+def _now(probe: Probe) -> int:
+    return int(probe.clock("live", "get_time")[1])
 
 
-def _yesterday(ask: Ask) -> int:
+def _yesterday(probe: Probe) -> int:
     """A whole hour a day ago, by the exchange's clock: everything up to it is settled."""
-    return _now(ask) // HOUR * HOUR - DAY
+    return _now(probe) // HOUR * HOUR - DAY
 
 
 def _catalogue(*, expired: bool) -> dict[str, str]:
     return {"currency": "BTC", "kind": "future", "expired": "true" if expired else "false"}
 
 
-def _expired(ask: Ask) -> list[dict[str, Any]]:
-    rows = _objects(ask("history", "get_instruments", **_catalogue(expired=True)))
+def _expired(probe: Probe) -> list[dict[str, Any]]:
+    rows = _objects(probe("history", "get_instruments", **_catalogue(expired=True)))
     return [row for row in rows if type(row.get("expiration_timestamp")) is int] or _nothing("expired futures of BTC")
 
 
@@ -307,8 +316,8 @@ def _chart(name: str, start: int, end: int) -> dict[str, Any]:
     return {"instrument_name": name, "start_timestamp": start, "end_timestamp": end, "resolution": "1"}
 
 
-def _candles(ask: Ask, name: str, start: int, end: int) -> dict[str, np.ndarray]:
-    chart = ask("live", "get_tradingview_chart_data", **_chart(name, start, end))
+def _candles(probe: Probe, name: str, start: int, end: int) -> dict[str, np.ndarray]:
+    chart = probe("live", "get_tradingview_chart_data", **_chart(name, start, end))
     if not isinstance(chart, dict) or any(not isinstance(chart.get(key), list) for key in ("ticks", *COLUMNS)):
         raise ValueError(f"the chart of {name} lacks one of its columns")
     columns = {"ticks": np.array(chart["ticks"], np.int64)}
@@ -318,29 +327,29 @@ def _candles(ask: Ask, name: str, start: int, end: int) -> dict[str, np.ndarray]
     return columns
 
 
-def _last_hours(ask: Ask) -> tuple[str, int, dict[str, np.ndarray]]:
+def _last_hours(probe: Probe) -> tuple[str, int, dict[str, np.ndarray]]:
     """The last ten hours of the youngest weekly or monthly BTC future that expired over a day ago, and ten minutes
     more: its name, expiry and candles."""
     past = [
-        row for row in _expired(ask)
-        if row["expiration_timestamp"] < _yesterday(ask) and row.get("settlement_period") in ("week", "month")
+        row for row in _expired(probe)
+        if row["expiration_timestamp"] < _yesterday(probe) and row.get("settlement_period") in ("week", "month")
     ]  # fmt: skip
     row = max(past or _nothing("expired weekly or monthly futures of BTC"), key=lambda row: row["expiration_timestamp"])
     name, expiry = str(row["instrument_name"]), row["expiration_timestamp"]
-    return name, expiry, _candles(ask, name, expiry - 600 * MINUTE - 1, expiry + 10 * MINUTE - 1)
+    return name, expiry, _candles(probe, name, expiry - 600 * MINUTE - 1, expiry + 10 * MINUTE - 1)
 
 
-def _funding(ask: Ask, start: int, end: int) -> dict[str, np.ndarray]:
+def _funding(probe: Probe, start: int, end: int) -> dict[str, np.ndarray]:
     params = {"instrument_name": PERPETUAL, "start_timestamp": start, "end_timestamp": end}
-    rows = _objects(ask("live", "get_funding_rate_history", **params), least=0)
+    rows = _objects(probe("live", "get_funding_rate_history", **params), least=0)
     names = ("interest_1h", "interest_8h", "index_price", "prev_index_price")
     columns = {name: np.array([_number(row.get(name)) for row in rows], np.float64) for name in names}
     return {"timestamp": np.array([row.get("timestamp") or 0 for row in rows], np.int64)} | columns
 
 
-def _month(ask: Ask) -> dict[str, np.ndarray]:
-    end = _yesterday(ask)
-    return _funding(ask, end - 800 * HOUR, end)
+def _month(probe: Probe) -> dict[str, np.ndarray]:
+    end = _yesterday(probe)
+    return _funding(probe, end - 800 * HOUR, end)
 
 
 def _number(value: Any) -> float:
@@ -357,26 +366,26 @@ def _nothing(what: str) -> Any:
     raise ValueError(f"there are no {what}")
 
 
-def _ticks(found: Iterable[int], first: int, end: int, step: int) -> Verdict:
+def _ticks(found: Iterable[int], first: int, end: int, step: int) -> CheckResult:
     """Whether the ticks are exactly those of [first, end)."""
     found, wanted = [int(tick) for tick in found], list(range(first, end, step))
     names = [f"{'without' if tick in wanted else 'with'} {iso(tick)}" for tick in sorted(set(found) ^ set(wanted))]
     if found == wanted:
-        return Verdict(True, f"{iso(first)} to {iso(end - step)}, nothing else")
-    return Verdict(False, f"{len(found)} rows, " + (", ".join(names[:4]) or "doubled or out of order"))
+        return CheckResult(True, f"{iso(first)} to {iso(end - step)}, nothing else")
+    return CheckResult(False, f"{len(found)} rows, " + (", ".join(names[:4]) or "duplicate or out of order"))
 
 
-def _cost_fits(columns: dict[str, np.ndarray]) -> Verdict:
+def _cost_fits(columns: dict[str, np.ndarray]) -> CheckResult:
     traded = columns["volume"] > 0
     volume, low, high, spent = (columns[key][traded] for key in ("volume", "low", "high", "cost"))
     if not len(volume):
-        return Verdict(False, "no minute was traded")
+        return CheckResult(False, "no minute was traded")
     dollars, fraction = COST_ALLOWANCE
     allowance = np.maximum(dollars, fraction * spent)
     share = float(((volume * low - allowance <= spent) & (spent <= volume * high + allowance)).mean())
     whole = int((spent == np.rint(spent)).sum())
     said = f"{share:.2%} of {len(volume):,} traded minutes; {whole:,} costs are whole dollars"
-    return Verdict(share >= COST_SHARE, said)
+    return CheckResult(share >= COST_SHARE, said)
 
 
 ASSUMPTIONS = (
@@ -434,7 +443,7 @@ ASSUMPTIONS = (
     Assumption(
         "unknown-name",
         "A name the exchange does not know is refused with -32602 and 'instrument not found'.",
-        "exchange/verdict.py",
+        "exchange/response.py",
         "A contract that is gone will be asked for again and again instead of being named at once.",
         unknown_name,
     ),

@@ -8,10 +8,10 @@ from typing import Any
 
 import numpy as np
 
-from .columns import numbers, timestamps
-from .coverage import cover, windows
 from .errors import Malformed, iso, shown
-from .transport import Ask
+from .http_client import Request
+from .pagination import cover, windows
+from .parsing import numbers, timestamps
 
 MINUTE = 60_000  # ms
 HOUR = 60 * MINUTE
@@ -52,7 +52,7 @@ class Candles:
         return self.start + np.flatnonzero(~self.present).astype(np.int64) * MINUTE
 
 
-def collect(ask: Ask, instrument_name: str, start: int, end: int) -> Candles:
+def collect(request: Request, instrument_name: str, start: int, end: int) -> Candles:
     """The candles of [start, end), page by page, each page's coverage proven. Both in ms, on whole minutes."""
     start, end = index(start), index(end)
     if start % MINUTE or end % MINUTE or start > end:
@@ -62,7 +62,7 @@ def collect(ask: Ask, instrument_name: str, start: int, end: int) -> Candles:
     grid = Grid(start, end)
 
     def page(left: int, right: int) -> int | None:
-        ticks, values = ask("get_tradingview_chart_data", chart_params(instrument_name, left, right), read_page)
+        ticks, values = request("get_tradingview_chart_data", chart_params(instrument_name, left, right), read_page)
         return grid.place(ticks, values, left, right)
 
     for left, right in windows(start, end, PAGE):
@@ -81,7 +81,7 @@ def collect(ask: Ask, instrument_name: str, start: int, end: int) -> Candles:
     )
 
 
-def last_trade(ask: Ask, instrument_name: str, start: int, end: int) -> int | None:
+def last_trade(request: Request, instrument_name: str, start: int, end: int) -> int | None:
     """The end of the last hour in [start, end), ms, in which there was a trade, or None if there was none.
 
     One request: by the hour, or by the day (from 08:00 UTC) where that would be more rows than an answer holds.
@@ -89,7 +89,7 @@ def last_trade(ask: Ask, instrument_name: str, start: int, end: int) -> int | No
     start, end = index(start), index(end)
     resolution, width = ("60", HOUR) if end - start <= 5_000 * HOUR else ("1D", 24 * HOUR)
     params = chart_params(instrument_name, start, end) | {"resolution": resolution}
-    ticks, values = ask("get_tradingview_chart_data", params, read_page)
+    ticks, values = request("get_tradingview_chart_data", params, read_page)
     traded = ticks[(ticks >= start) & (ticks < end) & (values[COLUMNS.index("volume")] > 0)]
     return min(int(traded.max()) + width, end) if len(traded) else None
 

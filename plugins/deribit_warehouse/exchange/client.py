@@ -9,29 +9,29 @@ from dataclasses import replace
 from . import candles, funding, index, instruments
 from .candles import Candles
 from .funding import Funding
+from .http_client import HttpClient
 from .index import IndexMinutes
 from .instruments import Reading
 from .limits import Limits, limits_of
-from .transport import Host
-from .verdict import rows_of
+from .response import rows_of
 
 
 class Exchange:
     """Deribit's public HTTP API. Make one a task, in the process that uses it, and close it (or use `with`).
 
-    `pace` is called before every attempt with the exchange's meter, "public" or "instruments", and returns when a
-    request may go out. `attempts`: tries a request before giving up on a fault that should pass. `limits`: what an
+    `rate_limiter` is called before every attempt with the exchange's meter, "public" or "instruments", and returns when
+    a request may go out. `attempts`: tries a request before giving up on a fault that should pass. `limits`: what an
     answer of a method may take; `timeout` replaces two of them for every method: seconds to connect, and between two
     bytes. All times are UTC milliseconds since 1970.
 
-    Every method raises Refused, InstrumentGone, Unavailable or BadResponse (see `errors`).
+    Every method raises RequestRejected, InstrumentNotFound, ExchangeUnavailable or BadResponse (see `errors`).
     """
 
     def __init__(
         self,
         live_url: str,
         history_url: str,
-        pace: Callable[[str], None],
+        rate_limiter: Callable[[str], None],
         *,
         timeout: tuple[float, float] | None = None,
         attempts: int = 6,
@@ -41,8 +41,8 @@ class Exchange:
         if timeout:
             given, (connect, silence) = limits, timeout
             limits = lambda method: replace(given(method), connect=connect, silence=silence)  # noqa: E731
-        self._live = Host("live", live_url, pace, attempts=attempts, sleep=sleep, limits=limits)
-        self._history = Host("history", history_url, pace, attempts=attempts, sleep=sleep, limits=limits)
+        self._live = HttpClient("live", live_url, rate_limiter, attempts=attempts, sleep=sleep, limits=limits)
+        self._history = HttpClient("history", history_url, rate_limiter, attempts=attempts, sleep=sleep, limits=limits)
 
     def instruments(self, currency: str, kind: str, *, expired: bool, host: str = "live") -> Reading:
         """What `host` ("live" or "history") lists (expired=False) or says has expired.
@@ -50,49 +50,49 @@ class Exchange:
         The live host forgets an expired instrument after about a day, and the history host, which has them all, may
         learn of it later: so both are asked for those. What is listed the history host tells incompletely.
         """
-        asked = self._history if host == "history" else self._live
+        client = self._history if host == "history" else self._live
         params = {"currency": currency, "kind": kind, "expired": "true" if expired else "false"}
-        return asked.ask("get_instruments", params, instruments.reader(asked.name, kind), rows_of)
+        return client.request("get_instruments", params, instruments.reader(client.name, kind), rows_of)
 
     def candles(self, instrument_name: str, start: int, end: int) -> Candles:
         """1-minute candles that begin in [start, end), both on whole minutes (ValueError otherwise).
 
         The exchange goes on sending flat candles after an expiry and may before a listing: clip the window to the
-        instrument's life. Nothing outside the window gets into the arrays.
+        instrument's lifetime. Nothing outside the window gets into the arrays.
         """
-        return candles.collect(self._live.ask, instrument_name, start, end)
+        return candles.collect(self._live.request, instrument_name, start, end)
 
     def funding(self, instrument_name: str, start: int, end: int) -> Funding:
         """The funding of the hours that end in (start, end]."""
-        return funding.collect(self._live.ask, instrument_name, start, end)
+        return funding.collect(self._live.request, instrument_name, start, end)
 
     def funding_value(self, instrument_name: str, start: int, end: int) -> float:
         """What the funding of the hours that end in (start, end] came to, weighed by the index; one request."""
-        return funding.value(self._live.ask, instrument_name, start, end)
+        return funding.value(self._live.request, instrument_name, start, end)
 
     def first_funding_hour(self, instrument_name: str, not_before: int, not_after: int) -> int | None:
         """The end of the earliest funded hour in [not_before, not_after], or None; about ten requests for a decade."""
-        return funding.first_hour(self._live.ask, instrument_name, not_before, not_after)
+        return funding.first_hour(self._live.request, instrument_name, not_before, not_after)
 
     def last_funding_hour(self, instrument_name: str, not_before: int, not_after: int) -> int | None:
         """The end of the newest funded hour in [not_before, not_after], or None; one request."""
-        return funding.last_hour(self._live.ask, instrument_name, not_before, not_after)
+        return funding.last_hour(self._live.request, instrument_name, not_before, not_after)
 
     def last_trade(self, instrument_name: str, start: int, end: int) -> int | None:
         """The end of the last hour in [start, end) with a trade (over more than 5,000 hours: day), or None; one
         request. Flat candles of volume 0, which a dead chart goes on with, are no trade."""
-        return candles.last_trade(self._live.ask, instrument_name, start, end)
+        return candles.last_trade(self._live.request, instrument_name, start, end)
 
     def funding_chart(self, instrument_name: str) -> IndexMinutes:
         """The true index of the last eight hours, a point a minute. It can't be asked for later."""
         params = {"instrument_name": instrument_name, "length": "8h"}
-        return self._live.ask(
+        return self._live.request(
             "get_funding_chart_data", params, lambda result: index.read_chart(result, instrument_name)
         )
 
     def index_price(self, index_name: str) -> float:
         """The index now, USD."""
-        return self._live.ask("get_index_price", {"index_name": index_name}, index.read_price)
+        return self._live.request("get_index_price", {"index_name": index_name}, index.read_price)
 
     def close(self) -> None:
         """Closes the connections of both hosts."""

@@ -39,19 +39,19 @@ class ExchangeError(Exception):
         self.code, self.http_status = code, http_status
 
 
-class Refused(ExchangeError):
+class RequestRejected(ExchangeError):
     """A final no: the same request will be refused again, so it was not repeated."""
 
     advice = "Asking again can't help: check the parameters, and that the connection points at the right host."
 
 
-class InstrumentGone(Refused):
+class InstrumentNotFound(RequestRejected):
     """The exchange doesn't know the instrument (any more): never listed, delisted, or not open."""
 
     advice = "Refresh the instrument catalogue and leave this instrument out if it is no longer listed."
 
 
-class Unavailable(ExchangeError):
+class ExchangeUnavailable(ExchangeError):
     """Every attempt met a fault that should pass: the exchange, or the way to it, is away. Busy, in maintenance, an
     error code nobody knows, a page of a proxy, a redirect, cut off, timed out."""
 
@@ -68,29 +68,29 @@ class BadResponse(ExchangeError):
     advice = "Ask the same URL by hand: if the form of the answer has changed for good, its reader must follow."
 
 
-class Failure(Exception):
+class AttemptFailed(Exception):
     """One attempt's outcome before it is known whether another follows. Never leaves this package."""
 
     def __init__(
         self,
         cause: str,
-        becomes: type[ExchangeError],
+        exception_class: type[ExchangeError],
         *,
-        passing: bool,
+        retryable: bool,
         code: int | None = None,
         http_status: int | None = None,
         retry_after: float = 0.0,
     ):
         super().__init__(cause)
-        self.becomes, self.passing = becomes, passing
+        self.exception_class, self.retryable = exception_class, retryable
         self.code, self.http_status, self.retry_after = code, http_status, retry_after
 
 
-class Malformed(Failure):
+class Malformed(AttemptFailed):
     """Readable JSON that isn't the agreed answer. A corrupt page passes, so it is asked again before it is final."""
 
     def __init__(self, cause: str, *, http_status: int | None = None):
-        super().__init__(cause, BadResponse, passing=True, http_status=http_status)
+        super().__init__(cause, BadResponse, retryable=True, http_status=http_status)
 
 
 def clean(text: Any, most: int = QUOTED) -> str:
@@ -103,7 +103,7 @@ def clean(text: Any, most: int = QUOTED) -> str:
     return escaped if len(escaped) <= most and len(text) <= 20 * most else f"{escaped[:most]}..."
 
 
-def told(error: Exception) -> str:
+def error_text(error: Exception) -> str:
     """Another library's error as it may be shown."""
     return f"{type(error).__name__}: {clean(str(error), 2 * QUOTED)}"
 
@@ -123,7 +123,7 @@ def iso(ms: int) -> str:
         return f"{SHORT.repr(ms)} ms"
 
 
-def wording(method: str, params: Mapping[str, Any]) -> str:
+def request_text(method: str, params: Mapping[str, Any]) -> str:
     """What was asked, for people: method, instrument (or currency, or index), window in ISO UTC."""
     words = [method]
     words += [clean(params[key]) for key in ("instrument_name", "currency", "kind", "index_name") if key in params]

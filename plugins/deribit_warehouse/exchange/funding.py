@@ -10,10 +10,10 @@ from typing import Any
 
 import numpy as np
 
-from .columns import numbers, rows, timestamps
-from .coverage import cover, windows
 from .errors import Malformed, iso, shown
-from .transport import Ask
+from .http_client import Request
+from .pagination import cover, windows
+from .parsing import numbers, rows, timestamps
 
 HOUR = 3_600_000  # ms
 PAGE = 744 * HOUR  # one answer holds the newest 744 rows at or before end_timestamp, whatever start_timestamp says
@@ -45,7 +45,7 @@ class Funding:
         return absent(set(self.timestamp.tolist()), start + 1, end + 1)
 
 
-def collect(ask: Ask, instrument_name: str, start: int, end: int) -> Funding:
+def collect(request: Request, instrument_name: str, start: int, end: int) -> Funding:
     """The rows of the hours that end in (start, end], ms. Each page starts at the last timestamp of the one before:
     the exchange's own window is (start, end], so starting an hour later would lose a row at every page's edge."""
     start, end = index(start), index(end)
@@ -55,7 +55,7 @@ def collect(ask: Ask, instrument_name: str, start: int, end: int) -> Funding:
 
     def page(left: int, right: int) -> int | None:
         params = funding_params(instrument_name, left, right)
-        return table.place(*ask("get_funding_rate_history", params, read_page), left, right)
+        return table.place(*request("get_funding_rate_history", params, read_page), left, right)
 
     for left, right in windows(start + 1, end + 1, PAGE):
         cover(page, lambda left=left, right=right: absent(table.seen, left, right), left, right, HOUR)
@@ -65,7 +65,7 @@ def collect(ask: Ask, instrument_name: str, start: int, end: int) -> Funding:
     )
 
 
-def first_hour(ask: Ask, instrument_name: str, not_before: int, not_after: int) -> int | None:
+def first_hour(request: Request, instrument_name: str, not_before: int, not_after: int) -> int | None:
     """The earliest funding timestamp in [not_before, not_after], ms, or None if there is none.
 
     Found by halving the time that may still lie before it: an answer to a window that ends at T holds the newest
@@ -76,7 +76,7 @@ def first_hour(ask: Ask, instrument_name: str, not_before: int, not_after: int) 
 
     def oldest(until: int) -> int | None:
         params = funding_params(instrument_name, not_before, until + 1)
-        timestamp, _ = ask("get_funding_rate_history", params, read_page)
+        timestamp, _ = request("get_funding_rate_history", params, read_page)
         timestamp = timestamp[(timestamp >= not_before) & (timestamp <= until)]
         return int(timestamp.min()) if len(timestamp) else None
 
@@ -97,12 +97,12 @@ def first_hour(ask: Ask, instrument_name: str, not_before: int, not_after: int) 
         earliest = found
 
 
-def last_hour(ask: Ask, instrument_name: str, not_before: int, not_after: int) -> int | None:
+def last_hour(request: Request, instrument_name: str, not_before: int, not_after: int) -> int | None:
     """The newest funding timestamp in [not_before, not_after], ms, or None if there is none: one request, because an
     answer holds the newest rows of its window. An empty one may be a passing fault and is asked twice."""
     not_before, not_after = index(not_before), index(not_after)
     for _ in range(2):
-        timestamp, _ = ask(
+        timestamp, _ = request(
             "get_funding_rate_history", funding_params(instrument_name, not_before, not_after + 1), read_page
         )
         timestamp = timestamp[(timestamp >= not_before) & (timestamp <= not_after)]
@@ -111,12 +111,12 @@ def last_hour(ask: Ask, instrument_name: str, not_before: int, not_after: int) -
     return None
 
 
-def value(ask: Ask, instrument_name: str, start: int, end: int) -> float:
+def value(request: Request, instrument_name: str, start: int, end: int) -> float:
     """What a position held over (start, end], ms, has paid, as a fraction of what it was worth at the start:
     prev_index_price of the first hour times the sum of interest_1h / prev_index_price. It is not the plain sum of
     interest_1h (in May 2025 the two were 10 % apart). That the window is open at its start is an assumption: with
     May 2025, 744 hours, it agrees to 2e-7."""
-    return ask("get_funding_rate_value", funding_params(instrument_name, start + 1, end + 1), read_value)
+    return request("get_funding_rate_value", funding_params(instrument_name, start + 1, end + 1), read_value)
 
 
 def read_value(result: Any) -> float:

@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from .columns import numbers, rows, timestamps
 from .errors import Malformed, shown
+from .parsing import numbers, rows, timestamps
 
 
 @dataclass(frozen=True, eq=False)

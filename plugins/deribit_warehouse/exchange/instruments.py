@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 import msgspec
 
 from .errors import Malformed, iso
-from .verdict import parse
+from .response import parse
 
 NEVER = 32_503_708_800_000  # ms: year 3000, how the exchange writes that a perpetual doesn't expire
 
@@ -130,7 +130,7 @@ class UnreadableRow(Exception):
 
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")  # the longest recorded name, a combo's, has 28 characters
 WORD = re.compile(r"[ -~]{1,64}")
-FIRST, LAST = 1_262_304_000_000, NEVER + 86_400_000  # ms, 2010 and the year 3000: no life lies outside of them
+FIRST, LAST = 1_262_304_000_000, NEVER + 86_400_000  # ms, 2010 and the year 3000: no lifetime lies outside of them
 LARGEST_ID = 2**63 - 1  # bigint
 LARGEST = 1e15  # a strike, a tick or a contract above is none
 
@@ -138,7 +138,7 @@ LARGEST = 1e15  # a strike, a tick or a contract above is none
 def instrument(row: Any, at: int, host: str) -> Instrument:
     """One row of get_instruments. Raises UnreadableRow for what no instrument can be.
 
-    Rows differ by host and year, so only name, kind, base currency, settlement period and life must be told: the
+    Rows differ by host and year, so only name, kind, base currency, settlement period and lifetime must be told: the
     history host tells no `instrument_type` and no `state` but `future_type`, rows of 2021 have no `instrument_id`. Keys
     that are not known here are ignored.
     """

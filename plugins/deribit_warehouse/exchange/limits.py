@@ -17,7 +17,7 @@ from requests.adapters import HTTPAdapter
 from urllib3 import HTTPConnectionPool, HTTPResponse, HTTPSConnectionPool, PoolManager
 from urllib3.connection import HTTPConnection, HTTPSConnection
 
-from .errors import BadResponse, Failure, Unavailable
+from .errors import AttemptFailed, BadResponse, ExchangeUnavailable
 
 MB = 1_000_000
 CHUNK = 65_536  # bytes read, and bytes decoded, at a time
@@ -53,16 +53,16 @@ class Allowance:
         self.limits = limits
         self.ends = time.monotonic() + limits.total
         self.bytes = limits.size
-        self.failure: Failure | None = None  # why reading was ended, if it was
+        self.failure: AttemptFailed | None = None  # why reading was ended, if it was
 
     def seconds(self) -> float:
         """What the next read from the socket may take. Raises TimeoutError when the time is used up."""
         left = self.ends - time.monotonic()
         if left <= 0:
-            self.failure = Failure(
+            self.failure = AttemptFailed(
                 f"the answer was not complete after {self.limits.total:g} s, the most that this method is given",
-                Unavailable,
-                passing=True,
+                ExchangeUnavailable,
+                retryable=True,
             )
             raise TimeoutError(str(self.failure))
         return min(left, self.limits.silence)
@@ -75,9 +75,9 @@ class Allowance:
             raise OSError(str(self.failure))
 
 
-def too_large(limits: Limits) -> Failure:
+def too_large(limits: Limits) -> AttemptFailed:
     cause = f"the answer is larger than {limits.size / MB:g} MB, the most that this method is given"
-    return Failure(cause, BadResponse, passing=True)
+    return AttemptFailed(cause, BadResponse, retryable=True)
 
 
 allowance: ContextVar[Allowance] = ContextVar("allowance")
@@ -109,7 +109,7 @@ class CountedSocket(io.RawIOBase):
         super().close()
 
 
-class CountedAnswer(http.client.HTTPResponse):
+class CountedResponse(http.client.HTTPResponse):
     def __init__(self, sock: Any, *args: Any, **kwargs: Any):
         super().__init__(sock, *args, **kwargs)
         self.fp = io.BufferedReader(CountedSocket(self.fp.detach(), sock, allowance.get()), CHUNK)
@@ -122,11 +122,11 @@ class CountedAnswer(http.client.HTTPResponse):
 
 
 class CountedConnection(HTTPConnection):
-    response_class = CountedAnswer
+    response_class = CountedResponse
 
 
 class CountedSecureConnection(HTTPSConnection):
-    response_class = CountedAnswer
+    response_class = CountedResponse
 
 
 class CountedPool(HTTPConnectionPool):
@@ -156,11 +156,11 @@ class LimitedAdapter(HTTPAdapter):
 
 
 def read_body(answer: HTTPResponse, limits: Limits) -> bytearray:
-    """The whole body, decoded. Raises Failure for one that is too large or encoded in a way that is not read."""
+    """The whole body, decoded. Raises AttemptFailed for one that is too large or encoded in a way that is not read."""
     encoding = answer.headers.get("Content-Encoding", "").strip().lower()
     if encoding not in ("", "identity", "gzip", "x-gzip", "deflate"):  # one, not several around each other
         cause = "the answer's encoding is neither gzip nor deflate"
-        raise Failure(cause, BadResponse, passing=True)
+        raise AttemptFailed(cause, BadResponse, retryable=True)
     body = bytearray()
     # read1 takes what is there: read() would wait, for as long as it takes, until the chunk is full
     while chunk := answer.read1(CHUNK, decode_content=True):
@@ -177,12 +177,12 @@ def check_values(body: bytearray, limits: Limits) -> None:
 
 
 def check_rows(result: Any, limits: Limits) -> None:
-    """Counts the rows of a list, or of an object's longest list. Raises Failure."""
+    """Counts the rows of a list, or of an object's longest list. Raises AttemptFailed."""
     columns = result.values() if isinstance(result, dict) else [result]
     if max((len(column) for column in columns if isinstance(column, list)), default=0) > limits.rows:
         raise too_many(limits)
 
 
-def too_many(limits: Limits) -> Failure:
+def too_many(limits: Limits) -> AttemptFailed:
     cause = f"the answer has more than {limits.rows:,} rows, the most that this method is given"
-    return Failure(cause, BadResponse, passing=True)
+    return AttemptFailed(cause, BadResponse, retryable=True)

@@ -11,11 +11,11 @@ from typing import Any
 import requests
 import urllib3
 
-from .errors import BadResponse, Failure, Refused, Unavailable, told
+from .errors import AttemptFailed, BadResponse, ExchangeUnavailable, RequestRejected, error_text
 from .limits import Allowance, LimitedAdapter, Limits, allowance, read_body
 
 # Faults of the way, not of the request. (A refused certificate is among them: it is met during restarts, too.)
-WAY_FAULTS = (
+TRANSIENT_ERRORS = (
     requests.ConnectionError,
     requests.Timeout,
     urllib3.exceptions.HTTPError,
@@ -30,7 +30,7 @@ HEADERS = {
 
 
 @dataclass(frozen=True)
-class Answer:
+class Response:
     """What came back, of whatever status. body: decoded."""
 
     status: int
@@ -44,7 +44,7 @@ class Prepared:
 
     request: requests.PreparedRequest
     adapter: LimitedAdapter
-    surroundings: dict[str, Any]
+    environment: dict[str, Any]
 
 
 class Session:
@@ -62,24 +62,26 @@ class Session:
         self._session = requests.Session()
         self._session.headers.update(HEADERS)
         self._session.auth = lambda request: request  # with no auth at all requests would look into ~/.netrc
-        # Repeating is done above, where the error code and the parsed page can be judged, not below by urllib3.
+        # Repeating is done above, where the error code and the parsed page are known, not below by urllib3.
         adapter = LimitedAdapter(pool_connections=1, pool_maxsize=4, max_retries=0)
         self._session.mount("http://", adapter)
         self._session.mount("https://", adapter)
 
     def prepare(self, method: str, params: Mapping[str, Any]) -> Prepared:
-        """Everything that can be done before a request's moment has come. Raises Failure (final)."""
+        """Everything that can be done before a request's moment has come. Raises AttemptFailed (final)."""
         try:
             request = self._session.prepare_request(
                 requests.Request("GET", f"{self.url}/api/v2/public/{method}", params=params)
             )
-            surroundings = self._session.merge_environment_settings(request.url, {}, True, None, None)
-            return Prepared(request, self._session.get_adapter(request.url), surroundings)
+            environment = self._session.merge_environment_settings(request.url, {}, True, None, None)
+            return Prepared(request, self._session.get_adapter(request.url), environment)
         except (requests.RequestException, ValueError) as error:
-            raise Failure(f"the request can't be made: {told(error)}", Refused, passing=False) from None
+            raise AttemptFailed(
+                f"the request can't be made: {error_text(error)}", RequestRejected, retryable=False
+            ) from None
 
-    def send(self, prepared: Prepared, limits: Limits) -> Answer:
-        """Sends one request and reads its answer within the limits. Raises Failure, and nothing else.
+    def send(self, prepared: Prepared, limits: Limits) -> Response:
+        """Sends one request and reads its answer within the limits. Raises AttemptFailed, and nothing else.
 
         By the adapter and not by requests' session, which would read a redirect's body, of any size, to see where it
         leads. Errors of the libraries below are told, not chained: they quote headers of any length, and a proxy's
@@ -88,20 +90,22 @@ class Session:
         left, status = Allowance(limits), None
         timeout, token = (limits.connect, limits.silence), allowance.set(left)
         try:
-            sent = prepared.adapter.send(prepared.request, timeout=timeout, **prepared.surroundings)
+            sent = prepared.adapter.send(prepared.request, timeout=timeout, **prepared.environment)
             with closing(sent) as response:
                 status = response.status_code
-                return Answer(status, response.headers, read_body(response.raw, limits))
-        except Failure as failure:
+                return Response(status, response.headers, read_body(response.raw, limits))
+        except AttemptFailed as failure:
             failure.http_status = status
             raise
         except (requests.exceptions.InvalidURL, requests.exceptions.InvalidSchema) as error:  # a proxy's, too
-            raise Failure(f"the request can't be made: {told(error)}", Refused, passing=False) from None
-        except WAY_FAULTS as error:
-            raise left.failure or Failure(told(error), Unavailable, passing=True) from None
+            raise AttemptFailed(
+                f"the request can't be made: {error_text(error)}", RequestRejected, retryable=False
+            ) from None
+        except TRANSIENT_ERRORS as error:
+            raise left.failure or AttemptFailed(error_text(error), ExchangeUnavailable, retryable=True) from None
         except Exception as error:
-            cause = f"the answer's head can't be read: {told(error)}"
-            raise left.failure or Failure(cause, BadResponse, passing=True) from None
+            cause = f"the answer's head can't be read: {error_text(error)}"
+            raise left.failure or AttemptFailed(cause, BadResponse, retryable=True) from None
         finally:
             allowance.reset(token)
 

@@ -1,34 +1,42 @@
 """Joins the exchange, the warehouse and the quality gate into Airflow tasks. DAG files read from here."""
 
-from .catalogue import READINGS, check_catalogue, discover_funding_starts, read_catalogue
-from .derived import due, judge, tell
-from .documentation import build_data_docs
-from .ends import clip_to_lives, find_ends
-from .gate import gate
-from .history import load, plan
+from .dag_defaults import (
+    DEFAULT_ARGS,
+    MONTHLY_TIMETABLE,
+    asset,
+    complete,
+    derived_dag_args,
+    history_dag_args,
+    notify_failure,
+)
+from .delisting import clip_to_lifetimes, find_delistings
+from .derived import notify, publish_derived, windows
+from .docs_site import build_data_docs
 from .index_chart import collect_index_minutes
-from .schedule import DEFAULTS, MONTHLY, asset, complete, derived_dag_args, history_dag_args, tell_failure
+from .load import load, plan
+from .publish import publish
+from .read_catalogue import READINGS, check_catalogue, discover_funding_starts, read_catalogue
 
 __all__ = [
-    "DEFAULTS",
-    "MONTHLY",
+    "DEFAULT_ARGS",
+    "MONTHLY_TIMETABLE",
     "READINGS",
     "asset",
     "build_data_docs",
     "check_catalogue",
-    "clip_to_lives",
+    "clip_to_lifetimes",
     "collect_index_minutes",
     "complete",
     "derived_dag_args",
     "discover_funding_starts",
-    "due",
-    "find_ends",
-    "gate",
+    "find_delistings",
     "history_dag_args",
-    "judge",
     "load",
+    "notify",
+    "notify_failure",
     "plan",
+    "publish",
+    "publish_derived",
     "read_catalogue",
-    "tell",
-    "tell_failure",
+    "windows",
 ]

@@ -37,8 +37,8 @@ def exchange(bucket: str = "history") -> Iterator[Exchange]:
     database holds data of another exchange.
     """
     from deribit_warehouse.exchange import Exchange
-    from deribit_warehouse.warehouse.loads import claim_origin
-    from deribit_warehouse.warehouse.pace import Pacer
+    from deribit_warehouse.warehouse.ingestion import claim_origin
+    from deribit_warehouse.warehouse.rate_limiter import RateLimiter
 
     hosts = live, history = base_url(settings.LIVE_HOST), base_url(settings.HISTORY_HOST)
     rates = {"history": settings.history_rate(), "live": settings.live_rate()}
@@ -48,9 +48,9 @@ def exchange(bucket: str = "history") -> Iterator[Exchange]:
         with connection.transaction():
             claim_origin(connection, *hosts)
         connection.autocommit = True
-        pace = Pacer(connection, {**rates, "instruments": settings.catalogue_rate()})
+        rate_limiter = RateLimiter(connection, {**rates, "instruments": settings.catalogue_rate()})
         # the exchange counts get_instruments apart from everything else, and so do we
-        with Exchange(live, history, lambda meter: pace(bucket if meter == "public" else meter)) as opened:
+        with Exchange(live, history, lambda meter: rate_limiter(bucket if meter == "public" else meter)) as opened:
             yield opened
 
 

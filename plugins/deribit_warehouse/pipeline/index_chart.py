@@ -8,12 +8,12 @@ from datetime import timedelta
 from airflow.sdk import get_current_context, task
 
 from deribit_warehouse import settings
-from deribit_warehouse.datasets import EXCHANGE_POOL, INDEX
+from deribit_warehouse.datasets import EXCHANGE_POOL, INDEX_PRICES
 
 from .connections import base_url, exchange, market
 from .interval import configuration
-from .isolation import OneByOne
-from .waiting import patience
+from .isolation import PerInstrument
+from .waiting import waits_for_exchange
 
 log = logging.getLogger(__name__)
 
@@ -23,32 +23,32 @@ SENSIBLE_WAIT = timedelta(hours=1)
 
 
 @task(pool=EXCHANGE_POOL, multiple_outputs=False)
-@patience(bound=SENSIBLE_WAIT)
+@waits_for_exchange(bound=SENSIBLE_WAIT)
 def collect_index_minutes() -> dict[str, int]:
     """Keeps the minutes of each index that its perpetual's funding chart still tells: {index_name: points}.
 
     An index that fails keeps the others from nothing; the task then asks for it again within SENSIBLE_WAIT, or fails.
     """
     from deribit_warehouse.warehouse.index import index_proxies, store_chart
-    from deribit_warehouse.warehouse.loads import Provenance
+    from deribit_warehouse.warehouse.ingestion import Provenance
 
     context = get_current_context()
     configuration(context)
     run_id = context["dag_run"].run_id
     collected = {}
-    one_by_one = OneByOne()
+    per_instrument = PerInstrument()
     with exchange("live") as deribit, market() as connection:
         with connection.transaction():
             proxies = index_proxies(connection, settings.currencies())
         for proxy in proxies:
-            if one_by_one.exchange_is_away:
+            if per_instrument.exchange_unavailable:
                 break
-            with one_by_one.of(proxy["perpetual"]):
+            with per_instrument.isolate(proxy["perpetual"]):
                 chart = deribit.funding_chart(proxy["perpetual"])
-                provenance = Provenance(INDEX.name, proxy["index_name"], base_url(settings.LIVE_HOST), run_id)
+                provenance = Provenance(INDEX_PRICES.name, proxy["index_name"], base_url(settings.LIVE_HOST), run_id)
                 with connection.transaction():
                     stored = store_chart(connection, chart.timestamp, chart.index_price, provenance)
                 log.info("%s: %d points, %s", proxy["index_name"], len(chart.timestamp), stored)
                 collected[proxy["index_name"]] = len(chart.timestamp)
-    one_by_one.conclude(len(proxies), bound=SENSIBLE_WAIT)
+    per_instrument.finish(len(proxies), bound=SENSIBLE_WAIT)
     return collected

@@ -14,7 +14,7 @@ LONGEST = timedelta(days=92)
 
 
 def interval(context) -> tuple[datetime, datetime]:
-    """What a run of a history DAG loads and judges: [begins, ends), UTC.
+    """What a run of a history DAG loads and validates: [begins, ends), UTC.
 
     Its parameters from and to; without them its data interval, which a run of the calendar or a backfill has, and a
     run by hand when it was given a logical date: the last month that had ended by then. Raises AirflowFailException.

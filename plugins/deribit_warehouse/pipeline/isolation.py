@@ -9,7 +9,7 @@ from datetime import timedelta
 
 from airflow.sdk.exceptions import AirflowException, AirflowFailException, AirflowRescheduleException
 
-from .waiting import EXCHANGE, ask_again
+from .waiting import EXCHANGE, reschedule
 
 log = logging.getLogger(__name__)
 
@@ -18,12 +18,12 @@ REFUSED_FOR = timedelta(hours=1)
 """How long a final no for an instrument that is listed, or an answer nobody can read, is doubted: it is asked again a
 few times in this time before the instrument's part of the interval is given up."""
 
-IN_A_ROW = 2
+UNANSWERED_LIMIT = 2
 """Instruments without an answer, one after the other, after which the exchange is taken to be away: to go on would use
 up the task's time for each of the rest."""
 
 
-class OneByOne:
+class PerInstrument:
     """What became of each instrument of a task.
 
     finished: ids of the instruments that are done, with those an earlier asking of the same attempt had done. failed:
@@ -36,10 +36,10 @@ class OneByOne:
         self._unanswered = 0
 
     @contextmanager
-    def of(self, name: str, instrument_id: int | None = None) -> Iterator[None]:
-        """Around an instrument's work. Whatever it raises is kept for conclude(), but what is no instrument's fault: a
+    def isolate(self, name: str, instrument_id: int | None = None) -> Iterator[None]:
+        """Around an instrument's work. Whatever it raises is kept for finish(), but what is no instrument's fault: a
         lost database connection, a task that waits, or one that is being ended."""
-        from deribit_warehouse.exchange import ExchangeError, Unavailable
+        from deribit_warehouse.exchange import ExchangeError, ExchangeUnavailable
 
         try:
             yield
@@ -49,7 +49,7 @@ class OneByOne:
             if connection_lost(error):
                 raise
             self.failed[name] = error
-            self._unanswered = self._unanswered + 1 if isinstance(error, Unavailable) else 0
+            self._unanswered = self._unanswered + 1 if isinstance(error, ExchangeUnavailable) else 0
             if isinstance(error, ExchangeError):
                 log.error("%s was not loaded: %s", name, error)
             else:
@@ -60,28 +60,28 @@ class OneByOne:
                 self.finished.add(instrument_id)
 
     @property
-    def exchange_is_away(self) -> bool:
-        return self._unanswered >= IN_A_ROW
+    def exchange_unavailable(self) -> bool:
+        return self._unanswered >= UNANSWERED_LIMIT
 
-    def conclude(self, of: int, *, bound: timedelta | None = None) -> None:
+    def finish(self, total: int, *, bound: timedelta | None = None) -> None:
         """Returns when nothing failed. What the exchange may still answer is waited for: as long as waiting.wait()
         does, or ``bound``, when it is away; REFUSED_FOR when it refused. Then raises naming each with its cause.
 
-        of: how many instruments there are.
+        total: how many instruments there are.
         """
-        from deribit_warehouse.exchange import ExchangeError, Unavailable
+        from deribit_warehouse.exchange import ExchangeError, ExchangeUnavailable
 
         if not self.failed:
             return
-        theirs = {name: error for name, error in self.failed.items() if isinstance(error, ExchangeError)}
-        unavailable = {name: error for name, error in theirs.items() if isinstance(error, Unavailable)}
+        of_the_exchange = {name: error for name, error in self.failed.items() if isinstance(error, ExchangeError)}
+        unavailable = {name: error for name, error in of_the_exchange.items() if isinstance(error, ExchangeUnavailable)}
         waited = ""
         if unavailable:
-            waited = ask_again(EXCHANGE, causes(unavailable), bound=bound, finished=self.finished)
-        elif theirs:
+            waited = reschedule(EXCHANGE, causes(unavailable), bound=bound, finished=self.finished)
+        elif of_the_exchange:
             limit = REFUSED_FOR if bound is None else min(bound, REFUSED_FOR)
-            waited = ask_again(REFUSED, causes(theirs), bound=limit, finished=self.finished, tell=False)
-        message = f"{len(self.failed)} of {of} instruments were not loaded: {causes(self.failed)}"
+            waited = reschedule(REFUSED, causes(of_the_exchange), bound=limit, finished=self.finished, notify=False)
+        message = f"{len(self.failed)} of {total} instruments were not loaded: {causes(self.failed)}"
         if waited:
             # another attempt would begin to wait anew
             raise AirflowFailException(f"{message} ({waited.partition(': ')[0]})")

@@ -17,7 +17,7 @@ from airflow.sdk import get_current_context
 from airflow.sdk.exceptions import AirflowFailException, AirflowRescheduleException
 
 from deribit_warehouse import settings
-from deribit_warehouse.alerts import tell_waiting
+from deribit_warehouse.alerts import notify_waiting
 
 from .connections import market
 
@@ -26,12 +26,12 @@ log = logging.getLogger(__name__)
 EXCHANGE = "the exchange"
 CATALOGUE = "the catalogue"
 
-SHORTEST, LONGEST = timedelta(minutes=1), timedelta(minutes=10)
+MIN_DELAY, MAX_DELAY = timedelta(minutes=1), timedelta(minutes=10)
 """Between two askings: as long as was waited already, within these. So nothing stands still for longer than that once
 it could go on. The shortest is more than the scheduler takes to see that a process has ended: a task that is scheduled
 again before that is failed, as killed from outside."""
 
-TOLD_AFTER = timedelta(minutes=15)
+NOTIFY_AFTER = timedelta(minutes=15)
 """A wait that takes longer is told, once for all tasks that wait for the same."""
 
 MAX_CAUSE = 500
@@ -46,13 +46,13 @@ def wait(awaited: str, cause: str, *, bound: timedelta | None = None, finished: 
     settings.longest_wait(). finished: ids that remembered_as_finished() gives the task when it is asked again.
     Raises AirflowFailException when the bound is over.
     """
-    raise AirflowFailException(ask_again(awaited, cause, bound=bound, finished=finished))
+    raise AirflowFailException(reschedule(awaited, cause, bound=bound, finished=finished))
 
 
-def ask_again(
-    awaited: str, cause: str, *, bound: timedelta | None = None, finished: Collection[int] = (), tell: bool = True
+def reschedule(
+    awaited: str, cause: str, *, bound: timedelta | None = None, finished: Collection[int] = (), notify: bool = True
 ) -> str:
-    """As wait(), but returns a sentence when the bound is over: since when what was waited for. tell: whether a wait
+    """As wait(), but returns a sentence when the bound is over: since when what was waited for. notify: whether a wait
     that takes long is told."""
     from deribit_warehouse.warehouse import waits
 
@@ -68,24 +68,24 @@ def ask_again(
         )  # fmt: skip
         over = now - since >= bound
         if over:
-            waits.go_on(connection, ti.id)
+            waits.resume(connection, ti.id)
         else:
-            next_at = now + max(min(now - since, LONGEST, since + bound - now), SHORTEST)
+            next_at = now + max(min(now - since, MAX_DELAY, since + bound - now), MIN_DELAY)
             waits.set_next(connection, ti.id, awaited, next_at)
-            if tell and now - since >= TOLD_AFTER:
-                tasks = waits.claim_telling(connection, awaited)
+            if notify and now - since >= NOTIFY_AFTER:
+                tasks = waits.claim_notification(connection, awaited)
     if over:
-        return f"waited for {awaited} since {since:%Y-%m-%d %H:%M} UTC, for {spoken(bound)} in vain: {cause}"
+        return f"waited for {awaited} since {since:%Y-%m-%d %H:%M} UTC, for {duration(bound)} in vain: {cause}"
     log.warning(
         "waiting for %s since %s UTC, asked again at %s UTC, given up at %s UTC: %s",
         awaited, clock(since), clock(next_at), clock(since + bound), cause,
     )  # fmt: skip
     if tasks:
-        tell_waiting(context, awaited, since=since, until=since + bound, tasks=tasks, cause=cause)
+        notify_waiting(context, awaited, since=since, until=since + bound, tasks=tasks, cause=cause)
     raise AirflowRescheduleException(next_at)
 
 
-def remembered_as_finished() -> set[int]:
+def finished_before_waiting() -> set[int]:
     """What the task's attempt said it is done with when it began to wait."""
     from deribit_warehouse.warehouse import waits
 
@@ -97,18 +97,19 @@ def remembered_as_finished() -> set[int]:
 
 
 @contextmanager
-def patience(bound: timedelta | None = None) -> Iterator[None]:
-    """Around a task: an exchange that is away (Unavailable) is waited for, and a wait that is over is forgotten.
+def waits_for_exchange(bound: timedelta | None = None) -> Iterator[None]:
+    """Around a task: an exchange that is away (ExchangeUnavailable) is waited for, and a wait that is over is
+    forgotten.
 
     bound: as in wait().
     """
-    from deribit_warehouse.exchange import Unavailable
+    from deribit_warehouse.exchange import ExchangeUnavailable
 
     try:
         yield
     except AirflowRescheduleException:
         raise
-    except Unavailable as error:
+    except ExchangeUnavailable as error:
         wait(EXCHANGE, str(error), bound=bound)
     except Exception:
         _forget()
@@ -123,14 +124,14 @@ def _forget() -> None:
     context = get_current_context()
     if context.get("task_reschedule_count"):
         with market() as connection, connection.transaction():
-            waits.go_on(connection, context["ti"].id)
+            waits.resume(connection, context["ti"].id)
 
 
-def clock(moment: datetime) -> str:
-    return f"{moment:%Y-%m-%d %H:%M:%S}"
+def clock(instant: datetime) -> str:
+    return f"{instant:%Y-%m-%d %H:%M:%S}"
 
 
-def spoken(length: timedelta) -> str:
+def duration(length: timedelta) -> str:
     """A length of time as a person says it, rounded to minutes."""
     hours, minutes = divmod(round(length.total_seconds() / 60), 60)
     parts = [f"{n} {unit}{'' if n == 1 else 's'}" for n, unit in ((hours, "hour"), (minutes, "minute")) if n]

@@ -26,7 +26,7 @@ class Suite:
 
     `keys` are the profile's columns that name a row. `tolerated_share` is the fraction of rows that may be quarantined
     before the whole batch is blocked. `expectations` are Great Expectations configurations, each with `severity` and
-    with `rule`, `why` and `scope` ("key": judges rows; "table": judges the batch as a whole) in its `meta`.
+    with `rule`, `why` and `scope` ("key": validates rows; "table": validates the batch as a whole) in its `meta`.
     """
 
     name: str
@@ -75,11 +75,11 @@ class Waiver:
         return all(self.first <= day <= self.last for day in days)
 
 
-def day_of(moment: date | datetime) -> date:
+def day_of(instant: date | datetime) -> date:
     """The UTC day a key lies in; an hour that ends at midnight belongs to the day it ends."""
-    if isinstance(moment, datetime):
-        return (moment.astimezone(UTC) - timedelta(microseconds=1)).date()
-    return moment
+    if isinstance(instant, datetime):
+        return (instant.astimezone(UTC) - timedelta(microseconds=1)).date()
+    return instant
 
 
 @dataclass(frozen=True)

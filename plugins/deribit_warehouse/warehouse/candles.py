@@ -10,7 +10,7 @@ from psycopg import Connection
 
 from . import sql
 from .arrays import HEADER, TRAILER, bits, float8, float8_array, int2, int4
-from .loads import Loaded, Provenance, lock, record_answer
+from .ingestion import Ingested, Provenance, lock, record_fetched
 
 MINUTE = 60_000
 DAY = 86_400_000
@@ -31,11 +31,11 @@ class Candles(Protocol):
     present: np.ndarray
 
 
-def store_candles(connection: Connection, instrument_id: int, candles: Candles, provenance: Provenance) -> Loaded:
+def store_candles(connection: Connection, instrument_id: int, candles: Candles, provenance: Provenance) -> Ingested:
     """Adds the instrument-days of a window that differ from what is stored, in the caller's transaction.
 
     The window must lie on whole minutes and reach to the ends of its days wherever the instrument lived there,
-    so that a day is always judged whole. Running it twice, or twice at once, changes nothing more.
+    so that a day is always validated whole. Running it twice, or twice at once, changes nothing more.
     """
     lock(connection, provenance)
     sql.run(connection, "load/stage_candle_day")
@@ -44,8 +44,8 @@ def store_candles(connection: Connection, instrument_id: int, candles: Candles, 
         for row in _days(instrument_id, candles):
             copy.write(row)
         copy.write(TRAILER)
-    record_answer(connection, instrument_id, "candles", candles.start, candles.end)
-    return Loaded(**sql.row(connection, "load/merge_candle_day", **provenance.values()))
+    record_fetched(connection, instrument_id, "candles", candles.start, candles.end)
+    return Ingested(**sql.row(connection, "load/merge_candle_day", **provenance.values()))
 
 
 def fresh_minutes(candles: Candles) -> np.ndarray:

@@ -9,11 +9,11 @@ from datetime import datetime
 from psycopg import Connection
 
 from . import sql
-from .loads import lock_subject
+from .ingestion import lock_subject
 
 
 @dataclass(frozen=True)
-class Life:
+class Window:
     """The part of an interval an instrument lived through: [begins, ends), UTC."""
 
     instrument_id: int
@@ -62,16 +62,16 @@ def read_at(connection: Connection, currencies: list[str]) -> dict[str, datetime
     return {r["currency"]: r["read_at"] for r in sql.rows(connection, "load/catalogue_age", currencies=currencies)}
 
 
-def candle_lives(
+def candle_windows(
     connection: Connection, *, perpetual: bool, currencies: list[str], begins: datetime, ends: datetime
-) -> list[Life]:
+) -> list[Window]:
     """The perpetuals or dated futures that lived in [begins, ends), clipped to listing and expiry."""
     interval = {"from": begins, "to": ends}
     found = sql.rows(connection, "load/plan_candles", perpetual=perpetual, currencies=currencies, **interval)
-    return [Life(**r) for r in found]
+    return [Window(**r) for r in found]
 
 
-def funding_lives(connection: Connection, *, currencies: list[str], begins: datetime, ends: datetime) -> list[Life]:
+def funding_windows(connection: Connection, *, currencies: list[str], begins: datetime, ends: datetime) -> list[Window]:
     """The perpetuals whose funding reaches into (begins, ends]."""
     found = sql.rows(connection, "load/plan_funding", currencies=currencies, **{"from": begins, "to": ends})
-    return [Life(**r) for r in found]
+    return [Window(**r) for r in found]

@@ -9,7 +9,7 @@ import numpy as np
 from psycopg import Connection
 
 from . import sql
-from .loads import Loaded, Provenance, lock, record_answer
+from .ingestion import Ingested, Provenance, lock, record_fetched
 
 
 def store_funding(
@@ -20,12 +20,12 @@ def store_funding(
     provenance: Provenance,
     duplicate: np.ndarray | None = None,
     window: tuple[int, int] | None = None,
-) -> Loaded:
+) -> Ingested:
     """Adds the hours that differ from what is stored, in the caller's transaction.
 
     timestamp: hour ends in ms, int64 of shape (hours,). columns: interest_1h, interest_8h (fractions),
-    index_price, prev_index_price (USD), float64 of the same shape; NaN is kept and judged by the gate. duplicate: the
-    hour ends (ms) that came more than once in an answer, which the gate refuses. window: (start, end], ms, that the
+    index_price, prev_index_price (USD), float64 of the same shape; NaN is kept and validated by the gate. duplicate:
+    the hour ends (ms) that came more than once in an answer, which the gate refuses. window: (start, end], ms, that the
     exchange answered for in full.
     """
     lock(connection, provenance)
@@ -35,8 +35,8 @@ def store_funding(
         for ms, *values in zip(timestamp.tolist(), *(column.tolist() for column in columns), strict=True):
             copy.write_row((instrument_id, datetime.fromtimestamp(ms / 1000, UTC), *values, ms in twice))
     if window is not None:
-        record_answer(connection, instrument_id, "funding", *window)
-    return Loaded(**sql.row(connection, "load/merge_funding", **provenance.values()))
+        record_fetched(connection, instrument_id, "funding", *window)
+    return Ingested(**sql.row(connection, "load/merge_funding", **provenance.values()))
 
 
 def record_checksum(connection: Connection, instrument_id: int, begins: int, ends: int, value: float) -> None:

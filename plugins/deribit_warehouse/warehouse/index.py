@@ -9,7 +9,7 @@ import numpy as np
 from psycopg import Connection
 
 from . import sql
-from .loads import Loaded, Provenance, lock
+from .ingestion import Ingested, Provenance, lock
 
 MINUTE = 60_000
 DAY = 86_400_000
@@ -20,7 +20,7 @@ def index_proxies(connection: Connection, currencies: list[str]) -> list[dict[st
     return sql.rows(connection, "index/proxies", currencies=currencies)
 
 
-def store_chart(connection: Connection, timestamp: np.ndarray, price: np.ndarray, provenance: Provenance) -> Loaded:
+def store_chart(connection: Connection, timestamp: np.ndarray, price: np.ndarray, provenance: Provenance) -> Ingested:
     """Keeps the points that lie on a whole minute, in the caller's transaction.
 
     timestamp: ms, int64 of shape (points,); price: USD. A point says the index at that instant, which is the END of
@@ -32,7 +32,7 @@ def store_chart(connection: Connection, timestamp: np.ndarray, price: np.ndarray
     lock(connection, provenance)
     values = provenance.values()
     values["index_name"] = values.pop("subject")
-    return Loaded(**sql.row(
+    return Ingested(**sql.row(
         connection, "index/merge_chart", days=[datetime.fromtimestamp(ms / 1000, UTC).date() for ms in minutes],
         elements=[ms % DAY // MINUTE + 1 for ms in minutes], prices=list(minutes.values()), **values,
     ))  # fmt: skip

@@ -21,7 +21,7 @@ class Reference:
     ends: datetime
 
 
-def references_to_ask(
+def references_to_fetch(
     connection: Connection, dataset: str, instrument_ids: list[int], *, begins: datetime, ends: datetime
 ) -> list[Reference]:
     """The references of instruments of a dataset in [begins, ends) that are not stored and not known to be absent."""

@@ -31,7 +31,7 @@ def record_findings(
 ) -> None:  # fmt: skip
     """Replaces what was open for the keys a validation has seen by what it found.
 
-    seen: (subject, day) of every row judged. findings: tuples (subject, day, ts or None, rule, severity,
+    seen: (subject, day) of every row validated. findings: tuples (subject, day, ts or None, rule, severity,
     observed, waived_reason or None).
     """
     keys = list(seen)
@@ -79,7 +79,7 @@ def publish_funding(connection: Connection, validation_id: int, versions: list[t
     )  # fmt: skip
 
 
-def recall_candles(connection: Connection, versions: list[tuple[int, date, int]]) -> int:
+def hold_candles(connection: Connection, versions: list[tuple[int, date, int]]) -> int:
     """Takes back published versions (instrument_id, day, version_id) that are held back now; returns how many were."""
     return sql.run(
         connection, "quality/hold_candles", instrument_ids=[v[0] for v in versions], days=[v[1] for v in versions],
@@ -87,7 +87,7 @@ def recall_candles(connection: Connection, versions: list[tuple[int, date, int]]
     )  # fmt: skip
 
 
-def recall_funding(connection: Connection, versions: list[tuple[int, datetime, int]]) -> int:
+def hold_funding(connection: Connection, versions: list[tuple[int, datetime, int]]) -> int:
     """Takes back published versions (instrument_id, hour end, version_id) that are held back now; returns how many."""
     return sql.run(
         connection, "quality/hold_funding", instrument_ids=[v[0] for v in versions], hours=[v[1] for v in versions],
@@ -95,28 +95,28 @@ def recall_funding(connection: Connection, versions: list[tuple[int, datetime, i
     )  # fmt: skip
 
 
-def judge_index(connection: Connection, validation_id: int, judged: list[tuple[str, date, bool]]) -> int:
+def publish_index(connection: Connection, validation_id: int, validated: list[tuple[str, date, bool]]) -> int:
     """Says which index days (index_name, day, passed) were looked at; returns how many changed."""
     return sql.run(
-        connection, "index/publish", validation_id=validation_id, subjects=[j[0] for j in judged],
-        days=[j[1] for j in judged], passed=[j[2] for j in judged],
+        connection, "index/publish", validation_id=validation_id, subjects=[j[0] for j in validated],
+        days=[j[1] for j in validated], passed=[j[2] for j in validated],
     )  # fmt: skip
 
 
-def judge_basis(connection: Connection, validation_id: int, judged: list[tuple[int, date, bool]]) -> int:
+def publish_basis(connection: Connection, validation_id: int, validated: list[tuple[int, date, bool]]) -> int:
     """Says which pairs (instrument_id, day, passed) were looked at; returns how many changed."""
     return sql.run(
-        connection, "basis/publish", validation_id=validation_id, instrument_ids=[j[0] for j in judged],
-        days=[j[1] for j in judged], passed=[j[2] for j in judged],
+        connection, "basis/publish", validation_id=validation_id, instrument_ids=[j[0] for j in validated],
+        days=[j[1] for j in validated], passed=[j[2] for j in validated],
     )  # fmt: skip
 
 
-def months_due(
+def pending_months(
     connection: Connection, dataset: str, begins: date | None, ends: date | None, *, again: bool
 ) -> list[dict[str, Any]]:
     """Months (month, first_day, last_day, days) of a derived dataset that wait to be computed, oldest first.
 
-    dataset: index_prices or basis_spread. begins, ends: bounds [begins, ends) or None. again: also what was judged
+    dataset: index_prices or basis_spread. begins, ends: bounds [begins, ends) or None. again: also what was validated
     already.
     """
     statement = {"index_prices": "index/pending", "basis_spread": "basis/pending"}[dataset]

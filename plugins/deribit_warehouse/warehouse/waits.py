@@ -9,7 +9,7 @@ from uuid import UUID
 from psycopg import Connection
 
 from . import sql
-from .loads import lock_subject
+from .ingestion import lock_subject
 
 
 def wait(
@@ -32,7 +32,7 @@ def set_next(connection: Connection, attempt: UUID, awaited: str, next_at: datet
     sql.run(connection, "waiting/set_next", attempt=attempt, awaited=awaited, next_at=next_at)
 
 
-def claim_telling(connection: Connection, awaited: str) -> int:
+def claim_notification(connection: Connection, awaited: str) -> int:
     """How many tasks wait for this when nobody was told of it yet, else 0. Whoever gets a number has to tell."""
     lock_subject(connection, "waiting", awaited)
     found = sql.row(connection, "waiting/claim_notification", awaited=awaited)
@@ -44,6 +44,6 @@ def finished(connection: Connection, attempt: UUID) -> set[int]:
     return {found["instrument_id"] for found in sql.rows(connection, "waiting/finished", attempt=attempt)}
 
 
-def go_on(connection: Connection, attempt: UUID) -> None:
+def resume(connection: Connection, attempt: UUID) -> None:
     """Forgets what an attempt waited for."""
     sql.run(connection, "waiting/resume", attempt=attempt)

@@ -8,8 +8,8 @@ from types import SimpleNamespace
 import pytest
 
 from deribit_warehouse.alerts import callbacks
-from deribit_warehouse.alerts.callbacks import collect, on_task_failure, tell_failure, tell_quarantine
-from deribit_warehouse.alerts.report import Failure, QuarantinedKey, RunReport
+from deribit_warehouse.alerts.callbacks import collect, notify_failure, notify_quarantine, on_task_failure
+from deribit_warehouse.alerts.messages import FailedTask, QuarantinedKey, RunReport
 
 RUN_ID = "scheduled__2024-03-01T00:00:00+00:00"
 SINCE, UNTIL = datetime(2024, 3, 1, tzinfo=UTC), datetime(2024, 4, 1, tzinfo=UTC)
@@ -72,7 +72,7 @@ def test_airflow_says_which_tasks_failed_and_the_warehouse_why(airflow_says):
         "futures_ohlcv",
         RUN_ID,
         (SINCE, UNTIL),
-        failures=[Failure("load", 0), Failure("load", 10, "BTC-29MAR24", "Timeout: 30 s")],
+        failures=[FailedTask("load", 0), FailedTask("load", 10, "BTC-29MAR24", "Timeout: 30 s")],
         blocked=["b"],
         warnings=[QuarantinedKey("BTC-1", date(2024, 3, 1), "odd", "warning", "3")],
     )
@@ -94,12 +94,12 @@ def test_a_run_started_by_hand_for_a_range_is_about_that_range(airflow_says, con
 def test_a_task_that_failed_once_and_succeeded_since_is_not_told_again(airflow_says):
     airflow_says({"load_0": "success", "gate": "failed"})
     report = collect(context(), knows(failures=[row("load", 0)]))
-    assert report.failures == [Failure("gate")]
+    assert report.failures == [FailedTask("gate")]
 
 
 def test_a_task_whose_own_name_ends_in_a_number_is_not_taken_for_a_mapped_one(airflow_says):
     airflow_says({"load_2": "failed"})
-    assert collect(context(), knows()).failures == [Failure("load_2")]
+    assert collect(context(), knows()).failures == [FailedTask("load_2")]
 
 
 def test_quarantined_rows_may_carry_more_than_is_told(airflow_says):
@@ -112,7 +112,7 @@ def test_quarantined_rows_may_carry_more_than_is_told(airflow_says):
 def test_with_the_warehouse_unreachable_it_tells_what_airflow_knows_and_says_so(airflow_says):
     airflow_says({"load_0": "failed", "load_1": "failed"})
     report = collect(context(), unreachable)
-    assert report.failures == [Failure("load", 0), Failure("load", 1)]
+    assert report.failures == [FailedTask("load", 0), FailedTask("load", 1)]
     [note] = report.notes
     assert "market database could not be asked (ConnectionError: connection to 127.0.0.1 refused)" in note
 
@@ -120,25 +120,25 @@ def test_with_the_warehouse_unreachable_it_tells_what_airflow_knows_and_says_so(
 def test_a_warehouse_that_never_answers_is_not_waited_for(airflow_says, monkeypatch):
     import threading
 
-    monkeypatch.setattr(callbacks, "PATIENCE", 0.2)
+    monkeypatch.setattr(callbacks, "TIMEOUT", 0.2)
     airflow_says({"gate": "failed"})
     never = threading.Event()
     report = collect(context(), lambda dag_id, run_id: never.wait(30))
     never.set()
-    assert report.failures == [Failure("gate")]
+    assert report.failures == [FailedTask("gate")]
     assert "no answer in time" in report.notes[0]
 
 
 def test_malformed_rows_cost_their_details_and_not_the_message(airflow_says):
     airflow_says({"gate": "failed"})
     report = collect(context(), knows(quarantined=[{"instrument": "BTC-1"}]))
-    assert report.failures == [Failure("gate")]
+    assert report.failures == [FailedTask("gate")]
     assert "KeyError" in report.notes[0]
 
 
 def test_with_airflow_mute_the_recorded_and_the_last_failure_are_told():
     report = collect(context(), knows(failures=[row("load", 1)]))
-    assert report.failures == [Failure("load", 1, "BTC-29MAR24", "Timeout: 30 s"), Failure("load", 3)]
+    assert report.failures == [FailedTask("load", 1, "BTC-29MAR24", "Timeout: 30 s"), FailedTask("load", 3)]
     assert "Airflow could not be asked" in report.notes[0]
 
 
@@ -150,7 +150,7 @@ def test_the_smallest_context_airflow_hands_out_is_enough(airflow_says):
 
 def test_a_failed_run_is_told_once_whatever_failed(airflow_says, webhook, mailbox):
     airflow_says({f"load_{index}": "failed" for index in range(500)})
-    assert tell_failure(context(), knows(failures=[row("load", 7)])) is None
+    assert notify_failure(context(), knows(failures=[row("load", 7)])) is None
     assert webhook.only()["counts"]["failed"] == 500
     _, headers, html = mailbox.only()
     assert headers["Subject"] == "futures_ohlcv from 2024-03-01: 500 tasks failed"
@@ -161,25 +161,25 @@ def test_a_failed_run_is_told_once_whatever_failed(airflow_says, webhook, mailbo
 def test_links_begin_with_airflows_own_address(airflow_says, webhook, monkeypatch):
     airflow_says({"gate": "failed"})
     monkeypatch.setenv("AIRFLOW__API__BASE_URL", "https://airflow.example.com")
-    tell_failure(context(), knows())
+    notify_failure(context(), knows())
     assert webhook.only()["links"]["run"].startswith("https://airflow.example.com/dags/futures_ohlcv/runs/scheduled__")
 
 
 def test_telling_never_raises(caplog):
-    assert tell_failure({}) is None
+    assert notify_failure({}) is None
     assert "could not be told" in caplog.text
 
 
 def test_a_quarantine_is_told_once(webhook):
     held = [QuarantinedKey("BTC-1", date(2024, 3, day), "doubled", "critical", 2) for day in range(1, 20)]
-    tell_quarantine(RunReport("futures_ohlcv", RUN_ID, (SINCE, UNTIL), quarantined=held))
+    notify_quarantine(RunReport("futures_ohlcv", RUN_ID, (SINCE, UNTIL), quarantined=held))
     told = webhook.only()
     assert told["subject"] == "futures_ohlcv from 2024-03-01: 19 days of 1 instrument quarantined by 1 rule"
     assert told["details"][0]["lines"][0]["text"].startswith("BTC-1: doubled (critical) on 2024-03-01 and 18 more")
 
 
 def test_nothing_to_tell_is_not_told(webhook):
-    tell_quarantine(RunReport("futures_ohlcv", RUN_ID, notes=["the market database could not be asked"]))
+    notify_quarantine(RunReport("futures_ohlcv", RUN_ID, notes=["the market database could not be asked"]))
     assert webhook.requests == []
 
 

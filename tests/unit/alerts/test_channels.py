@@ -7,7 +7,7 @@ import pytest
 
 from deribit_warehouse.alerts import channels
 from deribit_warehouse.alerts.channels import send
-from deribit_warehouse.alerts.report import Failure, RunReport, render
+from deribit_warehouse.alerts.messages import FailedTask, RunReport, render
 
 HOSTILE = "{{ 7 * 7 }} {% raw %} <b>&</b> <!channel>"
 ALL = ["deribit_alerts_smtp", "deribit_alerts_slack", "deribit_alerts_webhook"]
@@ -15,7 +15,7 @@ ALL = ["deribit_alerts_smtp", "deribit_alerts_slack", "deribit_alerts_webhook"]
 
 @pytest.fixture
 def message():
-    failures = [Failure("load", 1, "BTC-PERPETUAL", f"ExchangeError: {HOSTILE}")]
+    failures = [FailedTask("load", 1, "BTC-PERPETUAL", f"ExchangeError: {HOSTILE}")]
     return render(RunReport("perpetuals_ohlcv", "manual__1", failures=failures), "http://localhost:8080")
 
 
@@ -45,7 +45,7 @@ def test_templates_in_an_error_arrive_as_they_are(message, mailbox, slack, webho
 
 
 def test_a_subject_with_a_line_break_adds_no_header(mailbox):
-    wicked = RunReport("d\r\nBcc: everyone@example.com", "r", failures=[Failure("t")])
+    wicked = RunReport("d\r\nBcc: everyone@example.com", "r", failures=[FailedTask("t")])
     assert send(render(wicked, "http://localhost:8080")) == ["deribit_alerts_smtp"]
     recipients, headers, _ = mailbox.only()
     assert "Bcc" not in headers
@@ -103,7 +103,7 @@ def test_one_channel_down_keeps_no_other_from_being_told(
 def test_a_silent_server_delays_nobody_for_long(
     channel, message, mailbox, slack, webhook, connect, smtp_at, silent_port, caplog, monkeypatch
 ):
-    monkeypatch.setattr(channels, "PATIENCE", 2.0)
+    monkeypatch.setattr(channels, "TIMEOUT", 2.0)
     down(channel, silent_port, connect, smtp_at)
     began = time.monotonic()
     assert send(message) == [other for other in ALL if other != channel]

@@ -18,9 +18,9 @@ def exchange_at():
 
     def make(live_url: str, history_url: str | None = None, **options) -> Exchange:
         slept: list[float] = []
-        options = {"sleep": slept.append, "pace": lambda bucket: None} | options
-        pace = options.pop("pace")
-        exchange = Exchange(live_url, history_url or live_url, pace, **options)
+        options = {"sleep": slept.append, "rate_limiter": lambda bucket: None} | options
+        rate_limiter = options.pop("rate_limiter")
+        exchange = Exchange(live_url, history_url or live_url, rate_limiter, **options)
         exchange.slept = slept
         made.append(exchange)
         return exchange

@@ -8,11 +8,11 @@ import pytest
 from deribit_warehouse import check
 from deribit_warehouse.exchange.assumptions import (
     ASSUMPTIONS,
+    BURST_CALLS,
     HOUR,
-    IN_A_ROW,
     MINUTE,
     NEEDED,
-    Denied,
+    Rejected,
     Unanswered,
     fields,
 )
@@ -29,13 +29,13 @@ class Protocol:
 
     answered = 1
 
-    def __init__(self, exchange: Exchange, trait=None, admitted: int = IN_A_ROW):
+    def __init__(self, exchange: Exchange, trait=None, admitted: int = BURST_CALLS):
         self.exchange, self.trait, self.admitted = exchange, trait, admitted
 
     def __call__(self, host, method, **params):
         answer = self.answer(host, method, params)
         if isinstance(answer, Refusal):
-            raise Denied(str(answer))
+            raise Rejected(str(answer))
         return answer
 
     def answer(self, host, method, params):
@@ -66,9 +66,9 @@ def exchange():
 
 
 def test_an_exchange_is_as_assumed(exchange):
-    verdicts = check.inquire(Protocol(exchange))
-    assert broken(verdicts) == set()
-    assert len(verdicts) == len(ASSUMPTIONS) == len({one.name for one in ASSUMPTIONS})
+    results = check.check_assumptions(Protocol(exchange))
+    assert broken(results) == set()
+    assert len(results) == len(ASSUMPTIONS) == len({one.name for one in ASSUMPTIONS})
 
 
 def charts(change):
@@ -234,7 +234,7 @@ TRAITS = {
 @pytest.mark.parametrize("trait", TRAITS)
 def test_one_trait_changed_is_named(exchange, trait):
     change, names = TRAITS[trait]
-    assert broken(check.inquire(Protocol(exchange, change))) == names
+    assert broken(check.check_assumptions(Protocol(exchange, change))) == names
 
 
 def test_every_assumption_is_broken_by_some_trait():
@@ -242,22 +242,24 @@ def test_every_assumption_is_broken_by_some_trait():
     assert named | {"catalogue-limit"} == {one.name for one in ASSUMPTIONS}
 
 
-def broken(verdicts) -> set[str]:
+def broken(results) -> set[str]:
     """The names of what does not hold; what could not be asked has no place in these tests."""
-    return {one.name for one, verdict in verdicts.items() if not verdict.holds}
+    return {one.name for one, result in results.items() if not result.holds}
 
 
 @pytest.mark.parametrize(("admitted", "holds", "rate"), [(8, True, "1"), (4, True, "0.1"), (3, False, "0.1")])
 def test_eight_in_a_row_tell_the_two_copies_of_the_limit_apart(exchange, admitted, holds, rate):
-    verdicts = {one.name: verdict for one, verdict in check.inquire(Protocol(exchange, admitted=admitted)).items()}
-    limit = verdicts["catalogue-limit"]
+    results = {
+        one.name: result for one, result in check.check_assumptions(Protocol(exchange, admitted=admitted)).items()
+    }
+    limit = results["catalogue-limit"]
     assert limit.holds == holds and limit.settings == {"DERIBIT_CATALOGUE_REQUESTS_PER_SECOND": rate}
 
 
 def test_a_key_that_was_never_seen_and_one_that_is_gone_are_named():
     row = dict.fromkeys(NEEDED, 1) | {"future_type": "reversed", "moon_phase": 3}
-    verdict = fields([row])
-    assert verdict.holds and "new: moon_phase" in verdict.seen and "price_index" in verdict.seen
+    result = fields([row])
+    assert result.holds and "new: moon_phase" in result.seen and "price_index" in result.seen
     assert "without kind" in fields([{**row, "kind": None}]).seen
 
 
@@ -266,13 +268,13 @@ def test_a_key_that_was_never_seen_and_one_that_is_gone_are_named():
 def test_recorded_rows_have_what_is_needed_and_nothing_unknown(recorded, name):
     found = orjson.loads(recorded(f"responses/{name}").read_bytes())
     found = found.get("result", [found]) if isinstance(found, dict) else found
-    verdict = fields(found)
-    assert verdict.holds and "new:" not in verdict.seen, verdict.seen
+    result = fields(found)
+    assert result.holds and "new:" not in result.seen, result.seen
 
 
 def test_an_answer_nobody_foresaw_breaks_only_what_reads_it(exchange):
     strange = of("get_funding_chart_data", lambda params, result: {"data": [{}, {"timestamp": "noon"}]})
-    assert broken(check.inquire(Protocol(exchange, strange))) == {"index-minutes"}
+    assert broken(check.check_assumptions(Protocol(exchange, strange))) == {"index-minutes"}
 
 
 def test_nobody_there_ends_the_questions_at_once():
@@ -284,8 +286,8 @@ def test_nobody_there_ends_the_questions_at_once():
             raise Unanswered("connection refused")
 
     silent = Silent(None)
-    verdicts = check.inquire(silent)
-    assert silent.asked == 1 and all(isinstance(verdict, Unanswered) for verdict in verdicts.values())
+    results = check.check_assumptions(silent)
+    assert silent.asked == 1 and all(isinstance(result, Unanswered) for result in results.values())
 
 
 # The simulator's own traits, and what each of them means for what is assumed.
@@ -313,9 +315,9 @@ MARKET_TRAITS = {
 def test_a_trait_of_the_market_itself_is_named(changed):
     traits = Traits().changed([changed])
     market = Market(("BTC", "ETH"), NOW + traits.clock_skew_ms, traits=traits)
-    assert broken(check.inquire(Protocol(Exchange(market)))) == MARKET_TRAITS[changed]
+    assert broken(check.check_assumptions(Protocol(Exchange(market)))) == MARKET_TRAITS[changed]
 
 
 def test_the_market_that_is_shaped_like_the_real_one_is_as_assumed():
     market = Market(("BTC", "ETH"), NOW, traits=Traits.real())
-    assert broken(check.inquire(Protocol(Exchange(market)))) == set()
+    assert broken(check.check_assumptions(Protocol(Exchange(market)))) == set()

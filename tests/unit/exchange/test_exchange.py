@@ -9,7 +9,7 @@ import orjson
 
 from deribit_warehouse.exchange import Exchange
 from deribit_warehouse.exchange.candles import Grid, read_page
-from deribit_warehouse.exchange.verdict import result_of
+from deribit_warehouse.exchange.response import result_of
 from tests.unit.exchange.fake_exchange import COLUMNS, HOUR, MINUTE, FakeExchange, candle
 from tests.unit.exchange.scripted import result, serving
 

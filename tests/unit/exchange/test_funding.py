@@ -18,8 +18,8 @@ BORN = 1_534_244_400_000
 
 hours = st.sets(st.integers(0, 60)).map(lambda chosen: {BORN + n * HOUR for n in chosen})
 # Bounds on the hour and beside it: the window is (start, end], and callers may end at "now".
-moment = st.tuples(st.integers(-5, 65), st.sampled_from([0, 0, 1, HOUR - 1])).map(lambda p: BORN + p[0] * HOUR + p[1])
-bounds = st.tuples(moment, moment).map(lambda pair: tuple(sorted(pair)))
+instant = st.tuples(st.integers(-5, 65), st.sampled_from([0, 0, 1, HOUR - 1])).map(lambda p: BORN + p[0] * HOUR + p[1])
+bounds = st.tuples(instant, instant).map(lambda pair: tuple(sorted(pair)))
 
 
 def pages_of(width: int):

@@ -11,8 +11,8 @@ import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-from deribit_warehouse.exchange import BadResponse, Exchange, ExchangeError, Refused, Unavailable
-from deribit_warehouse.exchange.errors import Failure, clean, iso, shown, wording
+from deribit_warehouse.exchange import BadResponse, Exchange, ExchangeError, ExchangeUnavailable, RequestRejected
+from deribit_warehouse.exchange.errors import AttemptFailed, clean, iso, request_text, shown
 from tests.unit.exchange.scripted import PRICE, error, reply, result, serving
 
 scalars = st.one_of(
@@ -126,7 +126,9 @@ def test_no_redirect_is_followed(exchange_at, status):
             assert exchange_at(url).index_price("btc_usd") == 88537.0  # a proxy's page is asked again
             assert len(asked) == 2
         with serving(moved) as (url, asked):
-            with pytest.raises(Unavailable, match=f"HTTP {status}, a redirect to {elsewhere}/login,.*host") as caught:
+            with pytest.raises(
+                ExchangeUnavailable, match=f"HTTP {status}, a redirect to {elsewhere}/login,.*host"
+            ) as caught:
                 exchange_at(url).index_price("btc_usd")
             assert len(asked) == 6
         assert not never
@@ -135,7 +137,7 @@ def test_no_redirect_is_followed(exchange_at, status):
 
 def test_where_a_redirect_leads_is_told_cleanly(exchange_at):
     with serving(reply(302, b"", Location="http://user:secret@10.0.0.1/\x1b[2J" + "x" * 5_000)) as (url, _):
-        with pytest.raises(Unavailable) as caught:
+        with pytest.raises(ExchangeUnavailable) as caught:
             exchange_at(url).index_price("btc_usd")
     told = str(caught.value)
     assert "http://10.0.0.1/" in told and "secret" not in told and told.isprintable() and len(told) < 1_000
@@ -180,14 +182,14 @@ def test_a_proxy_may_be_asked_to_tunnel(exchange_at, monkeypatch):
     with serving(reply(403, b"\x1b[31mno")) as (proxy, asked):
         monkeypatch.setenv("https_proxy", proxy)
         monkeypatch.setenv("no_proxy", "")
-        with pytest.raises(Unavailable) as caught:
+        with pytest.raises(ExchangeUnavailable) as caught:
             exchange_at("https://exchange.example").index_price("btc_usd")
     assert str(caught.value).isprintable()
 
 
 def test_a_certificate_bundle_that_is_not_there_is_one_of_our_errors(exchange_at, monkeypatch):
     monkeypatch.setenv("REQUESTS_CA_BUNDLE", "/nowhere/ca.pem")
-    with pytest.raises(Unavailable, match="/nowhere/ca.pem"):
+    with pytest.raises(ExchangeUnavailable, match="/nowhere/ca.pem"):
         exchange_at("https://127.0.0.1:1").index_price("btc_usd")
 
 
@@ -200,7 +202,7 @@ def test_a_url_with_a_login_is_refused_and_not_shown():
 def test_what_the_exchange_says_is_quoted_short_and_clean(exchange_at):
     strange = "\x1b[31mred\u202e\nnew line\x00\ud800" + "x" * 10_000
     with serving(error(400, -32602, strange, reason=strange)) as (url, _):
-        with pytest.raises(Refused) as caught:
+        with pytest.raises(RequestRejected) as caught:
             exchange_at(url).index_price("btc_usd\n\u202e")
     told = str(caught.value)
     assert told.isprintable() and len(told) < 1_000
@@ -250,8 +252,8 @@ def test_a_time_beyond_any_calendar_can_be_told():
     assert iso(0) == "1970-01-01T00:00:00Z"
     for beyond in (2**63, -(2**63), 10**30):
         assert str(beyond)[:10] in iso(beyond)
-        assert str(beyond)[:10] in wording("get", {"start_timestamp": beyond, "end_timestamp": beyond})
+        assert str(beyond)[:10] in request_text("get", {"start_timestamp": beyond, "end_timestamp": beyond})
 
 
 def test_an_attempts_failure_never_leaves():
-    assert not issubclass(Failure, ExchangeError)
+    assert not issubclass(AttemptFailed, ExchangeError)

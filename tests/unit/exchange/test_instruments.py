@@ -8,9 +8,9 @@ import orjson
 import pytest
 
 from deribit_warehouse.exchange import BadResponse
-from deribit_warehouse.exchange.errors import Failure, Malformed
+from deribit_warehouse.exchange.errors import AttemptFailed, Malformed
 from deribit_warehouse.exchange.instruments import NEVER, UnreadableRow, implied, instrument, reader
-from deribit_warehouse.exchange.verdict import rows_of
+from deribit_warehouse.exchange.response import rows_of
 from tests.unit.exchange.fake_exchange import FakeExchange, row
 
 BORN, EXPIRY = 1_719_561_600_000, 1_735_300_800_000
@@ -209,7 +209,7 @@ def test_rows_are_read_from_their_json_one_by_one_and_one_that_is_none_costs_onl
     ],
 )
 def test_an_answer_without_rows_is_judged_as_any_other(status, body, code):
-    with pytest.raises(Failure) as caught:
+    with pytest.raises(AttemptFailed) as caught:
         rows_of(status, body)
     assert caught.value.code == code
 

@@ -10,7 +10,7 @@ import zlib
 import orjson
 import pytest
 
-from deribit_warehouse.exchange import BadResponse, Unavailable
+from deribit_warehouse.exchange import BadResponse, ExchangeUnavailable
 from deribit_warehouse.exchange.limits import LIMITS, MB, Limits, limits_of
 from tests.unit.exchange.scripted import PRICE, reply, result, serving
 
@@ -66,7 +66,7 @@ def test_a_byte_now_and_then_ends_at_the_deadline(exchange_at, slow):
         return Limits(silence=5, total=0.3)
 
     with serving(slow) as (url, _):
-        with pytest.raises(Unavailable, match=r"not complete after 0\.3 s.*Run the task again"):
+        with pytest.raises(ExchangeUnavailable, match=r"not complete after 0\.3 s.*Run the task again"):
             exchange_at(url, limits=limits, attempts=1).index_price("btc_usd")
 
 
@@ -76,7 +76,7 @@ def test_an_answer_that_does_not_begin_ends_at_the_deadline_too(exchange_at):
         PRICE(handler)
 
     with serving(silent) as (url, _):
-        with pytest.raises(Unavailable, match=r"not complete after 0\.3 s"):
+        with pytest.raises(ExchangeUnavailable, match=r"not complete after 0\.3 s"):
             exchange_at(url, limits=lambda method: Limits(total=0.3), attempts=1).index_price("btc_usd")
 
 
@@ -86,7 +86,7 @@ def test_a_slow_answer_is_asked_again_but_not_for_all_attempts(exchange_at):
     with serving(slow, PRICE) as (url, asked):
         assert exchange_at(url, limits=lambda method: Limits(total=0.3)).index_price("btc_usd") == 88537.0
     with serving(slow) as (url, asked):
-        with pytest.raises(Unavailable, match=r"not complete after 0\.3 s.*after 2 attempts"):
+        with pytest.raises(ExchangeUnavailable, match=r"not complete after 0\.3 s.*after 2 attempts"):
             exchange_at(url, limits=lambda method: Limits(total=0.3)).index_price("btc_usd")
         assert len(asked) == 2
 
@@ -217,6 +217,9 @@ def test_the_time_of_an_attempt_is_its_own(exchange_at):
     """The limiter's waiting and the attempts before are not counted."""
     with serving(reply(503, b""), PRICE) as (url, _):
         exchange = exchange_at(
-            url, limits=lambda method: Limits(total=0.3), pace=lambda meter: time.sleep(0.2), sleep=lambda pause: None
+            url,
+            limits=lambda method: Limits(total=0.3),
+            rate_limiter=lambda meter: time.sleep(0.2),
+            sleep=lambda pause: None,
         )
         assert exchange.index_price("btc_usd") == 88537.0

@@ -8,13 +8,13 @@ import numpy as np
 import orjson
 import pytest
 
-from deribit_warehouse.exchange import InstrumentGone
+from deribit_warehouse.exchange import InstrumentNotFound
 from deribit_warehouse.exchange.candles import MINUTE, collect, read_page
-from deribit_warehouse.exchange.errors import Failure, Malformed
+from deribit_warehouse.exchange.errors import AttemptFailed, Malformed
 from deribit_warehouse.exchange.funding import HOUR
 from deribit_warehouse.exchange.funding import collect as collect_funding
 from deribit_warehouse.exchange.instruments import instrument, reader
-from deribit_warehouse.exchange.verdict import result_of
+from deribit_warehouse.exchange.response import result_of
 from tests.unit.exchange.scripted import reply, serving
 
 pytestmark = pytest.mark.recorded
@@ -96,10 +96,17 @@ def test_gone_instruments(response, exchange_at):
     bodies = [response("chart_instrument_not_found_2026-08-04.json")]
     bodies += [orjson.dumps(one) for one in orjson.loads(response("errors_2024-01_testnet.json"))]
     for body in bodies:
-        with pytest.raises(Failure) as caught:
+        with pytest.raises(AttemptFailed) as caught:
             result_of(400, body)
-        assert (caught.value.becomes, caught.value.passing, caught.value.code) == (InstrumentGone, False, -32602)
-    with serving(reply(400, bodies[0])) as (url, _), pytest.raises(InstrumentGone, match="BTC-PERPETUAL.*not found"):
+        assert (caught.value.exception_class, caught.value.retryable, caught.value.code) == (
+            InstrumentNotFound,
+            False,
+            -32602,
+        )
+    with (
+        serving(reply(400, bodies[0])) as (url, _),
+        pytest.raises(InstrumentNotFound, match="BTC-PERPETUAL.*not found"),
+    ):
         exchange_at(url).funding("BTC-PERPETUAL", 0, HOUR)
 
 

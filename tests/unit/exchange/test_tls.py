@@ -15,7 +15,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
-from deribit_warehouse.exchange import BadResponse, Unavailable
+from deribit_warehouse.exchange import BadResponse, ExchangeUnavailable
 from deribit_warehouse.exchange.limits import MB, Limits
 from tests.unit.exchange.scripted import PRICE, serving
 from tests.unit.exchange.test_limits import OK, SPACES, dripping, endless
@@ -78,14 +78,14 @@ def test_the_limits_hold(exchange_at, trusted):
         with pytest.raises(BadResponse, match=r"larger than 0\.5 MB"):
             exchange_at(url, limits=limits, attempts=1).index_price("btc_usd")
     with serving(dripping(OK + b"X: ", b"x", b"\r\n\r\n"), tls=trusted) as (url, _):
-        with pytest.raises(Unavailable, match="not complete after 1 s"):
+        with pytest.raises(ExchangeUnavailable, match="not complete after 1 s"):
             exchange_at(url, limits=limits, attempts=1).index_price("btc_usd")
 
 
 def test_a_certificate_nobody_signed_is_a_fault_of_the_way(exchange_at, trusted, monkeypatch):
     monkeypatch.delenv("REQUESTS_CA_BUNDLE")
     with serving(PRICE, tls=trusted) as (url, _):
-        with pytest.raises(Unavailable, match="certificate"):
+        with pytest.raises(ExchangeUnavailable, match="certificate"):
             exchange_at(url, attempts=1).index_price("btc_usd")
 
 

@@ -8,7 +8,8 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from deribit_warehouse.quality import gate, suites
+from deribit_warehouse.quality import suites
+from deribit_warehouse.quality import validate as validation
 
 EXPECTATIONS = Path(__file__).parents[3] / "expectations"
 
@@ -181,8 +182,10 @@ def suite_of():
 def validate(suite_of):
     """(dataset, profile) -> Validation under the dataset's own suite."""
 
-    def run(dataset: str, profile: pd.DataFrame, **options) -> gate.Validation:
+    def run(dataset: str, profile: pd.DataFrame, **options) -> validation.Validation:
         suite = suite_of(dataset)
-        return gate.validate(profile, suite, keys=suite.keys, run_name=f"{dataset} · test", parameters={}, **options)
+        return validation.validate(
+            profile, suite, keys=suite.keys, run_name=f"{dataset} · test", parameters={}, **options
+        )
 
     return run

@@ -1,0 +1,66 @@
+"""What a benchmark hands over, and how a time is taken."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from statistics import median
+
+
+@dataclass(frozen=True)
+class Metric:
+    """One measured number. `baseline` is another number in the same unit, `baseline_name` says of what.
+
+    `at_least` and `at_most` bound `value`, `ratio_at_least` bounds value / baseline; at most one of them is given.
+    Without a value the metric could not be measured here, and `baseline_name` says why.
+    """
+
+    name: str
+    value: float | None
+    unit: str
+    baseline: float | None = None
+    baseline_name: str = ""
+    at_least: float | None = None
+    at_most: float | None = None
+    ratio_at_least: float | None = None
+
+    @property
+    def ratio(self) -> float | None:
+        return self.value / self.baseline if self.value is not None and self.baseline else None
+
+    @property
+    def target(self) -> str | None:
+        if self.at_least is not None:
+            return f"at least {self.at_least:,g}"
+        if self.at_most is not None:
+            return f"at most {self.at_most:,g}"
+        if self.ratio_at_least is not None:
+            return f"ratio at least {self.ratio_at_least:g}"
+        return None
+
+    @property
+    def met(self) -> bool | None:
+        if self.value is None or self.target is None:
+            return None
+        if self.at_least is not None:
+            return self.value >= self.at_least
+        if self.at_most is not None:
+            return self.value <= self.at_most
+        return self.ratio is not None and self.ratio >= self.ratio_at_least
+
+    def row(self) -> dict:
+        """The object in results.json."""
+        keys = ("name", "value", "unit", "baseline", "ratio", "target", "met", "baseline_name")
+        return {key: getattr(self, key) for key in keys}
+
+
+def seconds(work: Callable[[], object], runs: int = 5, before: Callable[[], object] = lambda: None) -> float:
+    """The median time of several runs; `before` prepares each and is not timed."""
+    taken = []
+    for _ in range(runs):
+        before()
+        began = time.perf_counter()
+        work()
+        taken.append(time.perf_counter() - began)
+    return median(taken)

@@ -1,0 +1,324 @@
+"""The whole history through the real Airflow scheduler against the simulator: how near the exchange it comes.
+
+    sh stack/run dev python -m bench.whole_history [--from 2018-08-01] [--rate 20] [--keep]
+
+Starts a stack of its own in a temporary folder, runs every month of every dataset, and prints wall clock, requests,
+memory and storage beside what physics sets: the fewest requests that can fetch it, at the allowed rate. Then what the
+processor did all the time, and which tasks there were.
+"""
+
+from __future__ import annotations
+
+import argparse
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from contextlib import suppress
+from datetime import UTC, datetime
+from math import ceil
+from pathlib import Path
+
+import orjson
+import psutil
+import psycopg
+import requests
+from rich.console import Console
+
+from deribit_warehouse.exchange import candles, funding
+from deribit_warehouse.warehouse.completion import summary
+from stack import credentials, postgres
+from stack.settings import Stack, separate_environment, stack_of
+
+from . import machine
+from .__main__ import WIDTH, table
+from .metric import Metric, seconds
+from .sample import compared
+
+ROOT = Path(__file__).resolve().parents[1]
+RESULTS = Path(__file__).with_name("results-history.json")
+BYTES = {"perpetuals_ohlcv": 32, "futures_ohlcv": 20, "basis_spread": 8}
+"""What a minute may take at most, indexes and TOAST included."""
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="python -m bench.whole_history", description=__doc__)
+    parser.add_argument("--from", dest="first_day", default="2018-08-01", metavar="YYYY-MM-DD")
+    parser.add_argument("--rate", type=float, default=20, help="requests a second the simulator allows")
+    parser.add_argument("--keep", action="store_true", help="leave the stack running, to look into it")
+    asked = parser.parse_args()
+    home = Path(tempfile.mkdtemp(prefix="bench-"))
+    environ = separate_environment(home) | {
+        "DERIBIT_REQUESTS_PER_SECOND": str(asked.rate),
+        "DERIBIT_LIVE_SHARE": "0",
+    }
+    stack = stack_of("demo", environ)
+    memory, keep = Memory(stack), asked.keep
+    try:
+        memory.start()
+        run = subprocess.run(
+            [sys.executable, "-m", "stack", "demo", "--from", asked.first_day],
+            cwd=ROOT, env=environ, text=True, stdout=subprocess.PIPE,
+        )  # fmt: skip
+        memory.stop()
+        processor = processor_seconds(stack)
+        if run.returncode:
+            sys.exit(run.stdout)
+        stats = requests.get(f"http://127.0.0.1:{stack.simulator_port}/simulator/stats", timeout=30).json()
+        report(asked, run.stdout, stats, memory, processor, stack)
+    except (Exception, SystemExit):
+        keep = True  # what went wrong is in its logs and its database
+        raise
+    finally:
+        if keep:
+            print(f"Left running: WAREHOUSE_HOME={home} make down stops it.")
+        else:
+            subprocess.run([sys.executable, "-m", "stack", "down"], cwd=ROOT, env=environ, check=False)
+            shutil.rmtree(home, ignore_errors=True)
+
+
+def report(asked, printed: str, stats: dict, memory: Memory, processor: dict[str, float], stack: Stack) -> None:
+    took = float(re.search(r"The history has run: .* in (\d+) s", printed)[1])
+    fewest = fewest_requests(asked.first_day)
+    bound = fewest / asked.rate
+    # while there was history to fetch: from the first page to the last, the catalogue before it left out
+    pages = ("get_tradingview_chart_data", "get_funding_rate_history")
+    fetched = sum(stats["by_method"][method] for method in pages)
+    busy = max(stats["last_by_method"][m] for m in pages) - min(stats["first_by_method"][m] for m in pages)
+    with psycopg.connect(database(stack, "market", "market_reader")) as connection:
+        [(minutes, size)] = connection.execute(
+            "SELECT sum(n), (SELECT sum(pg_total_relation_size(oid)) FROM pg_class "
+            "WHERE relnamespace = 'store'::regnamespace AND relkind = 'r')::float8 FROM store.candle_day"
+        ).fetchall()
+        relations = connection.execute(
+            "SELECT relname, pg_relation_size(oid), pg_indexes_size(oid), "
+            "coalesce(pg_total_relation_size(nullif(reltoastrelid, 0)), 0), pg_total_relation_size(oid) FROM pg_class "
+            "WHERE relnamespace = 'store'::regnamespace AND relkind = 'r' ORDER BY 5 DESC LIMIT 8"
+        ).fetchall()
+        [(unreferenced,)] = connection.execute(
+            "SELECT count(*) FROM store.quarantine q JOIN store.future f ON f.instrument = q.subject "
+            "JOIN store.instrument p ON p.instrument_id = f.perpetual_id "
+            "WHERE q.rule = 'reference-known' AND q.day > p.listed_at"
+        ).fetchall()
+    stored = {row["dataset"]: row["bytes_a_row"] for row in summary(database(stack, "market", "market_reader"))}
+    with psycopg.connect(database(stack, "airflow", "airflow")) as connection:
+        tasks = connection.execute(
+            "SELECT dag_id, task_id, count(*), avg(extract(epoch FROM end_date - start_date))::float8, "
+            "avg(extract(epoch FROM start_date - queued_dttm))::float8 "
+            "FROM task_instance WHERE state = 'success' AND pid IS NOT NULL GROUP BY 1, 2 ORDER BY 1, min(start_date)"
+        ).fetchall()
+    console = Console(width=None if sys.stdout.isatty() else WIDTH, highlight=False)
+    for line in machine.description("18, embedded"):
+        console.print(line)
+    console.print(printed[printed.index("What is stored") : printed.index("Basis term structure")])
+    peak, task = memory.peak / 2**20, memory.largest_task / 2**20
+    metrics = [
+        Metric("history: wall clock", took, "s", bound, "fewest requests at the allowed rate", at_most=1.5 * bound),
+        Metric("history: requests", stats["requests"], "", fewest, "each window in whole pages", at_most=1.05 * fewest),
+        Metric("history: requests refused", stats["refused"], "", at_most=0),
+        Metric("history: busiest second", stats["busiest_second"], "requests", asked.rate, "allowed",
+               at_most=asked.rate),
+        Metric("history: rate while there was work", fetched / busy, "requests/s", asked.rate, "allowed",
+               ratio_at_least=0.9),
+        Metric("history: memory at the peak", peak, "MiB", 3072, "a 4 GB server, simulator excluded", at_most=3072),
+        Metric("history: largest task", task, "MiB", 300, "private memory", at_most=300),
+        Metric("history: minutes stored", minutes / 1e6, "million", 45, at_least=45),
+        Metric("history: futures days validated before their perpetual was there", unreferenced, "days", at_most=0),
+        Metric("history: tasks", sum(count for _, _, count, *_ in tasks), ""),
+        *questions(stack),
+        *sampled(asked, stack),
+        *(Metric(f"history: storage, {name}", float(stored[name]), "B a minute", at_most=most)
+          for name, most in BYTES.items()),
+        Metric("history: storage, everything", size / 1e6, "MB", 1500, "AC-009", at_most=1500),
+        Metric("history: storage a minute", size / minutes, "B", 160, "the earlier project, perpetuals"),
+        *(Metric(f"relation: {name}", total / 1e6, "MB",
+                 baseline_name=f"table {rows / 1e6:,.1f}, indexes {indexes / 1e6:,.1f}, TOAST {toast / 1e6:,.1f}")
+          for name, rows, indexes, toast, total in relations),
+        *(Metric(f"processor: {role}", spent, "s", baseline_name=f"{spent / took / 2:.1%} of two cores")
+          for role, spent in sorted(processor.items(), key=lambda each: -each[1])),
+        *(Metric(f"task: {dag}.{name}", seconds_each, "s each",
+                 baseline_name=f"{count} ran, {queued:.1f} s in the queue")
+          for dag, name, count, seconds_each, queued in tasks),
+    ]  # fmt: skip
+    console.print(table(metrics))
+    RESULTS.write_bytes(orjson.dumps([metric.row() for metric in metrics], option=orjson.OPT_INDENT_2) + b"\n")
+
+
+def sampled(asked, stack: Stack) -> list[Metric]:
+    from exchange_simulator.market import Market
+
+    with psycopg.connect(database(stack, "market", "market_reader"), autocommit=True) as connection:
+        rows = lambda statement, *values: connection.execute(statement, values).fetchall()  # noqa: E731
+        return list(compared(Market(), rows, *span(asked.first_day)))
+
+
+def span(first_day: str) -> tuple[int, int]:
+    """The closed months since a day, [first, past) in ms."""
+    begins = datetime.fromisoformat(first_day).replace(tzinfo=UTC)
+    ends = datetime.now(UTC).replace(day=1, hour=0, minute=0, second=0, microsecond=0)
+    return int(begins.timestamp() * 1000), int(ends.timestamp() * 1000)
+
+
+def quiesce(stack: Stack) -> None:
+    """What autovacuum would have done by the next day, and services that have nothing left to do."""
+    with psycopg.connect(database(stack, "market", "market_owner"), autocommit=True) as owner:
+        owner.execute("VACUUM (ANALYZE)")
+    deadline = time.monotonic() + 120
+    while psutil.cpu_percent(3) > 15 and time.monotonic() < deadline:
+        pass
+
+
+def questions(stack: Stack) -> list[Metric]:
+    """What a reader asks of all that is stored now."""
+    quiesce(stack)
+    with psycopg.connect(database(stack, "market", "market_reader"), autocommit=True) as connection:
+
+        def asked(statement: str, *values) -> float:
+            return seconds(lambda: connection.execute(statement, values).fetchall(), 5) * 1000
+
+        [[instant]] = connection.execute("SELECT max(day) - time '11:23' FROM store.basis_day WHERE published")
+        [[name, begins, ends]] = connection.execute(
+            "SELECT instrument, expires_at - interval '365 days', expires_at FROM store.future "
+            "WHERE expires_at < %s ORDER BY expires_at - listed_at DESC, expires_at DESC LIMIT 1", [instant],
+        )  # fmt: skip
+        structure = "SELECT * FROM term_structure_at('BTC', %s)"
+        year = "SELECT count(*), sum(annualised), max(ts) FROM basis(%s, %s, %s)"
+        return [
+            Metric("history: coverage of everything", asked("SELECT * FROM coverage"), "ms", at_most=100),
+            Metric("history: term structure at an instant", asked(structure, instant), "ms", at_most=5),
+            Metric("history: a year of one contract", asked(year, name, begins, ends), "ms", None, name, at_most=200),
+        ]  # fmt: skip
+
+
+AT_ONCE = 5
+"""Months that run at once; where more are to come, a start asks for the newest closed one twice: first, and in its turn
+(stack/catchup.py)."""
+
+
+def fewest_requests(first_day: str) -> int:
+    """The fewest pages that hold what the exchange has of the closed months since a day, each instrument in one go, and
+    of the newest month once more."""
+    begins, ends = span(first_day)
+    days = 86_400_000
+    newest = span(f"{datetime.fromtimestamp(ends / 1000 - 1, UTC):%Y-%m}-01")
+    return pages(begins, ends) + (pages(*newest) if ends - begins > AT_ONCE * 31 * days else 0)
+
+
+def pages(begins: int, ends: int) -> int:
+    """The fewest pages that hold [begins, ends), ms, each instrument in one go."""
+    from exchange_simulator.market import Market
+
+    pages = 0
+    market = Market()
+    for row in market.instruments("future"):
+        if row["settlement_currency"] == "USDC":
+            continue
+        listed = row["creation_timestamp"] // candles.MINUTE * candles.MINUTE
+        first, last = max(begins, listed), min(ends, row["expiration_timestamp"])
+        pages += max(0, ceil((last - first) / candles.PAGE))
+        if row["settlement_period"] == "perpetual":
+            funded_from = max(first, market.first_funding_ms(row["instrument_name"]))
+            pages += max(0, ceil((last - funded_from) / funding.PAGE))
+    return pages
+
+
+def database(stack: Stack, name: str, role: str) -> str:
+    return postgres.dsn(stack, credentials.load(stack.home), role, name)
+
+
+ROLES = {
+    "exchange_simulator": "simulator",
+    "postgres: airflow": "Postgres, for Airflow",
+    "postgres: market": "Postgres, for the warehouse",
+    "postgres": "Postgres, the rest and connections that ended",
+    "api_server": "Airflow's API server",
+    "api-server": "Airflow's API server",
+    "dag-processor": "DAG processor",
+    "triggerer": "triggerer",
+    "airflow scheduler": "scheduler",
+    "airflow worker": "tasks",
+    "supervisord": "supervisord",
+}
+
+
+def processes(stack: Stack) -> list[psutil.Process]:
+    """Everything a stack runs: what carries its mark, and what that has started (Postgres' backends write their title
+    over theirs)."""
+    parents, found = {}, []
+    for process in psutil.process_iter():
+        try:
+            parents[process] = process.ppid()
+            if process.environ().get("WAREHOUSE_STACK") == str(stack.home):
+                found.append(process)
+        except psutil.Error:
+            continue
+    ours = {process.pid for process in found}
+    for process in found:
+        children = [child for child, parent in parents.items() if parent == process.pid and child.pid not in ours]
+        found += children
+        ours |= {child.pid for child in children}
+    return found
+
+
+def processor_seconds(stack: Stack) -> dict[str, float]:
+    """Processor seconds of everything a stack has run so far, by role. Children that ended count for their parent."""
+    spent: dict[str, float] = {}
+    for process in processes(stack):
+        try:
+            name, times = role(process), process.cpu_times()
+        except psutil.Error:
+            continue
+        spent[name] = spent.get(name, 0.0) + times.user + times.system + times.children_user + times.children_system
+    return spent
+
+
+def role(process: psutil.Process) -> str:
+    command = " ".join(process.cmdline())
+    return next((role for mark, role in ROLES.items() if mark in command), "other")
+
+
+def prefer(process: psutil.Process) -> None:
+    """The exchange is another machine: it doesn't wait for a core behind those who ask it. Only root may say so."""
+    with suppress(psutil.AccessDenied):
+        if process.nice() >= 0:
+            process.nice(-15)
+
+
+class Memory(threading.Thread):
+    """The proportional memory of everything a stack runs, the simulator left out, every five seconds. Bytes."""
+
+    def __init__(self, stack: Stack):
+        super().__init__(daemon=True)
+        self.stack = stack
+        self.peak = self.largest_task = 0
+        self.stopped = threading.Event()
+
+    def stop(self) -> None:
+        self.stopped.set()
+        self.join()
+
+    def run(self) -> None:
+        while not self.stopped.wait(5):
+            total = 0
+            for process in processes(self.stack):
+                try:
+                    name = role(process)
+                    if name == "simulator":
+                        prefer(process)
+                        continue
+                    memory = process.memory_full_info()
+                except psutil.Error:
+                    continue
+                total += memory.pss
+                if name == "tasks":
+                    self.largest_task = max(self.largest_task, memory.uss)
+            self.peak = max(self.peak, total)
+
+
+if __name__ == "__main__":
+    started = time.monotonic()
+    main()
+    print(f"{time.monotonic() - started:.0f} s in all")

@@ -1,0 +1,348 @@
+"""What went wrong in one run, and one bounded message about it in every channel's own form.
+
+Nothing here asks Airflow, the database or the clock. Instrument names and errors come from outside and are hostile:
+they are cleaned of control characters, cut, and escaped for each form.
+"""
+
+import html
+import re
+from collections import defaultdict
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from datetime import date, datetime
+from typing import Any, NamedTuple
+from urllib.parse import quote
+
+MAX_LINES = 30
+"""Detail lines in a message, all sections together; beyond them a section says how many more there are."""
+MAX_GROUPS = 12
+"""Lines of findings, beyond which they are grouped more coarsely."""
+EXAMPLES = 2
+MAX_LINE = 240
+MAX_SUBJECT = 180
+SLACK_SECTION = 2900
+"""Slack refuses a section of more than 3,000 characters, counted after escaping."""
+
+# C0 and C1 controls, line and paragraph separators, direction overrides, lone surrogates: they would inject e-mail
+# headers, break lines, show a text other than the one sent, or fail to encode.
+_UNPRINTABLE = re.compile("[\x00-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069\ud800-\udfff]+")
+
+
+@dataclass(frozen=True, slots=True)
+class FailedTask:
+    """A task that failed for good. `map_index` is -1 for a task that isn't mapped; `label` names its instruments."""
+
+    task_id: str
+    map_index: int = -1
+    label: str = ""
+    error: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class QuarantinedKey:
+    """A key of which a rule was broken: held back by the gate, or only warned of, as `severity` says.
+
+    `day` is None for datasets without days; `ts` is the hour where the rule is about one; `observed` is what the rule
+    saw; `known`: an earlier run had said the same.
+    """
+
+    instrument: str
+    day: date | str | None
+    rule: str
+    severity: str
+    observed: Any = None
+    ts: datetime | None = None
+    known: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Wait:
+    """Something that is waited for. Times are UTC; `tasks`: how many wait for it; `cause`: what the last asking met."""
+
+    awaited: str
+    since: datetime
+    until: datetime
+    tasks: int = 1
+    cause: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class RunReport:
+    """Everything a run has to tell. `interval` is the half-open data interval (UTC); `notes` say what isn't known."""
+
+    dag_id: str
+    run_id: str
+    interval: tuple[datetime, datetime] | None = None
+    failures: list[FailedTask] = field(default_factory=list)
+    blocked: list[str] = field(default_factory=list)
+    quarantined: list[QuarantinedKey] = field(default_factory=list)
+    warnings: list[QuarantinedKey] = field(default_factory=list)
+    waiting: list[Wait] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+
+    def __bool__(self) -> bool:
+        """Whether there is anything to tell. Notes alone are nothing to tell."""
+        return bool(self.failures or self.blocked or self.quarantined or self.warnings or self.waiting)
+
+    @property
+    def is_new(self) -> bool:
+        """Whether any of it was not told before."""
+        found = (*self.quarantined, *self.warnings)
+        return bool(self.failures or self.blocked or self.waiting) or not all(key.known for key in found)
+
+    @property
+    def level(self) -> str:
+        """How much it matters: error (something failed), warning (something is held back), notice (nothing is)."""
+        if self.failures or self.blocked or not self:
+            return "error"
+        return "warning" if self.quarantined else "notice"
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """One message: `subject` and `text` plain, `html` for e-mail, `blocks` for Slack, `payload` (JSON) for webhooks."""
+
+    subject: str
+    text: str
+    html: str
+    blocks: list[dict[str, Any]]
+    payload: dict[str, Any]
+
+
+class _Line(NamedTuple):
+    text: str
+    link: str = ""
+
+
+class _Section(NamedTuple):
+    title: str
+    lines: list[_Line]
+    more: int
+
+
+def render(report: RunReport, base_url: str) -> Message:
+    """Write the message about a run; `base_url` is Airflow's own address, with or without a path."""
+    pages = _pages(base_url, report.dag_id, report.run_id)
+    subject = _subject(report)
+    facts = _facts(report)
+    sections = _bounded(report, pages["Run"])
+    return Message(
+        subject=subject,
+        text=_text(subject, facts, sections, pages),
+        html=_html(subject, facts, sections, pages),
+        blocks=_blocks(subject, facts, sections, pages),
+        payload=_payload(report, subject, sections, pages),
+    )
+
+
+def _pages(base_url: str, dag_id: str, run_id: str) -> dict[str, str]:
+    base = base_url.rstrip("/")
+    # Run ids hold + and :, and a triggered run's id is whatever its author typed.
+    dag, run = _step(dag_id), _step(run_id)
+    return {
+        "Run": f"{base}/dags/{dag}/runs/{run}",
+        "Data docs of the dataset": f"{base}/deribit-data-docs/dataset/{dag}",
+        "Data docs": f"{base}/deribit-data-docs/",
+    }
+
+
+def _log(run_url: str, failure: FailedTask) -> str:
+    mapped = f"/mapped/{failure.map_index}" if failure.map_index >= 0 else ""
+    return f"{run_url}/tasks/{_step(failure.task_id)}{mapped}"
+
+
+def _step(name: str) -> str:
+    """A name as one step of a URL's path."""
+    return quote(name, safe="", errors="replace")
+
+
+def _clean(text: Any, length: int = MAX_LINE) -> str:
+    cleaned = _UNPRINTABLE.sub(" ", str(text)).strip()
+    return cleaned if len(cleaned) <= length else cleaned[: length - 1].rstrip() + "…"
+
+
+def _count(number: int, thing: str) -> str:
+    return f"{number:,} {thing}{'' if number == 1 else 's'}"
+
+
+def _subject(report: RunReport) -> str:
+    parts = []
+    if report.blocked:
+        parts.append("blocked by the gate")
+    if report.failures:
+        parts.append(f"{_count(len(report.failures), 'task')} failed")
+    if report.quarantined:
+        parts.append(f"{_extent(report.quarantined)} quarantined by {_count(_rules(report.quarantined), 'rule')}")
+    if report.warnings:
+        parts.append(f"{_count(_rules(report.warnings), 'rule')} warned of {_extent(report.warnings)}")
+    parts += [
+        f"waiting for {_clean(wait.awaited, 60)} since {wait.since:%Y-%m-%d %H:%M} UTC" for wait in report.waiting
+    ]
+    since = f" from {report.interval[0]:%Y-%m-%d}" if report.interval else ""
+    return _clean(f"{_clean(report.dag_id, 60)}{since}: {', '.join(parts) or 'run failed'}", MAX_SUBJECT)
+
+
+def _facts(report: RunReport) -> list[str]:
+    facts = [f"Run: {_clean(report.run_id)}"]
+    if report.interval:
+        since, until = report.interval
+        facts.append(f"Interval: {since.isoformat()} to {until.isoformat()}")
+    return facts + [_clean(note) for note in report.notes]
+
+
+def _bounded(report: RunReport, run_url: str) -> list[_Section]:
+    """The report's sections, at most MAX_LINES lines together, none starved by a longer one."""
+    sections = {
+        "Blocked": [_Line(_clean(reason)) for reason in report.blocked],
+        "Failed": [_Line(_failed(failure), _log(run_url, failure)) for failure in report.failures],
+        "Quarantined": _grouped(report.quarantined),
+        "Warnings": _grouped(report.warnings),
+        "Waiting": [_Line(_clean(line)) for wait in report.waiting for line in _awaited(wait)],
+    }
+    kept, left = {}, MAX_LINES
+    by_length = sorted(sections, key=lambda title: len(sections[title]))
+    for place, title in enumerate(by_length):
+        kept[title] = min(len(sections[title]), left // (len(by_length) - place))
+        left -= kept[title]
+    return [
+        _Section(title, lines[: kept[title]], len(lines) - kept[title]) for title, lines in sections.items() if lines
+    ]
+
+
+def _failed(failure: FailedTask) -> str:
+    index = f"[{failure.map_index}]" if failure.map_index >= 0 else ""
+    task = f"{_clean(failure.task_id, 60)}{index} {_clean(failure.label, 80)}".strip()
+    return _clean(f"{task}: {_clean(failure.error) or 'no reason recorded, see its log'}")
+
+
+def _extent(keys: Iterable[QuarantinedKey]) -> str:
+    """How much is concerned, whatever number of rules each key broke: days, hours where keys are hours, instruments."""
+    keys = list(keys)
+    instruments = len({key.instrument for key in keys})
+    hours = {(key.instrument, key.ts) for key in keys if key.ts is not None}
+    days = {(key.instrument, str(key.day)) for key in keys if key.ts is None and key.day is not None}
+    parts = [_count(len(found), unit) for found, unit in ((days, "day"), (hours, "hour")) if found]
+    of = _count(instruments, "instrument")
+    return f"{' and '.join(parts)} of {of}" if parts else of
+
+
+def _rules(keys: Iterable[QuarantinedKey]) -> int:
+    return len({key.rule for key in keys})
+
+
+def _coin(instrument: str) -> str:
+    """The coin an instrument's or an index's name begins with."""
+    return re.split("[-_]", instrument, maxsplit=1)[0].upper()
+
+
+def _grouped(keys: list[QuarantinedKey]) -> list[_Line]:
+    """A line for each rule and instrument; where they would be too many, for each rule and coin, or for each rule, with
+    what it is about and examples."""
+    for group_of in (lambda key: key.instrument, lambda key: _coin(key.instrument), lambda key: ""):
+        groups: dict[tuple[str, str, str], list[QuarantinedKey]] = defaultdict(list)
+        for key in keys:
+            groups[group_of(key), key.rule, key.severity].append(key)
+        if len(groups) <= MAX_GROUPS:
+            break
+    return [_Line(_clean(_group(*name, same))) for name, same in sorted(groups.items())]
+
+
+def _group(name: str, rule: str, severity: str, same: list[QuarantinedKey]) -> str:
+    what = f"{_clean(rule, 60)} ({_clean(severity, 20)})"
+    by_instrument: dict[str, list[QuarantinedKey]] = defaultdict(list)
+    for key in same:
+        by_instrument[key.instrument].append(key)
+    if list(by_instrument) == [name]:
+        return f"{_clean(name, 60)}: {what}{_when(same)}"
+    of = f" of {_clean(name, 20)}" if name else ""
+    shown = [f"{_clean(i, 40)}{_when(by_instrument[i])}" for i in sorted(by_instrument)[:EXAMPLES]]
+    return f"{what}{of}: {_extent(same)}, such as {'; '.join(shown)}"
+
+
+def _when(same: list[QuarantinedKey]) -> str:
+    """When an instrument broke a rule, and what was seen first."""
+    same = sorted(same, key=lambda key: str(key.ts or key.day))
+    times = [_clean(key.ts or key.day, 32) for key in same if (key.ts or key.day) is not None]
+    when = f" on {times[0]}" if times else ""
+    when += f" and {len(times) - 1:,} more to {times[-1]}" if len(times) > 1 else ""
+    return when + ("" if same[0].observed is None else f", observed {_clean(same[0].observed, 60)}")
+
+
+def _awaited(wait: Wait) -> list[str]:
+    return [
+        f"{_count(wait.tasks, 'task')} waiting for {_clean(wait.awaited, 60)} since {wait.since:%Y-%m-%d %H:%M} UTC; "
+        f"nothing has to be done, they go on by themselves; given up from {wait.until:%Y-%m-%d %H:%M} UTC on",
+        f"The last answer: {wait.cause}",
+    ]
+
+
+def _text(subject: str, facts: list[str], sections: list[_Section], pages: dict[str, str]) -> str:
+    lines = [subject, "", *facts]
+    for section in sections:
+        lines += ["", f"{section.title}:"]
+        for text, link in section.lines:
+            lines += [f"- {text}"] + ([f"  {link}"] if link else [])
+        lines += [f"- and {section.more:,} more"] if section.more else []
+    return "\n".join([*lines, "", *(f"{name}: {url}" for name, url in pages.items())])
+
+
+def _html(subject: str, facts: list[str], sections: list[_Section], pages: dict[str, str]) -> str:
+    def anchor(url: str, name: str) -> str:
+        return f'<a href="{html.escape(url)}">{html.escape(name)}</a>'
+
+    parts = [f"<h2>{html.escape(subject)}</h2>", *(f"<p>{html.escape(fact)}</p>" for fact in facts)]
+    for section in sections:
+        items = [html.escape(text) + (f" ({anchor(link, 'log')})" if link else "") for text, link in section.lines]
+        items += [f"and {section.more:,} more"] if section.more else []
+        parts.append(f"<h3>{section.title}</h3>\n<ul>\n" + "\n".join(f"<li>{item}</li>" for item in items) + "\n</ul>")
+    parts += [f"<p>{anchor(url, name)}</p>" for name, url in pages.items()]
+    return "\n".join(parts)
+
+
+def _blocks(subject: str, facts: list[str], sections: list[_Section], pages: dict[str, str]) -> list[dict[str, Any]]:
+    texts = ["\n".join(map(slack_escape, facts))]
+    for section in sections:
+        texts.append(f"*{section.title}*")
+        items = [slack_escape(text) + (f" (<{link}|log>)" if link else "") for text, link in section.lines]
+        items += [f"and {section.more:,} more"] if section.more else []
+        for item in items:
+            if len(texts[-1]) + len(item) + 3 > SLACK_SECTION:
+                texts.append("")
+            texts[-1] = f"{texts[-1]}\n• {item}".lstrip("\n")
+    texts.append(" · ".join(f"<{url}|{name}>" for name, url in pages.items()))
+    # verbatim: Slack then links no address and no @name that an error text happens to hold.
+    return [{"type": "header", "text": {"type": "plain_text", "text": subject, "emoji": False}}] + [
+        {"type": "section", "text": {"type": "mrkdwn", "text": text, "verbatim": True}} for text in texts
+    ]
+
+
+def slack_escape(text: str) -> str:
+    """Text as Slack shows it literally: the three characters that begin its links, mentions and entities."""
+    return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+
+
+def _payload(report: RunReport, subject: str, sections: list[_Section], pages: dict[str, str]) -> dict[str, Any]:
+    return {
+        "subject": subject,
+        "level": report.level,
+        "dag_id": _clean(report.dag_id),
+        "run_id": _clean(report.run_id),
+        "interval": [instant.isoformat() for instant in report.interval] if report.interval else None,
+        "counts": {
+            "blocked": len(report.blocked),
+            "failed": len(report.failures),
+            "quarantined": len({(key.instrument, str(key.ts or key.day)) for key in report.quarantined}),
+            "warnings": len({(key.instrument, str(key.ts or key.day)) for key in report.warnings}),
+            "waiting": sum(wait.tasks for wait in report.waiting),
+        },
+        "notes": [_clean(note) for note in report.notes],
+        "details": [
+            {
+                "kind": section.title.lower(),
+                "more": section.more,
+                "lines": [{"text": text, "log": link or None} for text, link in section.lines],
+            }
+            for section in sections
+        ],
+        "links": {"run": pages["Run"], "dataset": pages["Data docs of the dataset"], "data_docs": pages["Data docs"]},
+    }

@@ -1,0 +1,89 @@
+"""When things run and what every DAG has in common."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any
+
+from airflow.providers.standard.operators.empty import EmptyOperator
+from airflow.sdk import Asset, CronDataIntervalTimetable, Param
+
+from deribit_warehouse import settings
+from deribit_warehouse.alerts import notify_failure, on_task_failure
+from deribit_warehouse.datasets import Dataset
+
+MONTHLY_TIMETABLE = CronDataIntervalTimetable("0 0 1 * *", timezone="UTC")
+"""A run a calendar month, after it has closed; its data interval is the month."""
+
+
+def record_task_failure(context) -> None:
+    """Task-level on_failure_callback: keeps why a task failed for good, for the run's one message."""
+    on_task_failure(context, record=_record)
+
+
+def _record(**failure) -> None:
+    from deribit_warehouse.warehouse.validations import record_run_failure
+
+    from .connections import market
+
+    with market() as connection, connection.transaction():
+        record_run_failure(connection, **failure)
+
+
+DEFAULT_ARGS = {
+    "owner": "market-data",
+    "retries": 3,
+    "retry_delay": timedelta(seconds=20),
+    "retry_exponential_backoff": True,
+    "max_retry_delay": timedelta(minutes=10),
+    "execution_timeout": timedelta(minutes=30),
+    "on_failure_callback": record_task_failure,
+}
+"""default_args of every DAG. The exchange client retries a request itself; these retries are for the rest."""
+
+RANGE_PARAMS = {
+    "from": Param(None, type=["null", "string"], format="date", title="From", description="First day (UTC)"),
+    "to": Param(
+        None, type=["null", "string"], format="date", title="To", description="First day that is left out (UTC)"
+    ),
+}
+"""Parameters of a run that is started by hand. Empty: a history DAG's data interval; for a derived DAG whatever is
+pending in the run's month, or at all when an asset started it."""
+
+
+def history_dag_args(dataset: Dataset) -> dict[str, Any]:
+    """What the monthly history DAGs have in common. How many months run at once each says itself: the futures are most
+    of the work, and every run that is open costs the scheduler time in every round."""
+    return {
+        "dag_id": dataset.dag_id,
+        "schedule": MONTHLY_TIMETABLE,
+        "start_date": settings.history_from(),
+        "catchup": True,
+        "params": RANGE_PARAMS,
+        "default_args": DEFAULT_ARGS,
+        "on_failure_callback": notify_failure,
+    }
+
+
+def derived_dag_args(dataset: Dataset) -> dict[str, Any]:
+    """What the DAGs computed from published data have in common: a run a month with catchup, and one whenever an input
+    is published, one at a time."""
+    return {
+        "dag_id": dataset.dag_id,
+        "start_date": settings.history_from(),
+        "catchup": True,
+        "max_active_runs": 1,
+        "params": RANGE_PARAMS,
+        "default_args": DEFAULT_ARGS,
+        "on_failure_callback": notify_failure,
+    }
+
+
+def asset(dataset: Dataset) -> Asset:
+    """The asset that says a dataset has published something."""
+    return Asset(name=dataset.dag_id, uri=dataset.uri, group="deribit")
+
+
+def complete() -> EmptyOperator:
+    """The end of a run: never executed, but not reached when a load failed, which makes the run failed."""
+    return EmptyOperator(task_id="complete")

@@ -1,0 +1,145 @@
+"""The catalogue of instruments: read from both hosts, never forgotten, checked."""
+
+from __future__ import annotations
+
+import logging
+from datetime import UTC, datetime
+from typing import Any
+
+from airflow.sdk import TriggerRule, get_current_context, task
+from airflow.sdk.exceptions import AirflowException
+
+from deribit_warehouse import settings
+from deribit_warehouse.datasets import EXCHANGE_POOL, INSTRUMENTS, VALIDATION_POOL
+
+from .connections import exchange, market
+from .interval import configuration
+from .isolation import PerInstrument
+from .load import milliseconds
+from .publish import finish, notify_quarantine, record_validation
+from .waiting import waits_for_exchange
+
+log = logging.getLogger(__name__)
+
+READINGS = [
+    {"host": "history", "expired": True},
+    {"host": "live", "expired": True},
+    {"host": "live", "expired": False},
+]
+"""What is asked of a currency and kind. The live host forgets an expired instrument after about a day, and the history
+host, which has them all, may learn of it later; what is listed the history host tells incompletely."""
+
+
+@task(pool=EXCHANGE_POOL, map_index_template="{{ label }}", multiple_outputs=False)
+@waits_for_exchange()
+def read_catalogue(kind: str, currency: str, reading: dict[str, Any]) -> dict[str, int]:
+    """Reads a currency's instruments of a kind, listed or expired, from one host (one of READINGS).
+
+    A task of its own each, so that a retry asks only for what is still missing: a list may have 90 MB. Returns
+    {instruments, added, changed, unreadable}. None is an answer too: a currency may have nothing but spot, or no
+    future any more. A row that can't be read is left out, and told by check_catalogue. Waits while the exchange is
+    away.
+    """
+    from deribit_warehouse.warehouse import catalogue
+
+    context = get_current_context()
+    configuration(context)
+    host, expired = reading["host"], reading["expired"]
+    context["label"] = f"{currency} {kind}s, {'expired' if expired else 'listed'}, {host} host"
+    with exchange() as deribit:
+        answer = deribit.instruments(currency, kind, expired=expired, host=host)
+    with market() as connection, connection.transaction():
+        added, changed = catalogue.store_instruments(connection, map(catalogue_row, answer.instruments))
+        catalogue.record_reading(
+            connection, currency, kind, len(answer.instruments), context["dag_run"].run_id,
+            host=host, expired=expired, unreadable=answer.unreadable,
+        )  # fmt: skip
+        catalogue.record_collected(connection, currency, settings.currencies(), settings.history_from())
+    log.info(
+        "%s: %d, of which %d are new and %d have changed", context["label"], len(answer.instruments), added, changed
+    )
+    for subject, cause in answer.unreadable:
+        log.warning("a row of %s was left out: %s: %s", context["label"], subject, cause)
+    return {
+        "instruments": len(answer.instruments),
+        "added": added,
+        "changed": changed,
+        "unreadable": len(answer.unreadable),
+    }
+
+
+@task(pool=EXCHANGE_POOL, trigger_rule=TriggerRule.ALL_DONE_MIN_ONE_SUCCESS, multiple_outputs=False)
+@waits_for_exchange()
+def discover_funding_starts(futures) -> dict[str, str]:
+    """Finds the first hour of funding of each perpetual it was not found for yet: {instrument: ISO hour end}.
+
+    A perpetual that fails keeps the others from nothing; the task then waits or fails as load does.
+    """
+    from deribit_warehouse.warehouse import funding
+
+    now = datetime.now(UTC)
+    discovered = {}
+    per_instrument = PerInstrument()
+    with exchange() as deribit, market() as connection:
+        with connection.transaction():
+            unknown = funding.perpetuals_without_start(connection, settings.currencies())
+        for perpetual in unknown:
+            if per_instrument.exchange_unavailable:
+                break
+            with per_instrument.isolate(perpetual["instrument"]):
+                first = deribit.first_funding_hour(
+                    perpetual["instrument"], milliseconds(perpetual["not_before"]), milliseconds(now)
+                )
+                if first is None:
+                    log.warning("%s has no funding yet", perpetual["instrument"])
+                    continue
+                hour = datetime.fromtimestamp(first / 1000, UTC)
+                with connection.transaction():
+                    funding.record_start(connection, perpetual["instrument_id"], hour)
+                discovered[perpetual["instrument"]] = hour.isoformat()
+    per_instrument.finish(len(unknown))
+    return discovered
+
+
+@task(pool=VALIDATION_POOL, trigger_rule=TriggerRule.ALL_DONE_MIN_ONE_SUCCESS, multiple_outputs=False)
+def check_catalogue(futures, options) -> dict[str, Any]:
+    """Validates what is in the catalogue, whichever of its readings failed, and notes what breaks a rule.
+
+    Nothing is held back. What is noted is told in one message when it is new, and stays in the view quality_findings
+    for as long as it lasts. Raises AirflowException when there is nothing in the catalogue at all.
+    """
+    from deribit_warehouse.warehouse import profiles, validations
+
+    context = get_current_context()
+    now = datetime.now(UTC)
+    with market() as connection, connection.transaction():
+        profile = profiles.instrument_profile(connection)
+        if profile.empty:
+            currencies = ", ".join(settings.currencies())
+            raise AirflowException(
+                f"the exchange lists no future and no option of {currencies} at all: check DERIBIT_CURRENCIES, and "
+                "that the connections point at the right hosts"
+            )
+        validation_id, decision = record_validation(
+            connection, INSTRUMENTS, profile, context, now, now, expected=len(profile), missing=0
+        )
+        validations.close_earlier_findings(connection, validation_id, INSTRUMENTS.name)
+    outcome = finish(INSTRUMENTS, validation_id, decision, rows=len(profile), published=0)
+    notify_quarantine(context)
+    return outcome | {"notes": len(decision.warnings)}
+
+
+def catalogue_row(i) -> tuple:
+    """An exchange.Instrument in the order of load/stage_instrument.sql."""
+    from deribit_warehouse.exchange.instruments import implied
+
+    return (
+        i.instrument_name, i.exchange_id, i.kind, i.base_currency, i.quote_currency, i.settlement_currency,
+        i.settlement_period, i.instrument_type, i.price_index, i.tick_size, i.contract_size, instant(i.created),
+        "infinity" if i.expires is None else instant(i.expires), i.strike, i.option_type, i.state,
+        i.is_active, i.host, i.underlying_type, *implied(i),
+    )  # fmt: skip
+
+
+def instant(ms: int) -> datetime:
+    return datetime.fromtimestamp(ms / 1000, UTC)

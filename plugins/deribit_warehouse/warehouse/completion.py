@@ -1,0 +1,68 @@
+"""What is in the warehouse, computed from it: nobody writes a completion report by hand."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from typing import Any
+
+import psycopg
+from psycopg import Connection
+
+from . import sql
+from .catalogue import read_at
+from .validations import pending_months
+
+
+def summary(dsn: str) -> list[dict[str, Any]]:
+    """A row a dataset: dataset, instruments, rows, coverage_percent, missing_minutes (funding: hours), validation (how
+    many intervals' newest outcome was what), bytes_a_row with indexes and TOAST."""
+    with psycopg.connect(dsn) as connection:
+        return sql.rows(connection, "report/summary")
+
+
+def term_structure(dsn: str) -> list[dict[str, Any]]:
+    """Every future in the last published minute, by perpetual and expiry: perpetual, ts, instrument, expires_at,
+    days_to_expiry, closes and basis (USD), basis_fraction and annualised (fractions), structure, traded."""
+    with psycopg.connect(dsn) as connection:
+        return sql.rows(connection, "report/last_term_structure")
+
+
+def pending(dsn: str) -> dict[str, int]:
+    """How many days each derived dataset has yet to compute from what is published; empty when nothing is pending."""
+    with psycopg.connect(dsn) as connection:
+        waiting = {
+            dataset: sum(month["days"] for month in pending_months(connection, dataset, None, None, again=False))
+            for dataset in ("index_prices", "basis_spread")
+        }
+    return {dataset: days for dataset, days in waiting.items() if days}
+
+
+def behind(dsn: str, currencies: list[str]) -> list[str]:
+    """The currencies whose futures were not read into the catalogue since the newest closed month ended."""
+    month = datetime.now(UTC).replace(day=1, hour=0, minute=0, second=0, microsecond=0)
+    with psycopg.connect(dsn) as connection:
+        read = read_at(connection, currencies)
+    return [currency for currency in currencies if currency not in read or read[currency] < month]
+
+
+def unloaded(dsn: str) -> list[dict[str, Any]]:
+    """The months of which the catalogue expects more than was ever loaded: dataset, month (its first day)."""
+    with psycopg.connect(dsn) as connection:
+        return sql.rows(connection, "report/unloaded")
+
+
+def waiting(dsn: str) -> list[dict[str, Any]]:
+    """What tasks wait for now, longest first: awaited, since, next_at (when it is asked again), tasks, cause."""
+    with psycopg.connect(dsn) as connection:
+        return sql.rows(connection, "report/waiting")
+
+
+def newest_validation(connection: Connection) -> int:
+    """The id of the newest validation, 0 when there is none."""
+    return sql.row(connection, "report/newest_validation")["validation_id"]
+
+
+def validation_results(connection: Connection, keep: int) -> Iterator[dict[str, Any]]:
+    """The newest ``keep`` results of each dataset, oldest first, as Great Expectations gave them."""
+    return (found["result"] for found in sql.rows(connection, "report/validation_results", keep=keep))

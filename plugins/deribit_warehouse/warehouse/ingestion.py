@@ -1,0 +1,77 @@
+"""What every load has in common: where the data came from, the lock, and what came of it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from psycopg import Connection
+
+from . import sql
+
+
+@dataclass(frozen=True)
+class Provenance:
+    """Where a window came from: the dataset, the instrument or index, the host that told it, the run that asked."""
+
+    dataset: str
+    subject: str
+    host: str
+    run_id: str
+
+    def values(self) -> dict[str, str]:
+        return {"dataset": self.dataset, "subject": self.subject, "host": self.host, "run_id": self.run_id}
+
+
+@dataclass(frozen=True)
+class Ingested:
+    """What a load changed, in instrument-days (funding: hours).
+
+    added: not known before. grown: gained minutes. corrected: the exchange changed known values.
+    kept: the stored day is fuller and stayed. unchanged: equal, nothing written.
+    """
+
+    added: int = 0
+    grown: int = 0
+    corrected: int = 0
+    kept: int = 0
+    unchanged: int = 0
+
+    def __add__(self, other: Ingested) -> Ingested:
+        return Ingested(*(a + b for a, b in zip(self.counts(), other.counts(), strict=True)))
+
+    def counts(self) -> tuple[int, ...]:
+        return (self.added, self.grown, self.corrected, self.kept, self.unchanged)
+
+
+class OriginMismatch(Exception):
+    """The database holds data of another exchange; nothing was loaded."""
+
+
+def lock(connection: Connection, provenance: Provenance) -> None:
+    """One loader at a time for a dataset and subject, until the transaction ends."""
+    lock_subject(connection, provenance.dataset, provenance.subject)
+
+
+def lock_subject(connection: Connection, dataset: str, subject: str) -> None:
+    sql.rows(connection, "load/lock_subject", dataset=dataset, subject=subject)
+
+
+def record_fetched(connection: Connection, instrument_id: int, what: str, begins: int, ends: int) -> None:
+    """Says that the exchange has answered for the whole window [begins, ends), ms: what: "candles" or "funding"."""
+    window = {"begins": datetime.fromtimestamp(begins / 1000, UTC), "ends": datetime.fromtimestamp(ends / 1000, UTC)}
+    sql.run(connection, "load/record_fetched", instrument_id=instrument_id, what=what, **window)
+
+
+def claim_origin(connection: Connection, live_host: str, history_host: str) -> None:
+    """Ties the database to one exchange: the first load claims it. Raises OriginMismatch for another one.
+
+    Simulated, recorded and live data never share a database.
+    """
+    sql.run(connection, "load/claim_origin", live_host=live_host, history_host=history_host)
+    held = sql.row(connection, "load/origin")
+    if (held["live_host"], held["history_host"]) != (live_host, history_host):
+        raise OriginMismatch(
+            f"this database holds data of {held['live_host']}, the connections point at {live_host}: "
+            "use a database of its own for each exchange"
+        )

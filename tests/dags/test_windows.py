@@ -1,0 +1,45 @@
+"""Which part of the data a run of a derived DAG looks at, by what started it."""
+
+from contextlib import nullcontext
+from datetime import UTC, date, datetime
+from types import SimpleNamespace
+
+import pytest
+
+MAY, JUNE = datetime(2024, 5, 1, tzinfo=UTC), datetime(2024, 6, 1, tzinfo=UTC)
+RANGE = {"from": "2024-02-01", "to": None}
+
+
+@pytest.mark.parametrize(
+    ("run_type", "conf", "asked"),
+    [
+        ("asset_triggered", {}, (None, None, False)),
+        ("manual", {}, (None, None, False)),
+        ("manual", RANGE, (date(2024, 2, 1), None, True)),
+        ("scheduled", {}, (date(2024, 5, 1), date(2024, 6, 1), False)),
+        ("backfill", {}, (date(2024, 5, 1), date(2024, 6, 1), True)),
+        ("backfill", RANGE, (date(2024, 2, 1), None, True)),
+    ],
+)
+def test_the_calendar_asks_for_its_month_and_an_asset_for_everything(monkeypatch, bag, run_type, conf, asked):
+    from deribit_warehouse.datasets import BASIS_SPREAD
+    from deribit_warehouse.pipeline import derived
+    from deribit_warehouse.warehouse import validations
+
+    context = {"dag_run": SimpleNamespace(run_type=run_type, conf=conf)}
+    if run_type in ("scheduled", "backfill"):  # a run of an asset has no interval
+        context |= {"data_interval_start": MAY, "data_interval_end": JUNE}
+    months = [{"month": date(2024, 5, 1), "first_day": date(2024, 5, 2), "last_day": date(2024, 5, 30), "days": 29}]
+    heard = []
+
+    def pending_months(connection, dataset, begins, ends, *, again):
+        heard.append((begins, ends, again))
+        return months
+
+    monkeypatch.setattr(derived, "get_current_context", lambda: context)
+    monkeypatch.setattr(derived, "market", nullcontext)
+    monkeypatch.setattr(validations, "pending_months", pending_months)
+    assert derived.windows.function(BASIS_SPREAD) == [
+        {"label": "2024-05 (29 days)", "from": "2024-05-02", "to": "2024-05-31"}
+    ]
+    assert heard == [asked]

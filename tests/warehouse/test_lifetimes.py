@@ -1,0 +1,342 @@
+"""From when to when something is expected: by the catalogue and the ends that were found, in plans, profiles and
+coverage alike; and what was never loaded is named."""
+
+from __future__ import annotations
+
+from datetime import date, timedelta
+
+import numpy as np
+import pytest
+
+from deribit_warehouse.warehouse import lifetimes
+from deribit_warehouse.warehouse.catalogue import candle_windows, funding_windows, record_collected
+from deribit_warehouse.warehouse.funding import record_start
+from deribit_warehouse.warehouse.index import index_proxies
+from deribit_warehouse.warehouse.profiles import basis_profile, candle_profile, funding_profile, index_profile
+from deribit_warehouse.warehouse.validations import pending_months, publish_basis, publish_index
+from tests.warehouse.days import FIRST, Warehouse, at, trading
+
+APRIL = date(2025, 4, 1)
+USDC = {"quote": "USDC", "settlement": "USDC"}
+
+
+def end(warehouse: Warehouse, instrument_id: int, ends) -> None:
+    warehouse.rows(
+        "INSERT INTO store.delisting (instrument_id, ends_at, last_hour, reason) "
+        "VALUES (%s, %s, date_trunc('hour', %s, 'UTC'), 'a test') RETURNING 1",
+        instrument_id, ends, ends,
+    )  # fmt: skip
+
+
+def coverage(warehouse: Warehouse, dataset: str, *columns: str) -> list[tuple]:
+    return warehouse.rows(
+        f"SELECT {', '.join(columns)} FROM coverage "
+        "WHERE dataset = %s AND month < '2025-06-01' ORDER BY instrument, month",
+        dataset,
+    )
+
+
+def unloaded(warehouse: Warehouse) -> dict[tuple[str, date], list[str]]:
+    return {(d, m): names for d, m, names in warehouse.rows("SELECT * FROM unloaded WHERE month < '2025-06-01'")}
+
+
+def test_an_expiry_and_a_listing_off_the_minute_are_whole_minutes_everywhere(warehouse):
+    second = timedelta(seconds=1)
+    future = warehouse.instrument("BTC-2MAR25", at(FIRST, 10) + 7 * second, at(FIRST, 1920) + 30 * second)
+    [life] = candle_windows(
+        warehouse.connection, perpetual=False, currencies=["BTC"], begins=at(FIRST), ends=at(FIRST, 2880)
+    )
+    assert (life.instrument_id, life.begins, life.ends) == (future, at(FIRST, 10), at(FIRST, 1920))
+    profile = candle_profile(
+        warehouse.connection, perpetual=False, currencies=["BTC"], begins=at(FIRST), ends=at(FIRST, 2880)
+    )
+    assert profile.expected_minutes.tolist() == [1430, 480]
+    assert coverage(warehouse, "futures_ohlcv", "minutes") == [(1910,)]
+
+
+@pytest.mark.parametrize("expires", [at(FIRST, -60), at(FIRST)])
+def test_a_life_of_no_length_is_none(warehouse, expires):
+    warehouse.instrument("BTC-1MAR25", at(FIRST), expires)
+    assert candle_windows(
+        warehouse.connection, perpetual=False, currencies=["BTC"], begins=at("2025-02-01"), ends=at(APRIL)
+    ) == []  # fmt: skip
+    assert warehouse.rows("SELECT * FROM coverage") == []
+
+
+def test_nothing_is_expected_of_a_perpetual_after_its_end_and_what_came_stays_out(warehouse):
+    perpetual = warehouse.instrument("BTC-PERPETUAL", at(FIRST))
+    hours = [at(FIRST, 60 * k) for k in range(1, 49)]
+    warehouse.funding(perpetual, hours, np.ones((4, 48)))
+    end(warehouse, perpetual, at(FIRST, 600))
+
+    interval = {"currencies": ["BTC"], "begins": at(FIRST), "ends": at(APRIL)}
+    for life in (
+        *candle_windows(warehouse.connection, perpetual=True, **interval),
+        *funding_windows(warehouse.connection, **interval),
+    ):
+        assert (life.begins, life.ends) == (at(FIRST), at(FIRST, 600))
+    later = interval | {"begins": at(APRIL), "ends": at("2025-05-01")}
+    assert candle_windows(warehouse.connection, perpetual=True, **later) == []
+    assert funding_windows(warehouse.connection, **later) == []
+
+    profile = candle_profile(warehouse.connection, perpetual=True, **interval)
+    assert profile.expected_minutes.tolist() == [600]
+    assert funding_profile(warehouse.connection, **interval).ts.tolist() == hours[:10]
+    assert funding_profile(warehouse.connection, **later).empty
+    assert coverage(warehouse, "perpetuals_ohlcv", "month", "minutes") == [(FIRST, 600)]
+    assert coverage(warehouse, "funding_rates", "month", "minutes") == [(FIRST, 10)]
+    assert coverage(warehouse, "index_prices", "month", "minutes") == [(FIRST, 600)]
+    assert index_proxies(warehouse.connection, ["BTC"]) == [], "its index is not asked for any more"
+
+
+@pytest.mark.parametrize(("last_hour", "hours"), [(at(FIRST, 540), 9), (None, 0)])
+def test_no_hour_is_expected_after_the_last_one_that_was_funded(warehouse, last_hour, hours):
+    """A perpetual may go on trading for a while, and may never have had funding."""
+    perpetual = warehouse.instrument("BTC-PERPETUAL", at(FIRST))
+    record_start(warehouse.connection, perpetual, at(FIRST, 60))
+    lifetimes.record_delisting(warehouse.connection, perpetual, at(FIRST, 2000), last_hour, "silence")
+    interval = {"currencies": ["BTC"], "begins": at(FIRST), "ends": at(APRIL)}
+    assert len(funding_profile(warehouse.connection, **interval)) == hours
+    assert [life.ends for life in funding_windows(warehouse.connection, **interval)] == [last_hour] * bool(hours)
+    assert sum(m for (m,) in coverage(warehouse, "funding_rates", "minutes")) == hours
+    assert coverage(warehouse, "perpetuals_ohlcv", "minutes") == [(2000,)]
+
+
+def test_what_was_never_loaded_is_expected_missing_and_named(warehouse):
+    perpetual = warehouse.instrument("BTC-PERPETUAL", at(FIRST))
+    warehouse.instrument("BTC-28MAR25", at(FIRST), at("2025-03-28", 480))
+    record_start(warehouse.connection, perpetual, at(APRIL, 600))
+    april, life = 30 * 1440, 27 * 1440 + 480
+    assert coverage(warehouse, "perpetuals_ohlcv", "minutes", "missing")[:2] == [(31 * 1440,) * 2, (april,) * 2]
+    assert coverage(warehouse, "funding_rates", "month", "minutes", "missing")[0] == (APRIL, 30 * 24 - 9, 30 * 24 - 9)
+    assert coverage(warehouse, "index_prices", "minutes", "missing")[0] == (31 * 1440,) * 2
+    assert coverage(warehouse, "basis_spread", "instrument", "minutes", "missing") == [("BTC-28MAR25", life, life)]
+    assert coverage(warehouse, "futures_ohlcv", "instrument", "minutes") == [("BTC-28MAR25", life)]
+    assert unloaded(warehouse).keys() == {
+        ("perpetuals_ohlcv", FIRST), ("perpetuals_ohlcv", APRIL), ("perpetuals_ohlcv", date(2025, 5, 1)),
+        ("futures_ohlcv", FIRST), ("funding_rates", APRIL), ("funding_rates", date(2025, 5, 1)),
+    }  # fmt: skip
+    assert unloaded(warehouse)["futures_ohlcv", FIRST] == ["BTC-28MAR25"]
+
+    # one that is published, and one that is held back, is not unloaded
+    warehouse.candles(perpetual, trading(at(FIRST), at(FIRST, 1440)))
+    assert ("perpetuals_ohlcv", FIRST) in unloaded(warehouse), "nobody has judged it"
+    warehouse.publish(perpetual)
+    assert ("perpetuals_ohlcv", FIRST) not in unloaded(warehouse)
+    warehouse.rows(
+        "INSERT INTO store.quarantine (validation_id, dataset, subject, day, rule, severity) "
+        "VALUES (%s, 'futures_ohlcv', 'BTC-28MAR25', '2025-03-28', 'minutes-complete', 'critical') RETURNING 1",
+        warehouse.validation(),
+    )
+    assert ("futures_ohlcv", FIRST) not in unloaded(warehouse)
+
+
+def test_a_currency_that_is_new_makes_its_months_unloaded_from_the_start_of_history(warehouse):
+    warehouse.instrument("BTC_USDC-PERPETUAL", at("2025-01-01"), **USDC)
+    record_collected(warehouse.connection, "BTC", ["BTC"], at("2025-02-01"))
+    assert unloaded(warehouse) == {} and warehouse.rows("SELECT * FROM coverage") == []
+    record_collected(warehouse.connection, "USDC", ["BTC", "USDC"], at(APRIL))
+    assert list(unloaded(warehouse)) == [("perpetuals_ohlcv", APRIL), ("perpetuals_ohlcv", date(2025, 5, 1))]
+
+
+def test_funding_nobody_has_found_is_missing_and_not_green(warehouse):
+    warehouse.instrument("BTC-PERPETUAL", at(FIRST, 30))
+    assert coverage(warehouse, "funding_rates", "minutes", "missing")[0] == (744, 744)
+
+
+def test_the_open_month_is_not_expected_yet(warehouse):
+    warehouse.instrument("BTC-PERPETUAL", at(FIRST))
+    assert warehouse.value("SELECT max(month) FROM coverage") == warehouse.value(
+        "SELECT (date_trunc('month', now(), 'UTC') - interval '1 month')::date"
+    )
+
+
+def test_coverage_counts_each_dataset_once_whatever_is_waiting(warehouse):
+    perpetual = warehouse.instrument("BTC-PERPETUAL", at(FIRST))
+    future = warehouse.instrument("BTC-3MAR25", at(FIRST), at(FIRST, 2880))
+    for instrument_id in (perpetual, future):
+        warehouse.candles(instrument_id, trading(at(FIRST), at(FIRST, 2880)).without(7))
+        warehouse.publish(instrument_id)
+        warehouse.candles(instrument_id, trading(at(FIRST), at(FIRST, 1440), seed=9))  # waits to be judged
+    hours = [at(FIRST, 60 * k) for k in range(1, 25)]
+    warehouse.funding(perpetual, hours, np.ones((4, 24)))
+    warehouse.publish_funding(perpetual)
+    warehouse.funding(perpetual, hours[:2], np.full((4, 2), 2.0))
+    basis_profile(warehouse.connection, begins=FIRST, ends=APRIL)
+    publish_basis(warehouse.connection, warehouse.validation(), [(future, FIRST, True)])
+    index_profile(warehouse.connection, begins=FIRST, ends=APRIL)
+    publish_index(warehouse.connection, warehouse.validation(), [("btc_usd", FIRST, True)])
+    columns = "present", "published_days", "published_minutes"
+    for dataset, wanted in {
+        "perpetuals_ohlcv": (2880, 2, 2879), "futures_ohlcv": (2880, 2, 2879), "funding_rates": (24, 1, 24),
+        "index_prices": (2879, 1, 1439), "basis_spread": (2879, 1, 1439),
+    }.items():  # fmt: skip
+        assert coverage(warehouse, dataset, *columns)[0] == wanted, dataset
+
+
+# --- the perpetual of a day ----------------------------------------------------------------------------------------
+
+
+def successors(warehouse: Warehouse) -> tuple[int, int, int]:
+    """A perpetual that ends on the second day, one of the same kind on the same index from the first day on, and a
+    future that outlives the change; four days of each, published."""
+    old = warehouse.instrument("BTC-PERPETUAL", at(FIRST))
+    new = warehouse.instrument("BTC-PERPETUAL-2", at(FIRST, 60))
+    future = warehouse.instrument("BTC-28MAR25", at(FIRST), at("2025-03-28", 480))
+    end(warehouse, old, at(FIRST, 2880))
+    for instrument_id, begins, ends in ((old, 0, 2880), (new, 60, 5760), (future, 0, 5760)):
+        warehouse.candles(instrument_id, trading(at(FIRST, begins), at(FIRST, ends), seed=instrument_id))
+        warehouse.publish(instrument_id)
+    return old, new, future
+
+
+def test_a_future_has_one_perpetual_a_day_chosen_by_time(warehouse):
+    old, new, future = successors(warehouse)
+    days = [FIRST + timedelta(days=n) for n in range(4)]
+    wanted = list(zip(days, (old, old, new, new), strict=True))
+
+    profile = candle_profile(
+        warehouse.connection, perpetual=False, currencies=["BTC"], begins=at(FIRST), ends=at(FIRST, 5760)
+    )
+    assert profile.day.tolist() == days
+    [month] = pending_months(warehouse.connection, "basis_spread", None, None, again=False)
+    assert month["days"] == 4
+    basis_profile(warehouse.connection, begins=FIRST, ends=APRIL)
+    assert warehouse.rows("SELECT day, perpetual_id FROM store.basis_day ORDER BY day") == wanted
+    publish_basis(warehouse.connection, warehouse.validation(), [(future, day, True) for day in days])
+    assert warehouse.value("SELECT count(*) FROM basis_spread") == 5760
+    assert warehouse.rows("SELECT DISTINCT perpetual FROM basis_spread ORDER BY 1") == [
+        ("BTC-PERPETUAL",), ("BTC-PERPETUAL-2",),
+    ]  # fmt: skip
+    assert pending_months(warehouse.connection, "basis_spread", None, None, again=False) == []
+
+    # the end is undone: the older one stays, and what was measured against the other is due again
+    warehouse.rows("DELETE FROM store.delisting RETURNING 1")
+    assert coverage(warehouse, "basis_spread", "minutes") == [(27 * 1440 + 480,)]
+
+
+def test_an_index_has_one_perpetual_a_day_chosen_by_time(warehouse):
+    old, new, _ = successors(warehouse)
+    index_profile(warehouse.connection, begins=FIRST, ends=APRIL)
+    assert warehouse.rows("SELECT day, perpetual_id FROM store.index_day ORDER BY day") == [
+        (FIRST + timedelta(days=n), perpetual) for n, perpetual in enumerate((old, old, new, new))
+    ]
+    assert index_proxies(warehouse.connection, ["BTC"]) == [{"index_name": "btc_usd", "perpetual": "BTC-PERPETUAL-2"}]
+    months = coverage(warehouse, "index_prices", "month", "minutes")
+    assert [(month, sum(m for at_, m in months if at_ == month)) for month in (FIRST, APRIL)] == [
+        (FIRST, 31 * 1440), (APRIL, 30 * 1440),
+    ]  # fmt: skip
+
+
+def test_the_true_hours_are_published_without_a_day_of_the_perpetual(warehouse):
+    perpetual = warehouse.instrument("BTC-PERPETUAL", at(FIRST))
+    hours, columns = [at(FIRST, 60 * k) for k in range(1, 25)], np.ones((4, 24))
+    columns[2] = 50_000 + np.arange(24)
+    warehouse.funding(perpetual, hours, columns)
+    warehouse.publish_funding(perpetual)
+
+    def pending() -> int:
+        return sum(m["days"] for m in pending_months(warehouse.connection, "index_prices", None, None, again=False))
+
+    assert pending() == 0, "the perpetual's day may still come"
+    warehouse.validation("perpetuals_ohlcv", outcome="quarantined")
+    assert pending() == 1
+    [row] = index_profile(warehouse.connection, begins=FIRST, ends=APRIL).to_dict("records")
+    assert (row["minutes"], row["expected_minutes"], row["missing_minutes"], row["true_minutes"]) == (24, 24, 0, 24)
+    publish_index(warehouse.connection, warehouse.validation(), [("btc_usd", FIRST, True)])
+    assert warehouse.rows("SELECT ts, price, source FROM index_prices WHERE price IS NOT NULL ORDER BY ts") == [
+        (hour - timedelta(minutes=1), price, "funding_history") for hour, price in zip(hours, columns[2], strict=True)
+    ]
+    assert pending() == 0
+
+    # the perpetual's day comes after all
+    warehouse.candles(perpetual, trading(at(FIRST), at(FIRST, 1440)))
+    warehouse.publish(perpetual)
+    assert pending() == 1
+    index_profile(warehouse.connection, begins=FIRST, ends=APRIL)
+    publish_index(warehouse.connection, warehouse.validation(), [("btc_usd", FIRST, True)])
+    assert dict(warehouse.rows("SELECT source, count(*) FROM index_prices GROUP BY 1")) == {
+        "funding_history": 24, "perpetual_proxy": 1416,
+    }  # fmt: skip
+
+
+# --- what is stored beyond a life ----------------------------------------------------------------------------------
+
+
+def test_what_is_stored_outside_a_life_that_was_learned_later_leaves_the_views(warehouse):
+    perpetual = warehouse.instrument("BTC-PERPETUAL", at(FIRST))
+    future = warehouse.instrument("BTC-28MAR25", at(FIRST), at("2025-03-28", 480))
+    candles = trading(at(FIRST), at(FIRST, 3 * 1440), seed=4).without(100, 700)
+    for instrument_id in (perpetual, future):
+        warehouse.candles(instrument_id, candles)
+        warehouse.publish(instrument_id)
+    hours = [at(FIRST, 60 * k) for k in range(1, 73)]
+    warehouse.funding(perpetual, hours, np.ones((4, 72)))
+    warehouse.publish_funding(perpetual)
+    days = [FIRST + timedelta(days=n) for n in range(3)]
+    basis_profile(warehouse.connection, begins=FIRST, ends=APRIL)
+    publish_basis(warehouse.connection, warehouse.validation(), [(future, day, True) for day in days])
+    index_profile(warehouse.connection, begins=FIRST, ends=APRIL)
+    publish_index(warehouse.connection, warehouse.validation(), [("btc_usd", day, True) for day in days])
+    assert warehouse.value("SELECT count(*) FROM basis_spread") == 3 * 1440
+
+    def clip() -> tuple[dict, dict]:
+        with warehouse.connection.transaction():
+            return lifetimes.clip_to_lifetimes(warehouse.connection)
+
+    assert clip() == ({}, {})
+    end(warehouse, perpetual, at(FIRST, 1440 + 600))
+    assert clip() == ({"BTC-PERPETUAL": 2}, {"BTC-PERPETUAL": 72 - 34})
+    assert clip() == ({}, {}), "once is enough"
+
+    shown = warehouse.rows("SELECT ts, close FROM perpetuals_ohlcv ORDER BY ts")
+    assert [ts for ts, _ in shown] == [at(FIRST, minute) for minute in range(2040)]
+    assert [close for _, close in shown] == [
+        close if there else None for close, there in zip(candles.close[:2040], candles.present, strict=False)
+    ]
+    stored = "SELECT present, minutes FROM provenance WHERE instrument = 'BTC-PERPETUAL' ORDER BY day"
+    assert warehouse.rows(stored) == [(1438, 1440), (600, 600), (1440, 1440)]
+    assert warehouse.value("SELECT max(ts) FROM funding_rates") == at(FIRST, 2040)
+    assert warehouse.rows("SELECT day, count(basis) FROM basis_spread GROUP BY 1 ORDER BY 1") == [
+        (days[0], 1438), (days[1], 600),
+    ]  # fmt: skip
+    assert warehouse.rows("SELECT day, count(*) FROM index_prices GROUP BY 1 ORDER BY 1") == [
+        (days[0], 1440), (days[1], 600),
+    ]  # fmt: skip
+    assert coverage(warehouse, "perpetuals_ohlcv", "minutes", "published_minutes") == [(2040, 1438 + 600)]
+    for dataset in ("index_prices", "basis_spread"):
+        assert coverage(warehouse, dataset, "published_days", "published_minutes") == [(2, 1438 + 600)]
+        assert pending_months(warehouse.connection, dataset, None, None, again=False) == [], "no asset rings for it"
+
+    # computed again by hand, no minute is missed that nobody lived
+    rows = basis_profile(warehouse.connection, begins=days[1], ends=APRIL).to_dict("records")
+    assert [(r["day"], r["expected_minutes"], r["missing_basis_minutes"]) for r in rows] == [(days[1], 600, 0)]
+    [row] = index_profile(warehouse.connection, begins=days[1], ends=APRIL).to_dict("records")
+    assert (row["day"], row["expected_minutes"], row["missing_minutes"]) == (days[1], 600, 0)
+
+
+def test_a_listing_that_is_corrected_takes_back_what_came_before_it(warehouse):
+    future = warehouse.instrument("BTC-28MAR25", at(FIRST), at("2025-03-28", 480))
+    warehouse.candles(future, trading(at(FIRST), at(FIRST, 3 * 1440)))
+    warehouse.publish(future)
+    warehouse.rows("UPDATE store.instrument SET listed_at = %s RETURNING 1", at(FIRST, 1440 + 90))
+    with warehouse.connection.transaction():
+        assert lifetimes.clip_to_lifetimes(warehouse.connection) == ({"BTC-28MAR25": 2}, {})
+    assert warehouse.rows("SELECT min(ts), count(*) FROM futures_ohlcv") == [(at(FIRST, 1530), 2880 - 90)]
+    # an expiry before the listing: there was no life at all
+    warehouse.rows("UPDATE store.instrument SET expires_at = %s RETURNING 1", at(FIRST))
+    with warehouse.connection.transaction():
+        assert lifetimes.clip_to_lifetimes(warehouse.connection) == ({"BTC-28MAR25": 2}, {})
+    assert warehouse.rows("SELECT * FROM futures_ohlcv") == []
+
+
+def test_an_end_is_news_once_and_can_be_undone(warehouse):
+    perpetual = warehouse.instrument("BTC-PERPETUAL", at(FIRST))
+    warehouse.instrument("ETH-PERPETUAL", at(FIRST), at(APRIL), base="ETH")
+    connection = warehouse.connection
+    assert [p["instrument"] for p in lifetimes.open_perpetuals(connection, ["BTC", "ETH"])] == ["BTC-PERPETUAL"]
+    assert lifetimes.record_delisting(connection, perpetual, at(FIRST, 60), None, "silence")
+    assert not lifetimes.record_delisting(connection, perpetual, at(FIRST, 60), None, "silence")
+    assert [p["ends_at"] for p in lifetimes.open_perpetuals(connection, ["BTC"])] == [at(FIRST, 60)]
+    assert lifetimes.undo_delisting(connection, perpetual) and not lifetimes.undo_delisting(connection, perpetual)
+    assert coverage(warehouse, "perpetuals_ohlcv", "minutes")[0] == (31 * 1440,)
