@@ -83,10 +83,10 @@ class StackApart:
         with psycopg.connect(dsn) as connection:
             return connection.execute(statement, values).fetchall()
 
-    def runs(self, dag: str) -> list[dict]:
-        """The newest hundred runs of a DAG, or of all (~)."""
+    def runs(self, dataset: str) -> list[dict]:
+        """The newest hundred runs of a dataset's DAG."""
         answer = self.session.get(
-            f"{self.url}/api/v2/dags/{dag}/dagRuns", params={"order_by": "-run_after", "limit": 100}, timeout=30
+            f"{self.url}/api/v2/dags/deribit_{dataset}/dagRuns", params={"order_by": "-run_after", "limit": 100}, timeout=30
         )
         return answer.json()["dag_runs"]
 

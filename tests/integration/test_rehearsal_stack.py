@@ -69,16 +69,16 @@ class Rehearsal:
 
 
 def maintenance(stack, exchange, over: Event) -> set[tuple]:
-    """Takes the exchange away in the middle of the load: once the first month's perpetuals are judged, when most of the
+    """Takes the exchange away in the middle of the load: once the first month's perpetuals are validated, when most of the
     futures and of the other months are still to come. Returns what tasks waited for meanwhile."""
 
-    def judged() -> list[tuple]:
+    def validated() -> list[tuple]:
         try:
             return stack.rows("SELECT FROM validations WHERE dataset = 'perpetuals_ohlcv'")
         except (StackError, psycopg.Error):
             return []  # there are no secrets, no server or no table yet
 
-    while not judged():
+    while not validated():
         assert not over.wait(0.5), "the load was over before maintenance began"
     exchange.faults({"kind": "maintenance", "times": 10**9})
     ends, waited = time.monotonic() + MAINTENANCE, set()
@@ -129,17 +129,17 @@ def test_every_run_is_green_without_a_hand(rehearsed):
     url = f"{rehearsed.stack.url}/api/v2/dags/~/dagRuns"
     failed = rehearsed.stack.session.get(url, params={"state": "failed"}, timeout=30).json()["dag_runs"]
     assert [(run["dag_id"], run["dag_run_id"]) for run in failed] == []
-    for dag in DATASETS:
-        scheduled = [run for run in rehearsed.stack.runs(dag) if run["run_type"] == "scheduled"]
+    for dataset in DATASETS:
+        scheduled = [run for run in rehearsed.stack.runs(dataset) if run["run_type"] == "scheduled"]
         begins = sorted(run["data_interval_start"][:10] for run in scheduled if run["state"] == "success")
-        assert begins == [f"{month}" for month in MONTHS], dag
+        assert begins == [f"{month}" for month in MONTHS], dataset
     assert rehearsed.rows("SELECT * FROM store.run_failure") == []
     assert rehearsed.rows("SELECT * FROM validations WHERE outcome = 'blocked'") == []
 
 
 def test_what_met_the_maintenance_waited_and_went_on(rehearsed):
-    loads = {(dag, awaited) for dag, task, awaited, _ in rehearsed.waited if task == "load"}
-    assert loads & {(dag, "the exchange") for dag in LOADED}
+    loads = {(dag_id, awaited) for dag_id, task, awaited, _ in rehearsed.waited if task == "load"}
+    assert loads & {(f"deribit_{dataset}", "the exchange") for dataset in LOADED}
     causes = [cause for *_, awaited, cause in rehearsed.waited if awaited == "the exchange"]
     assert all("11051" in cause or "502" in cause for cause in causes)
     assert re.search(r"\d waiting for the exchange since", rehearsed.stack.printed)
