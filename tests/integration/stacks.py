@@ -86,7 +86,9 @@ class StackApart:
     def runs(self, dataset: str) -> list[dict]:
         """The newest hundred runs of a dataset's DAG."""
         answer = self.session.get(
-            f"{self.url}/api/v2/dags/deribit_{dataset}/dagRuns", params={"order_by": "-run_after", "limit": 100}, timeout=30
+            f"{self.url}/api/v2/dags/deribit_{dataset}/dagRuns",
+            params={"order_by": "-run_after", "limit": 100},
+            timeout=30,
         )
         return answer.json()["dag_runs"]
 

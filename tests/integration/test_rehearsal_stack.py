@@ -69,8 +69,8 @@ class Rehearsal:
 
 
 def maintenance(stack, exchange, over: Event) -> set[tuple]:
-    """Takes the exchange away in the middle of the load: once the first month's perpetuals are validated, when most of the
-    futures and of the other months are still to come. Returns what tasks waited for meanwhile."""
+    """Takes the exchange away in the middle of the load: once the first month's perpetuals are validated, when most of
+    the futures and of the other months are still to come. Returns what tasks waited for meanwhile."""
 
     def validated() -> list[tuple]:
         try:

@@ -1,4 +1,4 @@
-"""Migrations: each file once, whole or not at all, whoever starts first."""
+"""Migrations: tables step by step, views whole, all of it or nothing, whoever starts first."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ import psycopg
 import pytest
 from psycopg import sql
 
-from deribit_warehouse.warehouse.migrations import MigrationError, migrate
-from deribit_warehouse.warehouse.sql import FOLDER, statement
+from deribit_warehouse.warehouse.migrations import VIEWS, MigrationError, migrate
+from deribit_warehouse.warehouse.sql import FOLDER
 
-FILES = [file.stem for file in sorted((FOLDER / "ddl").glob("*.sql"))]
+FILES = [file.stem for file in sorted((FOLDER / "tables").glob("*.sql"))]
 
 
 @pytest.fixture
@@ -27,8 +27,9 @@ def empty(postgres):
 
 @pytest.fixture
 def folder(tmp_path):
-    shutil.copytree(FOLDER / "ddl", tmp_path / "ddl")
-    return tmp_path / "ddl"
+    for part in ("tables", "views"):
+        shutil.copytree(FOLDER / part, tmp_path / part)
+    return tmp_path
 
 
 def relations(dsn: str) -> list[str]:
@@ -41,15 +42,26 @@ def relations(dsn: str) -> list[str]:
 
 def applied(dsn: str) -> list[str]:
     with psycopg.connect(dsn) as connection:
-        return [name for (name,) in connection.execute("SELECT name FROM schema_migration ORDER BY applied_at, name")]
+        return [name for (name,) in connection.execute("SELECT name FROM schema_migration ORDER BY name")]
+
+
+def identities(dsn: str) -> list[int]:
+    """What each view and function is to Postgres: another number once it was made again."""
+    with psycopg.connect(dsn) as connection:
+        return [oid for (oid,) in connection.execute(
+            "SELECT oid::bigint FROM pg_class "
+            "WHERE relkind = 'v' AND relnamespace::regnamespace::text IN ('public', 'store') "
+            "UNION SELECT oid::bigint FROM pg_proc "
+            "WHERE pronamespace::regnamespace::text IN ('public', 'store') ORDER BY 1"
+        )]  # fmt: skip
 
 
 def test_a_fresh_database_gets_every_file_in_order_once(postgres, empty):
     dsn = postgres.dsn(empty, "market_owner")
-    assert migrate(dsn) == FILES == applied(dsn)
-    before = relations(dsn)
+    assert migrate(dsn) == [*FILES, VIEWS] == applied(dsn)
+    before = relations(dsn), identities(dsn)
     assert migrate(dsn) == []
-    assert relations(dsn) == before
+    assert (relations(dsn), identities(dsn)) == before
 
 
 def test_two_starts_at_once_apply_each_file_once(postgres, empty):
@@ -67,43 +79,37 @@ def test_two_starts_at_once_apply_each_file_once(postgres, empty):
         thread.start()
     for thread in threads:
         thread.join(60)
-    assert (failures, sorted(done)) == ([], FILES)
+    assert (failures, sorted(done)) == ([], [*FILES, VIEWS])
 
 
-def test_a_file_changed_after_it_was_applied_stops_the_start(postgres, empty, folder):
+def test_a_file_of_tables_changed_after_it_was_applied_stops_the_start(postgres, empty, folder):
     dsn = postgres.dsn(empty, "market_owner")
     migrate(dsn, folder)
-    with (folder / f"{FILES[2]}.sql").open("a") as file:
+    with (folder / "tables" / f"{FILES[2]}.sql").open("a") as file:
         file.write("-- an afterthought\n")
-    (folder / "9999_new.sql").write_text("CREATE TABLE store.never (id integer)")
+    (folder / "tables" / "9999_new.sql").write_text("CREATE TABLE store.never (id integer)")
     with pytest.raises(MigrationError, match=FILES[2]):
         migrate(dsn, folder)
     assert "store.never" not in relations(dsn)
 
 
-BEFORE = {  # as the ledger of a database has them that was made before store.load became store.ingestion
-    "0001_instrument": "eb66afd80e9898acfb38863d05b40b163f36d27b19626d23b4c6c859ccce6d0b",
-    "0002_candle": "7088e2a4cae9f97fe596fe1382c12eb06ad078a5cc71bb51e36f3e9c6f6a2b39",
-    "0007_pace": "1ec97889774413177250ff463ab70cb7c8646a7004fb239e7e75b1abd621abd6",
-}
-
-
-def test_a_database_of_the_layout_with_other_names_is_refused_in_a_sentence(postgres, empty):
+def test_a_database_of_the_layout_before_is_refused_with_what_to_do(postgres, empty):
     dsn = postgres.dsn(empty, "market_owner")
     with psycopg.connect(dsn) as connection:
-        connection.execute(statement("migration/ledger"))
-        for name, digest in BEFORE.items():
-            connection.execute(statement("migration/note"), {"name": name, "sha256": digest})
-    before = relations(dsn)
+        connection.execute(
+            "CREATE TABLE schema_migration (name text PRIMARY KEY, sha256 text NOT NULL, "
+            "applied_at timestamptz NOT NULL DEFAULT now())"
+        )
+        connection.execute("INSERT INTO schema_migration VALUES ('0001_instrument', 'x'), ('0012_roles', 'y')")
     with pytest.raises(MigrationError, match="0001_instrument is not today's.*start with a new database"):
         migrate(dsn)
-    assert relations(dsn) == before
+    assert relations(dsn) == ["schema_migration", "schema_migration_pkey"]
 
 
 def test_a_newer_database_stops_the_start(postgres, empty, folder):
     dsn = postgres.dsn(empty, "market_owner")
     migrate(dsn, folder)
-    (folder / f"{FILES[-1]}.sql").unlink()
+    (folder / "tables" / f"{FILES[-1]}.sql").unlink()
     with pytest.raises(MigrationError, match=f"{FILES[-1]}.*newer"):
         migrate(dsn, folder)
 
@@ -111,15 +117,71 @@ def test_a_newer_database_stops_the_start(postgres, empty, folder):
 def test_a_file_that_fails_leaves_the_old_structure_and_can_be_mended(postgres, empty, folder):
     dsn = postgres.dsn(empty, "market_owner")
     migrate(dsn, folder)
-    before = relations(dsn)
-    new = folder / "9000_new.sql"
-    new.write_text("CREATE TABLE store.half (id integer); DROP VIEW provenance; SELECT 1 / 0;")
+    before = relations(dsn), identities(dsn), applied(dsn)
+    new = folder / "tables" / "9000_new.sql"
+    new.write_text("CREATE TABLE store.half (id integer); SELECT 1 / 0;")
     with pytest.raises(psycopg.errors.DivisionByZero):
         migrate(dsn, folder)
-    assert relations(dsn) == before
-    assert applied(dsn) == FILES
+    assert (relations(dsn), identities(dsn), applied(dsn)) == before
     new.write_text("CREATE TABLE store.whole (id integer)")
-    assert migrate(dsn, folder) == ["9000_new"]
+    assert migrate(dsn, folder) == ["9000_new", VIEWS]
     assert "store.whole" in relations(dsn)
     with psycopg.connect(postgres.dsn(empty, "market_loader")) as connection:
         connection.execute("INSERT INTO store.whole VALUES (1)")  # later tables have the same rights
+
+
+def test_a_table_may_change_under_a_view_that_reads_it(postgres, empty, folder):
+    dsn = postgres.dsn(empty, "market_owner")
+    migrate(dsn, folder)
+    (folder / "tables" / "9000_new.sql").write_text(
+        "ALTER TABLE store.run_failure ALTER COLUMN run_id TYPE varchar(1000);"
+        "ALTER TABLE store.instrument ALTER COLUMN strike TYPE float8"
+    )
+    assert migrate(dsn, folder) == ["9000_new", VIEWS]
+    with psycopg.connect(postgres.dsn(empty, "market_reader")) as connection:
+        connection.execute("SELECT * FROM instruments").fetchall()
+
+
+def test_a_view_is_what_its_file_says_now_and_one_that_is_no_longer_said_is_gone(postgres, empty, folder):
+    dsn = postgres.dsn(empty, "market_owner")
+    views = folder / "views"
+    (views / "99_new.sql").write_text("CREATE VIEW passing AS SELECT 1 AS one;"
+                                      "CREATE FUNCTION store.passing() RETURNS SETOF passing "
+                                      "LANGUAGE sql STABLE AS 'SELECT * FROM passing'")  # fmt: skip
+    migrate(dsn, folder)
+    assert "passing" in relations(dsn)
+    (views / "99_new.sql").write_text("CREATE VIEW lasting AS SELECT 'another type' AS one")
+    assert migrate(dsn, folder) == [VIEWS]
+    assert "passing" not in relations(dsn)
+    with psycopg.connect(postgres.dsn(empty, "market_reader")) as connection:
+        assert connection.execute("SELECT one FROM lasting").fetchall() == [("another type",)]
+        assert connection.execute("SELECT to_regprocedure('store.passing()')").fetchone() == (None,)
+
+
+def test_a_view_that_fails_leaves_all_the_views_there_were(postgres, empty, folder):
+    dsn = postgres.dsn(empty, "market_owner")
+    migrate(dsn, folder)
+    before = relations(dsn), identities(dsn)
+    (folder / "views" / "99_new.sql").write_text("CREATE VIEW broken AS SELECT * FROM nowhere")
+    with pytest.raises(psycopg.errors.UndefinedTable):
+        migrate(dsn, folder)
+    assert (relations(dsn), identities(dsn)) == before
+
+
+def test_what_somebody_built_on_a_view_is_never_dropped_and_named(postgres, empty, folder):
+    dsn = postgres.dsn(empty, "market_owner")
+    migrate(dsn, folder)
+    with psycopg.connect(dsn) as connection:
+        connection.execute("CREATE VIEW public.alone AS SELECT 1 AS one")
+        connection.execute(
+            "CREATE SCHEMA research; CREATE VIEW research.carry AS SELECT * FROM basis_spread WHERE traded"
+        )
+    (folder / "views" / "99_new.sql").write_text("CREATE VIEW lasting AS SELECT 1 AS one")
+    before = relations(dsn), identities(dsn)
+    with pytest.raises(MigrationError, match="research.carry depends on .*basis_spread"):
+        migrate(dsn, folder)
+    assert (relations(dsn), identities(dsn)) == before
+    with psycopg.connect(dsn) as connection:
+        connection.execute("DROP VIEW research.carry")
+    assert migrate(dsn, folder) == [VIEWS]
+    assert {"alone", "lasting"} <= set(relations(dsn))

@@ -11,7 +11,7 @@ from deribit_warehouse.warehouse.sql import FOLDER
 
 ROOT = Path(__file__).resolve().parents[2]
 FILES = sorted(FOLDER.rglob("*.sql"))
-STATEMENTS = [file for file in FILES if file.parent.name != "ddl"]
+STATEMENTS = [file for file in FILES if file.parent.name not in ("tables", "views")]
 
 
 def name(file: Path) -> str:
@@ -52,7 +52,8 @@ def test_no_statement_hides_in_the_code():
     assert found == []
 
 
-@pytest.mark.parametrize("file", [f for f in FILES if f.parent.name == "ddl"], ids=name)
-def test_migrations_are_numbered(file):
-    assert re.fullmatch(r"\d{4}_[a-z_]+", file.stem)
-    assert len(list(file.parent.glob(f"{file.stem[:4]}_*"))) == 1
+@pytest.mark.parametrize("file", [f for f in FILES if f not in STATEMENTS], ids=name)
+def test_the_order_of_tables_and_views_is_in_their_names(file):
+    [number] = re.findall(r"^(\d{4}|\d\d)_[a-z_]+$", file.stem)
+    assert len(number) == (4 if file.parent.name == "tables" else 2)
+    assert len(list(file.parent.glob(f"{number}_*"))) == 1

@@ -1,8 +1,12 @@
-"""Brings the market database to the version of this package: the files of include/sql/ddl, each once, in order.
+"""Brings the market database to the structure of this package.
 
-A file is applied in one transaction together with the note that it was, under a lock, so that two starts at
-once or a killed one leave either the old structure or the new. A database that was laid out by other files is refused:
-there has been no release, so until then there is one clean base and no upgrade.
+Tables change step by step: each file of include/sql/tables is applied once, in the order of their names, and stays as
+it is from then on. Views and functions have one definition each, in include/sql/views: when any of these files has
+changed, all views and functions are dropped and made again.
+
+Whatever is to be done happens in one transaction under a lock, so that two starts at once or a killed one leave either
+the old structure or the new. A database that was laid out by other files is refused: there has been no release, so
+until then there is one clean base and no upgrade.
 """
 
 from __future__ import annotations
@@ -15,38 +19,77 @@ import psycopg
 from . import sql
 
 LOCK = 7_316_402_914  # any number no one else uses
+VIEWS = "views"  # the name under which all files of views are noted
 
 
 class MigrationError(Exception):
     """The database and the files disagree; nothing was changed."""
 
 
-def migrate(dsn: str, folder: Path = sql.FOLDER / "ddl") -> list[str]:
-    """Applies what is missing and returns the names of the files applied.
+def migrate(dsn: str, folder: Path = sql.FOLDER) -> list[str]:
+    """Applies what is missing or has changed; returns the names of the files of tables, and VIEWS if those were made.
 
-    dsn: a libpq connection string of market_owner. Raises MigrationError when an applied file has changed or is
-    gone, psycopg.Error when a statement fails (the files before it stay applied).
+    dsn: a libpq connection string of market_owner. folder: has `tables` and `views`. Raises MigrationError when an
+    applied file of tables has changed or is gone, or when something that is not this package's rests on a view that is
+    to be made again; psycopg.Error when a statement fails.
     """
-    applied = []
+    tables = _texts(folder / "tables")
+    views = _texts(folder / "views")
+    digest = _digest("".join(views.values()))
     with psycopg.connect(dsn, autocommit=True) as connection:
         sql.rows(connection, "migration/lock", key=LOCK)
         sql.run(connection, "migration/ledger")
-        known = {row["name"]: row["sha256"] for row in sql.rows(connection, "migration/applied")}
-        files = {file.stem: file.read_bytes() for file in sorted(folder.glob("*.sql"))}
-        for name, digest in known.items():
-            if name not in files:
-                raise MigrationError(f"the database has migration {name}, which this package lacks: it is newer")
-            if sha256(files[name]).hexdigest() != digest:
-                raise MigrationError(
-                    f"the database was laid out by another state of this package: its migration {name} is not today's. "
-                    "Before the first release there is no upgrade from one to the other: start with a new database (on "
-                    "one machine, a new WAREHOUSE_HOME). A change of your own belongs in a new file"
-                )
-        for name, text in files.items():
-            if name in known:
-                continue
-            with connection.transaction():
+        applied = {row["name"]: row["sha256"] for row in sql.rows(connection, "migration/applied")}
+        made = applied.pop(VIEWS, None)
+        _refuse_other_structures(applied, tables)
+        missing = [name for name in tables if name not in applied]
+        if not missing and made == digest:
+            return []
+        with connection.transaction():
+            _drop_views(connection)
+            for name in missing:
+                connection.execute(tables[name])
+                sql.run(connection, "migration/note", name=name, sha256=_digest(tables[name]))
+            others = _objects(connection)
+            for text in views.values():
                 connection.execute(text)
-                sql.run(connection, "migration/note", name=name, sha256=sha256(text).hexdigest())
-            applied.append(name)
-    return applied
+            objects = [each for each in _objects(connection) if each not in others]
+            sql.run(connection, "migration/note_views", name=VIEWS, sha256=digest, objects=objects)
+    return [*missing, VIEWS]
+
+
+def _refuse_other_structures(applied: dict[str, str], tables: dict[str, str]) -> None:
+    for name, digest in applied.items():
+        if name not in tables:
+            raise MigrationError(f"the database has migration {name}, which this package lacks: it is newer")
+        if _digest(tables[name]) != digest:
+            raise MigrationError(
+                f"the database was laid out by another state of this package: its migration {name} is not today's. "
+                "Before the first release there is no upgrade from one to the other: start with a new database (on "
+                "one machine, a new WAREHOUSE_HOME). A change of your own belongs in a new file"
+            )
+
+
+def _drop_views(connection: psycopg.Connection) -> None:
+    """Drops the views and functions that an earlier start made, and nothing else."""
+    for row in sql.rows(connection, "migration/made", name=VIEWS):
+        try:
+            connection.execute(row["statement"])
+        except psycopg.errors.DependentObjectsStillExist as error:
+            raise MigrationError(
+                "the views are to be made again, and something that is not this package's rests on one of them: "
+                f"{error.diag.message_detail}. Drop that, start again, and make it again afterwards"
+            ) from error
+
+
+def _objects(connection: psycopg.Connection) -> list[str]:
+    """The views and functions there are, what rests on others first, as DROP names them."""
+    return [row["object"] for row in sql.rows(connection, "migration/objects")]
+
+
+def _texts(folder: Path) -> dict[str, str]:
+    return {file.stem: file.read_text(encoding="utf-8") for file in sorted(folder.glob("*.sql"))}
+
+
+def _digest(text: str) -> str:
+    return sha256(text.encode()).hexdigest()

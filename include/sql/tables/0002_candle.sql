@@ -53,8 +53,13 @@ CREATE TABLE store.candle_day (
     CHECK (cardinality(open) = n AND cardinality(high) = n AND cardinality(low) = n
            AND cardinality(close) = n AND cardinality(volume) = n AND cardinality(cost) = n)
 );
+
 CREATE UNIQUE INDEX candle_day_published ON store.candle_day (day, instrument_id) WHERE validation_id IS NOT NULL;
+
 -- ANALYZE has nothing to learn from the arrays, and reading them costs seconds
 ALTER TABLE store.candle_day
     ALTER COLUMN open SET STATISTICS 0, ALTER COLUMN high SET STATISTICS 0, ALTER COLUMN low SET STATISTICS 0,
     ALTER COLUMN close SET STATISTICS 0, ALTER COLUMN volume SET STATISTICS 0, ALTER COLUMN cost SET STATISTICS 0;
+
+-- A minute of a day whose close moved away and came straight back, and how far, as a fraction.
+CREATE TYPE store.spike AS (minute integer, move float8);

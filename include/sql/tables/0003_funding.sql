@@ -11,6 +11,7 @@ CREATE TABLE store.funding_rate (
     duplicate          boolean     NOT NULL DEFAULT false, -- the exchange sent the hour more than once in an answer
     PRIMARY KEY (instrument_id, ts, version_id)
 );
+
 CREATE UNIQUE INDEX funding_rate_published ON store.funding_rate (ts, instrument_id) WHERE validation_id IS NOT NULL;
 
 -- What the exchange says a perpetual's funding came to over a window (begins, ends], weighed by the index: its own sum, to

@@ -1,13 +1,15 @@
--- Hourly funding. ts is the END of the hour; rates are fractions of that hour and of the trailing eight
--- hours; positive: longs pay. Sum interest_1h, never interest_8h.
-CREATE VIEW funding_rates AS
-    SELECT i.instrument, f.ts, f.interest_1h, f.interest_8h, f.index_price, f.prev_index_price,
-           l.host, l.loaded_at, f.validation_id, v.validated_at
-    FROM store.funding_rate f
-    JOIN store.instrument i USING (instrument_id)
-    JOIN store.ingestion l USING (version_id)
-    JOIN store.validation v USING (validation_id)
-    WHERE f.validation_id IS NOT NULL;
+-- The perpetual that stands in for each index, on the days [from_day, past_day): one that is quoted in it. Of several
+-- the older stays until its lifetime is over.
+CREATE VIEW store.index_proxy AS
+    SELECT * FROM (
+        SELECT l.price_index AS index_name, l.instrument_id AS perpetual_id, l.instrument AS perpetual, l.settlement_currency,
+               l.begins, l.ends,
+               greatest(l.first_day, max(l.past_day) OVER (PARTITION BY l.price_index ORDER BY l.begins, l.instrument_id
+                                                           ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING)) AS from_day,
+               l.past_day
+        FROM store.lifetime l JOIN store.collected c ON c.currency = l.settlement_currency
+        WHERE l.perpetual AND l.price_index IS NOT NULL) AS lifetimes
+    WHERE from_day < past_day;
 
 -- The index of every minute: ts is the bucket start, price the index at the bucket's END. source says whether
 -- it is the index itself or the close of the perpetual standing in for it. Where no day of the perpetual is published

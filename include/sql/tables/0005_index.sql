@@ -26,16 +26,3 @@ CREATE TABLE store.index_day (
     published        boolean  NOT NULL DEFAULT false,
     PRIMARY KEY (index_name, day)
 );
-
--- The perpetual that stands in for each index, on the days [from_day, past_day): one that is quoted in it. Of several
--- the older stays until its lifetime is over.
-CREATE VIEW store.index_proxy AS
-    SELECT * FROM (
-        SELECT l.price_index AS index_name, l.instrument_id AS perpetual_id, l.instrument AS perpetual, l.settlement_currency,
-               l.begins, l.ends,
-               greatest(l.first_day, max(l.past_day) OVER (PARTITION BY l.price_index ORDER BY l.begins, l.instrument_id
-                                                           ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING)) AS from_day,
-               l.past_day
-        FROM store.lifetime l JOIN store.collected c ON c.currency = l.settlement_currency
-        WHERE l.perpetual AND l.price_index IS NOT NULL) AS lifetimes
-    WHERE from_day < past_day;

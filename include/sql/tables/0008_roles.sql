@@ -6,13 +6,21 @@ DO $$ BEGIN
     -- COPY goes through a temporary table
     EXECUTE format('GRANT TEMPORARY ON DATABASE %I TO market_loader', current_database());
 END $$;
+
 REVOKE ALL ON SCHEMA public FROM PUBLIC;
-REVOKE ALL ON ALL FUNCTIONS IN SCHEMA public, store FROM PUBLIC;
+
+
 ALTER DEFAULT PRIVILEGES REVOKE ALL ON FUNCTIONS FROM PUBLIC;
+
 GRANT USAGE ON SCHEMA public, store TO market_loader, market_reader;
+
 GRANT SELECT ON ALL TABLES IN SCHEMA public, store TO market_loader, market_reader;
-GRANT EXECUTE ON ALL FUNCTIONS IN SCHEMA public, store TO market_loader, market_reader;
+
+
 GRANT INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA store TO market_loader;
+
 ALTER DEFAULT PRIVILEGES IN SCHEMA public, store GRANT SELECT ON TABLES TO market_loader, market_reader;
+
 ALTER DEFAULT PRIVILEGES IN SCHEMA public, store GRANT EXECUTE ON FUNCTIONS TO market_loader, market_reader;
+
 ALTER DEFAULT PRIVILEGES IN SCHEMA store GRANT INSERT, UPDATE, DELETE ON TABLES TO market_loader;

@@ -15,7 +15,9 @@ CREATE TABLE store.validation (
     blocked_because text[]    NOT NULL DEFAULT '{}',
     result        jsonb       NOT NULL
 );
+
 CREATE INDEX validation_dataset ON store.validation (dataset, validated_at DESC);
+
 CREATE INDEX validation_run ON store.validation (dag_id, run_id);
 
 -- One row a rule a key broke. Open until a later validation of the same key closes it.
@@ -31,8 +33,11 @@ CREATE TABLE store.quarantine (
     waived_reason text,
     closed_by     bigint REFERENCES store.validation
 );
+
 CREATE INDEX quarantine_open ON store.quarantine (dataset, day, subject) WHERE closed_by IS NULL;
+
 CREATE INDEX quarantine_validation ON store.quarantine (validation_id);
+
 CREATE INDEX quarantine_closed ON store.quarantine (closed_by, subject, day) WHERE closed_by IS NOT NULL;
 
 -- Mapped tasks that failed for good, as they said it themselves, so that one message a run can name them.
@@ -67,4 +72,5 @@ CREATE TABLE store.waiting (
 );
 
 ALTER TABLE store.candle_day   ADD FOREIGN KEY (validation_id) REFERENCES store.validation;
+
 ALTER TABLE store.funding_rate ADD FOREIGN KEY (validation_id) REFERENCES store.validation;

@@ -1,0 +1,72 @@
+-- The level of a coin at the ends of a day's hours, as its three sources have it: the perpetual's candles, the true index
+-- in its funding history, and the median of the dated futures that are measured against it. Always the newest version
+-- stored, published or not, so that no dataset waits for another one's outcome.
+--   perpetual_off, index_off: which of two that disagree is wrong. The perpetual and the index disagree over 25 %: a crash
+--   takes them several per cent apart, another coin or unit is far beyond. Futures have a basis, at most 5.2 % in what is
+--   known, and may be stale: they disagree over 50 %. The third source settles it: the one farther from it is wrong, and
+--   the other one too if it disagrees with the third as well. Without a third both are held back.
+-- Asked for many perpetuals and days [first, past) at once: which futures are measured against which perpetual is asked once.
+CREATE FUNCTION store.levels(perpetual_ids integer[], first date, past date)
+RETURNS TABLE (perpetual_id integer, day date, hour integer, perpetual float8, index_price float8, futures float8,
+               perpetual_off boolean, index_off boolean)
+LANGUAGE sql STABLE PARALLEL SAFE AS $$
+    WITH contract AS MATERIALIZED (
+        SELECT f.instrument_id, f.perpetual_id, f.from_day, f.past_day FROM store.future f
+        WHERE f.perpetual_id = ANY(levels.perpetual_ids) AND f.from_day < levels.past AND f.past_day > levels.first
+    ), keys AS MATERIALIZED (
+        SELECT p.id, d::date AS day FROM unnest(levels.perpetual_ids) AS p(id)
+        CROSS JOIN generate_series(levels.first::timestamp, levels.past::timestamp - interval '1 day', interval '1 day') AS d
+    ), futures AS MATERIALIZED (
+        SELECT f.perpetual_id, k::date AS day, u.hour, percentile_cont(0.5) WITHIN GROUP (ORDER BY u.price) AS price
+        FROM contract f
+        CROSS JOIN generate_series(greatest(f.from_day, levels.first)::timestamp,
+                                   least(f.past_day, levels.past)::timestamp - interval '1 day', interval '1 day') AS k
+        CROSS JOIN LATERAL (SELECT v.fresh, store.hourly(v.close, v.first_minute) AS prices FROM store.candle_day v
+                            WHERE v.instrument_id = f.instrument_id AND v.day = k::date ORDER BY v.version_id DESC LIMIT 1) AS c
+        CROSS JOIN LATERAL unnest(c.prices) WITH ORDINALITY AS u(price, hour)
+        WHERE u.price IS NOT NULL AND position(B'1' IN c.fresh) > 0
+        GROUP BY 1, 2, 3
+    ), perpetuals AS MATERIALIZED (
+        -- a price nothing traded at for an hour says nothing of the level
+        SELECT k.id, k.day, u.hour, CASE WHEN position(B'1' IN substring(c.fresh FROM u.hour::integer * 60 - 59 FOR 60)) > 0 THEN u.price END AS price
+        FROM keys k
+        CROSS JOIN LATERAL (SELECT v.fresh, store.hourly(v.close, v.first_minute) AS prices FROM store.candle_day v
+                            WHERE v.instrument_id = k.id AND v.day = k.day ORDER BY v.version_id DESC LIMIT 1) AS c
+        CROSS JOIN LATERAL unnest(c.prices) WITH ORDINALITY AS u(price, hour)
+    ), index_hours AS MATERIALIZED (
+        SELECT DISTINCT ON (v.instrument_id, v.ts) v.instrument_id AS id, (h.ended - interval '1 hour')::date AS day,
+               extract(hour FROM h.ended - interval '1 hour') + 1 AS hour, store.price(v.index_price) AS price
+        FROM store.funding_rate v CROSS JOIN LATERAL (SELECT v.ts AT TIME ZONE 'UTC' AS ended) AS h
+        WHERE v.instrument_id = ANY(levels.perpetual_ids) AND v.ts > levels.first::timestamp AT TIME ZONE 'UTC'
+          AND v.ts <= levels.past::timestamp AT TIME ZONE 'UTC' AND v.ts = date_trunc('hour', v.ts, 'UTC')
+        ORDER BY v.instrument_id, v.ts, v.version_id DESC
+    ), distances AS (
+        SELECT s.*, store.symmetric_distance(s.perpetual, s.index_price) AS pi, store.symmetric_distance(s.perpetual, s.futures) AS pf,
+               store.symmetric_distance(s.index_price, s.futures) AS xf
+        FROM (SELECT k.id, k.day, h AS hour, p.price AS perpetual, i.price AS index_price, f.price AS futures
+              FROM keys k CROSS JOIN generate_series(1, 24) AS h
+              LEFT JOIN perpetuals p ON p.id = k.id AND p.day = k.day AND p.hour = h
+              LEFT JOIN index_hours i ON i.id = k.id AND i.day = k.day AND i.hour = h
+              LEFT JOIN futures f ON f.perpetual_id = k.id AND f.day = k.day AND f.hour = h OFFSET 0) AS s
+    )
+    SELECT a.id, a.day, a.hour, a.perpetual, a.index_price, a.futures,
+           CASE WHEN a.pi > 0.25 THEN coalesce(a.pf > 0.5 OR a.pf >= a.xf, true)
+                ELSE a.index_price IS NULL AND coalesce(a.pf > 0.5, false) END,
+           CASE WHEN a.pi > 0.25 THEN coalesce(a.xf > 0.5 OR a.xf >= a.pf, true)
+                ELSE a.perpetual IS NULL AND coalesce(a.xf > 0.5, false) END
+    FROM distances a
+$$;
+
+-- What disagrees, in words for a finding.
+CREATE FUNCTION store.disagreement(hour integer, perpetual float8, index_price float8, futures float8) RETURNS text
+LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
+    SELECT format('at %s:00 UTC the perpetual''s candle says %s, the index in its funding %s, the futures %s', lpad(hour::text, 2, '0'),
+                  coalesce(perpetual::text, 'nothing'), coalesce(index_price::text, 'nothing'), coalesce(futures::text, 'nothing'))
+$$;
+
+-- Whether the exchange has answered for a whole window of an instrument, rows or none.
+CREATE FUNCTION store.was_fetched(instrument_id integer, what text, "from" timestamptz, "to" timestamptz) RETURNS boolean
+LANGUAGE sql STABLE PARALLEL SAFE AS $$
+    SELECT "from" >= "to" OR EXISTS (SELECT FROM store.fetched a WHERE a.instrument_id = was_fetched.instrument_id AND a.what = was_fetched.what
+                                       AND a.windows @> CASE WHEN "from" < "to" THEN tstzrange("from", "to") END)
+$$;

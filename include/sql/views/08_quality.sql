@@ -1,0 +1,30 @@
+-- What is held back right now, and why.
+CREATE VIEW quarantined AS
+    SELECT q.dataset, q.subject AS instrument, q.day, q.ts, q.rule, q.severity, q.observed, q.waived_reason,
+           q.validation_id, v.validated_at, v.dag_id, v.run_id
+    FROM store.quarantine q JOIN store.validation v USING (validation_id)
+    WHERE q.closed_by IS NULL AND q.severity = 'critical' AND q.waived_reason IS NULL;
+
+-- Everything a rule ever had to say, warnings, waivers and closed cases included.
+CREATE VIEW quality_findings AS
+    SELECT q.dataset, q.subject AS instrument, q.day, q.ts, q.rule, q.severity, q.observed, q.waived_reason,
+           q.validation_id, v.validated_at, v.dag_id, v.run_id, q.closed_by, q.closed_by IS NULL AS is_open
+    FROM store.quarantine q JOIN store.validation v USING (validation_id);
+
+-- Tasks that wait for something that will come and are asked again by themselves: what for, since when, and what the
+-- last asking brought.
+CREATE VIEW waiting AS
+    SELECT dag_id, run_id, task_id, map_index, label, awaited, since, asked_at, next_at, cause
+    FROM store.waiting WHERE next_at > now() - interval '1 hour';
+
+CREATE VIEW validations AS
+    SELECT validation_id, dataset, dag_id, run_id, interval_from, interval_to, validated_at, outcome, suite,
+           rows_checked, minutes AS expected, missing, blocked_because
+    FROM store.validation;
+
+-- Where every version of every instrument-day came from.
+CREATE VIEW provenance AS
+    SELECT i.label AS instrument, c.day, c.version_id, l.dataset, l.host, l.run_id, l.loaded_at, c.validation_id, v.validated_at,
+           v.run_id AS validated_by_run, c.present, c.n AS minutes
+    FROM store.candle_day c JOIN store.instrument i USING (instrument_id) JOIN store.ingestion l USING (version_id)
+    LEFT JOIN store.validation v USING (validation_id);
