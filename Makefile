@@ -44,6 +44,7 @@ recorded:
 
 lint:
 	@$(DEV) ruff check .
+	@$(DEV) ruff format --check .
 	@$(DEV) lint-imports
 	@$(DEV) check-jsonschema --builtin-schema vendor.compose-spec docker-compose.yaml
 
