@@ -1,7 +1,7 @@
 """Writes docs/dags.md from the DAGs themselves: what they say of themselves, their schedules, tasks, pools and assets.
 
-    sh stack/run dev python docs/generate.py           write the page
-    sh stack/run dev python docs/generate.py --check   exit code 1 when the page is behind the DAGs
+`sh stack/run dev python docs/generate.py` writes the page; with `--check` it writes nothing and exits with 1 when the
+page is behind the DAGs.
 """
 
 from __future__ import annotations

@@ -113,9 +113,7 @@ class Traits:
               "blocks are in volume and cost and not in the prices",
         invented="that such a minute has no other trade, and that they are 25 times as many in a crash",
     )  # fmt: skip
-    tick_changes: bool = _trait(
-        False, True, known="BTC-PERPETUAL had a tick of 0.25 from 2019-01-30 to 2019-06-07"
-    )
+    tick_changes: bool = _trait(False, True, known="BTC-PERPETUAL had a tick of 0.25 from 2019-01-30 to 2019-06-07")
     linear_cost_unit: float = _trait(
         0.0001, 1.0, known="inverse costs are whole contracts in USD",
         invented="how the exchange rounds the cost of a linear contract",

@@ -121,9 +121,10 @@ def test_the_defaults_are_those_of_the_code(monkeypatch):
     assert settings.catalogue_rate() == float(table["DERIBIT_CATALOGUE_REQUESTS_PER_SECOND"])
     assert settings.longest_wait().total_seconds() == 3600 * float(table["DERIBIT_WAIT_HOURS"])
     assert f"{settings.history_from():%Y-%m-%d}" == table["DERIBIT_HISTORY_FROM"]
-    assert f'"WAREHOUSE_MIN_FREE_GB") or "{table["WAREHOUSE_MIN_FREE_GB"]}"' in Path(
-        enough_disk.__code__.co_filename
-    ).read_text()
+    assert (
+        f'"WAREHOUSE_MIN_FREE_GB") or "{table["WAREHOUSE_MIN_FREE_GB"]}"'
+        in Path(enough_disk.__code__.co_filename).read_text()
+    )
 
 
 def test_the_reviewed_files_can_be_written_as_shown(tmp_path):
