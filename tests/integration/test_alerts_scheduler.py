@@ -26,7 +26,7 @@ from pathlib import Path
 from airflow.sdk import dag, get_current_context, task
 from airflow.sdk.exceptions import AirflowRescheduleException
 
-from deribit_warehouse.alerts import collect, on_task_failure, tell_failure, tell_quarantine
+from deribit_warehouse.alerts import collect, notify_failure, notify_quarantine, on_task_failure
 
 RECORDS = Path(os.environ["ALERT_RECORDS"])
 ONCE = dict(
@@ -49,7 +49,7 @@ def held_back(dag_id, run_id):
     return {"quarantined": [key]}
 
 
-@dag(**ONCE, on_failure_callback=partial(tell_failure, facts=facts))
+@dag(**ONCE, on_failure_callback=partial(notify_failure, facts=facts))
 def failing():
     @task(
         map_index_template="{{ task.op_kwargs['batch'] }}",
@@ -68,16 +68,16 @@ def failing():
     load.expand(batch=["BTC-PERPETUAL", "good", "ETH-PERPETUAL", "SOL-PERPETUAL"]) >> publish()
 
 
-@dag(**ONCE, on_failure_callback=tell_failure)
+@dag(**ONCE, on_failure_callback=notify_failure)
 def quarantining():
     @task
     def gate():
-        tell_quarantine(collect(get_current_context(), held_back))
+        notify_quarantine(collect(get_current_context(), held_back))
 
     gate()
 
 
-@dag(**ONCE, on_failure_callback=partial(tell_failure, facts=facts))
+@dag(**ONCE, on_failure_callback=partial(notify_failure, facts=facts))
 def stranded():
     @task
     def load():

@@ -111,17 +111,17 @@ class Rehearsal:
                 windows = catalogue.candle_windows(self.connection, perpetual=dataset.perpetual, **interval)
         for window in windows:
             provenance = Provenance(dataset.name, window.instrument, "https://exchange.test", "rehearsal")
-            window = window.instrument, ms(window.begins), ms(window.ends)
+            asked = window.instrument, ms(window.begins), ms(window.ends)
             if dataset == FUNDING_RATES:
-                found = funding.collect(self.ask("live"), *window)
+                found = funding.collect(self.ask("live"), *asked)
                 columns = [found.interest_1h, found.interest_8h, found.index_price, found.prev_index_price]
                 with self.connection.transaction():
                     store_funding(
                         self.connection, window.instrument_id, found.timestamp, columns, provenance, found.duplicate,
-                        window[1:],
+                        asked[1:],
                     )  # fmt: skip
             else:
-                found = candles.collect(self.ask("live"), *window)
+                found = candles.collect(self.ask("live"), *asked)
                 with self.connection.transaction():
                     store_candles(self.connection, window.instrument_id, found, provenance)
 
