@@ -121,11 +121,11 @@ def test_a_second_run_of_every_dataset_changes_no_row(stack, way):
     for dag in DATASETS:
         stack.wait(f"the backfill of {dag}", over[dag])
     assert rows_as_they_lie(stack.rows) == before
-    judged = {
+    validated = {
         dataset for [dataset] in
         stack.rows("SELECT dataset FROM store.validation WHERE validation_id > %s", validations)
     }  # fmt: skip
-    assert judged == set(DATASETS), "every backfill judged its month again"
+    assert validated >= set(DATASETS), "every backfill validated its month again"  # and at midnight the catalogue too
 
 
 @pytest.mark.browser
