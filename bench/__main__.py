@@ -51,12 +51,12 @@ def table(metrics: list[Metric]) -> Table:
     shown = Table("metric", header_style="bold")
     for column in ("value", "unit", "baseline", "ratio"):
         shown.add_column(column, justify="left" if column == "unit" else "right", no_wrap=True)
-    for column in ("baseline_name", "target", "met"):
+    for column in ("note", "target", "met"):
         shown.add_column(column)
     for metric in metrics:
         shown.add_row(
             metric.name, number(metric.value), metric.unit, number(metric.baseline),
-            "" if metric.ratio is None else f"{metric.ratio:.2f}", metric.baseline_name, metric.target or "",
+            "" if metric.ratio is None else f"{metric.ratio:.2f}", metric.note, metric.target or "",
             "" if metric.met is None else "yes" if metric.met else "NO",
         )  # fmt: skip
     return shown

@@ -81,7 +81,7 @@ def through_us_and_psql(server: Server, database: str, work: Part, minutes: int)
             compared = {
                 "unit": "rows/s",
                 "baseline": rate["ceiling"],
-                "baseline_name": f"psql \\copy, {writers} at once",
+                "note": f"psql \\copy, {writers} at once",
             }
             named = f"{writers} writer{'s' if writers > 1 else ''}"
             yield Metric(f"load: ours, {named}, fresh", rate["fresh"], **compared, ratio_at_least=0.8)

@@ -10,17 +10,17 @@ from statistics import median
 
 @dataclass(frozen=True)
 class Metric:
-    """One measured number. `baseline` is another number in the same unit, `baseline_name` says of what.
+    """One measured number. `baseline` is another number in the same unit, `note` says of what.
 
     `at_least` and `at_most` bound `value`, `ratio_at_least` bounds value / baseline; at most one of them is given.
-    Without a value the metric could not be measured here, and `baseline_name` says why.
+    Without a value the metric could not be measured here, and `note` says why.
     """
 
     name: str
     value: float | None
     unit: str
     baseline: float | None = None
-    baseline_name: str = ""
+    note: str = ""
     at_least: float | None = None
     at_most: float | None = None
     ratio_at_least: float | None = None
@@ -51,7 +51,7 @@ class Metric:
 
     def row(self) -> dict:
         """The object in results.json."""
-        keys = ("name", "value", "unit", "baseline", "ratio", "target", "met", "baseline_name")
+        keys = ("name", "value", "unit", "baseline", "ratio", "target", "met", "note")
         return {key: getattr(self, key) for key in keys}
 
 

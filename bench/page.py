@@ -48,7 +48,7 @@ def plain(name: str, metrics: list[dict]) -> str:
             "unit": metric["unit"],
             "baseline": number(metric["baseline"]),
             "ratio": "" if metric["ratio"] is None else f"{metric['ratio']:.2f}",
-            "baseline_name": metric["baseline_name"],
+            "note": metric["note"],
             "target": metric["target"] or "",
             "met": {None: "", True: "yes", False: "**no**"}[metric["met"]],
         }
@@ -82,7 +82,7 @@ def growth(metrics: list[dict]) -> str:
 
 
 def markdown(columns: list[str], rows: Iterable[list[str]]) -> str:
-    words = {"metric", "unit", "baseline_name", "target", "met"}
+    words = {"metric", "unit", "note", "target", "met"}
     lines = [columns, ["---" if column in words else "---:" for column in columns], *rows]
     return "".join(f"| {' | '.join(line)} |\n" for line in lines)
 

@@ -77,7 +77,7 @@ def run(server: Server, days: int = DAYS) -> Iterator[Metric]:
             )  # fmt: skip
             yield Metric(
                 "basis: a year of one contract, in the server", found.contract * 1000, "ms", at_most=200,
-                baseline_name=f"{found.contract_minutes:,} minutes",
+                note=f"{found.contract_minutes:,} minutes",
             )  # fmt: skip
             yield Metric(
                 "basis: a year of one contract, as rows in Python", contract_rows(connection, begins, ENDS) * 1000, "ms"

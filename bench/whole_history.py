@@ -135,12 +135,12 @@ def report(asked, printed: str, stats: dict, memory: Memory, processor: dict[str
         Metric("history: storage, everything", size / 1e6, "MB", 1500, "AC-009", at_most=1500),
         Metric("history: storage a minute", size / minutes, "B", 160, "the earlier project, perpetuals"),
         *(Metric(f"relation: {name}", total / 1e6, "MB",
-                 baseline_name=f"table {rows / 1e6:,.1f}, indexes {indexes / 1e6:,.1f}, TOAST {toast / 1e6:,.1f}")
+                 note=f"table {rows / 1e6:,.1f}, indexes {indexes / 1e6:,.1f}, TOAST {toast / 1e6:,.1f}")
           for name, rows, indexes, toast, total in relations),
-        *(Metric(f"processor: {role}", spent, "s", baseline_name=f"{spent / took / 2:.1%} of two cores")
+        *(Metric(f"processor: {role}", spent, "s", note=f"{spent / took / 2:.1%} of two cores")
           for role, spent in sorted(processor.items(), key=lambda each: -each[1])),
         *(Metric(f"task: {dag}.{name}", seconds_each, "s each",
-                 baseline_name=f"{count} ran, {queued:.1f} s in the queue")
+                 note=f"{count} ran, {queued:.1f} s in the queue")
           for dag, name, count, seconds_each, queued in tasks),
     ]  # fmt: skip
     console.print(table(metrics))

@@ -11,7 +11,7 @@ did. In Python, `market.Market` and `replay.Replay` say what a correct client mu
 | `listings`    | which contracts there ever were, and their rows                               |
 | `linear`      | the linear contracts, with every oddity a catalogue may have                  |
 | `options`     | the option ladders                                                            |
-| `episodes`    | the days of the great falls                                                   |
+| `price_shocks`| the days of the great falls                                                   |
 | `market`      | the invented prices, candles and funding                                      |
 | `replay`      | the recorded ones, behind the same methods                                    |
 | `chart`       | the chart method: row limit, fill after expiry, coarser resolutions           |

@@ -1,4 +1,4 @@
-"""A blocked gate: the run is red and says why, what was published stays as it was, and what was due is due again."""
+"""A blocked validation: the run is red and says why, what was published stays, what was pending is pending again."""
 
 from __future__ import annotations
 
@@ -79,7 +79,7 @@ def test_a_blocked_gate_changes_nothing_that_is_published(pipeline, market, youn
     assert pipeline.run("perpetuals_ohlcv", AFTER) == "success"
     assert shown(market, "perpetuals_ohlcv")[0] == good[0]
 
-    # the derived: blocked the first time they are due again, with nothing shown
+    # the derived: blocked the first time they are pending again, with nothing shown
     before = pending(market)
     assert before.keys() == set(DERIVED)
     strict(True)

@@ -155,11 +155,11 @@ def test_a_second_run_of_a_month_changes_no_row(pipeline, module_market):
 
     before = rows_as_they_lie(module_market.rows)
     validations = module_market.value("SELECT max(validation_id) FROM validations")
-    asked = {"from": begins, "to": ends}  # what is computed from other datasets isn't due again by itself
+    asked = {"from": begins, "to": ends}  # what is computed from other datasets isn't pending again by itself
     runs = dict.fromkeys(COMPARED, {}) | {"index_prices": asked, "basis_spread": asked}
     for dag, conf in runs.items():
         assert pipeline.run(dag, ends, **conf) == "success", dag
     assert rows_as_they_lie(module_market.rows) == before
-    judged = module_market.rows("SELECT DISTINCT dataset FROM validations WHERE validation_id > %s", validations)
+    validated = module_market.rows("SELECT DISTINCT dataset FROM validations WHERE validation_id > %s", validations)
     with_rows = runs.keys() - {"funding_rates"}  # there was none in 2018
-    assert {dataset for [dataset] in judged} == with_rows, "the second run judged all of it again"
+    assert {dataset for [dataset] in validated} == with_rows, "the second run validated all of it again"

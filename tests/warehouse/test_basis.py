@@ -121,7 +121,7 @@ def test_every_minute_is_what_arithmetic_says(warehouse, pair):
     index(warehouse, perpetual_id, charted, hours)
     assert pending(warehouse) == 3
     compute(warehouse)
-    assert warehouse.value("SELECT count(*) FROM basis_spread") == 0, "nothing is shown before it is judged"
+    assert warehouse.value("SELECT count(*) FROM basis_spread") == 0, "nothing is shown before it is validated"
     assert publish(warehouse) == 3
     assert pending(warehouse) == 0
     wanted = oracle(future, perpetual, NEAR, charted | {60 * k: price for k, price in hours.items()})
@@ -192,7 +192,7 @@ def test_a_republished_input_hides_the_pair_until_it_is_computed_again(warehouse
         warehouse.candles(instrument_id, changed)
         assert pending(warehouse) == 0
         assert warehouse.value("SELECT count(DISTINCT day) FROM basis_spread") == 3, (
-            "what nobody judged changes nothing"
+            "what nobody validated changes nothing"
         )
         warehouse.publish(instrument_id)
         assert warehouse.rows("SELECT DISTINCT day FROM basis_spread ORDER BY day") == [
@@ -227,7 +227,7 @@ def test_computing_and_judging_again_writes_nothing(warehouse, pair):
     assert warehouse.rows("SELECT xmin, * FROM store.basis_day") == written
     assert publish(warehouse, passed=False) == 3
     assert warehouse.value("SELECT count(*) FROM basis_spread") == 0
-    assert pending(warehouse) == 0, "it was judged: it waits for other input"
+    assert pending(warehouse) == 0, "it was validated: it waits for other input"
 
 
 def test_only_published_days_of_both_are_paired(warehouse):

@@ -213,16 +213,16 @@ def test_a_published_version_can_be_taken_back_and_given_again(warehouse):
     assert as_bits(shown(warehouse, instrument_id)) == expected(candles)
 
 
-def test_a_verdict_about_a_version_that_is_gone_hides_nothing(warehouse):
+def test_a_validation_of_a_version_that_is_gone_hides_nothing(warehouse):
     """A load may replace a version between the gate's look and its outcome: what was published stays published."""
     instrument_id = perpetual(warehouse)
     old = trading(at(FIRST), at(FIRST, 1440), seed=1)
     warehouse.candles(instrument_id, old)
     warehouse.publish(instrument_id)
     warehouse.candles(instrument_id, trading(at(FIRST), at(FIRST, 1440), seed=2))
-    judged = warehouse.newest(instrument_id)
+    validated = warehouse.newest(instrument_id)
     warehouse.candles(instrument_id, trading(at(FIRST), at(FIRST, 1440), seed=3))
-    assert validations.publish_candles(warehouse.connection, warehouse.validation(), judged) == 0
+    assert validations.publish_candles(warehouse.connection, warehouse.validation(), validated) == 0
     assert as_bits(shown(warehouse, instrument_id)) == expected(old)
 
 

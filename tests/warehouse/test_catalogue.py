@@ -147,10 +147,10 @@ def test_each_life_has_its_own_minutes_and_a_name_is_resolved_by_time(warehouse)
     shown = "SELECT count(*), count(DISTINCT ts) FROM futures_ohlcv WHERE instrument = 'BTC-A' AND day = %s"
     assert warehouse.rows(shown, day) == [(480 + 840, 480 + 840)]
 
-    judged = candle_profile(
+    profiled = candle_profile(
         warehouse.connection, perpetual=False, currencies=["BTC"], begins=at(day), ends=at(day, 1440)
     )  # fmt: skip
-    assert [tuple(r) for r in judged[["instrument", "day", "minutes"]].itertuples(index=False)] == [
+    assert [tuple(r) for r in profiled[["instrument", "day", "minutes"]].itertuples(index=False)] == [
         ("BTC-A", day, 480),
         ("BTC-A#2", day, 840),
     ]

@@ -1,4 +1,4 @@
-"""Funding: every hour once, each version judged, the hours that should be there named."""
+"""Funding: every hour once, each version validated, the hours that should be there named."""
 
 from __future__ import annotations
 
@@ -311,7 +311,7 @@ def test_the_hours_are_compared_with_the_exchanges_own_sum(warehouse, perpetual)
     assert not any(known(row["checksum_off"]) for row in profile(warehouse, *interval)), "an hour is not stored"
 
 
-def test_a_month_that_the_statistics_do_not_know_is_judged_as_fast_as_any(warehouse, market):
+def test_a_month_that_the_statistics_do_not_know_is_validated_as_fast_as_any(warehouse, market):
     """Of a month that came after its last ANALYZE, Postgres takes next to nothing to be there, nor are sixty perpetuals
     much among the options of a catalogue. A plan that did something again for each of their hours took hours."""
     for n in range(60):
@@ -340,6 +340,6 @@ def test_a_month_that_the_statistics_do_not_know_is_judged_as_fast_as_any(wareho
             (begins, ends, 1e-5 * ((ends - begins) / timedelta(hours=1))),
         )
     warehouse.connection.execute("SET statement_timeout = '60s'")
-    judged = profile(warehouse, begins, ends, ["USDC"])
-    assert len(judged) == 60 * 720
-    assert max(hour["checksum_off"] for hour in judged) < 1e-9
+    profiled = profile(warehouse, begins, ends, ["USDC"])
+    assert len(profiled) == 60 * 720
+    assert max(hour["checksum_off"] for hour in profiled) < 1e-9

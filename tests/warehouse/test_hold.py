@@ -13,7 +13,7 @@ from deribit_warehouse.warehouse.profiles import funding_profile
 from tests.warehouse.days import FIRST, HOST, at, ms, trading
 
 
-def test_a_recalled_day_leaves_the_views_and_can_be_published_again(warehouse):
+def test_a_withheld_day_leaves_the_views_and_can_be_published_again(warehouse):
     perpetual = warehouse.instrument("BTC-PERPETUAL", at(FIRST))
     warehouse.candles(perpetual, trading(at(FIRST), at(FIRST, 2880)))
     assert warehouse.publish(perpetual) == 2
@@ -27,7 +27,7 @@ def test_a_recalled_day_leaves_the_views_and_can_be_published_again(warehouse):
     assert warehouse.value("SELECT count(DISTINCT day) FROM perpetuals_ohlcv") == 2
 
 
-def test_a_recalled_hour_leaves_the_view(warehouse):
+def test_a_withheld_hour_leaves_the_view(warehouse):
     perpetual = warehouse.instrument("BTC-PERPETUAL", at(FIRST))
     warehouse.funding(perpetual, [at(FIRST, 60), at(FIRST, 120)], np.ones((4, 2)))
     assert warehouse.publish_funding(perpetual) == 2

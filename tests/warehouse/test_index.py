@@ -117,7 +117,7 @@ def test_each_minute_says_its_price_and_where_it_is_from(warehouse, perpetual):
     points = {at(FIRST, minute): 60_000.0 + minute for minute in (61, 120, 1441, 1860, 2001)}
     chart(warehouse, points)
     compute(warehouse)
-    assert warehouse.value("SELECT count(*) FROM index_prices") == 0, "nothing is shown before it is judged"
+    assert warehouse.value("SELECT count(*) FROM index_prices") == 0, "nothing is shown before it is validated"
     assert publish(warehouse) == 2
 
     wanted = []
@@ -205,7 +205,7 @@ def test_an_index_day_is_due_when_an_input_is_republished(warehouse, perpetual):
         assert pending(warehouse) == 0
 
     warehouse.candles(perpetual, trading(at(FIRST), at(FIRST, 1440), seed=12))
-    assert pending(warehouse) == 0, "a version nobody has judged is nobody's input"
+    assert pending(warehouse) == 0, "a version nobody has validated is nobody's input"
     warehouse.publish(perpetual)
     assert warehouse.value("SELECT count(DISTINCT day) FROM index_prices") == 1, (
         "what was measured on a replaced version is not shown"
@@ -256,7 +256,7 @@ def test_a_day_that_fails_is_not_shown_and_one_that_fails_later_is_hidden(wareho
     compute(warehouse)
     publish(warehouse, passed=False)
     assert warehouse.value("SELECT count(*) FROM index_prices") == 0
-    assert pending(warehouse) == 0, "it was judged: it waits for other input"
+    assert pending(warehouse) == 0, "it was validated: it waits for other input"
     publish(warehouse, passed=True)
     assert warehouse.value("SELECT count(*) FROM index_prices") == 2880
     publish(warehouse, passed=False)

@@ -120,7 +120,7 @@ def test_what_was_never_loaded_is_expected_missing_and_named(warehouse):
 
     # one that is published, and one that is held back, is not unloaded
     warehouse.candles(perpetual, trading(at(FIRST), at(FIRST, 1440)))
-    assert ("perpetuals_ohlcv", FIRST) in unloaded(warehouse), "nobody has judged it"
+    assert ("perpetuals_ohlcv", FIRST) in unloaded(warehouse), "nobody has validated it"
     warehouse.publish(perpetual)
     assert ("perpetuals_ohlcv", FIRST) not in unloaded(warehouse)
     warehouse.rows(
@@ -157,7 +157,7 @@ def test_coverage_counts_each_dataset_once_whatever_is_waiting(warehouse):
     for instrument_id in (perpetual, future):
         warehouse.candles(instrument_id, trading(at(FIRST), at(FIRST, 2880)).without(7))
         warehouse.publish(instrument_id)
-        warehouse.candles(instrument_id, trading(at(FIRST), at(FIRST, 1440), seed=9))  # waits to be judged
+        warehouse.candles(instrument_id, trading(at(FIRST), at(FIRST, 1440), seed=9))  # waits to be validated
     hours = [at(FIRST, 60 * k) for k in range(1, 25)]
     warehouse.funding(perpetual, hours, np.ones((4, 24)))
     warehouse.publish_funding(perpetual)
@@ -210,7 +210,7 @@ def test_a_future_has_one_perpetual_a_day_chosen_by_time(warehouse):
     ]  # fmt: skip
     assert pending_months(warehouse.connection, "basis_spread", None, None, again=False) == []
 
-    # the end is undone: the older one stays, and what was measured against the other is due again
+    # the end is undone: the older one stays, and what was measured against the other is pending again
     warehouse.rows("DELETE FROM store.delisting RETURNING 1")
     assert coverage(warehouse, "basis_spread", "minutes") == [(27 * 1440 + 480,)]
 

@@ -87,7 +87,7 @@ def cost_deviation(cost: float, volume: float, low: float, high: float) -> float
     return (cost - t) / (volume * high) - 1 if cost > volume * high + t else 0
 
 
-def judged(day: date, lives: range, candles: Candles | None, reference: Candles | None, late_until: int) -> dict:
+def expected(day: date, lives: range, candles: Candles | None, reference: Candles | None, late_until: int) -> dict:
     """late_until: the minute of the day before which what is missing is explained."""
     stored, perpetual = by_minute(candles, day), by_minute(reference, day)
     fresh = (
@@ -191,7 +191,7 @@ def future_oracle(stored: dict[date, Candles], reference: Candles | None) -> dic
             if day == first
             else 0
         )
-        rows[day] = judged(day, lives, stored.get(day), reference, begins if answered else 0)
+        rows[day] = expected(day, lives, stored.get(day), reference, begins if answered else 0)
     in_proportion(list(rows.values()))
     return rows
 
@@ -510,7 +510,7 @@ def test_the_interval_cuts_and_what_lived_outside_is_not_asked_for(warehouse, li
     assert profile(warehouse, begins=EXPIRES, ends=TO) == {}
 
 
-def test_the_newest_version_is_judged_published_or_not(warehouse, listed):
+def test_the_newest_version_is_validated_published_or_not(warehouse, listed):
     warehouse.candles(listed[1], trading(LISTED, EXPIRES, seed=1))
     warehouse.publish(listed[1])
     first = profile(warehouse)

@@ -73,7 +73,7 @@ def test_a_finding_may_be_about_an_hour_and_say_anything(warehouse):
     ]
 
 
-def test_a_verdict_is_one_of_four(warehouse):
+def test_an_outcome_is_one_of_four(warehouse):
     with pytest.raises(psycopg.errors.CheckViolation):
         warehouse.validation(outcome="fine")
 

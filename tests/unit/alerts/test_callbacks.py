@@ -16,10 +16,10 @@ SINCE, UNTIL = datetime(2024, 3, 1, tzinfo=UTC), datetime(2024, 4, 1, tzinfo=UTC
 
 
 class Dag:
-    dag_id = "futures_ohlcv"
+    dag_id = "deribit_futures_ohlcv"
 
     def has_task(self, task_id):
-        return task_id in ("plan", "load", "gate", "load_2")
+        return task_id in ("plan", "load", "publish", "load_2")
 
 
 @pytest.fixture
@@ -34,7 +34,7 @@ def airflow_says(monkeypatch):
 
         def send(self, message):
             assert isinstance(message, GetTaskStates)
-            assert (message.dag_id, message.run_ids) == ("futures_ohlcv", [RUN_ID])
+            assert (message.dag_id, message.run_ids) == ("deribit_futures_ohlcv", [RUN_ID])
             return TaskStatesResult(task_states={RUN_ID: self.states})
 
     def airflow_says(states):
@@ -44,7 +44,7 @@ def airflow_says(monkeypatch):
 
 
 def context(**more):
-    ti = SimpleNamespace(dag_id="futures_ohlcv", run_id=RUN_ID, task_id="load", map_index=3)
+    ti = SimpleNamespace(dag_id="deribit_futures_ohlcv", run_id=RUN_ID, task_id="load", map_index=3)
     dag_run = SimpleNamespace(run_id=RUN_ID, data_interval_start=SINCE, data_interval_end=UNTIL)
     return {"dag": Dag(), "run_id": RUN_ID, "dag_run": dag_run, "ti": ti, "reason": "task_failure", **more}
 
@@ -63,13 +63,13 @@ def unreachable(dag_id, run_id):
 
 def test_airflow_says_which_tasks_failed_and_the_warehouse_why(airflow_says):
     airflow_says(
-        {"plan": "success", "load_0": "failed", "load_1": "success", "load_10": "failed", "gate": "upstream_failed"}
+        {"plan": "success", "load_0": "failed", "load_1": "success", "load_10": "failed", "publish": "upstream_failed"}
     )
     odd = {"instrument": "BTC-1", "day": date(2024, 3, 1), "rule": "odd", "severity": "warning", "observed": "3"}
     warnings = [odd, {**odd, "known": True}]
     report = collect(context(), knows(failures=[row("load", 10)], blocked=["b"], warnings=warnings))
     assert report == RunReport(
-        "futures_ohlcv",
+        "deribit_futures_ohlcv",
         RUN_ID,
         (SINCE, UNTIL),
         failures=[FailedTask("load", 0), FailedTask("load", 10, "BTC-29MAR24", "Timeout: 30 s")],
@@ -92,9 +92,9 @@ def test_a_run_started_by_hand_for_a_range_is_about_that_range(airflow_says, con
 
 
 def test_a_task_that_failed_once_and_succeeded_since_is_not_told_again(airflow_says):
-    airflow_says({"load_0": "success", "gate": "failed"})
+    airflow_says({"load_0": "success", "publish": "failed"})
     report = collect(context(), knows(failures=[row("load", 0)]))
-    assert report.failures == [FailedTask("gate")]
+    assert report.failures == [FailedTask("publish")]
 
 
 def test_a_task_whose_own_name_ends_in_a_number_is_not_taken_for_a_mapped_one(airflow_says):
@@ -121,18 +121,18 @@ def test_a_warehouse_that_never_answers_is_not_waited_for(airflow_says, monkeypa
     import threading
 
     monkeypatch.setattr(callbacks, "TIMEOUT", 0.2)
-    airflow_says({"gate": "failed"})
+    airflow_says({"publish": "failed"})
     never = threading.Event()
     report = collect(context(), lambda dag_id, run_id: never.wait(30))
     never.set()
-    assert report.failures == [FailedTask("gate")]
+    assert report.failures == [FailedTask("publish")]
     assert "no answer in time" in report.notes[0]
 
 
 def test_malformed_rows_cost_their_details_and_not_the_message(airflow_says):
-    airflow_says({"gate": "failed"})
+    airflow_says({"publish": "failed"})
     report = collect(context(), knows(quarantined=[{"instrument": "BTC-1"}]))
-    assert report.failures == [FailedTask("gate")]
+    assert report.failures == [FailedTask("publish")]
     assert "KeyError" in report.notes[0]
 
 
@@ -145,7 +145,7 @@ def test_with_airflow_mute_the_recorded_and_the_last_failure_are_told():
 def test_the_smallest_context_airflow_hands_out_is_enough(airflow_says):
     airflow_says({"load_0": "skipped"})
     report = collect({"dag": Dag(), "run_id": RUN_ID, "reason": "timed_out"}, knows())
-    assert report == RunReport("futures_ohlcv", RUN_ID, notes=[callbacks._REASONS["timed_out"]])
+    assert report == RunReport("deribit_futures_ohlcv", RUN_ID, notes=[callbacks._REASONS["timed_out"]])
 
 
 def test_a_failed_run_is_told_once_whatever_failed(airflow_says, webhook, mailbox):
@@ -153,16 +153,18 @@ def test_a_failed_run_is_told_once_whatever_failed(airflow_says, webhook, mailbo
     assert notify_failure(context(), knows(failures=[row("load", 7)])) is None
     assert webhook.only()["counts"]["failed"] == 500
     _, headers, html = mailbox.only()
-    assert headers["Subject"] == "futures_ohlcv from 2024-03-01: 500 tasks failed"
+    assert headers["Subject"] == "deribit_futures_ohlcv from 2024-03-01: 500 tasks failed"
     assert "load[7] BTC-29MAR24: Timeout: 30 s" in html
     assert "and 470 more" in html
 
 
 def test_links_begin_with_airflows_own_address(airflow_says, webhook, monkeypatch):
-    airflow_says({"gate": "failed"})
+    airflow_says({"publish": "failed"})
     monkeypatch.setenv("AIRFLOW__API__BASE_URL", "https://airflow.example.com")
     notify_failure(context(), knows())
-    assert webhook.only()["links"]["run"].startswith("https://airflow.example.com/dags/futures_ohlcv/runs/scheduled__")
+    assert webhook.only()["links"]["run"].startswith(
+        "https://airflow.example.com/dags/deribit_futures_ohlcv/runs/scheduled__"
+    )
 
 
 def test_telling_never_raises(caplog):
@@ -172,14 +174,14 @@ def test_telling_never_raises(caplog):
 
 def test_a_quarantine_is_told_once(webhook):
     held = [QuarantinedKey("BTC-1", date(2024, 3, day), "doubled", "critical", 2) for day in range(1, 20)]
-    notify_quarantine(RunReport("futures_ohlcv", RUN_ID, (SINCE, UNTIL), quarantined=held))
+    notify_quarantine(RunReport("deribit_futures_ohlcv", RUN_ID, (SINCE, UNTIL), quarantined=held))
     told = webhook.only()
-    assert told["subject"] == "futures_ohlcv from 2024-03-01: 19 days of 1 instrument quarantined by 1 rule"
+    assert told["subject"] == "deribit_futures_ohlcv from 2024-03-01: 19 days of 1 instrument quarantined by 1 rule"
     assert told["details"][0]["lines"][0]["text"].startswith("BTC-1: doubled (critical) on 2024-03-01 and 18 more")
 
 
 def test_nothing_to_tell_is_not_told(webhook):
-    notify_quarantine(RunReport("futures_ohlcv", RUN_ID, notes=["the market database could not be asked"]))
+    notify_quarantine(RunReport("deribit_futures_ohlcv", RUN_ID, notes=["the market database could not be asked"]))
     assert webhook.requests == []
 
 
@@ -205,7 +207,7 @@ def test_a_task_records_why_it_failed():
 
 def test_a_killed_and_unlabelled_task_is_recorded_too():
     records = []
-    ti = SimpleNamespace(dag_id="d", run_id="r", task_id="gate", map_index=None)
+    ti = SimpleNamespace(dag_id="d", run_id="r", task_id="publish", map_index=None)
     on_task_failure({"ti": ti}, record=lambda **what: records.append(what))
     assert records[0]["map_index"] == -1
     assert records[0]["label"] == ""

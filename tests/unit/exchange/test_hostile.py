@@ -75,7 +75,7 @@ def answering():
     server.server_close()
 
 
-def judged(exchange: Exchange) -> None:
+def checked(exchange: Exchange) -> None:
     """Asks in each of the ways that are read differently."""
     for ask in (
         lambda: exchange.index_price("btc_usd"),
@@ -103,7 +103,7 @@ def test_every_answer_is_a_result_or_one_of_our_errors(answering, status, header
     server, exchange = answering
     head = [f"HTTP/1.1 {status} x", *(f"{name}: {value}" for name, value in headers)]
     server.answer = "\r\n".join(head).encode("latin-1") + b"\r\n\r\n" + body
-    judged(exchange)
+    checked(exchange)
 
 
 @ANY
@@ -114,7 +114,7 @@ def test_every_answer_is_a_result_or_one_of_our_errors(answering, status, header
 def test_so_is_every_noise_in_place_of_an_answer(answering, answer):
     server, exchange = answering
     server.answer = answer
-    judged(exchange)
+    checked(exchange)
 
 
 @pytest.mark.parametrize("status", [300, 301, 302, 303, 307, 308, 399])

@@ -31,7 +31,7 @@ from .conftest import CLEAN
 DAYS = [("BTC-PERPETUAL", date(2025, 6, n)) for n in range(1, 21)]
 
 
-def judged(*broken: BrokenRule, subjects: dict[str, int] | None = None) -> Validation:
+def validated(*broken: BrokenRule, subjects: dict[str, int] | None = None) -> Validation:
     """A validation of twenty days of one perpetual, or of the rows of each subject."""
     subjects = subjects or {"BTC-PERPETUAL": 20}
     rows = sum(subjects.values())
@@ -51,18 +51,18 @@ def waiver(rule: str, key: tuple, dataset: str = "perpetuals_ohlcv") -> Waiver:
 
 
 def outcome(*broken: BrokenRule, waivers=(), share: float = 0.1) -> str:
-    return decide(judged(*broken), waivers=waivers, tolerated_share=share).outcome
+    return decide(validated(*broken), waivers=waivers, tolerated_share=share).outcome
 
 
 def test_nothing_broken_passes():
-    decision = decide(judged(), waivers=[], tolerated_share=0.1)
+    decision = decide(validated(), waivers=[], tolerated_share=0.1)
     assert (decision.outcome, decision.quarantined, decision.warnings, decision.blocked_because) == (
         "passed", [], [], [],
     )  # fmt: skip
 
 
 def test_a_critical_row_is_quarantined_and_named():
-    decision = decide(judged(breaks("no-spike", "critical", DAYS[:1], [7])), waivers=[], tolerated_share=0.1)
+    decision = decide(validated(breaks("no-spike", "critical", DAYS[:1], [7])), waivers=[], tolerated_share=0.1)
     assert decision.outcome == "quarantined"
     (finding,) = decision.quarantined
     assert (finding.key, finding.rule, finding.severity, finding.observed) == (DAYS[0], "no-spike", "critical", 7)
@@ -71,7 +71,7 @@ def test_a_critical_row_is_quarantined_and_named():
 
 def test_a_row_that_breaks_two_rules_is_one_row_held_back():
     broken = [breaks("no-spike", "critical", DAYS[:2]), breaks("high-low-bound", "critical", DAYS[1:2])]
-    decision = decide(judged(*broken), waivers=[], tolerated_share=0.1)
+    decision = decide(validated(*broken), waivers=[], tolerated_share=0.1)
     assert decision.outcome == "quarantined"
     assert len(decision.quarantined) == 3
     assert decision.quarantined_keys == DAYS[:2]
@@ -79,7 +79,7 @@ def test_a_row_that_breaks_two_rules_is_one_row_held_back():
 
 def test_two_expectations_of_a_rule_quarantine_a_row_once():
     broken = [breaks("profile-complete", "critical", DAYS[:1]), breaks("profile-complete", "critical", DAYS[:1])]
-    assert len(decide(judged(*broken), waivers=[], tolerated_share=0.1).quarantined) == 1
+    assert len(decide(validated(*broken), waivers=[], tolerated_share=0.1).quarantined) == 1
 
 
 @pytest.mark.parametrize(("bad", "expected"), [(1, "quarantined"), (2, "quarantined"), (3, "blocked"), (20, "blocked")])
@@ -91,13 +91,13 @@ TWO = {"BTC-PERPETUAL": 20, "ETH-PERPETUAL": 20}
 
 
 def test_one_failed_perpetual_of_two_does_not_keep_the_other_from_being_published():
-    broken = judged(breaks("near-reference", "critical", days_of("BTC-PERPETUAL")), subjects=TWO)
+    broken = validated(breaks("near-reference", "critical", days_of("BTC-PERPETUAL")), subjects=TWO)
     decision = decide(broken, waivers=[], tolerated_share=0.1)
     assert (decision.outcome, decision.quarantined_keys) == ("quarantined", days_of("BTC-PERPETUAL"))
 
 
 def test_a_source_that_is_broken_for_both_of_two_blocks_and_says_for_how_many():
-    broken = judged(breaks("near-reference", "critical", days_of(*TWO)), subjects=TWO)
+    broken = validated(breaks("near-reference", "critical", days_of(*TWO)), subjects=TWO)
     decision = decide(broken, waivers=[], tolerated_share=0.1)
     assert decision.outcome == "blocked"
     assert decision.blocked_because == [
@@ -113,7 +113,7 @@ def test_one_that_fails_never_blocks_its_neighbours_and_all_that_fail_always_do(
 
     def outcome_of(failed: list[str]) -> str:
         broken = breaks("near-reference", "critical", days_of(*failed, days=days))
-        return decide(judged(broken, subjects=subjects), waivers=[], tolerated_share=share).outcome
+        return decide(validated(broken, subjects=subjects), waivers=[], tolerated_share=share).outcome
 
     assert outcome_of(names[:1]) == "quarantined"
     assert outcome_of(names) == "blocked"
@@ -125,7 +125,7 @@ def test_a_batch_is_blocked_by_how_many_failed_and_by_no_short_life(subjects, da
     names = [f"COIN{n}-PERPETUAL" for n in range(subjects)]
     failed = data.draw(st.integers(1, min(subjects, 2 + subjects // 5)))
     broken = breaks("near-reference", "critical", days_of(*names[:failed], days=2))
-    found = decide(judged(broken, subjects=dict.fromkeys(names, 2)), waivers=[], tolerated_share=0.1).outcome
+    found = decide(validated(broken, subjects=dict.fromkeys(names, 2)), waivers=[], tolerated_share=0.1).outcome
     enough = failed > subjects / 10 and failed >= min(FAILED_SUBJECTS, subjects)
     assert found == ("blocked" if enough else "quarantined")
 
@@ -135,13 +135,13 @@ def test_short_lives_that_fail_do_not_block_what_lives_long():
     dailies = [f"BTC-{n}JUN25" for n in range(1, 11)]
     lives = dict.fromkeys(dailies, 1) | {f"BTC-Q{n}": 30 for n in range(10)}
     broken = breaks("near-reference", "critical", days_of(*dailies, days=1))
-    assert decide(judged(broken, subjects=lives), waivers=[], tolerated_share=0.1).outcome == "quarantined"
+    assert decide(validated(broken, subjects=lives), waivers=[], tolerated_share=0.1).outcome == "quarantined"
 
 
 def test_one_bad_day_of_everything_is_a_bad_day():
     names = [f"BTC-Q{n}" for n in range(100)]
     broken = breaks("near-reference", "critical", days_of(*names, days=3))
-    assert decide(judged(broken, subjects=dict.fromkeys(names, 31)), waivers=[], tolerated_share=0.1).outcome == (
+    assert decide(validated(broken, subjects=dict.fromkeys(names, 31)), waivers=[], tolerated_share=0.1).outcome == (
         "quarantined"
     )
 
@@ -157,7 +157,7 @@ def test_nothing_is_tolerated_at_a_share_of_zero_and_anything_at_one():
 
 def test_a_rule_about_the_batch_blocks_and_says_why():
     broken = BrokenRule("rows-present", "critical", "At least one row", "", [], [0])
-    decision = decide(judged(broken), waivers=[], tolerated_share=1.0)
+    decision = decide(validated(broken), waivers=[], tolerated_share=1.0)
     assert decision.outcome == "blocked"
     assert decision.blocked_because == ["rows-present: expected: At least one row; observed: 0"]
 
@@ -170,7 +170,7 @@ def test_an_unknown_severity_is_critical(severity):
 
 def test_warnings_are_recorded_and_hold_nothing_back():
     decision = decide(
-        judged(breaks("move-usual", "warning", DAYS), BrokenRule("few", "warning", "d", "", [], [1])),
+        validated(breaks("move-usual", "warning", DAYS), BrokenRule("few", "warning", "d", "", [], [1])),
         waivers=[],
         tolerated_share=0.0,
     )
@@ -183,7 +183,7 @@ def test_info_is_no_warning():
 
 def test_a_waived_row_is_published_and_recorded_with_its_reason():
     decision = decide(
-        judged(breaks("no-spike", "critical", DAYS[:2])), waivers=[waiver("no-spike", DAYS[0])], tolerated_share=0.1
+        validated(breaks("no-spike", "critical", DAYS[:2])), waivers=[waiver("no-spike", DAYS[0])], tolerated_share=0.1
     )
     assert decision.quarantined_keys == [DAYS[1]]
     assert [(found.key, found.waived_reason) for found in decision.waived] == [(DAYS[0], "known and harmless")]
@@ -201,7 +201,7 @@ def test_waived_rows_do_not_count_against_the_tolerated_share():
 
 def test_a_row_waived_for_one_rule_is_held_back_for_another():
     broken = [breaks("no-spike", "critical", DAYS[:1]), breaks("high-low-bound", "critical", DAYS[:1])]
-    decision = decide(judged(*broken), waivers=[waiver("no-spike", DAYS[0])], tolerated_share=0.1)
+    decision = decide(validated(*broken), waivers=[waiver("no-spike", DAYS[0])], tolerated_share=0.1)
     assert [found.rule for found in decision.quarantined] == ["high-low-bound"]
 
 
@@ -216,7 +216,7 @@ def test_a_waiver_that_matches_nothing_is_harmless():
 
 def test_a_warning_can_be_waived_too():
     decision = decide(
-        judged(breaks("move-usual", "warning", DAYS[:1])),
+        validated(breaks("move-usual", "warning", DAYS[:1])),
         waivers=[waiver("move-usual", DAYS[0])],
         tolerated_share=0.1,
     )
@@ -225,7 +225,7 @@ def test_a_warning_can_be_waived_too():
 
 def test_an_hour_is_waived_by_its_day():
     hour = ("BTC-PERPETUAL", datetime(2025, 6, 4, 7, tzinfo=UTC))
-    broken = replace(judged(breaks("hours-complete", "critical", [hour])), dataset="funding_rates")
+    broken = replace(validated(breaks("hours-complete", "critical", [hour])), dataset="funding_rates")
     covering = waiver("hours-complete", ("BTC-PERPETUAL", date(2025, 6, 4)), dataset="funding_rates")
     assert decide(broken, waivers=[covering], tolerated_share=0.0).outcome == "warned"
 
@@ -369,10 +369,10 @@ def test_quarantine_names_every_row_where_the_stored_result_is_cut(clean, valida
 
 
 def test_what_was_decided_is_recorded_with_the_result():
-    validation = judged(breaks("no-spike", "critical", DAYS[:2]), breaks("no-spike-2", "critical", DAYS[:1]))
+    validation = validated(breaks("no-spike", "critical", DAYS[:2]), breaks("no-spike-2", "critical", DAYS[:1]))
     decision = decide(validation, waivers=[], tolerated_share=0.1)
-    meta = stored_result(validation, decision, dag_id="perpetuals_ohlcv")["meta"]
+    meta = stored_result(validation, decision, dag_id="deribit_perpetuals_ohlcv")["meta"]
     assert (meta["outcome"], meta["quarantined_rows"], meta["dag_id"], meta["dataset"]) == (
-        "quarantined", 2, "perpetuals_ohlcv", "x",
+        "quarantined", 2, "deribit_perpetuals_ohlcv", "x",
     )  # fmt: skip
     assert "outcome" not in validation.result["meta"]
