@@ -117,10 +117,10 @@ def rehearsed():
 
 
 def test_the_exchange_is_first_found_to_be_as_it_is_taken_to_be(rehearsed):
-    [kept] = (rehearsed.stack.home / "check").glob("*/outcomes.json")
-    outcomes = json.loads(kept.read_text())
-    assert {name: one["seen"] for name, one in outcomes.items() if not one["holds"]} == {}
-    said = f"{len(outcomes)} of {len(outcomes)} hold, 0 do not, 0 could not be asked"
+    [kept] = (rehearsed.stack.home / "check").glob("*/results.json")
+    results = json.loads(kept.read_text())
+    assert {name: one["seen"] for name, one in results.items() if not one["holds"]} == {}
+    said = f"{len(results)} of {len(results)} hold, 0 do not, 0 could not be asked"
     printed = rehearsed.stack.printed
     assert 0 < printed.index(said) < printed.index("Airflow is up")
 
