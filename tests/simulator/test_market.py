@@ -29,7 +29,7 @@ def windows(draw) -> tuple[str, int, int]:
 
 
 @given(windows(), st.integers(0, 3000), st.integers(0, 3000))
-@settings(max_examples=120, deadline=None)
+@settings(max_examples=120)
 def test_a_candle_does_not_depend_on_the_window_around_it(window, before, after):
     name, start, end = window
     narrow = MARKET.candles(name, start, end)
@@ -40,7 +40,7 @@ def test_a_candle_does_not_depend_on_the_window_around_it(window, before, after)
 
 
 @given(windows())
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_candles_are_whole_and_consistent(window):
     name, start, end = window
     listing = MARKET.listing(name)
@@ -90,7 +90,7 @@ def test_two_markets_agree_and_coins_do_not_depend_on_each_other():
 
 
 @given(st.integers(0, 40 * 24 * 60), st.lists(st.integers(0, 59_999), min_size=2, max_size=5, unique=True))
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 def test_the_open_minute_grows_into_the_closed_one(minutes_ago, instants):
     tick = NOW // MINUTE * MINUTE - minutes_ago * MINUTE
     name = "BTC-25DEC26"
@@ -142,7 +142,7 @@ def test_the_index_is_plausible_and_moves_at_every_scale(coin, least, most):
 
 
 @given(st.lists(st.integers(1_514_764_800_000, NOW), min_size=1, max_size=50))
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 def test_the_index_may_be_asked_in_any_order(instants):
     alone = [float(MARKET.index("BTC", instant)[0]) for instant in instants]
     assert MARKET.index("BTC", np.array(instants)).tolist() == alone
@@ -195,7 +195,7 @@ def test_the_funding_value_is_that_of_the_hours_that_end_in_the_window():
 
 
 @given(st.integers(-100, 60_000), st.integers(0, 900))
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_funding_windows_are_half_open_and_independent(hour, length):
     born = MARKET.first_funding_ms("ETH-PERPETUAL")
     start = born + hour * HOUR

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 
 import numpy as np
 from psycopg import Connection
 
+from deribit_warehouse.exchange import candles as exchange
 from deribit_warehouse.warehouse import validations
 from deribit_warehouse.warehouse.candles import COLUMNS, DAY, MINUTE, store_candles
 from deribit_warehouse.warehouse.catalogue import record_collected, store_instruments
@@ -29,23 +30,14 @@ def ms(instant: datetime) -> int:
     return round(instant.timestamp() * 1000)
 
 
-@dataclass
-class Candles:
-    """What the exchange package hands over: a window on the minute grid, everything present unless said."""
+class Candles(exchange.Candles):
+    """What the exchange package hands over, and what a test changes of it."""
 
-    start: int
-    end: int
-    open: np.ndarray
-    high: np.ndarray
-    low: np.ndarray
-    close: np.ndarray
-    volume: np.ndarray
-    cost: np.ndarray
-    present: np.ndarray
-    duplicate: list[int] = field(default_factory=list)
-    misaligned: list[int] = field(default_factory=list)
-    out_of_order: list[int] = field(default_factory=list)
-    out_of_window: list[int] = field(default_factory=list)
+    @classmethod
+    def of(cls, start: int, end: int, *, present: np.ndarray, **columns: np.ndarray) -> Candles:
+        """A window on the minute grid, in ms, of pages with which nothing was wrong."""
+        faultless = dict.fromkeys(("duplicate", "misaligned", "out_of_window", "out_of_order"), np.empty(0, np.int64))
+        return cls(instrument_name="", start=start, end=end, present=present, requests=1, **faultless, **columns)
 
     def without(self, *minutes: int | slice) -> Candles:
         """The same with minutes missing."""
@@ -55,7 +47,7 @@ class Candles:
         return self.but(present=present)
 
     def but(self, **changed) -> Candles:
-        return Candles(**{**vars(self), **changed})
+        return replace(self, **changed)
 
     def setting(self, minute: int, **values: float) -> Candles:
         """The same with other values in one minute."""
@@ -88,8 +80,9 @@ def trading(
     high = np.where(trades, np.maximum(opened, close) + 0.5 * random.integers(0, 5, n), close)
     low = np.where(trades, np.minimum(opened, close) - 0.5 * random.integers(0, 5, n), close)
     volume = np.where(trades, np.round(random.random(n) * 4 + 0.0001, 4), 0.0)
-    return Candles(
-        ms(begins), ms(ends), opened, high, low, close, volume, volume * (high + low) / 2, np.ones(n, bool)
+    return Candles.of(
+        ms(begins), ms(ends), present=np.ones(n, bool), open=opened, high=high, low=low, close=close, volume=volume,
+        cost=volume * (high + low) / 2,
     )  # fmt: skip
 
 
@@ -130,7 +123,7 @@ class Warehouse:
             )
 
     def funding(self, instrument_id: int, hours: list[datetime], columns: np.ndarray, *, duplicate=()) -> Ingested:
-        """columns: shape (4, hours). doubled: the hours that came more than once."""
+        """columns: shape (4, hours). duplicate: the hours that came more than once."""
         with self.connection.transaction():
             record_start(self.connection, instrument_id, hours[0])
             timestamp, twice = (np.array([ms(hour) for hour in each], np.int64) for each in (hours, duplicate))

@@ -59,7 +59,7 @@ windows = st.tuples(st.integers(-1, 3), st.integers(0, 1439), st.integers(1, 200
 )
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(window=windows, data=st.data())
 def test_any_window_comes_out_as_it_went_in(shared_warehouse, window, data):
     start, n = window
@@ -69,7 +69,7 @@ def test_any_window_comes_out_as_it_went_in(shared_warehouse, window, data):
     for first, length in holes:
         present[first : first + length] = False
     columns = {name: np.resize(data.draw(values), n) for name in COLUMNS}
-    candles = Candles(start, start + n * MINUTE, present=present, **columns)
+    candles = Candles.of(start, start + n * MINUTE, present=present, **columns)
     instrument_id = perpetual(shared_warehouse)
 
     loaded = shared_warehouse.candles(instrument_id, candles)

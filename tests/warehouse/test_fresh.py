@@ -43,7 +43,7 @@ def window(minutes: dict[int, dict[str, float]]) -> Candles:
         present[(ms - begins) // MINUTE] = True
         for name in COLUMNS:
             columns[name][(ms - begins) // MINUTE] = row[name]
-    return Candles(begins, ends, present=present, **columns)
+    return Candles.of(begins, ends, present=present, **columns)
 
 
 @pytest.mark.recorded
@@ -82,7 +82,7 @@ def test_a_minute_is_fresh_up_to_a_dollar_or_two_basis_points():
     ]  # fmt: skip
     rows = [at_100 | case for case, _ in cases]
     columns = {name: np.array([row[name] for row in rows]) for name in COLUMNS}
-    stored = Candles(0, len(rows) * MINUTE, present=np.ones(len(rows), bool), **columns)
+    stored = Candles.of(0, len(rows) * MINUTE, present=np.ones(len(rows), bool), **columns)
     assert fresh_minutes(stored).tolist() == [wanted for _, wanted in cases]
     assert not fresh_minutes(stored.but(present=np.zeros(len(rows), bool))).any()
 

@@ -123,9 +123,7 @@ def test_no_second_holds_more_than_the_rate(market, rate):
     rate=floats(0.5, 40),
     steps=lists(tuples(floats(0, 1.5), one_of(none(), tuples(integers(0, 50), floats(0, 1)))), min_size=5, max_size=60),
 )
-@hypothesis.settings(
-    deadline=None, max_examples=25, suppress_health_check=[hypothesis.HealthCheck.function_scoped_fixture]
-)
+@hypothesis.settings(max_examples=25, suppress_health_check=[hypothesis.HealthCheck.function_scoped_fixture])
 def test_it_holds_however_requests_come_and_whoever_is_late(market, rate, steps):
     """A step: time goes by (all slots are moved into the past), a request is reserved, and perhaps one of those that
     still wait oversleeps."""

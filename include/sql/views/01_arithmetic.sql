@@ -9,8 +9,8 @@ LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
                 ELSE array_fill(NULL::float8, ARRAY[least(first - at, n)]) || elements[1 : n - (first - at)] END
 $$;
 
--- A price as something to calculate with; NULL where it is not positive, or none a product or a quotient of two can hold, which plain
--- arithmetic would stop the whole statement at. No market has such a price, but a wrong row may.
+-- A price as something to calculate with; NULL where it is not positive, or none that a product or a quotient of two
+-- can hold, which plain arithmetic would stop the whole statement at. No market has such a price, but a wrong row may.
 CREATE FUNCTION store.price(value float8) RETURNS float8
 LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
     SELECT CASE WHEN value > 1e-50 AND value < 1e50 THEN value END

@@ -11,6 +11,18 @@ CREATE VIEW store.index_proxy AS
         WHERE l.perpetual AND l.price_index IS NOT NULL) AS lifetimes
     WHERE from_day < past_day;
 
+-- Every UTC day from "from" to before "to" (NULL: all) on which an index has a perpetual to stand in for it, today the
+-- last.
+CREATE FUNCTION store.index_days("from" date, "to" date)
+RETURNS TABLE (index_name text, perpetual_id integer, day date)
+LANGUAGE sql STABLE PARALLEL SAFE AS $$
+    SELECT x.index_name, x.perpetual_id, d::date
+    FROM store.index_proxy x
+    CROSS JOIN LATERAL generate_series(
+        greatest(x.from_day, index_days."from")::timestamp,
+        least(x.past_day, index_days."to", (now() AT TIME ZONE 'UTC')::date + 1)::timestamp - interval '1 day', interval '1 day') AS d
+$$;
+
 -- The index of every minute: ts is the bucket start, price the index at the bucket's END. source says whether
 -- it is the index itself or the close of the perpetual standing in for it. Where no day of the perpetual is published
 -- only what is known of the index itself has a price.

@@ -1,11 +1,10 @@
 -- The basis of one validated pair of days, minute by minute with from <= ts < to, against the perpetual and, where it
 -- is known, the true index: the one place where it is computed, for whole years (basis_spread) as for a single minute
--- (term_structure_at). It begins with the perpetual's first candle. Computed from the very versions that were validated; a
--- pair with a republished input gives nothing. Minutes are annualised by the 525,600 of a year. What is no price is NULL here (store.price), so
--- no quotient can fail. It takes its contract from whoever asks: with nothing left to join but what each
--- pair of days leads to, no plan can change the order of time, and only the columns that are asked for are computed.
--- What is the same for all minutes of a day is computed once (OFFSET 0 keeps the
--- planner from repeating it).
+-- (term_structure_at). It begins with the perpetual's first candle. Computed from the very versions that were validated;
+-- a pair with a republished input gives nothing. Annualised by the 525,600 minutes of a year. What is no price is NULL
+-- (store.price), so no quotient can fail. It takes its contract from whoever asks: with nothing left to join but what
+-- each pair of days leads to, no plan can change the order of time, and only the columns that are asked for are computed.
+-- What is the same for all minutes of a day is computed once (OFFSET 0 keeps the planner from repeating it).
 CREATE FUNCTION store.basis_of(pair store.basis_day, contract store.instrument, "from" timestamptz, "to" timestamptz)
 RETURNS TABLE (instrument text, ts timestamptz, future_close float8, perpetual_close float8, basis float8,
                basis_fraction float8, days_to_expiry float8, annualised float8, structure text, traded boolean, fresh boolean,

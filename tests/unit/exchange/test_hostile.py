@@ -91,7 +91,7 @@ def checked(exchange: Exchange) -> None:
             assert str(pickle.loads(pickle.dumps(error))) == told
 
 
-ANY = settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+ANY = settings(max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture])
 
 
 @ANY
