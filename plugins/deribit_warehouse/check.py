@@ -66,7 +66,13 @@ def main(arguments: list[str]) -> int:
           f"{len(unknown)} could not be asked; {probe.refused} requests were refused as too many.")  # fmt: skip
     if unknown:
         print(f"  could not be asked, for instance: {results[unknown[0]]}")
-    print(f"Every answer is in {folder}. Where one does not hold, that folder says what is so: send it in.", flush=True)
+    if probe.answered:
+        print(
+            f"Every answer is in {folder}. Where one does not hold, that folder says what is so: send it in.",
+            flush=True,
+        )
+    else:
+        print("Nothing was answered: see whether the network of this machine reaches both hosts.", flush=True)
     return 1 if broken else 2 if unknown else 0
 
 

@@ -89,7 +89,9 @@ def test_nobody_there_is_said(tmp_path, capsys, monkeypatch):
     monkeypatch.setattr("deribit_warehouse.exchange.probe.LONGEST_PAUSE", 0)
     here = "http://127.0.0.1:9"
     assert check.main(["--live", here, "--history", here, "--folder", str(tmp_path)]) == 2
-    assert "21 could not be asked" in capsys.readouterr().out
+    said = capsys.readouterr().out
+    assert "21 could not be asked" in said
+    assert "send it in" not in said and "Nothing was answered" in said and "network" in said
 
 
 def test_the_limiter_counts_these_requests(ask, market, monkeypatch):
