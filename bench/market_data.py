@@ -9,12 +9,13 @@ import numpy as np
 import orjson
 from psycopg import Connection
 
+from deribit_warehouse.datasets import BASIS_DAY, BASIS_SPREAD, CANDLE_DAY
 from deribit_warehouse.exchange import candles as pages
 from deribit_warehouse.exchange.candles import Candles
 from deribit_warehouse.exchange.instruments import instrument
 from deribit_warehouse.exchange.pagination import windows
 from deribit_warehouse.exchange.response import result_of
-from deribit_warehouse.warehouse import profiles, validations
+from deribit_warehouse.warehouse import publication, validations
 from deribit_warehouse.warehouse.candles import store_candles
 from deribit_warehouse.warehouse.catalogue import record_collected, store_instruments
 from deribit_warehouse.warehouse.ingestion import Provenance
@@ -24,6 +25,7 @@ from exchange_simulator.market import Market
 
 HOST = "http://127.0.0.1"
 NOW = datetime(2026, 11, 1, tzinfo=UTC)
+COMPUTED = Provenance(BASIS_SPREAD.name, "all", "this warehouse", "bench")
 
 
 def ms(instant: datetime) -> int:
@@ -148,10 +150,11 @@ def publish(connection: Connection, begins: datetime, ends: datetime) -> None:
             connection, dataset="bench", dag_id="bench", run_id="bench", begins=begins, ends=ends, outcome="passed",
             suite="bench", rows=1, expected=1, missing=0, blocked_because=[], result={},
         )  # fmt: skip
-        newest = connection.execute(
-            "SELECT instrument_id, day, max(version_id) FROM store.candle_day WHERE validation_id IS NULL GROUP BY 1, 2"
-        ).fetchall()
-        validations.publish_candles(connection, validation_id, newest)
-        profiles.basis_profile(connection, begins=begins.date(), ends=ends.date())
-        pairs = connection.execute("SELECT instrument_id, day FROM store.basis_day").fetchall()
-        validations.publish_basis(connection, validation_id, [(*pair, True) for pair in pairs])
+        waiting = "SELECT instrument_id, day, version_id FROM store.{} WHERE state = 'pending'"
+        publication.publish(
+            connection, CANDLE_DAY, validation_id, connection.execute(waiting.format("candle_day")).fetchall()
+        )
+        publication.compute(connection, BASIS_SPREAD, begins.date(), ends.date(), COMPUTED)
+        publication.publish(
+            connection, BASIS_DAY, validation_id, connection.execute(waiting.format("basis_day")).fetchall()
+        )

@@ -13,9 +13,10 @@ from datetime import UTC, datetime, timedelta
 from psycopg import Connection
 
 from deribit_warehouse import settings
+from deribit_warehouse.datasets import BASIS_DAY, BASIS_SPREAD
 from deribit_warehouse.quality.suites import read_suite
 from deribit_warehouse.quality.validate import validate
-from deribit_warehouse.warehouse import profiles, validations
+from deribit_warehouse.warehouse import profiles, publication
 
 from . import market_data
 from .database import Server
@@ -125,10 +126,11 @@ def answers(connection: Connection, begins: datetime, ends: datetime, runs: int 
     def again(check) -> None:
         """A day as if it had never been validated: paired, computed, and what the check says of it written."""
         connection.execute("DELETE FROM store.basis_day WHERE day = %s", [day])
+        publication.compute(connection, BASIS_SPREAD, day, day + timedelta(days=1), market_data.COMPUTED)
         profile = profiles.basis_profile(connection, begins=day, ends=day + timedelta(days=1))
         check(profile)
-        validated = [(row.instrument_id, row.day, True) for row in profile.itertuples(index=False)]
-        validations.publish_basis(connection, validation_id, validated)
+        versions = [(row.instrument_id, row.day, row.version_id) for row in profile.itertuples(index=False)]
+        publication.publish(connection, BASIS_DAY, validation_id, versions)
         connection.rollback()
 
     contract = "SELECT count(*), sum(annualised), max(ts) FROM basis(%s, %s, %s)"

@@ -179,7 +179,9 @@ def questions(stack: Stack) -> list[Metric]:
         def asked(statement: str, *values) -> float:
             return seconds(lambda: connection.execute(statement, values).fetchall(), 5) * 1000
 
-        [[instant]] = connection.execute("SELECT max(day) - time '11:23' FROM store.basis_day WHERE published")
+        [[instant]] = connection.execute(
+            "SELECT max(day) - time '11:23' FROM store.basis_day WHERE state = 'published'"
+        )
         [[name, begins, ends]] = connection.execute(
             "SELECT instrument, expires_at - interval '365 days', expires_at FROM store.future "
             "WHERE expires_at < %s ORDER BY expires_at - listed_at DESC, expires_at DESC LIMIT 1", [instant],

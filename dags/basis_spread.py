@@ -9,28 +9,31 @@ computes every minute from exactly those: basis (USD), fraction, days to expiry 
 (simple, 365 days; NULL under one day), contango or backwardation, and `traded`, because the close of a minute without
 a trade is stale. `term_structure` and `basis_constant_maturity` (30, 90, 180 days) read from it.
 
-**Schedule.** Triggered by the assets of both inputs, and monthly with catchup; what is computed is asked of the data:
-every published futures day whose perpetual day is published and whose pair was not validated on the versions published
-now, in the run's month when the calendar started it. A month whose inputs are not published yet has nothing to do;
-their assets trigger it when they are, and a lost or doubled event costs nothing. A backfill, or a run with `from` and
-`to`, computes a range again.
+**Schedule.** Triggered by the assets of both inputs and of the catalogue, which says what is paired with what, and
+monthly with catchup; what is computed is asked of the data: every published futures day whose perpetual day is
+published and whose pair was not validated on the versions published now, in the run's month when the calendar started
+it. A month whose inputs are not published yet has nothing to do; their assets trigger it when they are, and a lost or
+doubled event costs nothing. A backfill, or a run with `from` and `to`, computes a range again.
 
-**Late data.** A republished input hides the pair at once (missing, not wrong) and makes it pending.
+**Late data.** A corrected input makes a new pair, which is pending; the published one stays, computed from the
+versions it was validated on, until the new one has passed. An input that is taken back takes the pair with it.
 
 **When it fails.** Nothing is half-published; the same days are pending again. Days that break a rule are held back one
-by one.
+by one. A blocked window leaves what was published, and is validated again when its inputs change or a backfill, or a
+run with `from` and `to`, asks for it.
 """
 
 from airflow.sdk import AssetOrTimeSchedule, chain, dag
 
 from deribit_warehouse import pipeline
-from deribit_warehouse.datasets import BASIS_SPREAD, FUTURES_OHLCV, PERPETUALS_OHLCV
+from deribit_warehouse.datasets import BASIS_SPREAD, FUTURES_OHLCV, INSTRUMENTS, PERPETUALS_OHLCV
 
 
 @dag(
     **pipeline.derived_dag_args(BASIS_SPREAD),
     schedule=AssetOrTimeSchedule(
-        timetable=pipeline.MONTHLY_TIMETABLE, assets=pipeline.asset(FUTURES_OHLCV) | pipeline.asset(PERPETUALS_OHLCV)
+        timetable=pipeline.MONTHLY_TIMETABLE,
+        assets=pipeline.asset(FUTURES_OHLCV) | pipeline.asset(PERPETUALS_OHLCV) | pipeline.asset(INSTRUMENTS),
     ),
     doc_md=__doc__,
     tags=["deribit", "basis", "derived"],

@@ -9,7 +9,7 @@ asking and recorded.
 
 **Schedule.** Monthly with catchup: plan, load, publish. Backfills, and runs by hand, as for perpetuals.
 
-**Late data.** A corrected hour becomes a new version, published once it has passed.
+**Late data.** A corrected hour becomes a new version, published once it has passed; the published one stays until then.
 
 The index is checked against the perpetual's candles, which the load brings along where they are not stored yet, and
 against the dated futures.

@@ -8,29 +8,35 @@ both are known (view `index_proxy_error`).
 **Grain.** One row an index and UTC day in the store, one row a minute in the view `index_prices`; `ts` is the bucket
 start, the price that of the bucket's END.
 
-**Schedule.** Triggered by the perpetuals', the funding's and the chart's assets, and monthly with catchup; what is
-computed is asked of the data: every day of an index with a published day of its perpetual or a published hour of
-funding that was not validated on the versions published now, in the run's month when the calendar started it. Of
+**Schedule.** Triggered by the perpetuals', the funding's, the chart's and the catalogue's assets, and monthly with
+catchup; what is computed is asked of the data: every day of an index with a published day of its perpetual or a
+published hour of funding that was not validated on the versions published now, in the run's month when the calendar
+started it. Of
 several perpetuals on an index the older stands in until its lifetime is over; a perpetual that is held back does not
 hold back the true hours. A month whose inputs are not published yet has nothing to do; their assets trigger it when
 they are. A backfill, or a run with `from` and `to`, computes a range again.
 
-**Late data.** A republished input makes the day pending; the next run computes it.
+**Late data.** A corrected input makes a new version of the day, which is pending; the published one stays until the
+new one has passed. A day of the perpetual or an hour of funding that is taken back takes the day with it.
 
-**When it fails.** Nothing is half-published; the same days are pending again.
+**When it fails.** Nothing is half-published; the same days are pending again. A blocked window leaves what was
+published, and is validated again when its inputs change or a backfill, or a run with `from` and `to`, asks for it.
 """
 
 from airflow.sdk import AssetOrTimeSchedule, chain, dag
 
 from deribit_warehouse import pipeline
-from deribit_warehouse.datasets import FUNDING_RATES, INDEX_MINUTES, INDEX_PRICES, PERPETUALS_OHLCV
+from deribit_warehouse.datasets import FUNDING_RATES, INDEX_MINUTES, INDEX_PRICES, INSTRUMENTS, PERPETUALS_OHLCV
 
 
 @dag(
     **pipeline.derived_dag_args(INDEX_PRICES),
     schedule=AssetOrTimeSchedule(
         timetable=pipeline.MONTHLY_TIMETABLE,
-        assets=pipeline.asset(PERPETUALS_OHLCV) | pipeline.asset(FUNDING_RATES) | pipeline.asset(INDEX_MINUTES),
+        assets=pipeline.asset(PERPETUALS_OHLCV)
+        | pipeline.asset(FUNDING_RATES)
+        | pipeline.asset(INDEX_MINUTES)
+        | pipeline.asset(INSTRUMENTS),
     ),
     doc_md=__doc__,
     tags=["deribit", "index", "derived"],

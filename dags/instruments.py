@@ -11,8 +11,8 @@ was first seen and when it last changed. An instrument the exchange stops listin
 **Late data.** A day's listings are in the next reading; a changed expiry or state updates the row. A listed perpetual
 may be dead, its chart going on flat: one without funding and without a trade for seven days, while others have funding,
 has ended at its last hour of either. That is told once, nothing is expected after it, and it is undone when rows come.
-What is stored outside a lifetime that was learned later (an end, an earlier expiry, a later listing) leaves the views,
-with what was computed from it.
+What is stored outside a lifetime that was learned later (an end, an earlier expiry, a later listing) is taken back,
+with what was computed from it; where a day only reaches beyond, a version that is cut takes its place at once.
 
 **When it fails.** An exchange that is away is waited for. Nothing is lost: each list is a task of its own, what was
 read is kept, and a list of options that fails keeps nothing waiting but itself. A row that no instrument can be (no
@@ -24,7 +24,7 @@ kept in the view quality_findings: the catalogue holds nothing back.
 from airflow.sdk import CronDataIntervalTimetable, chain, dag
 
 from deribit_warehouse import pipeline, settings
-from deribit_warehouse.datasets import INSTRUMENTS
+from deribit_warehouse.datasets import INSTRUMENTS, PERPETUALS_OHLCV
 
 
 @dag(
@@ -44,10 +44,15 @@ def instruments():
         return task.expand(currency=settings.currencies(), reading=pipeline.READINGS)
 
     futures, options = read("future"), read("option")
-    checked = pipeline.check_catalogue.override(outlets=[pipeline.asset(INSTRUMENTS)])(futures, options)
+    # it starts the same DAGs as the perpetuals' asset: one at a time (see datasets.POOLS)
+    check = pipeline.check_catalogue.override(
+        pool=PERPETUALS_OHLCV.validation_pool, outlets=[pipeline.asset(INSTRUMENTS)]
+    )
     started = pipeline.discover_funding_starts(futures)
     ended = pipeline.find_delistings(started)
     clipped = pipeline.clip_to_lifetimes(ended)
+    checked = check(futures, options)
+    chain(clipped, checked)  # the catalogue's asset has what follows from the lifetimes computed again
     chain([futures, options, started, ended, clipped, checked], pipeline.complete())
 
 

@@ -18,7 +18,8 @@ stored yet; before there was any (BTC: 2019-04-30T10:00Z) against the dated futu
 
 **When it fails.** An exchange that is away, or refuses an instrument, is waited for, and what was loaded stays. A
 failed batch, or instrument, keeps the others from nothing: the gate names what is missing, publishes the rest,
-and the run is red; clear the batch. A blocked gate publishes nothing and says why. See `docs/operations.md`.
+and the run is red; clear the batch. A blocked gate publishes nothing, leaves what was published, and says why. See
+`docs/operations.md`.
 """
 
 from airflow.sdk import chain, dag

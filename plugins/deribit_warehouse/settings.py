@@ -46,7 +46,15 @@ class SettingsError(ValueError):
 def check() -> list[str]:
     """Every complaint about the variables as they are now, a sentence each; none if all is well."""
     complaints = []
-    for read in (history_from, currencies, requests_per_second, live_share, catalogue_rate, longest_wait):
+    for read in (
+        history_from,
+        currencies,
+        requests_per_second,
+        live_share,
+        catalogue_rate,
+        longest_wait,
+        keep_superseded,
+    ):
         try:
             read()
         except SettingsError as error:
@@ -156,6 +164,12 @@ def longest_wait() -> timedelta:
     """How long a task waits for something that will come, from its first asking on (env DERIBIT_WAIT_HOURS, 0 to 168;
     0: not at all)."""
     return timedelta(hours=_number("DERIBIT_WAIT_HOURS", "12", 0, 168, "hours"))
+
+
+def keep_superseded() -> timedelta:
+    """How long versions that were replaced are kept, so that what was published at a moment can be asked (env
+    DERIBIT_KEEP_SUPERSEDED_DAYS, 1 to 36500)."""
+    return timedelta(days=_number("DERIBIT_KEEP_SUPERSEDED_DAYS", "400", 1, 36_500, "days"))
 
 
 def _bracketed(host: str) -> str:

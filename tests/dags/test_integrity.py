@@ -9,8 +9,13 @@ import pytest
 
 HISTORY = {"deribit_perpetuals_ohlcv", "deribit_futures_ohlcv", "deribit_funding_rates"}
 DERIVED = {
-    "deribit_index_prices": {"deribit_perpetuals_ohlcv", "deribit_funding_rates", "deribit_index_minutes"},
-    "deribit_basis_spread": {"deribit_futures_ohlcv", "deribit_perpetuals_ohlcv"},
+    "deribit_index_prices": {
+        "deribit_perpetuals_ohlcv",
+        "deribit_funding_rates",
+        "deribit_index_minutes",
+        "deribit_instruments",
+    },
+    "deribit_basis_spread": {"deribit_futures_ohlcv", "deribit_perpetuals_ohlcv", "deribit_instruments"},
 }
 COLLECTION = {"deribit_instruments": "0 0 * * *", "deribit_index_minutes": "0 */4 * * *"}
 SECTIONS = ["Source", "Grain", "Schedule", "Late data", "When it fails"]
@@ -32,7 +37,7 @@ def test_every_dag_file_can_be_imported(bag):
 
 
 def test_there_are_these_dags_and_no_others(bag):
-    assert set(bag.dags) == HISTORY | set(DERIVED) | set(COLLECTION) | {"deribit_data_docs"}
+    assert set(bag.dags) == HISTORY | set(DERIVED) | set(COLLECTION) | {"deribit_data_docs", "deribit_retention"}
 
 
 def test_a_dag_is_in_the_file_of_its_name(every_dag):
@@ -44,7 +49,7 @@ def test_the_library_knows_every_dag_that_makes_a_dataset(bag):
     from deribit_warehouse import datasets
 
     made = {d.dag_id for d in vars(datasets).values() if isinstance(d, datasets.Dataset)}
-    assert made == set(bag.dags) - {"deribit_data_docs"}
+    assert made == set(bag.dags) - {"deribit_data_docs", "deribit_retention"}
 
 
 def test_every_dag_says_whose_and_what_it_is(every_dag):
@@ -193,6 +198,7 @@ def test_who_asks_the_exchange_or_judges_is_in_that_pool(every_task):
         pools = {"exchange": EXCHANGE_POOL, "record_validation": VALIDATION_POOL, "validate_profile": VALIDATION_POOL}
         expected[task.dag_id, task.task_id] = next((pools[n] for n in pools if n in calls), "default_pool")
     expected |= {(name, "publish"): f"{VALIDATION_POOL}_{name.removeprefix('deribit_')}" for name in HISTORY}
+    expected["deribit_instruments", "check_catalogue"] = f"{VALIDATION_POOL}_perpetuals_ohlcv"
     assert {(t.dag_id, t.task_id): t.pool for t in every_task} == expected
     assert set(expected.values()) == {*POOLS, "default_pool"}
 

@@ -24,21 +24,28 @@ RANGE = {"from": "2024-02-01", "to": None}
 def test_the_calendar_asks_for_its_month_and_an_asset_for_everything(monkeypatch, bag, run_type, conf, asked):
     from deribit_warehouse.datasets import BASIS_SPREAD
     from deribit_warehouse.pipeline import derived
-    from deribit_warehouse.warehouse import validations
+    from deribit_warehouse.warehouse import publication
 
-    context = {"dag_run": SimpleNamespace(run_type=run_type, conf=conf)}
+    context = {"dag_run": SimpleNamespace(run_type=run_type, conf=conf, run_id="run")}
     if run_type in ("scheduled", "backfill"):  # a run of an asset has no interval
         context |= {"data_interval_start": MAY, "data_interval_end": JUNE}
     months = [{"month": date(2024, 5, 1), "first_day": date(2024, 5, 2), "last_day": date(2024, 5, 30), "days": 29}]
     heard = []
 
-    def pending_months(connection, dataset, begins, ends, *, again):
-        heard.append((begins, ends, again))
+    def compute(connection, dataset, begins, ends, provenance):
+        assert (dataset, provenance.run_id) == (BASIS_SPREAD, "run")
+        heard.append((begins, ends))
+
+    def pending(connection, table, begins, ends, *, again):
+        assert table == BASIS_SPREAD.table and heard == [(begins, ends)], "what is due is computed first"
+        heard[:] = [(begins, ends, again)]
         return months
 
     monkeypatch.setattr(derived, "get_current_context", lambda: context)
-    monkeypatch.setattr(derived, "market", nullcontext)
-    monkeypatch.setattr(validations, "pending_months", pending_months)
+    connection = SimpleNamespace(transaction=nullcontext)
+    monkeypatch.setattr(derived, "market", lambda: nullcontext(connection))
+    monkeypatch.setattr(publication, "compute", compute)
+    monkeypatch.setattr(publication, "pending", pending)
     assert derived.windows.function(BASIS_SPREAD) == [
         {"label": "2024-05 (29 days)", "from": "2024-05-02", "to": "2024-05-31"}
     ]

@@ -24,7 +24,9 @@ def filled_market(module_market):
 
 
 def fill(connection) -> None:
-    from deribit_warehouse.warehouse import catalogue, funding, profiles, validations
+    from deribit_warehouse.datasets import BASIS_SPREAD, CANDLE_DAY, FUNDING_RATE, INDEX_PRICES
+    from deribit_warehouse.warehouse import catalogue, funding, publication, validations
+    from deribit_warehouse.warehouse.ingestion import Provenance
 
     catalogue.store_instruments(connection, [listed(PERPETUAL, None), *(listed(n, e) for n, e in FUTURES.items())])
     catalogue.record_collected(connection, "BTC", ["BTC"], BEGINS)
@@ -35,7 +37,7 @@ def fill(connection) -> None:
         "SELECT array_agg(version_id ORDER BY instrument_id) FROM store.candle_day"
     ).fetchone()
     versions = [(i, DAY, version_id) for i, version_id in zip(sorted(ids.values()), version_ids, strict=True)]
-    validations.publish_candles(connection, validation(connection, "futures_ohlcv"), versions)
+    publication.publish(connection, CANDLE_DAY, validation(connection, "futures_ohlcv"), versions)
 
     hours = np.array([int(BEGINS.timestamp() * 1000) + k * 3_600_000 for k in range(1, 25)])
     funding.record_start(connection, ids[PERPETUAL], datetime.fromtimestamp(hours[0] / 1000, UTC))
@@ -44,18 +46,19 @@ def fill(connection) -> None:
     )
     assert told.added == 24
     [[version_id]] = connection.execute("SELECT DISTINCT version_id FROM store.funding_rate").fetchall()
-    validations.publish_funding(
+    publication.publish(
         connection,
+        FUNDING_RATE,
         validation(connection, "funding_rates"),
         [(ids[PERPETUAL], datetime.fromtimestamp(ms / 1000, UTC), version_id) for ms in hours.tolist()],
     )
 
-    assert len(profiles.index_profile(connection, begins=DAY, ends=NEXT)) == 1
-    validations.publish_index(connection, validation(connection, "index_prices"), [("btc_usd", DAY, True)])
-    assert len(profiles.basis_profile(connection, begins=DAY, ends=NEXT)) == len(FUTURES)
-    validations.publish_basis(
-        connection, validation(connection, "basis_spread"), [(ids[n], DAY, True) for n in FUTURES]
-    )
+    for dataset, days in ((INDEX_PRICES, 1), (BASIS_SPREAD, len(FUTURES))):
+        computed_by = Provenance(dataset.name, "all", "this warehouse", "run")
+        assert publication.compute(connection, dataset, DAY, NEXT, computed_by) == days
+        key = ", ".join(dataset.table.key)
+        versions = connection.execute(f"SELECT {key}, version_id FROM store.{dataset.table.name}").fetchall()
+        publication.publish(connection, dataset.table, validation(connection, dataset.name), versions)
     finding = ("BTC-27FEB26", NEXT, None, "minutes-complete", "critical", "12", None)
     held = validation(connection, "futures_ohlcv", "quarantined")
     validations.record_findings(connection, held, "futures_ohlcv", seen=[finding[:2]], findings=[finding])

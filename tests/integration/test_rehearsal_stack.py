@@ -172,7 +172,7 @@ def test_there_are_sixty_perpetuals_and_thirty_dated_futures_with_every_oddity(r
     # one listed twice: both lives are there, under the name and under the name with the id
     lives = [life.number for life in real.listings_of("LUNA_USDC-PERPETUAL")]
     stored = "SELECT DISTINCT exchange_id FROM store.instrument JOIN store.candle_day USING (instrument_id) " \
-             "WHERE instrument = 'LUNA_USDC-PERPETUAL' AND validation_id IS NOT NULL ORDER BY 1"  # fmt: skip
+             "WHERE instrument = 'LUNA_USDC-PERPETUAL' AND store.candle_day.state = 'published' ORDER BY 1"  # fmt: skip
     assert [number for [number] in rows(stored)] == sorted(lives) and len(lives) == 2
     # one that expires off the minute: its last minute is the last whole one
     [late] = [one for one in real.listings() if not one.perpetual and one.expires % MINUTE]

@@ -127,11 +127,8 @@ class Rehearsal:
 
     def validate_and_publish(self, dataset, begins: datetime, ends: datetime) -> list[str]:
         """Publishes what passes; returns why the interval is blocked, if it is."""
-        from deribit_warehouse.datasets import FUNDING_RATES
-        from deribit_warehouse.pipeline.publish import partition_rows, profile_of, record_validation, version_keys
-        from deribit_warehouse.warehouse import validations
+        from deribit_warehouse.pipeline.publish import decide_versions, profile_of, record_validation
 
-        publish = validations.publish_funding if dataset == FUNDING_RATES else validations.publish_candles
         with self.connection.transaction():
             profile, expected, missing = profile_of(self.connection, dataset, begins, ends)
             if profile.empty:
@@ -139,8 +136,7 @@ class Rehearsal:
             validation_id, decision = record_validation(
                 self.connection, dataset, profile, self.context, begins, ends, expected=expected, missing=missing
             )
-            passed, _ = partition_rows(profile, dataset, decision)
-            publish(self.connection, validation_id, version_keys(passed, dataset))
+            decide_versions(self.connection, dataset, validation_id, profile, decision)
         return list(decision.blocked_because)
 
 

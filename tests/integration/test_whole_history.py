@@ -139,7 +139,7 @@ def test_a_month_is_what_the_exchange_says(pipeline, module_market, connection, 
     stored = of_month.format("instrument FROM store.candle_day JOIN store.instrument USING (instrument_id)")
     assert {name for [name] in module_market.rows(stored, begins, ends)} == lived.keys()
     for table in ("candle_day", "funding_rate"):
-        assert module_market.value(f"SELECT count(*) FROM store.{table} WHERE validation_id IS NULL") == 0
+        assert module_market.value(f"SELECT count(*) FROM store.{table} WHERE state <> 'published'") == 0
     quarantined = of_month.format("dataset, instrument, day FROM quarantined")
     assert module_market.rows(quarantined, begins, ends) == []
     explained = of_month.format("instrument, day FROM quality_findings") + " AND rule = 'minutes-explained'"

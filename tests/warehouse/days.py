@@ -8,8 +8,9 @@ from datetime import UTC, date, datetime, timedelta
 import numpy as np
 from psycopg import Connection
 
+from deribit_warehouse.datasets import CANDLE_DAY, FUNDING_RATE, Dataset, Table
 from deribit_warehouse.exchange import candles as exchange
-from deribit_warehouse.warehouse import validations
+from deribit_warehouse.warehouse import publication, sql, validations
 from deribit_warehouse.warehouse.candles import COLUMNS, DAY, MINUTE, store_candles
 from deribit_warehouse.warehouse.catalogue import record_collected, store_instruments
 from deribit_warehouse.warehouse.funding import record_start, store_funding
@@ -158,7 +159,7 @@ class Warehouse:
         validation_id = self.validation()
         versions = self.newest(*instrument_ids)
         with self.connection.transaction():
-            return validations.publish_candles(self.connection, validation_id, versions)
+            return publication.publish(self.connection, CANDLE_DAY, validation_id, versions)
 
     def publish_funding(self, instrument_id: int) -> int:
         validation_id = self.validation("funding_rates")
@@ -167,7 +168,43 @@ class Warehouse:
             instrument_id,
         )
         with self.connection.transaction():
-            return validations.publish_funding(self.connection, validation_id, versions)
+            return publication.publish(self.connection, FUNDING_RATE, validation_id, versions)
+
+    def hold(self, table: Table, versions: list[tuple]) -> int:
+        """Holds versions back, with what was computed from them; returns how many were published."""
+        validation_id = self.validation()
+        with self.connection.transaction():
+            return publication.hold(self.connection, table, validation_id, versions)
+
+    def compute(self, dataset: Dataset, begins: date | None = None, ends: date | None = None) -> int:
+        """Adds the versions of a computed dataset that are due; returns how many."""
+        with self.connection.transaction():
+            return publication.compute(
+                self.connection, dataset, begins, ends, Provenance(dataset.name, "all", "this warehouse", "run")
+            )
+
+    def decide(self, dataset: Dataset, *, passed: bool = True, days: list[date] | None = None) -> int:
+        """Publishes, or holds back, the newest version of every day computed (or of some); returns how many were not
+        published before, or how many were."""
+        key = ", ".join(dataset.table.key)
+        versions = self.rows(
+            f"SELECT {key}, max(version_id) FROM store.{dataset.table.name} "
+            f"WHERE state <> 'withdrawn' AND day = ANY(coalesce(%s, ARRAY[day])) GROUP BY {key}",
+            days,
+        )
+        if not passed:
+            return self.hold(dataset.table, versions)
+        validation_id = self.validation(dataset.name)
+        with self.connection.transaction():
+            return publication.publish(self.connection, dataset.table, validation_id, versions)
+
+    def pending(self, dataset: Dataset) -> int:
+        """How many days of a computed dataset wait to be computed or validated."""
+        return {r["dataset"]: r["days"] for r in self.fetch("report/pending")}.get(dataset.name, 0)
+
+    def fetch(self, statement: str, **values) -> list[dict]:
+        with self.connection.transaction():
+            return sql.rows(self.connection, statement, **values)
 
 
 def minutes(candles: Candles) -> list[datetime]:

@@ -8,12 +8,12 @@ from datetime import UTC, datetime, timedelta
 import numpy as np
 import pytest
 
+from deribit_warehouse.datasets import BASIS_SPREAD, CANDLE_DAY, INDEX_PRICES
 from deribit_warehouse.warehouse.candles import fresh_minutes
 from deribit_warehouse.warehouse.completion import term_structure
 from deribit_warehouse.warehouse.index import store_chart
 from deribit_warehouse.warehouse.ingestion import Provenance
-from deribit_warehouse.warehouse.profiles import basis_profile, index_profile
-from deribit_warehouse.warehouse.validations import hold_candles, pending_months, publish_basis, publish_index
+from deribit_warehouse.warehouse.profiles import basis_profile
 from tests.warehouse.days import FIRST, HOST, Candles, Warehouse, at, minutes, ms, trading
 
 END = FIRST + timedelta(days=3)
@@ -21,17 +21,17 @@ NEAR = at(FIRST + timedelta(days=2), 480)
 
 
 def compute(warehouse: Warehouse, begins=FIRST, ends=END) -> list[dict]:
+    warehouse.compute(BASIS_SPREAD, begins, ends)
     with warehouse.connection.transaction():
         return basis_profile(warehouse.connection, begins=begins, ends=ends).to_dict("records")
 
 
 def publish(warehouse: Warehouse, *, passed=True) -> int:
-    pairs = warehouse.rows("SELECT instrument_id, day FROM store.basis_day")
-    return publish_basis(warehouse.connection, warehouse.validation("basis_spread"), [(*key, passed) for key in pairs])
+    return warehouse.decide(BASIS_SPREAD, passed=passed)
 
 
 def pending(warehouse: Warehouse) -> int:
-    return sum(month["days"] for month in pending_months(warehouse.connection, "basis_spread", None, None, again=False))
+    return warehouse.pending(BASIS_SPREAD)
 
 
 def add(warehouse: Warehouse, name: str, listed: datetime, expires: datetime | None, candles: Candles, **kind) -> int:
@@ -62,9 +62,8 @@ def index(warehouse: Warehouse, perpetual_id: int, minutes: dict[int, float], ho
     columns[2] = list(hours.values())
     warehouse.funding(perpetual_id, [at(FIRST, 60 * k) for k in hours], columns)
     warehouse.publish_funding(perpetual_id)
-    with warehouse.connection.transaction():
-        days = index_profile(warehouse.connection, begins=FIRST, ends=END)["day"]
-        publish_index(warehouse.connection, warehouse.validation(), [("btc_usd", day, True) for day in days])
+    warehouse.compute(INDEX_PRICES, FIRST, END)
+    warehouse.decide(INDEX_PRICES)
 
 
 def close_at(candles: Candles, minute: int) -> float | None:
@@ -183,7 +182,7 @@ def test_a_waived_perpetual_price_stops_nobody(warehouse, wrong):
     )
 
 
-def test_a_republished_input_hides_the_pair_until_it_is_computed_again(warehouse, pair):
+def test_a_republished_input_leaves_the_pair_in_view_until_it_is_published_again(warehouse, pair):
     future_id, future, perpetual_id, perpetual = pair
     compute(warehouse)
     publish(warehouse)
@@ -195,12 +194,10 @@ def test_a_republished_input_hides_the_pair_until_it_is_computed_again(warehouse
             "what nobody validated changes nothing"
         )
         warehouse.publish(instrument_id)
-        assert warehouse.rows("SELECT DISTINCT day FROM basis_spread ORDER BY day") == [
-            (FIRST,),
-            (FIRST + timedelta(days=2),),
-        ]
         assert pending(warehouse) == 1
+        before = warehouse.rows("SELECT * FROM basis_spread ORDER BY ts")
         compute(warehouse)
+        assert warehouse.rows("SELECT * FROM basis_spread ORDER BY ts") == before
         assert publish(warehouse) == 1
         assert pending(warehouse) == 0
         assert warehouse.value("SELECT count(DISTINCT day) FROM basis_spread") == 3
@@ -210,7 +207,7 @@ def test_an_input_taken_back_hides_the_pair(warehouse, pair):
     compute(warehouse)
     publish(warehouse)
     [version] = [v for v in warehouse.newest(pair[2]) if v[1] == FIRST]
-    hold_candles(warehouse.connection, [version])
+    warehouse.hold(CANDLE_DAY, [version])
     assert warehouse.value("SELECT min(day) FROM basis_spread") == FIRST + timedelta(days=1)
     assert warehouse.rows("SELECT * FROM basis('BTC-3MAR25', %s, %s)", at(FIRST), at(FIRST, 1440)) == []
     assert pending(warehouse) == 0, "there is nothing to compute it from"

@@ -13,7 +13,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from deribit_warehouse.warehouse import sql, validations
+from deribit_warehouse.datasets import CANDLE_DAY
+from deribit_warehouse.warehouse import publication, sql
 from deribit_warehouse.warehouse.candles import store_candles
 from deribit_warehouse.warehouse.ingestion import Ingested, Provenance
 from tests.warehouse.days import COLUMNS, DAY, FIRST, HOST, MINUTE, Candles, Warehouse, at, bits, minutes, ms, trading
@@ -197,7 +198,7 @@ def test_the_published_version_is_shown_until_the_next_one_is_published(warehous
     assert warehouse.value("SELECT count(*) FROM store.candle_day") == 2, "the unpublished one in between is gone"
     assert warehouse.publish(instrument_id) == 1
     assert as_bits(shown(warehouse, instrument_id)) == expected(newer)
-    assert warehouse.value("SELECT count(*) FROM store.candle_day") == 1, "the old one is gone"
+    assert warehouse.rows("SELECT state FROM store.candle_day ORDER BY version_id") == [("superseded",), ("published",)]
 
 
 def test_a_published_version_can_be_taken_back_and_given_again(warehouse):
@@ -206,8 +207,8 @@ def test_a_published_version_can_be_taken_back_and_given_again(warehouse):
     warehouse.candles(instrument_id, candles)
     warehouse.publish(instrument_id)
     [first, second] = sorted(warehouse.newest(instrument_id))
-    assert validations.hold_candles(warehouse.connection, [first]) == 1
-    assert validations.hold_candles(warehouse.connection, [first]) == 0
+    assert warehouse.hold(CANDLE_DAY, [first]) == 1
+    assert warehouse.hold(CANDLE_DAY, [first]) == 0
     assert as_bits(shown(warehouse, instrument_id)) == expected(candles)[1440:]
     assert warehouse.publish(instrument_id) == 1
     assert as_bits(shown(warehouse, instrument_id)) == expected(candles)
@@ -222,7 +223,7 @@ def test_a_validation_of_a_version_that_is_gone_hides_nothing(warehouse):
     warehouse.candles(instrument_id, trading(at(FIRST), at(FIRST, 1440), seed=2))
     validated = warehouse.newest(instrument_id)
     warehouse.candles(instrument_id, trading(at(FIRST), at(FIRST, 1440), seed=3))
-    assert validations.publish_candles(warehouse.connection, warehouse.validation(), validated) == 0
+    assert publication.publish(warehouse.connection, CANDLE_DAY, warehouse.validation(), validated) == 0
     assert as_bits(shown(warehouse, instrument_id)) == expected(old)
 
 
@@ -233,7 +234,7 @@ def test_provenance_and_coverage_say_what_there_is(warehouse):
     warehouse.candles(instrument_id, trading(at(FIRST, 60), at(FIRST, 1440)), run_id="second")
     warehouse.candles(instrument_id, trading(at(FIRST, 3 * 1440), at(FIRST, 4 * 1440)))
     assert warehouse.rows(
-        "SELECT instrument, day, run_id, present, validation_id IS NOT NULL FROM provenance ORDER BY version_id"
+        "SELECT instrument, day, run_id, present, state = 'published' FROM provenance ORDER BY version_id"
     ) == [
         ("BTC-28MAR25", FIRST, "load", 1370, True),
         ("BTC-28MAR25", FIRST, "second", 1380, False),
@@ -271,7 +272,7 @@ def test_loaders_at_once_neither_wait_in_a_circle_nor_double(warehouse, market):
                     ).fetchall()
                     versions = [versions[k] for k in np.random.default_rng(seed).permutation(len(versions))]
                     with connection.transaction():
-                        validations.publish_candles(connection, validation_id, versions)
+                        publication.publish(connection, CANDLE_DAY, validation_id, versions)
         except Exception as error:
             failures.append(error)
 
@@ -382,5 +383,5 @@ def test_aligned_lays_minutes_beside_each_other(shared_warehouse, first, start, 
 def test_plain_statements_name_the_unknown(shared_warehouse):
     with pytest.raises(FileNotFoundError):
         sql.statement("load/nothing")
-    with pytest.raises(LookupError, match="basis/pending"):
-        sql.row(shared_warehouse.connection, "basis/pending", again=False, **{"from": FIRST, "to": FIRST})
+    with pytest.raises(LookupError, match="load/origin"):
+        sql.row(shared_warehouse.connection, "load/origin")

@@ -8,6 +8,7 @@ from datetime import timedelta
 import psycopg
 import pytest
 
+from deribit_warehouse.datasets import BASIS_SPREAD
 from deribit_warehouse.warehouse.catalogue import (
     candle_windows,
     funding_windows,
@@ -154,6 +155,7 @@ def test_each_life_has_its_own_minutes_and_a_name_is_resolved_by_time(warehouse)
         ("BTC-A", day, 480),
         ("BTC-A#2", day, 840),
     ]
+    warehouse.compute(BASIS_SPREAD)
     basis = basis_profile(warehouse.connection, begins=day, ends=day + timedelta(days=1))
     assert basis["instrument"].tolist() == ["BTC-A", "BTC-A#2"]
     found = (

@@ -7,10 +7,10 @@ from datetime import timedelta
 import numpy as np
 import pytest
 
+from deribit_warehouse.datasets import BASIS_SPREAD, INDEX_PRICES
 from deribit_warehouse.warehouse.index import store_chart
 from deribit_warehouse.warehouse.ingestion import Provenance
 from deribit_warehouse.warehouse.profiles import basis_profile, candle_profile, funding_profile, index_profile
-from deribit_warehouse.warehouse.validations import publish_basis, publish_index
 from tests.warehouse.days import COLUMNS, FIRST, HOST, Candles, at, ms, trading
 
 EXTREMES = np.array([1.7976931348623157e308, 1e308, 1e154, 1e51, 1e-51, 1e-154, 5e-324, 0.0, 1.0])
@@ -60,11 +60,11 @@ def test_no_number_stops_a_profile_a_measure_or_a_view(warehouse, market, seed):
     # as if it was all waived
     warehouse.publish(perpetual, *futures)
     warehouse.publish_funding(perpetual)
-    with connection.transaction():
-        assert len(index_profile(connection, **days)) == 1
-        publish_index(connection, warehouse.validation(), [("btc_usd", FIRST, True)])
-        assert len(basis_profile(connection, **days)) == 2
-        publish_basis(connection, warehouse.validation(), [(future, FIRST, True) for future in futures])
+    for dataset, profile, rows in ((INDEX_PRICES, index_profile, 1), (BASIS_SPREAD, basis_profile, 2)):
+        warehouse.compute(dataset)
+        with connection.transaction():
+            assert len(profile(connection, **days)) == rows
+        assert warehouse.decide(dataset) == rows
     for view in VIEWS:
         rows = market.rows(f"SELECT count(*) FROM (SELECT v.*, hashtext(v::text) FROM {view} AS v OFFSET 0) AS read")
         assert rows[0][0] > 0 or view.startswith(("basis_constant", "constant")), view

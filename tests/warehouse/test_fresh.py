@@ -9,6 +9,7 @@ from datetime import UTC, datetime, timedelta
 import numpy as np
 import pytest
 
+from deribit_warehouse.datasets import BASIS_SPREAD
 from deribit_warehouse.warehouse.candles import fresh_minutes
 from tests.warehouse.days import COLUMNS, FIRST, MINUTE, Candles, at, trading
 
@@ -105,11 +106,8 @@ def test_every_view_and_function_says_so_and_a_basis_is_fresh_in_both_legs(wareh
     for instrument_id, candles in ((perpetual_id, perpetual), (future_id, future)):
         warehouse.candles(instrument_id, candles)
         warehouse.publish(instrument_id)
-    from deribit_warehouse.warehouse import validations
-    from deribit_warehouse.warehouse.profiles import basis_profile
-
-    basis_profile(warehouse.connection, begins=FIRST, ends=FIRST + timedelta(days=1))
-    validations.publish_basis(warehouse.connection, warehouse.validation("basis_spread"), [(future_id, FIRST, True)])
+    warehouse.compute(BASIS_SPREAD, FIRST, FIRST + timedelta(days=1))
+    warehouse.decide(BASIS_SPREAD)
 
     of_perpetual, of_future = fresh_minutes(perpetual), fresh_minutes(future)
     assert 0 < of_future.sum() < (future.volume > 0).sum()

@@ -11,10 +11,10 @@ import numpy as np
 import psycopg
 import pytest
 
+from deribit_warehouse.datasets import FUNDING_RATE
 from deribit_warehouse.warehouse.funding import perpetuals_without_start, record_checksum, record_start
 from deribit_warehouse.warehouse.ingestion import Ingested
 from deribit_warehouse.warehouse.profiles import funding_profile
-from deribit_warehouse.warehouse.validations import hold_funding
 from tests.warehouse.days import FIRST, Warehouse, at, bits, ms
 
 BORN = at("2025-02-20")
@@ -78,7 +78,9 @@ def test_equal_hours_write_nothing_and_corrections_wait_for_the_gate(warehouse, 
     assert warehouse.value("SELECT count(*) FROM store.funding_rate WHERE ts = %s", HOURS[10]) == 2
     assert warehouse.publish_funding(perpetual) == 9
     assert warehouse.value(shown, HOURS[10]) == 0.25
-    assert warehouse.value("SELECT count(*) FROM store.funding_rate") == 48
+    assert warehouse.rows("SELECT state, count(*) FROM store.funding_rate GROUP BY 1 ORDER BY 1") == [
+        ("published", 48), ("superseded", 1),
+    ]  # fmt: skip
 
 
 def test_an_hour_left_out_is_missing_and_has_no_say_about_the_next(warehouse, perpetual):
@@ -149,8 +151,8 @@ def test_a_published_hour_can_be_taken_back(warehouse, perpetual):
     warehouse.funding(perpetual, HOURS, rates(48))
     warehouse.publish_funding(perpetual)
     versions = warehouse.rows("SELECT instrument_id, ts, version_id FROM store.funding_rate WHERE ts < %s", HOURS[5])
-    assert hold_funding(warehouse.connection, versions) == 5
-    assert hold_funding(warehouse.connection, versions) == 0
+    assert warehouse.hold(FUNDING_RATE, versions) == 5
+    assert warehouse.hold(FUNDING_RATE, versions) == 0
     assert warehouse.value("SELECT min(ts) FROM funding_rates") == HOURS[5]
     assert warehouse.publish_funding(perpetual) == 5
 
@@ -331,7 +333,8 @@ def test_a_month_that_the_statistics_do_not_know_is_validated_as_fast_as_any(war
         with psycopg.connect(market.postgres.dsn(market.name), autocommit=True) as owner:
             owner.execute("ANALYZE")
         warehouse.connection.execute(
-            "INSERT INTO store.funding_rate SELECT instrument_id, h, 1, NULL, 1e-5, 8e-5, 100, 100, false "
+            "INSERT INTO store.funding_rate "
+            "SELECT instrument_id, h, 1, 'pending', NULL, '{}', 1e-5, 8e-5, 100, 100, false "
             "FROM store.funding_start CROSS JOIN generate_series(%s::timestamptz + '1 hour', %s, '1 hour') AS h",
             (begins, ends),
         )

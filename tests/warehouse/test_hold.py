@@ -6,7 +6,7 @@ from datetime import timedelta
 
 import numpy as np
 
-from deribit_warehouse.warehouse import validations
+from deribit_warehouse.datasets import CANDLE_DAY, FUNDING_RATE
 from deribit_warehouse.warehouse.funding import record_start, store_funding
 from deribit_warehouse.warehouse.ingestion import Provenance
 from deribit_warehouse.warehouse.profiles import funding_profile
@@ -18,9 +18,8 @@ def test_a_withheld_day_leaves_the_views_and_can_be_published_again(warehouse):
     warehouse.candles(perpetual, trading(at(FIRST), at(FIRST, 2880)))
     assert warehouse.publish(perpetual) == 2
     [first, _] = sorted(warehouse.newest(perpetual))
-    with warehouse.connection.transaction():
-        assert validations.hold_candles(warehouse.connection, [first]) == 1
-        assert validations.hold_candles(warehouse.connection, [first]) == 0
+    assert warehouse.hold(CANDLE_DAY, [first]) == 1
+    assert warehouse.hold(CANDLE_DAY, [first]) == 0
     assert warehouse.value("SELECT count(DISTINCT day) FROM perpetuals_ohlcv") == 1
     assert warehouse.value("SELECT count(*) FROM store.candle_day") == 2
     assert warehouse.publish(perpetual) == 1
@@ -34,8 +33,7 @@ def test_a_withheld_hour_leaves_the_view(warehouse):
     [version] = warehouse.rows(
         "SELECT instrument_id, ts, version_id FROM store.funding_rate WHERE ts = %s", at(FIRST, 120)
     )
-    with warehouse.connection.transaction():
-        assert validations.hold_funding(warehouse.connection, [version]) == 1
+    assert warehouse.hold(FUNDING_RATE, [version]) == 1
     assert warehouse.rows("SELECT ts FROM funding_rates") == [(at(FIRST, 60),)]
 
 

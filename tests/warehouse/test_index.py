@@ -8,10 +8,11 @@ from datetime import UTC, datetime, timedelta
 import numpy as np
 import pytest
 
+from deribit_warehouse.datasets import INDEX_DAY, INDEX_PRICES
+from deribit_warehouse.warehouse import publication
 from deribit_warehouse.warehouse.index import index_proxies, store_chart
 from deribit_warehouse.warehouse.ingestion import Ingested, Provenance
 from deribit_warehouse.warehouse.profiles import index_profile
-from deribit_warehouse.warehouse.validations import pending_months, publish_index
 from tests.warehouse.days import FIRST, HOST, Warehouse, at, bits, ms, trading
 
 BORN = at("2025-02-01")
@@ -41,18 +42,17 @@ def charted(warehouse: Warehouse) -> dict[datetime, float]:
 
 
 def compute(warehouse: Warehouse, begins=FIRST, ends=END) -> list[dict]:
+    warehouse.compute(INDEX_PRICES, begins, ends)
     with warehouse.connection.transaction():
         return index_profile(warehouse.connection, begins=begins, ends=ends).to_dict("records")
 
 
 def publish(warehouse: Warehouse, *, passed=True) -> int:
-    days = warehouse.rows("SELECT index_name, day FROM store.index_day")
-    return publish_index(warehouse.connection, warehouse.validation("index_prices"), [(*key, passed) for key in days])
+    return warehouse.decide(INDEX_PRICES, passed=passed)
 
 
-def pending(warehouse: Warehouse, **changed) -> int:
-    months = pending_months(warehouse.connection, "index_prices", None, None, again=False, **changed)
-    return sum(month["days"] for month in months)
+def pending(warehouse: Warehouse) -> int:
+    return warehouse.pending(INDEX_PRICES)
 
 
 def hourly(seed: int = 3) -> np.ndarray:
@@ -196,10 +196,11 @@ def test_an_index_day_is_due_when_an_input_is_republished(warehouse, perpetual):
         "computing it again hides nothing"
     )
 
-    def hidden_until_computed(days: int) -> None:
+    def shown_until_published(days: int) -> None:
         assert pending(warehouse) == days
+        before = warehouse.rows("SELECT * FROM index_prices ORDER BY ts")
         compute(warehouse)
-        assert warehouse.value("SELECT count(DISTINCT day) FROM index_prices") == 2 - days
+        assert warehouse.rows("SELECT * FROM index_prices ORDER BY ts") == before
         assert publish(warehouse) == days
         assert warehouse.value("SELECT count(DISTINCT day) FROM index_prices") == 2
         assert pending(warehouse) == 0
@@ -207,19 +208,16 @@ def test_an_index_day_is_due_when_an_input_is_republished(warehouse, perpetual):
     warehouse.candles(perpetual, trading(at(FIRST), at(FIRST, 1440), seed=12))
     assert pending(warehouse) == 0, "a version nobody has validated is nobody's input"
     warehouse.publish(perpetual)
-    assert warehouse.value("SELECT count(DISTINCT day) FROM index_prices") == 1, (
-        "what was measured on a replaced version is not shown"
-    )
-    hidden_until_computed(1)
+    shown_until_published(1)
 
     columns = hourly()
     columns[2, 40] += 1
     warehouse.funding(perpetual, HOURS, columns)
     warehouse.publish_funding(perpetual)
-    hidden_until_computed(1)
+    shown_until_published(1)
 
     chart(warehouse, {at(FIRST, 77): 1.0})
-    hidden_until_computed(1)
+    shown_until_published(1)
 
 
 def test_an_hour_published_later_than_its_day_makes_the_day_due(warehouse, perpetual):
@@ -229,7 +227,8 @@ def test_an_hour_published_later_than_its_day_makes_the_day_due(warehouse, perpe
     warehouse.funding(perpetual, HOURS, hourly())
     with warehouse.connection.transaction():
         warehouse.connection.execute(
-            "UPDATE store.funding_rate SET validation_id = %s WHERE ts <> %s", (warehouse.validation(), HOURS[5])
+            "UPDATE store.funding_rate SET state = 'published', validation_id = %s WHERE ts <> %s",
+            (warehouse.validation(), HOURS[5]),
         )
     compute(warehouse)
     publish(warehouse)
@@ -246,8 +245,9 @@ def test_a_day_waits_for_its_funding_unless_there_was_none_that_early(warehouse,
     assert pending(warehouse) == 1, "the first day had no funding yet"
     warehouse.publish_funding(perpetual)
     assert pending(warehouse) == 2
-    assert pending_months(warehouse.connection, "index_prices", END, None, again=True) == []
-    [month] = pending_months(warehouse.connection, "index_prices", DAYS[1], END, again=True)
+    warehouse.compute(INDEX_PRICES)
+    assert publication.pending(warehouse.connection, INDEX_DAY, END, None, again=True) == []
+    [month] = publication.pending(warehouse.connection, INDEX_DAY, DAYS[1], END, again=True)
     assert (month["month"], month["first_day"], month["last_day"], month["days"]) == (FIRST, DAYS[1], DAYS[1], 1)
 
 

@@ -7,11 +7,12 @@ from datetime import timedelta
 import numpy as np
 import pytest
 
+from deribit_warehouse.datasets import CANDLE_DAY, INDEX_PRICES
 from deribit_warehouse.warehouse.index import store_chart
 from deribit_warehouse.warehouse.ingestion import Provenance, record_fetched
 from deribit_warehouse.warehouse.profiles import candle_profile, funding_profile, index_profile
+from deribit_warehouse.warehouse.publication import publish
 from deribit_warehouse.warehouse.references import references_to_fetch
-from deribit_warehouse.warehouse.validations import publish_candles
 from tests.warehouse.days import FIRST, HOST, Candles, at, ms, trading
 
 BORN = at("2024-01-01")
@@ -181,11 +182,11 @@ def test_a_day_with_nothing_to_check_it_against_is_published_and_counted(coin, m
     assert row["reference"] == "none"
     version = (row["instrument_id"], row["day"], row["version_id"])
     with warehouse.connection.transaction():
-        assert publish_candles(warehouse.connection, warehouse.validation(), [version], ["none"]) == 1
+        assert publish(warehouse.connection, CANDLE_DAY, warehouse.validation(), [version], [("none",)]) == 1
     counted = "SELECT unreferenced_days FROM coverage WHERE dataset = 'perpetuals_ohlcv' AND month = %s"
     assert market.value(counted, FIRST) == 1
     with warehouse.connection.transaction():
-        assert publish_candles(warehouse.connection, warehouse.validation(), [version], ["index"]) == 0
+        assert publish(warehouse.connection, CANDLE_DAY, warehouse.validation(), [version], [("index",)]) == 0
     assert market.value(counted, FIRST) == 0
 
 
@@ -228,6 +229,8 @@ def test_charted_minutes_are_checked_against_both(coin, charted, distance):
     with warehouse.connection.transaction():
         points = np.array([ms(at(FIRST, minute)) for minute in range(601, 700)])
         store_chart(warehouse.connection, points, np.full(99, charted), Provenance("i", "btc_usd", HOST, "r"))
+    warehouse.compute(INDEX_PRICES)
+    with warehouse.connection.transaction():
         [row] = index_profile(warehouse.connection, begins=FIRST, ends=FIRST + timedelta(days=1)).to_dict("records")
     assert (row["chart_distance"] > 0.25) == (distance > 0.25)
     assert row["chart_distance"] <= max(distance * 1.2, 0.25)

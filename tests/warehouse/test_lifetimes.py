@@ -8,12 +8,12 @@ from datetime import date, timedelta
 import numpy as np
 import pytest
 
+from deribit_warehouse.datasets import BASIS_SPREAD, INDEX_PRICES
 from deribit_warehouse.warehouse import lifetimes
 from deribit_warehouse.warehouse.catalogue import candle_windows, funding_windows, record_collected
 from deribit_warehouse.warehouse.funding import record_start
 from deribit_warehouse.warehouse.index import index_proxies
 from deribit_warehouse.warehouse.profiles import basis_profile, candle_profile, funding_profile, index_profile
-from deribit_warehouse.warehouse.validations import pending_months, publish_basis, publish_index
 from tests.warehouse.days import FIRST, Warehouse, at, trading
 
 APRIL = date(2025, 4, 1)
@@ -162,14 +162,13 @@ def test_coverage_counts_each_dataset_once_whatever_is_waiting(warehouse):
     warehouse.funding(perpetual, hours, np.ones((4, 24)))
     warehouse.publish_funding(perpetual)
     warehouse.funding(perpetual, hours[:2], np.full((4, 2), 2.0))
-    basis_profile(warehouse.connection, begins=FIRST, ends=APRIL)
-    publish_basis(warehouse.connection, warehouse.validation(), [(future, FIRST, True)])
-    index_profile(warehouse.connection, begins=FIRST, ends=APRIL)
-    publish_index(warehouse.connection, warehouse.validation(), [("btc_usd", FIRST, True)])
+    for dataset in (BASIS_SPREAD, INDEX_PRICES):
+        warehouse.compute(dataset)
+        warehouse.decide(dataset, days=[FIRST])
     columns = "present", "published_days", "published_minutes"
     for dataset, wanted in {
         "perpetuals_ohlcv": (2880, 2, 2879), "futures_ohlcv": (2880, 2, 2879), "funding_rates": (24, 1, 24),
-        "index_prices": (2879, 1, 1439), "basis_spread": (2879, 1, 1439),
+        "index_prices": (1439, 1, 1439), "basis_spread": (2879, 1, 1439),
     }.items():  # fmt: skip
         assert coverage(warehouse, dataset, *columns)[0] == wanted, dataset
 
@@ -199,16 +198,15 @@ def test_a_future_has_one_perpetual_a_day_chosen_by_time(warehouse):
         warehouse.connection, perpetual=False, currencies=["BTC"], begins=at(FIRST), ends=at(FIRST, 5760)
     )
     assert profile.day.tolist() == days
-    [month] = pending_months(warehouse.connection, "basis_spread", None, None, again=False)
-    assert month["days"] == 4
-    basis_profile(warehouse.connection, begins=FIRST, ends=APRIL)
+    assert warehouse.pending(BASIS_SPREAD) == 4
+    assert warehouse.compute(BASIS_SPREAD) == 4
     assert warehouse.rows("SELECT day, perpetual_id FROM store.basis_day ORDER BY day") == wanted
-    publish_basis(warehouse.connection, warehouse.validation(), [(future, day, True) for day in days])
+    warehouse.decide(BASIS_SPREAD)
     assert warehouse.value("SELECT count(*) FROM basis_spread") == 5760
     assert warehouse.rows("SELECT DISTINCT perpetual FROM basis_spread ORDER BY 1") == [
         ("BTC-PERPETUAL",), ("BTC-PERPETUAL-2",),
     ]  # fmt: skip
-    assert pending_months(warehouse.connection, "basis_spread", None, None, again=False) == []
+    assert warehouse.pending(BASIS_SPREAD) == 0
 
     # the end is undone: the older one stays, and what was measured against the other is pending again
     warehouse.rows("DELETE FROM store.delisting RETURNING 1")
@@ -217,7 +215,7 @@ def test_a_future_has_one_perpetual_a_day_chosen_by_time(warehouse):
 
 def test_an_index_has_one_perpetual_a_day_chosen_by_time(warehouse):
     old, new, _ = successors(warehouse)
-    index_profile(warehouse.connection, begins=FIRST, ends=APRIL)
+    warehouse.compute(INDEX_PRICES)
     assert warehouse.rows("SELECT day, perpetual_id FROM store.index_day ORDER BY day") == [
         (FIRST + timedelta(days=n), perpetual) for n, perpetual in enumerate((old, old, new, new))
     ]
@@ -236,14 +234,15 @@ def test_the_true_hours_are_published_without_a_day_of_the_perpetual(warehouse):
     warehouse.publish_funding(perpetual)
 
     def pending() -> int:
-        return sum(m["days"] for m in pending_months(warehouse.connection, "index_prices", None, None, again=False))
+        return warehouse.pending(INDEX_PRICES)
 
     assert pending() == 0, "the perpetual's day may still come"
     warehouse.validation("perpetuals_ohlcv", outcome="quarantined")
     assert pending() == 1
+    warehouse.compute(INDEX_PRICES)
     [row] = index_profile(warehouse.connection, begins=FIRST, ends=APRIL).to_dict("records")
     assert (row["minutes"], row["expected_minutes"], row["missing_minutes"], row["true_minutes"]) == (24, 24, 0, 24)
-    publish_index(warehouse.connection, warehouse.validation(), [("btc_usd", FIRST, True)])
+    warehouse.decide(INDEX_PRICES)
     assert warehouse.rows("SELECT ts, price, source FROM index_prices WHERE price IS NOT NULL ORDER BY ts") == [
         (hour - timedelta(minutes=1), price, "funding_history") for hour, price in zip(hours, columns[2], strict=True)
     ]
@@ -253,14 +252,23 @@ def test_the_true_hours_are_published_without_a_day_of_the_perpetual(warehouse):
     warehouse.candles(perpetual, trading(at(FIRST), at(FIRST, 1440)))
     warehouse.publish(perpetual)
     assert pending() == 1
-    index_profile(warehouse.connection, begins=FIRST, ends=APRIL)
-    publish_index(warehouse.connection, warehouse.validation(), [("btc_usd", FIRST, True)])
+    warehouse.compute(INDEX_PRICES)
+    warehouse.decide(INDEX_PRICES)
     assert dict(warehouse.rows("SELECT source, count(*) FROM index_prices GROUP BY 1")) == {
         "funding_history": 24, "perpetual_proxy": 1416,
     }  # fmt: skip
 
 
 # --- what is stored beyond a life ----------------------------------------------------------------------------------
+
+
+def clip(warehouse: Warehouse) -> tuple[int, int]:
+    """Takes back what lies beyond the lifetimes: how many days, and how many hours."""
+    validation_id = warehouse.validation("instruments")
+    with warehouse.connection.transaction():
+        beyond = lifetimes.days_beyond(warehouse.connection), lifetimes.hours_beyond(warehouse.connection)
+        lifetimes.take_back(warehouse.connection, validation_id, *beyond, "run")
+    return len(beyond[0]), len(beyond[1])
 
 
 def test_what_is_stored_outside_a_life_that_was_learned_later_leaves_the_views(warehouse):
@@ -274,28 +282,35 @@ def test_what_is_stored_outside_a_life_that_was_learned_later_leaves_the_views(w
     warehouse.funding(perpetual, hours, np.ones((4, 72)))
     warehouse.publish_funding(perpetual)
     days = [FIRST + timedelta(days=n) for n in range(3)]
-    basis_profile(warehouse.connection, begins=FIRST, ends=APRIL)
-    publish_basis(warehouse.connection, warehouse.validation(), [(future, day, True) for day in days])
-    index_profile(warehouse.connection, begins=FIRST, ends=APRIL)
-    publish_index(warehouse.connection, warehouse.validation(), [("btc_usd", day, True) for day in days])
+    for dataset in (BASIS_SPREAD, INDEX_PRICES):
+        warehouse.compute(dataset)
+        warehouse.decide(dataset)
     assert warehouse.value("SELECT count(*) FROM basis_spread") == 3 * 1440
+    published_at = warehouse.value("SELECT clock_timestamp()")
 
-    def clip() -> tuple[dict, dict]:
-        with warehouse.connection.transaction():
-            return lifetimes.clip_to_lifetimes(warehouse.connection)
-
-    assert clip() == ({}, {})
+    assert clip(warehouse) == (0, 0)
     end(warehouse, perpetual, at(FIRST, 1440 + 600))
-    assert clip() == ({"BTC-PERPETUAL": 2}, {"BTC-PERPETUAL": 72 - 34})
-    assert clip() == ({}, {}), "once is enough"
+    assert clip(warehouse) == (2, 72 - 34)
+    assert clip(warehouse) == (0, 0), "once is enough"
 
     shown = warehouse.rows("SELECT ts, close FROM perpetuals_ohlcv ORDER BY ts")
     assert [ts for ts, _ in shown] == [at(FIRST, minute) for minute in range(2040)]
     assert [close for _, close in shown] == [
         close if there else None for close, there in zip(candles.close[:2040], candles.present, strict=False)
     ]
-    stored = "SELECT present, minutes FROM provenance WHERE instrument = 'BTC-PERPETUAL' ORDER BY day"
-    assert warehouse.rows(stored) == [(1438, 1440), (600, 600), (1440, 1440)]
+    stored = (
+        "SELECT present, minutes, state FROM provenance WHERE instrument = 'BTC-PERPETUAL' ORDER BY version_id, day"
+    )
+    assert warehouse.rows(stored) == [
+        (1438, 1440, "published"), (1440, 1440, "held"), (1440, 1440, "held"), (600, 600, "published"),
+    ]  # fmt: skip
+    was = "SELECT count(*) FROM candles('BTC-PERPETUAL', %s, %s, as_of => %s)"
+    assert warehouse.value(was, at(FIRST), at(APRIL), published_at) == 3 * 1440
+    # what was computed from the day that was cut left with it, and is computed again from what is left of it
+    for dataset in (BASIS_SPREAD, INDEX_PRICES):
+        assert warehouse.rows(f"SELECT DISTINCT day FROM {dataset.name}") == [(days[0],)]
+        assert warehouse.pending(dataset) == 1 == warehouse.compute(dataset)
+        warehouse.decide(dataset)
     assert warehouse.value("SELECT max(ts) FROM funding_rates") == at(FIRST, 2040)
     assert warehouse.rows("SELECT day, count(basis) FROM basis_spread GROUP BY 1 ORDER BY 1") == [
         (days[0], 1438), (days[1], 600),
@@ -306,9 +321,8 @@ def test_what_is_stored_outside_a_life_that_was_learned_later_leaves_the_views(w
     assert coverage(warehouse, "perpetuals_ohlcv", "minutes", "published_minutes") == [(2040, 1438 + 600)]
     for dataset in ("index_prices", "basis_spread"):
         assert coverage(warehouse, dataset, "published_days", "published_minutes") == [(2, 1438 + 600)]
-        assert pending_months(warehouse.connection, dataset, None, None, again=False) == [], "no asset rings for it"
 
-    # computed again by hand, no minute is missed that nobody lived
+    # no minute is missed that nobody lived
     rows = basis_profile(warehouse.connection, begins=days[1], ends=APRIL).to_dict("records")
     assert [(r["day"], r["expected_minutes"], r["missing_basis_minutes"]) for r in rows] == [(days[1], 600, 0)]
     [row] = index_profile(warehouse.connection, begins=days[1], ends=APRIL).to_dict("records")
@@ -320,13 +334,11 @@ def test_a_listing_that_is_corrected_takes_back_what_came_before_it(warehouse):
     warehouse.candles(future, trading(at(FIRST), at(FIRST, 3 * 1440)))
     warehouse.publish(future)
     warehouse.rows("UPDATE store.instrument SET listed_at = %s RETURNING 1", at(FIRST, 1440 + 90))
-    with warehouse.connection.transaction():
-        assert lifetimes.clip_to_lifetimes(warehouse.connection) == ({"BTC-28MAR25": 2}, {})
+    assert clip(warehouse) == (2, 0)
     assert warehouse.rows("SELECT min(ts), count(*) FROM futures_ohlcv") == [(at(FIRST, 1530), 2880 - 90)]
     # an expiry before the listing: there was no life at all
     warehouse.rows("UPDATE store.instrument SET expires_at = %s RETURNING 1", at(FIRST))
-    with warehouse.connection.transaction():
-        assert lifetimes.clip_to_lifetimes(warehouse.connection) == ({"BTC-28MAR25": 2}, {})
+    assert clip(warehouse) == (2, 0)
     assert warehouse.rows("SELECT * FROM futures_ohlcv") == []
 
 

@@ -14,6 +14,7 @@ from tests.warehouse.days import at
 DAYS, FUTURES = 1_000, 60
 MOMENT = "'2024-06-15 12:34+00'"
 MONTH = {"from": datetime(2024, 6, 1, tzinfo=UTC), "to": datetime(2024, 6, 8, tzinfo=UTC)}
+PROVENANCE = dict.fromkeys(("dataset", "subject", "host", "run_id"), "plan")
 BIG = {"candle_day", "basis_day", "funding_rate", "index_day"}
 
 # a future lives a hundred days; one minute a day is enough to plan on
@@ -24,19 +25,20 @@ FILL = (
            (dataset, dag_id, run_id, interval_from, interval_to, outcome, suite, rows_checked, result)
        VALUES ('d', 'd', 'r', now(), now(), 'passed', 's', 1, '{}')""",
     """INSERT INTO store.candle_day
-       SELECT i.instrument_id, d::date, 1, 1, NULL, 754, 1, 1, 0, 0, 0, 0, a, a, a, a, a, a,
+       SELECT i.instrument_id, d::date, 1, 'published', 1, '{[1,)}', NULL, 754, 1, 1, 0, 0, 0, 0, a, a, a, a, a, a,
               repeat('1', 1440)::bit(1440), 1
        FROM store.instrument i CROSS JOIN (SELECT ARRAY[50000.5::float8] AS a) AS v
        CROSS JOIN LATERAL generate_series(
            i.listed_at, least(i.expires_at, i.listed_at + %(days)s * interval '1 day') - interval '1 day',
            interval '1 day') AS d""",
-    """INSERT INTO store.basis_day SELECT c.instrument_id, c.day, 1, f.perpetual_id, 1, 1, 1, true
+    """INSERT INTO store.basis_day SELECT c.instrument_id, c.day, 1, 'published', 1, '{[1,)}', 1, f.perpetual_id, 1, 1
        FROM store.candle_day c JOIN store.future f USING (instrument_id)
        JOIN store.candle_day p ON p.instrument_id = f.perpetual_id AND p.day = c.day""",
     """INSERT INTO store.index_day
-       SELECT 'btc_usd', c.day, c.instrument_id, 1, 1, 1, array_fill(1.5::float8, ARRAY[24]), NULL, 24, 0, 0, 0, 1, true
+       SELECT 'btc_usd', c.day, 1, 'published', 1, '{[1,)}', c.instrument_id, 1, 1, 1,
+              array_fill(1.5::float8, ARRAY[24]), NULL, 24, 0, 0, 0
        FROM store.candle_day c JOIN store.instrument i USING (instrument_id) WHERE i.settlement_period = 'perpetual'""",
-    """INSERT INTO store.funding_rate SELECT i.instrument_id, h, 1, 1, 0, 0, 1, 1, false
+    """INSERT INTO store.funding_rate SELECT i.instrument_id, h, 1, 'published', 1, '{[1,)}', 0, 0, 1, 1, false
        FROM store.instrument i
        CROSS JOIN LATERAL generate_series(i.listed_at, i.listed_at + %(days)s * interval '1 day', '1 hour') AS h
        WHERE settlement_period = 'perpetual'""",
@@ -102,8 +104,8 @@ def test_users_questions_are_answered_by_key(stored, query):
         ("quality/profile_candles", {"perpetual": True, "currencies": ["BTC"]}),
         ("quality/profile_funding", {"currencies": ["BTC"], "outages_from": [], "outages_to": []}),
         ("basis/profile", {}),
-        ("basis/pair", {}),
-        ("index/measure", {}),
+        ("basis/compute", PROVENANCE),
+        ("index/compute", PROVENANCE),
         ("index/profile", {}),
         ("report/last_term_structure", {}),
     ],

@@ -1,7 +1,7 @@
 -- Adds the staged days that differ from the newest version stored, as versions of their own. Grain: an
 -- instrument-day. May run twice, or beside itself (the caller holds the instrument's lock): an equal day
--- writes nothing, a day with fewer minutes never replaces a fuller one, and an unpublished version that is
--- replaced goes. The published version stays until a newer one has passed the gate. Rows are locked in the
+-- writes nothing, a day with fewer minutes never replaces a fuller one, and a version that is replaced and was never
+-- published goes. The published version stays until a newer one has passed the gate. Rows are locked in the
 -- order of their keys, as the gate's publication does, so the two never wait for each other in a circle.
 WITH newest AS (
     SELECT DISTINCT ON (t.instrument_id, t.day) t.*
@@ -44,7 +44,7 @@ WITH newest AS (
 ), outdated AS (
     SELECT t.instrument_id, t.day, t.version_id
     FROM store.candle_day t JOIN compared s USING (instrument_id, day)
-    WHERE t.validation_id IS NULL AND s.outcome IN ('grown', 'corrected')
+    WHERE t.state IN ('pending', 'held') AND isempty(t.shown) AND s.outcome IN ('grown', 'corrected')
     ORDER BY t.instrument_id, t.day, t.version_id FOR UPDATE OF t
 ), replaced AS (
     DELETE FROM store.candle_day t USING outdated o

@@ -29,9 +29,9 @@ WITH newest AS (
     FROM (SELECT instrument_id, min(ts) AS first, max(ts) AS last FROM funding_stage GROUP BY instrument_id) AS span
     JOIN store.funding_rate t ON t.instrument_id = span.instrument_id AND t.ts BETWEEN span.first AND span.last + interval '1 hour'
     LEFT JOIN compared s ON s.instrument_id = t.instrument_id AND s.ts = t.ts
-    WHERE t.validation_id IS NULL AND s.outcome = 'corrected'
+    WHERE t.state IN ('pending', 'held') AND isempty(t.shown) AND (s.outcome = 'corrected'
        -- a row off the hour that was never published, and that the exchange does not tell any more
-       OR t.validation_id IS NULL AND s.ts IS NULL AND t.ts <> date_trunc('hour', t.ts, 'UTC')
+       OR s.ts IS NULL AND t.ts <> date_trunc('hour', t.ts, 'UTC'))
     ORDER BY t.instrument_id, t.ts, t.version_id FOR UPDATE OF t
 ), replaced AS (
     DELETE FROM store.funding_rate t USING outdated o

@@ -34,7 +34,7 @@ WITH expected AS (
     CROSS JOIN LATERAL store.levels(array_remove(e.perpetuals, NULL), e.first, e.past) AS l
     GROUP BY l.perpetual_id, l.day
 ), day_profile AS MATERIALIZED (
-    SELECT e.instrument_id, e.instrument, e.day, c.version_id, c.validation_id, e.minutes AS expected_minutes,
+    SELECT e.instrument_id, e.instrument, e.day, c.version_id, c.state, e.minutes AS expected_minutes,
            coalesce(c.present, 0)::integer AS minutes,
            coalesce(c.duplicate, 0)::integer AS duplicate_minutes, coalesce(c.misaligned, 0)::integer AS misaligned_minutes,
            coalesce(c.out_of_order, 0)::integer AS out_of_order_minutes, coalesce(c.out_of_window, 0)::integer AS out_of_window_minutes,
@@ -139,7 +139,7 @@ WITH expected AS (
 SELECT d.instrument, d.day,
        -- before 2026-06-30 none was told, and all were crypto
        coalesce((SELECT k.underlying_type FROM store.instrument k WHERE k.instrument_id = d.instrument_id), 'crypto') AS underlying_type,
-       d.instrument_id, d.version_id, d.validation_id, d.expected_minutes, d.minutes,
+       d.instrument_id, d.version_id, d.state, d.expected_minutes, d.minutes,
        coalesce(d.missing - d.explained, 0)::integer AS missing_minutes, coalesce(d.explained, 0)::integer AS explained_minutes,
        coalesce(d.waited, 0) AS waited_minutes,
        coalesce(d.longest, 0)::integer AS longest_gap_minutes,

@@ -49,14 +49,14 @@ WITH newest AS (
 ), outage AS (
     SELECT o.begins, o.ends FROM unnest(%(outages_from)s::timestamptz[], %(outages_to)s::timestamptz[]) AS o(begins, ends)
 ), together AS (
-    SELECT coalesce(e.instrument_id, n.instrument_id) AS instrument_id, coalesce(e.ts, n.ts) AS ts, n.version_id, n.validation_id,
+    SELECT coalesce(e.instrument_id, n.instrument_id) AS instrument_id, coalesce(e.ts, n.ts) AS ts, n.version_id, n.state,
            n.instrument_id IS NOT NULL AS present, coalesce(e.ts, n.ts) = date_trunc('hour', coalesce(e.ts, n.ts), 'UTC') AS on_the_hour,
            coalesce(n.duplicate, false) AS duplicate, n.interest_1h, n.interest_8h, n.index_price, n.prev_index_price,
            CASE WHEN n.previous_ts = n.ts - interval '1 hour' THEN n.previous_index_price END AS previous_row_index_price,
            n.off, CASE WHEN n.off IS NOT NULL THEN n.weight END AS weight
     FROM expected e FULL JOIN (SELECT * FROM weighed WHERE ts > %(from)s) n USING (instrument_id, ts)
 )
-SELECT i.label AS instrument, t.ts, t.instrument_id, t.version_id, t.validation_id, t.present, t.on_the_hour, t.duplicate,
+SELECT i.label AS instrument, t.ts, t.instrument_id, t.version_id, t.state, t.present, t.on_the_hour, t.duplicate,
        NOT t.present AND NOT x.explained AS missing, NOT t.present AND x.explained AS explained,
        t.interest_1h, t.interest_8h, t.index_price, t.prev_index_price, t.previous_row_index_price,
        -- the exchange's cap is known of these alone

@@ -9,7 +9,7 @@ WITH expected AS (
            pg_column_size(c.open) + pg_column_size(c.high) + pg_column_size(c.low) + pg_column_size(c.close)
              + pg_column_size(c.volume) + pg_column_size(c.cost) AS bytes
     FROM store.candle_day c JOIN store.instrument i USING (instrument_id)
-    WHERE c.validation_id IS NOT NULL
+    WHERE c.state = 'published'
 ), published AS (
     SELECT dataset, count(DISTINCT instrument_id) AS instruments, sum(present)::bigint AS rows,
            pg_total_relation_size('store.candle_day') * sum(bytes) / sum(sum(bytes)) OVER () / nullif(sum(present), 0) AS bytes_a_row
@@ -17,15 +17,15 @@ WITH expected AS (
     UNION ALL
     SELECT 'funding_rates', count(DISTINCT instrument_id), count(*),
            pg_total_relation_size('store.funding_rate')::numeric / nullif(count(*), 0)
-    FROM store.funding_rate WHERE validation_id IS NOT NULL
+    FROM store.funding_rate WHERE state = 'published'
     UNION ALL
-    SELECT 'index_prices', count(DISTINCT x.index_name), coalesce(sum(m.known) FILTER (WHERE x.published), 0)::bigint,
+    SELECT 'index_prices', count(DISTINCT x.index_name), coalesce(sum(m.known) FILTER (WHERE x.state = 'published'), 0)::bigint,
            (pg_total_relation_size('store.index_day') + pg_total_relation_size('store.index_chart_day'))::numeric / nullif(sum(m.known), 0)
     FROM store.index_day x
     LEFT JOIN store.candle_day p ON p.instrument_id = x.perpetual_id AND p.day = x.day AND p.version_id = x.perpetual_version_id
     CROSS JOIN LATERAL (SELECT coalesce(p.present, cardinality(array_remove(x.hourly, NULL))) AS known) AS m
     UNION ALL
-    SELECT 'basis_spread', count(DISTINCT instrument_id), coalesce(sum(minutes) FILTER (WHERE published), 0)::bigint,
+    SELECT 'basis_spread', count(DISTINCT instrument_id), coalesce(sum(minutes) FILTER (WHERE state = 'published'), 0)::bigint,
            pg_total_relation_size('store.basis_day')::numeric / nullif(sum(minutes), 0)
     FROM store.basis_day
 ), outcomes AS (

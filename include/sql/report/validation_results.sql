@@ -1,6 +1,6 @@
 -- The newest results of each dataset, for the data docs. Grain: validation. Reads only.
 SELECT validation_id, result
 FROM (SELECT validation_id, result, row_number() OVER (PARTITION BY dataset ORDER BY validation_id DESC) AS place
-      FROM store.validation) AS placed
+      FROM store.validation WHERE result IS NOT NULL) AS placed
 WHERE place <= %(keep)s
 ORDER BY validation_id

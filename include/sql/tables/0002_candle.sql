@@ -1,3 +1,15 @@
+-- Publication, the same in every table that publishes. Each has a row a key and version; a version is never changed, but
+-- for these three columns:
+--   state          pending     no validation has decided on it
+--                  published   it is what the views show: at most one version a key
+--                  held        a validation holds it back, or took it back
+--                  superseded  a newer version was published in its place
+--                  withdrawn   it was computed from a version that was taken back
+--   validation_id  the validation that put it into its state; of a pending version NULL, or the one that blocked it
+--   shown          during which validations it was published: from the one that published it to before the one that took
+--                  it away, {[10,20),[30,)}. So what was published at any moment can be asked (store.as_of).
+CREATE TYPE store.state AS ENUM ('pending', 'published', 'held', 'superseded', 'withdrawn');
+
 -- Provenance: a row a transaction that changed something, one instrument and window each.
 CREATE TABLE store.ingestion (
     version_id   bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
@@ -20,15 +32,17 @@ CREATE TABLE store.fetched (
     PRIMARY KEY (instrument_id, what)
 );
 
--- One row an instrument, UTC day and version. A version is published when it carries the validation that
--- passed it; at most one published version a day. A missing minute is NULL in every array, never a shorter
--- array; a value the exchange sent as null is NaN.
+-- One row an instrument, UTC day and version. A missing minute is NULL in every array, never a shorter array; a value
+-- the exchange sent as null is NaN.
 CREATE TABLE store.candle_day (
     instrument_id integer  NOT NULL REFERENCES store.instrument,
     day           date     NOT NULL,
-    version_id       bigint   NOT NULL REFERENCES store.ingestion,
+    version_id    bigint   NOT NULL REFERENCES store.ingestion,
+    state         store.state NOT NULL DEFAULT 'pending',
     validation_id bigint,
-    -- what its level was checked against when it was last validated: perpetual, index, futures; none: there was nothing
+    shown         int8multirange NOT NULL DEFAULT '{}',
+    -- what its level was checked against when it was validated last, or what it was cut from: perpetual, index, futures;
+    -- none: there was nothing
     reference     text,
     first_minute  smallint NOT NULL,                   -- minute of the UTC day of the first array element
     n             smallint NOT NULL,                   -- elements of each array
@@ -48,13 +62,17 @@ CREATE TABLE store.candle_day (
     fresh  bit(1440) NOT NULL,
     turnover float8 NOT NULL,                          -- USD, the sum of cost
     -- what coverage sums up lies in the index: it never has to read the rows with the arrays
-    PRIMARY KEY (instrument_id, day, version_id) INCLUDE (n, present, validation_id, reference),
+    PRIMARY KEY (instrument_id, day, version_id) INCLUDE (n, present, state, reference),
     CHECK (first_minute >= 0 AND n > 0 AND first_minute + n <= 1440 AND present BETWEEN 0 AND n),
     CHECK (cardinality(open) = n AND cardinality(high) = n AND cardinality(low) = n
            AND cardinality(close) = n AND cardinality(volume) = n AND cardinality(cost) = n)
 );
 
-CREATE UNIQUE INDEX candle_day_published ON store.candle_day (day, instrument_id) WHERE validation_id IS NOT NULL;
+CREATE UNIQUE INDEX candle_day_published ON store.candle_day (day, instrument_id) WHERE state = 'published';
+
+CREATE INDEX candle_day_pending ON store.candle_day (day) WHERE state = 'pending';
+
+CREATE INDEX candle_day_taken_away ON store.candle_day (validation_id) WHERE state IN ('held', 'superseded');
 
 -- ANALYZE has nothing to learn from the arrays, and reading them costs seconds
 ALTER TABLE store.candle_day

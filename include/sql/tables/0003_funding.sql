@@ -2,8 +2,10 @@
 CREATE TABLE store.funding_rate (
     instrument_id    integer     NOT NULL REFERENCES store.instrument,
     ts               timestamptz NOT NULL,             -- END of the hour
-    version_id          bigint      NOT NULL REFERENCES store.ingestion,
+    version_id       bigint      NOT NULL REFERENCES store.ingestion,
+    state            store.state NOT NULL DEFAULT 'pending',
     validation_id    bigint,
+    shown            int8multirange NOT NULL DEFAULT '{}',
     interest_1h      float8,                           -- fraction of that hour; positive: longs pay
     interest_8h      float8,                           -- fraction, trailing eight hours
     index_price      float8,                           -- USD at ts
@@ -12,7 +14,11 @@ CREATE TABLE store.funding_rate (
     PRIMARY KEY (instrument_id, ts, version_id)
 );
 
-CREATE UNIQUE INDEX funding_rate_published ON store.funding_rate (ts, instrument_id) WHERE validation_id IS NOT NULL;
+CREATE UNIQUE INDEX funding_rate_published ON store.funding_rate (ts, instrument_id) WHERE state = 'published';
+
+CREATE INDEX funding_rate_pending ON store.funding_rate (ts) WHERE state = 'pending';
+
+CREATE INDEX funding_rate_taken_away ON store.funding_rate (validation_id) WHERE state IN ('held', 'superseded');
 
 -- What the exchange says a perpetual's funding came to over a window (begins, ends], weighed by the index: its own sum, to
 -- compare the hours with. A fraction of what a position was worth at the start.

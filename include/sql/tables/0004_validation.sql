@@ -1,4 +1,5 @@
--- One row a run of a suite; result is what Great Expectations said, whole.
+-- One row a run of a suite; result is what Great Expectations said, whole. What is stored outside a lifetime that was
+-- learned later is taken back without a suite: that is a row, too, without a result.
 CREATE TABLE store.validation (
     validation_id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
     dataset       text        NOT NULL,
@@ -13,12 +14,20 @@ CREATE TABLE store.validation (
     minutes       bigint      NOT NULL DEFAULT 0,      -- expected and missing, as the profile saw them
     missing       bigint      NOT NULL DEFAULT 0,
     blocked_because text[]    NOT NULL DEFAULT '{}',
-    result        jsonb       NOT NULL
+    result        jsonb
 );
 
 CREATE INDEX validation_dataset ON store.validation (dataset, validated_at DESC);
 
 CREATE INDEX validation_run ON store.validation (dag_id, run_id);
+
+CREATE INDEX validation_time ON store.validation (validated_at);
+
+-- From when on every version that was ever published is still kept: what was published before can't be asked any more.
+CREATE TABLE store.retention (
+    only_one  boolean PRIMARY KEY DEFAULT true CHECK (only_one),
+    kept_from timestamptz NOT NULL
+);
 
 -- One row a rule a key broke. Open until a later validation of the same key closes it.
 CREATE TABLE store.quarantine (

@@ -1,16 +1,21 @@
--- One row a future and day: the pair of published versions the basis was computed from and validated on. The
--- numbers themselves are computed from those two versions whenever they are read, so they can't be stale:
--- a pair whose input was republished is no longer shown, and is pending.
+-- One row a future, day and version: the pair of published versions the basis was computed from and validated on. The
+-- numbers themselves are computed from those two versions whenever they are read. Published as candle_day is.
 CREATE TABLE store.basis_day (
     instrument_id     integer NOT NULL REFERENCES store.instrument,
     day               date    NOT NULL,
-    version_id           bigint  NOT NULL,                -- version of the future
+    version_id        bigint  NOT NULL REFERENCES store.ingestion,
+    state             store.state NOT NULL DEFAULT 'pending',
+    validation_id     bigint  REFERENCES store.validation,
+    shown             int8multirange NOT NULL DEFAULT '{}',
+    future_version_id bigint  NOT NULL,
     perpetual_id      integer NOT NULL REFERENCES store.instrument,
-    perpetual_version_id bigint  NOT NULL,
-    minutes         smallint NOT NULL,                 -- of the future, while the perpetual lives
-    validation_id         bigint  REFERENCES store.validation,
-    published         boolean NOT NULL DEFAULT false,
-    PRIMARY KEY (day, instrument_id)
+    perpetual_version_id bigint NOT NULL,
+    minutes           smallint NOT NULL,               -- of the future, while the perpetual lives
+    PRIMARY KEY (day, instrument_id, version_id)
 );
 
-CREATE INDEX basis_day_instrument ON store.basis_day (instrument_id, day);
+CREATE UNIQUE INDEX basis_day_published ON store.basis_day (instrument_id, day) WHERE state = 'published';
+
+CREATE INDEX basis_day_pending ON store.basis_day (day) WHERE state = 'pending';
+
+CREATE INDEX basis_day_taken_away ON store.basis_day (validation_id) WHERE state IN ('held', 'superseded', 'withdrawn');

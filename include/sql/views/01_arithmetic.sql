@@ -68,3 +68,25 @@ CREATE FUNCTION store.symmetric_distance(one float8, other float8) RETURNS float
 LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
     SELECT CASE WHEN one IS NOT NULL AND other IS NOT NULL THEN store.relative_distance(greatest(one, other), least(one, other)) END
 $$;
+
+-- Which validation had published a version that was published while "validation_id" was the newest.
+CREATE FUNCTION store.published_by(shown int8multirange, validation_id bigint) RETURNS bigint
+LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
+    SELECT lower(r) FROM unnest(shown) AS r WHERE r @> validation_id
+$$;
+
+-- The newest validation there was at a moment: what it, or one before it, published and no other one took away was published
+-- then. Raises an error for a moment before which replaced versions are not kept any more, and for one that is not over.
+CREATE FUNCTION store.as_of(at timestamptz) RETURNS bigint
+LANGUAGE plpgsql STABLE STRICT PARALLEL SAFE AS $$
+DECLARE
+    kept timestamptz := (SELECT kept_from FROM store.retention);
+BEGIN
+    IF at < kept THEN
+        RAISE EXCEPTION 'what was published at % can''t be told any more: versions that were replaced are kept since %', at, kept
+            USING ERRCODE = 'data_exception', HINT = 'DERIBIT_KEEP_SUPERSEDED_DAYS says how long they are kept.';
+    ELSIF at > now() THEN
+        RAISE EXCEPTION 'what will be published at % is not known', at USING ERRCODE = 'data_exception';
+    END IF;
+    RETURN coalesce((SELECT validation_id FROM store.validation WHERE validated_at <= at ORDER BY validated_at DESC LIMIT 1), 0);
+END $$;

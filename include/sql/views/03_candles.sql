@@ -26,7 +26,7 @@ CREATE VIEW candle AS
     CROSS JOIN LATERAL (
         SELECT unnest(c.open) AS open, unnest(c.high) AS high, unnest(c.low) AS low, unnest(c.close) AS close,
                unnest(c.volume) AS volume, unnest(c.cost) AS cost, generate_series(1, c.n) AS i) AS m
-    WHERE c.validation_id IS NOT NULL;
+    WHERE c.state = 'published';
 
 CREATE VIEW perpetuals_ohlcv AS
     SELECT instrument, ts, open, high, low, close, volume, cost, traded, fresh, day, host, loaded_at, validation_id, validated_at
@@ -36,9 +36,10 @@ CREATE VIEW futures_ohlcv AS
     SELECT instrument, ts, open, high, low, close, volume, cost, traded, fresh, day, host, loaded_at, validation_id, validated_at
     FROM candle WHERE kind = 'future' AND settlement_period <> 'perpetual';
 
--- The candles of one instrument (a name, or name#id: see store.instrument_named) with from <= ts < to, in order of time: the days are sorted, their minutes are so
--- anyway. A day is cut to the range as arrays, before there are rows.
-CREATE FUNCTION candles(instrument text, "from" timestamptz, "to" timestamptz)
+-- The candles of one instrument (a name, or name#id: see store.instrument_named) with from <= ts < to, in order of time:
+-- what is published, or what was published at the moment as_of. The days are sorted, their minutes are so anyway. A day is
+-- cut to the range as arrays, before there are rows.
+CREATE FUNCTION candles(instrument text, "from" timestamptz, "to" timestamptz, as_of timestamptz DEFAULT NULL)
 RETURNS TABLE (ts timestamptz, open float8, high float8, low float8, close float8, volume float8, cost float8, traded boolean, fresh boolean)
 LANGUAGE sql STABLE PARALLEL SAFE AS $$
     SELECT to_timestamp(d.epoch + 60 * m.i), m.open, m.high, m.low, m.close, m.volume, m.cost, m.volume > 0,
@@ -48,7 +49,7 @@ LANGUAGE sql STABLE PARALLEL SAFE AS $$
                  extract(epoch FROM c.day)::float8 + 60 * (k.first - 1) AS epoch
           FROM store.candle_day c
           CROSS JOIN LATERAL store.clip_minutes(c.day, c.first_minute, c.n, candles."from", candles."to") AS k
-          WHERE c.instrument_id = store.instrument_named(candles.instrument, candles."from", candles."to") AND c.validation_id IS NOT NULL
+          WHERE c.instrument_id = store.instrument_named(candles.instrument, candles."from", candles."to") AND CASE WHEN candles.as_of IS NULL THEN c.state = 'published' ELSE c.shown @> (SELECT store.as_of(candles.as_of)) END
             AND c.day >= (candles."from" AT TIME ZONE 'UTC')::date AND c.day <= (candles."to" AT TIME ZONE 'UTC')::date
           ORDER BY c.day OFFSET 0) AS d
     CROSS JOIN LATERAL (
@@ -70,6 +71,6 @@ LANGUAGE sql STABLE PARALLEL SAFE AS $$
     CROSS JOIN LATERAL (SELECT store.minute_of(candle_at.at) - c.first_minute + 1 AS i) AS e
     CROSS JOIN LATERAL (SELECT c.open[e.i] AS open, c.high[e.i] AS high, c.low[e.i] AS low, c.close[e.i] AS close,
                                c.volume[e.i] AS volume, c.cost[e.i] AS cost OFFSET 0) AS m
-    WHERE c.day = (candle_at.at AT TIME ZONE 'UTC')::date AND c.validation_id IS NOT NULL AND e.i BETWEEN 1 AND c.n
+    WHERE c.day = (candle_at.at AT TIME ZONE 'UTC')::date AND c.state = 'published' AND e.i BETWEEN 1 AND c.n
     ORDER BY i.instrument
 $$;

@@ -23,16 +23,18 @@ LANGUAGE sql STABLE PARALLEL SAFE AS $$
         least(x.past_day, index_days."to", (now() AT TIME ZONE 'UTC')::date + 1)::timestamp - interval '1 day', interval '1 day') AS d
 $$;
 
--- The index of every minute: ts is the bucket start, price the index at the bucket's END. source says whether
--- it is the index itself or the close of the perpetual standing in for it. Where no day of the perpetual is published
--- only what is known of the index itself has a price.
-CREATE VIEW index_prices AS
-    SELECT x.index_name, x.day::timestamp AT TIME ZONE 'UTC' + (w.first + m.i - 1) * interval '1 minute' AS ts,
-           coalesce(known.hourly, m.charted, m.proxy) AS price,
+-- The index of every minute of days from "from" to before "to" (NULL: all), as it is published, or was at the moment as_of.
+CREATE FUNCTION store.index_prices_of("from" date, "to" date, as_of timestamptz)
+RETURNS TABLE (index_name text, ts timestamptz, price float8, source text, day date, proxy_error_p95 float8, validation_id bigint)
+LANGUAGE sql STABLE PARALLEL SAFE AS $$
+    SELECT x.index_name, x.day::timestamp AT TIME ZONE 'UTC' + (w.first + m.i - 1) * interval '1 minute',
+           coalesce(known.hourly, m.charted, m.proxy),
            CASE WHEN known.hourly IS NOT NULL THEN 'funding_history'
                 WHEN m.charted IS NOT NULL THEN 'funding_chart'
-                WHEN m.proxy IS NOT NULL THEN 'perpetual_proxy' END AS source,
-           x.day, x.proxy_error_p95, x.validation_id
+                WHEN m.proxy IS NOT NULL THEN 'perpetual_proxy' END,
+           x.day, x.proxy_error_p95,
+           CASE WHEN index_prices_of.as_of IS NULL THEN x.validation_id
+                ELSE store.published_by(x.shown, (SELECT store.as_of(index_prices_of.as_of))) END
     FROM store.index_day x
     LEFT JOIN store.candle_day p ON p.instrument_id = x.perpetual_id AND p.day = x.day AND p.version_id = x.perpetual_version_id
     CROSS JOIN LATERAL (SELECT coalesce(p.first_minute, 0) AS first, coalesce(p.n, 1440) AS n OFFSET 0) AS w
@@ -40,9 +42,64 @@ CREATE VIEW index_prices AS
         SELECT unnest(p.close) AS proxy, unnest(store.slice_minutes(x.minutes, 0, w.first, w.n)) AS charted,
                generate_series(1, w.n) AS i) AS m
     CROSS JOIN LATERAL (SELECT CASE WHEN (w.first + m.i) % 60 = 0 THEN x.hourly[(w.first + m.i) / 60] END AS hourly) AS known
-    WHERE x.published AND (p.validation_id IS NOT NULL OR x.perpetual_version_id IS NULL);
+    WHERE ("from" IS NULL OR x.day >= "from") AND ("to" IS NULL OR x.day < "to")
+      AND CASE WHEN index_prices_of.as_of IS NULL THEN x.state = 'published' ELSE x.shown @> (SELECT store.as_of(index_prices_of.as_of)) END
+$$;
+
+-- The index of every minute: ts is the bucket start, price the index at the bucket's END. source says whether
+-- it is the index itself or the close of the perpetual standing in for it. Where no day of the perpetual is published
+-- only what is known of the index itself has a price.
+CREATE VIEW index_prices AS SELECT * FROM store.index_prices_of(NULL, NULL, NULL);
+
+-- One index with from <= ts < to, in order of time: what is published, or what was published at the moment as_of.
+CREATE FUNCTION index_price(index_name text, "from" timestamptz, "to" timestamptz, as_of timestamptz DEFAULT NULL)
+RETURNS SETOF index_prices
+LANGUAGE sql STABLE PARALLEL SAFE AS $$
+    SELECT x.*
+    FROM store.index_prices_of((index_price."from" AT TIME ZONE 'UTC')::date, (index_price."to" AT TIME ZONE 'UTC')::date + 1,
+                               index_price.as_of) AS x
+    WHERE x.index_name = index_price.index_name AND x.ts >= index_price."from" AND x.ts < index_price."to"
+    ORDER BY x.ts
+$$;
 
 -- How far the perpetual is from the index it stands in for, measured where both are known: fractions.
 CREATE VIEW index_proxy_error AS
     SELECT index_name, day, compared_hours, proxy_error_mean, proxy_error_p95, proxy_error_max, validation_id
-    FROM store.index_day WHERE published;
+    FROM store.index_day WHERE state = 'published';
+
+-- The days of an index, from "from" to before "to" (NULL: all), whose published inputs are not those the newest version was
+-- computed from, or that was withdrawn.
+-- Funding is told apart by the validation that published it: an hour waived later has the load of its day.
+-- A day waits for what it is still to have: for its perpetual until that day was validated, for its funding until that was,
+-- or until it is known that there was none that early. What is held back then is not waited for: the hours are an index
+-- without the perpetual, and the perpetual stands in without the hours.
+CREATE FUNCTION store.index_due("from" date, "to" date)
+RETURNS TABLE (index_name text, day date, perpetual_id integer, perpetual_version_id bigint, funding_validation_id bigint, chart_version_id bigint)
+LANGUAGE sql STABLE PARALLEL SAFE AS $$
+    WITH seen AS (
+        SELECT dataset, interval_from, interval_to FROM store.validation
+        WHERE dataset IN ('perpetuals_ohlcv', 'funding_rates') GROUP BY 1, 2, 3
+    )
+    SELECT x.index_name, x.day, x.perpetual_id, p.version_id AS perpetual_version_id, f.validation_id AS funding_validation_id,
+           c.version_id AS chart_version_id
+    FROM store.index_days(index_due."from", index_due."to") AS x
+    -- each by its key and no other way (LIMIT 1)
+    LEFT JOIN LATERAL (SELECT v.version_id FROM store.candle_day v
+                       WHERE v.instrument_id = x.perpetual_id AND v.day = x.day AND v.state = 'published' LIMIT 1) AS p ON true
+    LEFT JOIN store.funding_start s ON s.instrument_id = x.perpetual_id
+    LEFT JOIN LATERAL (SELECT max(f.validation_id) AS validation_id FROM store.funding_rate f
+                       WHERE f.instrument_id = x.perpetual_id AND f.state = 'published'
+                         AND f.ts > x.day::timestamp AT TIME ZONE 'UTC' AND f.ts <= (x.day + 1)::timestamp AT TIME ZONE 'UTC') f ON true
+    LEFT JOIN LATERAL (SELECT v.version_id FROM store.index_chart_day v WHERE v.index_name = x.index_name AND v.day = x.day LIMIT 1) AS c ON true
+    LEFT JOIN LATERAL (SELECT v.* FROM store.index_day v WHERE v.index_name = x.index_name AND v.day = x.day
+                       ORDER BY v.version_id DESC LIMIT 1) AS newest ON true
+    WHERE (p.version_id IS NOT NULL OR f.validation_id IS NOT NULL
+           AND EXISTS (SELECT FROM seen v WHERE v.dataset = 'perpetuals_ohlcv'
+                       AND x.day::timestamp AT TIME ZONE 'UTC' >= v.interval_from AND x.day::timestamp AT TIME ZONE 'UTC' < v.interval_to))
+      AND (f.validation_id IS NOT NULL OR s.first_hour IS NULL OR s.first_hour > (x.day + 1)::timestamp AT TIME ZONE 'UTC'
+           OR EXISTS (SELECT FROM seen v WHERE v.dataset = 'funding_rates'
+                      AND x.day::timestamp AT TIME ZONE 'UTC' >= v.interval_from AND x.day::timestamp AT TIME ZONE 'UTC' < v.interval_to))
+      AND (newest.day IS NULL OR newest.state = 'withdrawn'
+           OR (newest.perpetual_id, newest.perpetual_version_id, newest.funding_validation_id, newest.chart_version_id)
+              IS DISTINCT FROM (x.perpetual_id, p.version_id, f.validation_id, c.version_id))
+$$;

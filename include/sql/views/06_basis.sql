@@ -1,7 +1,7 @@
 -- The basis of one validated pair of days, minute by minute with from <= ts < to, against the perpetual and, where it
 -- is known, the true index: the one place where it is computed, for whole years (basis_spread) as for a single minute
--- (term_structure_at). It begins with the perpetual's first candle. Computed from the very versions that were validated;
--- a pair with a republished input gives nothing. Annualised by the 525,600 minutes of a year. What is no price is NULL
+-- (term_structure_at). It begins with the perpetual's first candle. Computed from the very versions that were validated,
+-- also when a newer one was published since. Annualised by the 525,600 minutes of a year. What is no price is NULL
 -- (store.price), so no quotient can fail. It takes its contract from whoever asks: with nothing left to join but what
 -- each pair of days leads to, no plan can change the order of time, and only the columns that are asked for are computed.
 -- What is the same for all minutes of a day is computed once (OFFSET 0 keeps the planner from repeating it).
@@ -32,15 +32,13 @@ LANGUAGE sql STABLE PARALLEL SAFE AS $$
            contract.base_currency, p.instrument, contract.expires_at, pair.day, pair.validation_id
     -- each by its key and no other way (LIMIT 1): between a minute and eight years no one plan of a join is right
     FROM (SELECT v.first_minute, v.n, v.close, v.volume, v.fresh FROM store.candle_day v
-          WHERE v.instrument_id = pair.instrument_id AND v.day = pair.day AND v.version_id = pair.version_id
-            AND v.validation_id IS NOT NULL LIMIT 1) AS c
+          WHERE v.instrument_id = pair.instrument_id AND v.day = pair.day AND v.version_id = pair.future_version_id LIMIT 1) AS c
     CROSS JOIN LATERAL (SELECT v.first_minute, v.close, v.fresh, i.instrument,
                                CASE WHEN v.present < 1440 THEN store.first_candle_minute(v.instrument_id, v.day, v.first_minute, v.close) ELSE 0 END AS begins
                         FROM store.candle_day v JOIN store.instrument i USING (instrument_id)
-                        WHERE v.instrument_id = pair.perpetual_id AND v.day = pair.day AND v.version_id = pair.perpetual_version_id
-                          AND v.validation_id IS NOT NULL LIMIT 1) AS p
+                        WHERE v.instrument_id = pair.perpetual_id AND v.day = pair.day AND v.version_id = pair.perpetual_version_id LIMIT 1) AS p
     LEFT JOIN LATERAL (SELECT v.hourly, v.minutes FROM store.index_day v
-                       WHERE v.index_name = contract.price_index AND v.day = pair.day AND v.published LIMIT 1) AS x ON true
+                       WHERE v.index_name = contract.price_index AND v.day = pair.day AND v.state = 'published' LIMIT 1) AS x ON true
     CROSS JOIN LATERAL (
         SELECT extract(epoch FROM pair.day)::float8 AS midnight, extract(epoch FROM contract.expires_at)::float8 AS expiry) AS e
     CROSS JOIN LATERAL store.clip_minutes(pair.day, c.first_minute, c.n, "from", "to") AS k
@@ -74,15 +72,20 @@ CREATE VIEW basis_spread AS
     SELECT m.*
     FROM store.basis_day b JOIN store.instrument i USING (instrument_id)
     CROSS JOIN LATERAL store.basis_of(b, i, '-infinity', 'infinity') AS m
-    WHERE b.published;
+    WHERE b.state = 'published';
 
--- The basis of one future (a name, or name#id: see store.instrument_named) with from <= ts < to, in order of time: the days are sorted (OFFSET 0 keeps them so), their
--- minutes are so anyway.
-CREATE FUNCTION basis(instrument text, "from" timestamptz, "to" timestamptz) RETURNS SETOF basis_spread
+-- The basis of one future (a name, or name#id: see store.instrument_named) with from <= ts < to, in order of time: what is
+-- published, or what was published at the moment as_of. The days are sorted (OFFSET 0 keeps them so), their minutes are so
+-- anyway. The index beside a basis is always today's: it is no part of the pair that was published.
+CREATE FUNCTION basis(instrument text, "from" timestamptz, "to" timestamptz, as_of timestamptz DEFAULT NULL) RETURNS SETOF basis_spread
 LANGUAGE sql STABLE PARALLEL SAFE AS $$
-    SELECT m.*
+    SELECT m.instrument, m.ts, m.future_close, m.perpetual_close, m.basis, m.basis_fraction, m.days_to_expiry, m.annualised, m.structure,
+           m.traded, m.fresh, m.index_price, m.index_basis, m.index_basis_fraction, m.index_annualised, m.coin, m.perpetual, m.expires_at,
+           m.day, CASE WHEN basis.as_of IS NULL THEN m.validation_id
+                       ELSE store.published_by((d.pair).shown, (SELECT store.as_of(basis.as_of))) END
     FROM (SELECT b AS pair, i AS contract FROM store.basis_day b JOIN store.instrument i USING (instrument_id)
-          WHERE i.instrument_id = store.instrument_named(basis.instrument, basis."from", basis."to") AND b.published
+          WHERE i.instrument_id = store.instrument_named(basis.instrument, basis."from", basis."to")
+            AND CASE WHEN basis.as_of IS NULL THEN b.state = 'published' ELSE b.shown @> (SELECT store.as_of(basis.as_of)) END
             AND b.day >= (basis."from" AT TIME ZONE 'UTC')::date AND b.day <= (basis."to" AT TIME ZONE 'UTC')::date
           ORDER BY b.day OFFSET 0) AS d
     CROSS JOIN LATERAL store.basis_of(d.pair, d.contract, basis."from", basis."to") AS m
@@ -102,7 +105,7 @@ LANGUAGE sql STABLE PARALLEL SAFE AS $$
     -- by its key: a join may walk through the whole catalogue
     CROSS JOIN LATERAL (SELECT v AS contract FROM store.instrument v WHERE v.instrument_id = b.instrument_id LIMIT 1) AS i
     CROSS JOIN LATERAL store.basis_of(b, i.contract, date_trunc('minute', at, 'UTC'), date_trunc('minute', at, 'UTC') + interval '1 minute') AS m
-    WHERE b.day = (at AT TIME ZONE 'UTC')::date AND b.published AND m.coin = term_structure_at.coin
+    WHERE b.day = (at AT TIME ZONE 'UTC')::date AND b.state = 'published' AND m.coin = term_structure_at.coin
     ORDER BY m.perpetual, m.expires_at
 $$;
 
@@ -139,4 +142,25 @@ LANGUAGE sql STABLE PARALLEL SAFE AS $$
       AND b.ts >= constant_maturity."from" AND b.ts < constant_maturity."to"
       AND (constant_maturity.perpetual IS NULL OR b.perpetual = constant_maturity.perpetual)
     ORDER BY b.ts, b.perpetual, b.tenor_days
+$$;
+
+-- The pairs of published days, from "from" to before "to" (NULL: all), of which no basis was computed yet: none at all, or
+-- one of other versions, or one that was withdrawn.
+CREATE FUNCTION store.basis_due("from" date, "to" date)
+RETURNS TABLE (instrument_id integer, day date, future_version_id bigint, perpetual_id integer, perpetual_version_id bigint, minutes integer)
+LANGUAGE sql STABLE PARALLEL SAFE AS $$
+    SELECT c.instrument_id, c.day, c.version_id AS future_version_id, p.instrument_id AS perpetual_id, p.version_id AS perpetual_version_id,
+           greatest(k.past - k.first - (c.n - c.present), 0) AS minutes
+    FROM store.future f
+    JOIN store.candle_day c ON c.instrument_id = f.instrument_id AND c.state = 'published'
+         AND c.day >= f.from_day AND c.day < f.past_day
+    -- each by its key and no other way (LIMIT 1)
+    CROSS JOIN LATERAL (SELECT v.instrument_id, v.version_id FROM store.candle_day v
+                        WHERE v.instrument_id = f.perpetual_id AND v.day = c.day AND v.state = 'published' LIMIT 1) AS p
+    LEFT JOIN LATERAL (SELECT b.* FROM store.basis_day b WHERE b.instrument_id = c.instrument_id AND b.day = c.day
+                       ORDER BY b.version_id DESC LIMIT 1) AS newest ON true
+    CROSS JOIN LATERAL store.clip_minutes(c.day, c.first_minute, c.n, f.perpetual_begins, f.perpetual_ends) AS k
+    WHERE c.day >= coalesce(basis_due."from", '-infinity') AND c.day < coalesce(basis_due."to", 'infinity')
+      AND (newest.day IS NULL OR newest.state = 'withdrawn'
+           OR (newest.future_version_id, newest.perpetual_id, newest.perpetual_version_id) <> (c.version_id, p.instrument_id, p.version_id))
 $$;

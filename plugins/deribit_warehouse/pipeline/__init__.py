@@ -16,6 +16,7 @@ from .index_chart import collect_index_minutes
 from .load import load, plan
 from .publish import publish
 from .read_catalogue import READINGS, check_catalogue, discover_funding_starts, read_catalogue
+from .retention import prune_versions
 
 __all__ = [
     "DEFAULT_ARGS",
@@ -35,6 +36,7 @@ __all__ = [
     "notify",
     "notify_failure",
     "plan",
+    "prune_versions",
     "publish",
     "publish_derived",
     "read_catalogue",

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import logging
+from collections import Counter
 from datetime import UTC, datetime, timedelta
 
 from airflow.sdk import TriggerRule, get_current_context, task
 
 from deribit_warehouse import settings
-from deribit_warehouse.datasets import EXCHANGE_POOL
+from deribit_warehouse.datasets import EXCHANGE_POOL, INSTRUMENTS, VALIDATION_POOL
 
 from .connections import exchange, market
+from .interval import midnight
 from .isolation import PerInstrument
 from .load import milliseconds
 from .waiting import waits_for_exchange
@@ -71,21 +73,39 @@ def find_delistings(starts) -> dict[str, str]:
     return ends
 
 
-@task(trigger_rule=TriggerRule.ALL_DONE, multiple_outputs=False)
+@task(pool=VALIDATION_POOL, trigger_rule=TriggerRule.ALL_DONE, multiple_outputs=False)
 def clip_to_lifetimes(ended) -> dict[str, dict[str, int]]:
-    """Takes back what is stored outside the lifetimes as they are known now: {days: {instrument: n}, hours: {...}}.
+    """Takes back what is stored outside the lifetimes as they are known now; returns what was published of it: {days:
+    {instrument: n}, hours: {...}}.
 
-    What was computed from them is shown no more either. Nothing is pending for it, so no asset is updated.
+    What was computed from them leaves the views with them, and is computed again from what is left.
     """
-    from deribit_warehouse.warehouse import lifetimes
+    from deribit_warehouse.warehouse import lifetimes, validations
 
+    dag_run = get_current_context()["dag_run"]
     with market() as connection, connection.transaction():
-        days, hours = lifetimes.clip_to_lifetimes(connection)
+        days, hours = lifetimes.days_beyond(connection), lifetimes.hours_beyond(connection)
+        if not days and not hours:
+            return {"days": {}, "hours": {}}
+        moments = [midnight(d["day"]) for d in days] + [h["ts"] for h in hours]
+        validation_id = validations.record_validation(
+            connection, dataset=INSTRUMENTS.name, dag_id=dag_run.dag_id, run_id=dag_run.run_id, suite="lifetimes",
+            begins=min(moments), ends=max(moments) + timedelta(days=1), outcome="warned", rows=len(moments), expected=0,
+            missing=0, blocked_because=[], result=None,
+        )  # fmt: skip
+        lifetimes.take_back(connection, validation_id, days, hours, dag_run.run_id)
+    taken_back = {
+        "days": Counter(d["instrument"] for d in days if d["is_published"]),
+        "hours": Counter(h["instrument"] for h in hours if h["is_published"]),
+    }
     notify([
-        *(found(name, None, "outside-its-lifetime", f"{n} published days") for name, n in days.items() if n),
-        *(found(name, None, "outside-its-lifetime", f"{n} published hours of funding") for name, n in hours.items()),
+        *(found(name, None, "outside-its-lifetime", f"{n} published days") for name, n in taken_back["days"].items()),
+        *(
+            found(name, None, "outside-its-lifetime", f"{n} published hours of funding")
+            for name, n in taken_back["hours"].items()
+        ),
     ])  # fmt: skip
-    return {"days": days, "hours": hours}
+    return {what: dict(counts) for what, counts in taken_back.items()}
 
 
 def found(instrument: str, at: datetime | None, rule: str, observed: str):

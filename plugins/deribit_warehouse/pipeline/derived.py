@@ -13,18 +13,18 @@ from deribit_warehouse.datasets import BASIS_SPREAD, VALIDATION_POOL, Dataset
 
 from .connections import market
 from .interval import asked_range, midnight
-from .publish import finish, key_of, notify_quarantine, partition_rows, record_outcome, validate_profile
+from .publish import decide_versions, finish, notify_quarantine, record_validation
 
 
 @task
 def windows(dataset: Dataset) -> list[dict[str, str]]:
-    """The windows to compute, a month each at most: [{label, from, to}], ISO dates, [from, to).
+    """The windows to validate, a month each at most: [{label, from, to}], ISO dates, [from, to).
 
-    What has no result yet, or one validated on other versions than are published now: in the run's month when the
-    calendar started it, anywhere when an asset did. With the run's parameters from or to, or in a backfill of its
-    month: everything published in that range, again.
+    First a version is added for every day whose published inputs are not those it was computed from: in the run's month
+    when the calendar started it, anywhere when an asset did. The windows are what then waits. With the run's parameters
+    from or to, or in a backfill of its month: everything in that range, again.
     """
-    from deribit_warehouse.warehouse.validations import pending_months
+    from deribit_warehouse.warehouse import publication
 
     context = get_current_context()
     begins, ends = asked_range(context)
@@ -33,8 +33,9 @@ def windows(dataset: Dataset) -> list[dict[str, str]]:
     if not again and run_type in ("scheduled", "backfill"):
         begins, ends = context["data_interval_start"].date(), context["data_interval_end"].date()
         again = run_type == "backfill"
-    with market() as connection:
-        months = pending_months(connection, dataset.name, begins, ends, again=again)
+    with market() as connection, connection.transaction():
+        publication.compute(connection, dataset, begins, ends, computed_by(dataset, context))
+        months = publication.pending(connection, dataset.table, begins, ends, again=again)
     return [
         {
             "label": f"{m['month']:%Y-%m} ({m['days']} days)",
@@ -47,47 +48,40 @@ def windows(dataset: Dataset) -> list[dict[str, str]]:
 
 @task(task_id="publish", pool=VALIDATION_POOL, map_index_template="{{ label }}", retries=1, multiple_outputs=False)
 def publish_derived(dataset: Dataset, window: dict[str, str]) -> dict[str, Any]:
-    """Computes a window of a derived dataset in full, validates it and publishes what passed, in one transaction.
+    """Validates a window of a derived dataset, computed in full, and publishes what passed, in one transaction.
 
     Returns {validation_id, outcome, rows, quarantined, published}. Fails for good when the suite blocks the window;
-    then what was published of it stays, and what was pending stays pending.
+    then what was published of it stays, and what was pending is pending until it changes or somebody asks for it.
     """
-    from psycopg import Rollback
-
-    from deribit_warehouse.warehouse import profiles, validations
+    from deribit_warehouse.warehouse import profiles, publication
 
     context = get_current_context()
     context["label"] = window["label"]
     begins, ends = date.fromisoformat(window["from"]), date.fromisoformat(window["to"])
-    compute, expected, missing, mark = (
-        (profiles.basis_profile, "future_minutes", "missing_basis_minutes", validations.publish_basis)
+    read_profile, expected, missing = (
+        (profiles.basis_profile, "future_minutes", "missing_basis_minutes")
         if dataset == BASIS_SPREAD
-        else (profiles.index_profile, "expected_minutes", "missing_minutes", validations.publish_index)
+        else (profiles.index_profile, "expected_minutes", "missing_minutes")
     )
-    window_of = (context, midnight(begins), midnight(ends))
     with market() as connection, connection.transaction():
-        # computing replaces what was computed before, so it is undone where the suite blocks the window: what is
-        # published stays as it is, and what was pending is pending again
-        with connection.transaction() as computed:
-            profile = compute(connection, begins=begins, ends=ends)
-            if profile.empty:
-                raise AirflowSkipException(f"nothing of {dataset.name} is published from {begins} to {ends}")
-            checked = _, decision = validate_profile(dataset, profile, *window_of)
-            if decision.blocked_because:
-                raise Rollback(computed)
-        validation_id = record_outcome(
-            connection, dataset, profile, *window_of, checked,
+        # what changed since the windows were planned is computed first, and nothing is taken back until the end
+        publication.compute(connection, dataset, begins, ends, computed_by(dataset, context))
+        profile = read_profile(connection, begins=begins, ends=ends)
+        if profile.empty:
+            raise AirflowSkipException(f"nothing of {dataset.name} is published from {begins} to {ends}")
+        validation_id, decision = record_validation(
+            connection, dataset, profile, context, midnight(begins), midnight(ends),
             expected=int(profile[expected].sum()), missing=int(profile[missing].sum()),
         )  # fmt: skip
-        published = 0
-        if not decision.blocked_because:
-            passed = {key_of(row, dataset) for row in partition_rows(profile, dataset, decision)[0]}
-            subject = "instrument_id" if dataset == BASIS_SPREAD else "index_name"
-            published = mark(connection, validation_id, [
-                (getattr(row, subject), row.day, key_of(row, dataset) in passed)
-                for row in profile.itertuples(index=False)
-            ])  # fmt: skip
+        published = decide_versions(connection, dataset, validation_id, profile, decision)
     return finish(dataset, validation_id, decision, rows=len(profile), published=published)
+
+
+def computed_by(dataset: Dataset, context):
+    """Where a computed version came from: an ingestion.Provenance."""
+    from deribit_warehouse.warehouse.ingestion import Provenance
+
+    return Provenance(dataset.name, "all", "this warehouse", context["dag_run"].run_id)
 
 
 # a window that is skipped silences none of the others; where one failed, the run's own message names them all

@@ -11,7 +11,7 @@ from airflow.sdk import TriggerRule, get_current_context, task
 from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException
 
 from deribit_warehouse import settings
-from deribit_warehouse.datasets import FUNDING_RATES, VALIDATION_POOL, Dataset
+from deribit_warehouse.datasets import FUNDING_RATES, VALIDATION_POOL, Dataset, Table
 
 from .connections import market
 from .interval import interval
@@ -28,16 +28,9 @@ def publish(dataset: Dataset, loaded) -> dict[str, Any]:
     hold back the rest. Returns {validation_id, outcome, rows, quarantined, published}. Fails for good when the suite
     blocks the interval; then nothing of it is published. Skipped when nothing lived in the interval.
     """
-    from deribit_warehouse.warehouse import validations
-
     context = get_current_context()
     begins, ends = interval(context)
     require_all_loads(context)
-    publish_versions, hold_versions = (
-        (validations.publish_funding, validations.hold_funding)
-        if dataset == FUNDING_RATES
-        else (validations.publish_candles, validations.hold_candles)
-    )
     with market() as connection, connection.transaction():
         profile, expected, missing = profile_of(connection, dataset, begins, ends)
         if profile.empty:
@@ -45,12 +38,7 @@ def publish(dataset: Dataset, loaded) -> dict[str, Any]:
         validation_id, decision = record_validation(
             connection, dataset, profile, context, begins, ends, expected=expected, missing=missing
         )
-        passed, held = partition_rows(profile, dataset, decision)
-        withdrawn = hold_versions(connection, version_keys(held, dataset))
-        checked_against = {} if dataset == FUNDING_RATES else {"references": references(passed)}
-        published = publish_versions(connection, validation_id, version_keys(passed, dataset), **checked_against)
-    if withdrawn:
-        log.warning("%d published versions of %s broke a rule now and were taken back", withdrawn, dataset.name)
+        published = decide_versions(connection, dataset, validation_id, profile, decision)
     outcome = finish(dataset, validation_id, decision, rows=len(profile), published=published)
     if decision.quarantined or decision.warnings:
         notify_quarantine(context)
@@ -146,29 +134,50 @@ def key_of(row, dataset: Dataset) -> tuple:
     return tuple(getattr(row, key) for key in dataset.keys)
 
 
-def partition_rows(profile, dataset: Dataset, decision) -> tuple[list, list]:
-    """The profile's rows that may be published, and those that are held back. Of a blocked interval neither: that says
-    more of the whole than of any row, and what was published before stays as it is."""
+def decide_versions(connection, dataset: Dataset, validation_id: int, profile, decision) -> int:
+    """Publishes the versions behind a profile's rows that passed and holds the others back, in the caller's
+    transaction; returns how many were not published before. Of a blocked interval what is published stays as it is, and
+    what is pending stays so until somebody asks for it or it changes."""
+    from deribit_warehouse.warehouse import publication
+
+    table = dataset.table
     if decision.blocked_because:
-        return [], []
+        rows = list(profile.itertuples(index=False))
+        publication.block(connection, table, validation_id, version_keys(rows, table))
+        return 0
+    passed, held = partition_rows(profile, dataset, decision)
+    taken_back = publication.hold(connection, table, validation_id, version_keys(held, table))
+    published = publication.publish(
+        connection, table, validation_id, version_keys(passed, table), notes(passed, table) if table.noted else ()
+    )
+    if taken_back:
+        log.warning("%d published versions of %s broke a rule now and were taken back", taken_back, dataset.name)
+    return published
+
+
+def partition_rows(profile, dataset: Dataset, decision) -> tuple[list, list]:
+    """The profile's rows that may be published, and those that are held back."""
     held = set(decision.quarantined_keys)
     rows = list(profile.itertuples(index=False))
     return [r for r in rows if key_of(r, dataset) not in held], [r for r in rows if key_of(r, dataset) in held]
 
 
-def version_keys(rows: list, dataset: Dataset) -> list[tuple]:
-    """The versions behind a profile's rows: (instrument_id, day or hour end, version_id). What is missing has none."""
+def version_keys(rows: list, table: Table) -> list[tuple]:
+    """The versions behind a profile's rows: the values of the table's key, and version_id. What is missing has none."""
     from pandas import notna
 
     there = (row for row in rows if notna(row.version_id))
-    return [(int(row.instrument_id), getattr(row, dataset.day), int(row.version_id)) for row in there]
+    return [(*(getattr(row, column) for column in table.key), int(row.version_id)) for row in there]
 
 
-def references(rows: list) -> list[str | None]:
-    """What the levels of the versions behind a candle profile's rows were checked against, in step with versions()."""
+def notes(rows: list, table: Table) -> list[tuple]:
+    """What the profile says of those versions that is kept beside their state, in step with version_keys()."""
     from pandas import notna
 
-    return [row.reference if notna(row.reference) else None for row in rows if notna(row.version_id)]
+    def noted(row) -> tuple:
+        return tuple(value if notna(value) else None for value in (getattr(row, column) for column in table.noted))
+
+    return [noted(row) for row in rows if notna(row.version_id)]
 
 
 def finish(dataset: Dataset, validation_id: int, decision, *, rows: int, published: int) -> dict[str, Any]:

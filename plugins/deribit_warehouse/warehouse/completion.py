@@ -11,7 +11,6 @@ from psycopg import Connection
 
 from . import sql
 from .catalogue import read_at
-from .validations import pending_months
 
 
 def summary(dsn: str) -> list[dict[str, Any]]:
@@ -29,13 +28,10 @@ def term_structure(dsn: str) -> list[dict[str, Any]]:
 
 
 def pending(dsn: str) -> dict[str, int]:
-    """How many days each derived dataset has yet to compute from what is published; empty when nothing is pending."""
+    """How many days each derived dataset has yet to compute from what is published, or to validate; empty when there
+    are none."""
     with psycopg.connect(dsn) as connection:
-        waiting = {
-            dataset: sum(month["days"] for month in pending_months(connection, dataset, None, None, again=False))
-            for dataset in ("index_prices", "basis_spread")
-        }
-    return {dataset: days for dataset, days in waiting.items() if days}
+        return {row["dataset"]: row["days"] for row in sql.rows(connection, "report/pending")}
 
 
 def behind(dsn: str, currencies: list[str]) -> list[str]:

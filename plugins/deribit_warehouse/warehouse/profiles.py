@@ -32,15 +32,13 @@ def funding_profile(
 
 
 def index_profile(connection: Connection, *, begins: date, ends: date):
-    """Measures the index days in [begins, ends) and returns one row each (DataFrame)."""
-    sql.run(connection, "index/measure", **{"from": begins, "to": ends})
+    """One row an index day computed in [begins, ends), over its newest version (DataFrame)."""
     return _frame(connection, "index/profile", **{"from": begins, "to": ends})
 
 
 def basis_profile(connection: Connection, *, begins: date, ends: date):
-    """Pairs the futures days in [begins, ends) with their perpetuals', computes the basis and returns one row each
+    """Computes the basis of the futures days paired in [begins, ends), the newest pair of each: one row each
     (DataFrame)."""
-    sql.run(connection, "basis/pair", **{"from": begins, "to": ends})
     return _frame(connection, "basis/profile", **{"from": begins, "to": ends})
 
 

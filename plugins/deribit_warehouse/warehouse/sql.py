@@ -8,6 +8,7 @@ from typing import Any, LiteralString, cast
 
 from psycopg import Connection
 from psycopg.rows import dict_row
+from psycopg.sql import Composed
 
 FOLDER = Path(__file__).resolve().parents[3] / "include" / "sql"
 
@@ -20,8 +21,13 @@ def statement(name: str) -> LiteralString:
 
 def rows(connection: Connection, name: str, /, **values: Any) -> list[dict[str, Any]]:
     """Runs a statement with bound values and returns its rows, a dict each."""
+    return fetch(connection, statement(name), values)
+
+
+def fetch(connection: Connection, query: LiteralString | Composed, values: dict[str, Any]) -> list[dict[str, Any]]:
+    """The rows of a statement's text, a dict each."""
     with connection.cursor(row_factory=dict_row) as cursor:
-        return cursor.execute(statement(name), values).fetchall()
+        return cursor.execute(query, values).fetchall()
 
 
 def row(connection: Connection, name: str, /, **values: Any) -> dict[str, Any]:

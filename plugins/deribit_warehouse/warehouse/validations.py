@@ -1,10 +1,9 @@
-"""What the gate found, kept: validations, findings, and the publication of what passed."""
+"""What the gate found, kept: validations and findings."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from datetime import date, datetime
-from typing import Any
 
 from psycopg import Connection
 from psycopg.types.json import Jsonb
@@ -14,13 +13,14 @@ from . import sql
 
 def record_validation(
     connection: Connection, *, dataset: str, dag_id: str, run_id: str, begins: datetime, ends: datetime, outcome: str,
-    suite: str, rows: int, expected: int, missing: int, blocked_because: list[str], result: dict,
+    suite: str, rows: int, expected: int, missing: int, blocked_because: list[str], result: dict | None,
 ) -> int:  # fmt: skip
-    """Keeps one validation and returns its id. expected, missing: minutes (funding: hours) as the profile saw them."""
+    """Keeps one validation and returns its id. expected, missing: minutes (funding: hours) as the profile saw them.
+    result: what Great Expectations said; None where no suite was run."""
     return sql.row(
         connection, "quality/record_validation", dataset=dataset, dag_id=dag_id, run_id=run_id, outcome=outcome,
         suite=suite, rows=rows, minutes=expected, missing=missing, blocked_because=blocked_because,
-        result=Jsonb(result),
+        result=None if result is None else Jsonb(result),
         **{"from": begins, "to": ends},
     )["validation_id"]  # fmt: skip
 
@@ -47,80 +47,6 @@ def record_findings(
 def close_earlier_findings(connection: Connection, validation_id: int, dataset: str) -> int:
     """Closes all a dataset's findings but those of a validation that looked at everything; returns how many."""
     return sql.run(connection, "quality/close_earlier_findings", validation_id=validation_id, dataset=dataset)
-
-
-def publish_candles(
-    connection: Connection,
-    validation_id: int,
-    versions: list[tuple[int, date, int]],
-    references: list[str | None] | None = None,
-) -> int:
-    """Publishes versions (instrument_id, day, version_id) that passed; returns how many were not published before.
-
-    references: what the level of each was checked against, None where a waiver let the day pass unchecked; of versions
-    that were published before it is brought up to date. Left out: nothing is known of any.
-    """
-    values = {
-        "instrument_ids": [v[0] for v in versions], "days": [v[1] for v in versions],
-        "version_ids": [v[2] for v in versions], "what": references or [None] * len(versions),
-    }  # fmt: skip
-    published = sql.run(connection, "quality/publish_candles", validation_id=validation_id, **values)
-    if references:
-        sql.run(connection, "quality/mark_references", **values)
-    return published
-
-
-def publish_funding(connection: Connection, validation_id: int, versions: list[tuple[int, datetime, int]]) -> int:
-    """Publishes versions (instrument_id, hour end, version_id) that passed; returns how many were not published
-    before."""
-    return sql.run(
-        connection, "quality/publish_funding", validation_id=validation_id, instrument_ids=[v[0] for v in versions],
-        hours=[v[1] for v in versions], version_ids=[v[2] for v in versions],
-    )  # fmt: skip
-
-
-def hold_candles(connection: Connection, versions: list[tuple[int, date, int]]) -> int:
-    """Takes back published versions (instrument_id, day, version_id) that are held back now; returns how many were."""
-    return sql.run(
-        connection, "quality/hold_candles", instrument_ids=[v[0] for v in versions], days=[v[1] for v in versions],
-        version_ids=[v[2] for v in versions],
-    )  # fmt: skip
-
-
-def hold_funding(connection: Connection, versions: list[tuple[int, datetime, int]]) -> int:
-    """Takes back published versions (instrument_id, hour end, version_id) that are held back now; returns how many."""
-    return sql.run(
-        connection, "quality/hold_funding", instrument_ids=[v[0] for v in versions], hours=[v[1] for v in versions],
-        version_ids=[v[2] for v in versions],
-    )  # fmt: skip
-
-
-def publish_index(connection: Connection, validation_id: int, validated: list[tuple[str, date, bool]]) -> int:
-    """Says which index days (index_name, day, passed) were looked at; returns how many changed."""
-    return sql.run(
-        connection, "index/publish", validation_id=validation_id, subjects=[j[0] for j in validated],
-        days=[j[1] for j in validated], passed=[j[2] for j in validated],
-    )  # fmt: skip
-
-
-def publish_basis(connection: Connection, validation_id: int, validated: list[tuple[int, date, bool]]) -> int:
-    """Says which pairs (instrument_id, day, passed) were looked at; returns how many changed."""
-    return sql.run(
-        connection, "basis/publish", validation_id=validation_id, instrument_ids=[j[0] for j in validated],
-        days=[j[1] for j in validated], passed=[j[2] for j in validated],
-    )  # fmt: skip
-
-
-def pending_months(
-    connection: Connection, dataset: str, begins: date | None, ends: date | None, *, again: bool
-) -> list[dict[str, Any]]:
-    """Months (month, first_day, last_day, days) of a derived dataset that wait to be computed, oldest first.
-
-    dataset: index_prices or basis_spread. begins, ends: bounds [begins, ends) or None. again: also what was validated
-    already.
-    """
-    statement = {"index_prices": "index/pending", "basis_spread": "basis/pending"}[dataset]
-    return sql.rows(connection, statement, again=again, **{"from": begins, "to": ends})
 
 
 def record_run_failure(

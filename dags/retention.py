@@ -1,0 +1,41 @@
+"""Replaced versions of what was published are kept for a set time, and deleted after it.
+
+**Source.** The market database. A corrected day becomes a new version and the one it replaces is kept for
+`DERIBIT_KEEP_SUPERSEDED_DAYS` (400), so that what was published at any moment since then can be asked: the functions
+`candles`, `funding`, `index_price` and `basis` take `as_of`, and the view `corrections` lists every value that changed.
+
+**Grain.** A version of an instrument-day, an hour of funding, a day of an index or a pair of the basis. What is
+published, what waits, what is held back without a newer version, and what a published basis or index was computed from
+stays.
+
+**Schedule.** Daily. A moment before the time that is kept is an error from then on, never an answer with fewer rows.
+
+**Late data.** Does not concern it.
+
+**When it fails.** Nothing is deleted; the next run deletes it.
+"""
+
+from datetime import timedelta
+
+from airflow.sdk import CronDataIntervalTimetable, dag
+
+from deribit_warehouse import pipeline, settings
+
+
+@dag(
+    dag_id="deribit_retention",
+    schedule=CronDataIntervalTimetable("30 1 * * *", timezone="UTC"),
+    start_date=settings.history_from(),
+    catchup=False,
+    max_active_runs=1,
+    dagrun_timeout=timedelta(hours=2),
+    default_args=pipeline.DEFAULT_ARGS,
+    on_failure_callback=pipeline.notify_failure,
+    doc_md=__doc__,
+    tags=["deribit", "retention"],
+)
+def retention():
+    pipeline.prune_versions()
+
+
+retention()

@@ -1,0 +1,28 @@
+-- Adds a version that is cut to what lies within the lifetime for each of the days that reach beyond it; published at once
+-- where the day it was cut from was, for all that is left of it has passed. Grain: instrument-day. May run twice: each time
+-- as versions of their own. Parameters: instrument_ids, days, version_ids, firsts, ns, pairwise; is_published,
+-- validation_id, run_id.
+WITH loaded AS (
+    INSERT INTO store.ingestion (dataset, subject, host, run_id, added, grown, corrected)
+    VALUES ('instruments', 'lifetimes', 'the catalogue', %(run_id)s, 0, 0, cardinality(%(days)s::date[]))
+    RETURNING version_id
+)
+INSERT INTO store.candle_day (instrument_id, day, version_id, state, validation_id, shown, reference, first_minute, n, present,
+                              duplicate, misaligned, out_of_order, out_of_window, open, high, low, close, volume, cost, fresh, turnover)
+SELECT t.instrument_id, t.day, l.version_id,
+       CASE WHEN %(is_published)s THEN 'published' ELSE 'pending' END::store.state,
+       CASE WHEN %(is_published)s THEN %(validation_id)s END::bigint,
+       CASE WHEN %(is_published)s THEN int8multirange(int8range(%(validation_id)s, NULL)) ELSE '{}' END,
+       t.reference, b.first, b.n, b.n - cardinality(array_positions(t.open[w.at : w.past], NULL)),
+       t.duplicate, t.misaligned, t.out_of_order, t.out_of_window,
+       t.open[w.at : w.past], t.high[w.at : w.past], t.low[w.at : w.past], t.close[w.at : w.past], t.volume[w.at : w.past],
+       t.cost[w.at : w.past],
+       -- no bit outside the minutes that are left
+       t.fresh & ((repeat('0', b.first) || repeat('1', b.n) || repeat('0', 1440 - b.first - b.n))::bit(1440)),
+       coalesce((SELECT sum(u) FROM unnest(t.cost[w.at : w.past]) AS u), 0)
+FROM unnest(%(instrument_ids)s::integer[], %(days)s::date[], %(version_ids)s::bigint[], %(firsts)s::integer[], %(ns)s::integer[])
+     AS b(instrument_id, day, version_id, first, n)
+JOIN store.candle_day t USING (instrument_id, day, version_id)
+CROSS JOIN loaded l
+CROSS JOIN LATERAL (SELECT b.first - t.first_minute + 1 AS at, b.first - t.first_minute + b.n AS past) AS w
+ORDER BY t.instrument_id, t.day

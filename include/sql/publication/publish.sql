@@ -1,0 +1,23 @@
+-- Publishes versions that passed a validation; the published version each of them follows is superseded. Grain: a
+-- version. May run twice: what is published is left alone. So is a version that was superseded since it was validated, or
+-- that is older than what is published; and one that a load has replaced since is gone: then what is published stays.
+-- Parameters: the key's columns, version_ids and what is noted of each, pairwise; validation_id. Rows are locked in the
+-- order of their keys.
+WITH passed AS (
+    SELECT {key}, t.version_id{noted_of_k}
+    FROM unnest({arrays}) AS k({columns})
+    JOIN {table} t USING ({key}, version_id)
+    WHERE t.state IN ('pending', 'held')
+      AND NOT EXISTS (SELECT FROM {table} n WHERE {same_n_t} AND n.version_id > t.version_id AND n.state = 'published')
+    ORDER BY {key} FOR UPDATE OF t
+), superseded AS (
+    UPDATE {table} t SET state = 'superseded', validation_id = %(validation_id)s,
+                         shown = t.shown - int8multirange(int8range(%(validation_id)s, NULL))
+    FROM passed p WHERE {same_t_p} AND t.state = 'published'
+    RETURNING t.version_id
+)
+UPDATE {table} t SET state = 'published', validation_id = %(validation_id)s,
+                     shown = t.shown + int8multirange(int8range(%(validation_id)s, NULL)){noted_from_p}
+-- counting them makes the update above come first: only one version of a key can be published
+FROM passed p, (SELECT count(*) FROM superseded) AS first
+WHERE {same_t_p} AND t.version_id = p.version_id
