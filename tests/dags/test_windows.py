@@ -36,7 +36,8 @@ def test_the_calendar_asks_for_its_month_and_an_asset_for_everything(monkeypatch
         assert (dataset, provenance.run_id) == (BASIS_SPREAD, "run")
         heard.append((begins, ends))
 
-    def pending(connection, table, begins, ends, *, again):
+    def pending(connection, table, begins, ends, *, blocked, again):
+        assert blocked == (run_type == "manual")
         assert table == BASIS_SPREAD.table and heard == [(begins, ends)], "what is due is computed first"
         heard[:] = [(begins, ends, again)]
         return months

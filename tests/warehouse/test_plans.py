@@ -26,7 +26,7 @@ FILL = (
        VALUES ('d', 'd', 'r', now(), now(), 'passed', 's', 1, '{}')""",
     """INSERT INTO store.candle_day
        SELECT i.instrument_id, d::date, 1, 'published', 1, '{[1,)}', NULL, 754, 1, 1, 0, 0, 0, 0, a, a, a, a, a, a,
-              repeat('1', 1440)::bit(1440), 1
+              repeat('1', 1440)::bit(1440), repeat('1', 1440)::bit(1440), true, 1
        FROM store.instrument i CROSS JOIN (SELECT ARRAY[50000.5::float8] AS a) AS v
        CROSS JOIN LATERAL generate_series(
            i.listed_at, least(i.expires_at, i.listed_at + %(days)s * interval '1 day') - interval '1 day',

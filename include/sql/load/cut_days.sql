@@ -8,7 +8,7 @@ WITH loaded AS (
     RETURNING version_id
 )
 INSERT INTO store.candle_day (instrument_id, day, version_id, state, validation_id, shown, reference, first_minute, n, present,
-                              duplicate, misaligned, out_of_order, out_of_window, open, high, low, close, volume, cost, fresh, turnover)
+                              duplicate, misaligned, out_of_order, out_of_window, open, high, low, close, volume, cost, fresh, traded, calculable, turnover)
 SELECT t.instrument_id, t.day, l.version_id,
        CASE WHEN %(is_published)s THEN 'published' ELSE 'pending' END::store.state,
        CASE WHEN %(is_published)s THEN %(validation_id)s END::bigint,
@@ -17,12 +17,12 @@ SELECT t.instrument_id, t.day, l.version_id,
        t.duplicate, t.misaligned, t.out_of_order, t.out_of_window,
        t.open[w.at : w.past], t.high[w.at : w.past], t.low[w.at : w.past], t.close[w.at : w.past], t.volume[w.at : w.past],
        t.cost[w.at : w.past],
-       -- no bit outside the minutes that are left
-       t.fresh & ((repeat('0', b.first) || repeat('1', b.n) || repeat('0', 1440 - b.first - b.n))::bit(1440)),
+       t.fresh & w.left_over, t.traded & w.left_over, t.calculable,
        coalesce((SELECT sum(u) FROM unnest(t.cost[w.at : w.past]) AS u), 0)
 FROM unnest(%(instrument_ids)s::integer[], %(days)s::date[], %(version_ids)s::bigint[], %(firsts)s::integer[], %(ns)s::integer[])
      AS b(instrument_id, day, version_id, first, n)
 JOIN store.candle_day t USING (instrument_id, day, version_id)
 CROSS JOIN loaded l
-CROSS JOIN LATERAL (SELECT b.first - t.first_minute + 1 AS at, b.first - t.first_minute + b.n AS past) AS w
+CROSS JOIN LATERAL (SELECT b.first - t.first_minute + 1 AS at, b.first - t.first_minute + b.n AS past,
+                           (repeat('0', b.first) || repeat('1', b.n) || repeat('0', 1440 - b.first - b.n))::bit(1440) AS left_over) AS w
 ORDER BY t.instrument_id, t.day

@@ -36,9 +36,9 @@ WITH newest AS (
     RETURNING version_id
 ), written AS (
     INSERT INTO store.candle_day (instrument_id, day, version_id, first_minute, n, present, duplicate, misaligned, out_of_order, out_of_window,
-                                  open, high, low, close, volume, cost, fresh, turnover)
+                                  open, high, low, close, volume, cost, fresh, traded, calculable, turnover)
     SELECT instrument_id, day, version_id, first_minute, n, present, duplicate, misaligned, out_of_order, out_of_window,
-           open, high, low, close, volume, cost, fresh, turnover
+           open, high, low, close, volume, cost, fresh, traded, calculable, turnover
     FROM compared CROSS JOIN loaded WHERE outcome IN ('added', 'grown', 'corrected')
     ORDER BY instrument_id, day
 ), outdated AS (

@@ -7,5 +7,5 @@ CREATE TEMPORARY TABLE IF NOT EXISTS candle_day_stage (
     duplicate smallint, misaligned smallint, out_of_order smallint, out_of_window smallint,
     open float8[] STORAGE EXTERNAL, high float8[] STORAGE EXTERNAL, low float8[] STORAGE EXTERNAL,
     close float8[] STORAGE EXTERNAL, volume float8[] STORAGE EXTERNAL, cost float8[] STORAGE EXTERNAL,
-    fresh bit(1440), turnover float8
+    fresh bit(1440), traded bit(1440), calculable boolean, turnover float8
 ) ON COMMIT DELETE ROWS

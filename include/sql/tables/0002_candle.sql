@@ -60,6 +60,8 @@ CREATE TABLE store.candle_day (
     -- by minute of the day: trades at the candle's own prices were among what traded
     -- (volume * low - t <= cost <= volume * high + t, t the larger of 1 USD and 2 bp of cost)
     fresh  bit(1440) NOT NULL,
+    traded bit(1440) NOT NULL,                         -- by minute of the day: something traded
+    calculable boolean NOT NULL,                       -- every close is something to calculate with (store.price)
     turnover float8 NOT NULL,                          -- USD, the sum of cost
     -- what coverage sums up lies in the index: it never has to read the rows with the arrays
     PRIMARY KEY (instrument_id, day, version_id) INCLUDE (n, present, state, reference),

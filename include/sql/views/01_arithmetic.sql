@@ -16,6 +16,13 @@ LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
     SELECT CASE WHEN value > 1e-50 AND value < 1e50 THEN value END
 $$;
 
+-- The same of an array of prices, and the array itself where it is known that every one can be calculated with.
+CREATE FUNCTION store.prices("values" float8[], calculable boolean) RETURNS float8[]
+LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
+    SELECT CASE WHEN calculable THEN "values"
+                ELSE (SELECT array_agg(store.price(u.value) ORDER BY u.i) FROM unnest("values") WITH ORDINALITY AS u(value, i)) END
+$$;
+
 -- How far a price is from another, as a fraction of that one; NULL where either is unknown or there is nothing
 -- to measure against. What can't be a price is infinitely far, where plain division would overflow and so keep
 -- a whole interval from being validated for one bad number.

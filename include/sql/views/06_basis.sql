@@ -22,7 +22,7 @@ LANGUAGE sql STABLE PARALLEL SAFE AS $$
            CASE WHEN m.future > m.perpetual THEN 'contango'
                 WHEN m.future < m.perpetual THEN 'backwardation'
                 WHEN m.future = m.perpetual THEN 'flat' END,
-           m.volume > 0,
+           CASE WHEN m.future IS NOT NULL THEN get_bit(w.traded, w.first + m.i - 1) = 1 END,
            get_bit(w.fresh, w.first + m.i - 1) = 1,
            t.index_price,
            m.future - t.index_price,
@@ -31,9 +31,9 @@ LANGUAGE sql STABLE PARALLEL SAFE AS $$
                 THEN (m.future - t.index_price) / t.index_price * 525600 / (w.minutes_left - m.i) END,
            contract.base_currency, p.instrument, contract.expires_at, pair.day, pair.validation_id
     -- each by its key and no other way (LIMIT 1): between a minute and eight years no one plan of a join is right
-    FROM (SELECT v.first_minute, v.n, v.close, v.volume, v.fresh FROM store.candle_day v
+    FROM (SELECT v.first_minute, v.n, store.prices(v.close, v.calculable) AS close, v.fresh, v.traded FROM store.candle_day v
           WHERE v.instrument_id = pair.instrument_id AND v.day = pair.day AND v.version_id = pair.future_version_id LIMIT 1) AS c
-    CROSS JOIN LATERAL (SELECT v.first_minute, v.close, v.fresh, i.instrument,
+    CROSS JOIN LATERAL (SELECT v.first_minute, store.prices(v.close, v.calculable) AS close, v.fresh, i.instrument,
                                CASE WHEN v.present < 1440 THEN store.first_candle_minute(v.instrument_id, v.day, v.first_minute, v.close) ELSE 0 END AS begins
                         FROM store.candle_day v JOIN store.instrument i USING (instrument_id)
                         WHERE v.instrument_id = pair.perpetual_id AND v.day = pair.day AND v.version_id = pair.perpetual_version_id LIMIT 1) AS p
@@ -44,18 +44,16 @@ LANGUAGE sql STABLE PARALLEL SAFE AS $$
     CROSS JOIN LATERAL store.clip_minutes(pair.day, c.first_minute, c.n, "from", "to") AS k
     CROSS JOIN LATERAL (SELECT greatest(k.first, p.begins) AS first) AS b
     CROSS JOIN LATERAL (
-        SELECT b.first, k.past - b.first AS n, c.fresh & p.fresh AS fresh, e.midnight + 60 * (b.first - 1) AS epoch,
+        SELECT b.first, k.past - b.first AS n, c.fresh & p.fresh AS fresh, c.traded, e.midnight + 60 * (b.first - 1) AS epoch,
                (e.expiry - e.midnight) / 60 - b.first AS minutes_left,
                floor((e.expiry - e.midnight) / 60 - b.first - 1440) AS last_annualised OFFSET 0) AS w
     CROSS JOIN LATERAL (
-        SELECT store.price(u.future) AS future, u.volume, store.price(u.perpetual) AS perpetual, store.price(u.charted) AS charted, u.i
-        FROM (SELECT unnest(store.slice_minutes(c.close, c.first_minute, w.first, w.n)) AS future,
-                     unnest(store.slice_minutes(c.volume, c.first_minute, w.first, w.n)) AS volume,
-                     unnest(store.slice_minutes(p.close, p.first_minute, w.first, w.n)) AS perpetual,
-                     unnest(store.slice_minutes(x.minutes, 0, w.first, w.n)) AS charted, generate_series(1, w.n) AS i) AS u OFFSET 0) AS m
+        SELECT unnest(store.slice_minutes(c.close, c.first_minute, w.first, w.n)) AS future,
+               unnest(store.slice_minutes(p.close, p.first_minute, w.first, w.n)) AS perpetual,
+               unnest(store.slice_minutes(x.minutes, 0, w.first, w.n)) AS charted, generate_series(1, w.n) AS i) AS m
     CROSS JOIN LATERAL (
         SELECT CASE WHEN (w.first + m.i) % 60 = 0
-                    THEN coalesce(store.price(x.hourly[(w.first + m.i) / 60]), m.charted) ELSE m.charted END AS index_price
+                    THEN coalesce(store.price(x.hourly[(w.first + m.i) / 60]), store.price(m.charted)) ELSE store.price(m.charted) END AS index_price
     ) AS t
     WHERE w.n > 0
 $$;

@@ -21,8 +21,9 @@ def windows(dataset: Dataset) -> list[dict[str, str]]:
     """The windows to validate, a month each at most: [{label, from, to}], ISO dates, [from, to).
 
     First a version is added for every day whose published inputs are not those it was computed from: in the run's month
-    when the calendar started it, anywhere when an asset did. The windows are what then waits. With the run's parameters
-    from or to, or in a backfill of its month: everything in that range, again.
+    when the calendar started it, anywhere when an asset did. The windows are what then waits; what a validation blocked
+    waits for a run by hand. With the run's parameters from or to, or in a backfill of its month: everything in that
+    range, again.
     """
     from deribit_warehouse.warehouse import publication
 
@@ -35,7 +36,8 @@ def windows(dataset: Dataset) -> list[dict[str, str]]:
         again = run_type == "backfill"
     with market() as connection, connection.transaction():
         publication.compute(connection, dataset, begins, ends, computed_by(dataset, context))
-        months = publication.pending(connection, dataset.table, begins, ends, again=again)
+        # what was blocked would be blocked again at every ring
+        months = publication.pending(connection, dataset.table, begins, ends, blocked=run_type == "manual", again=again)
     return [
         {
             "label": f"{m['month']:%Y-%m} ({m['days']} days)",

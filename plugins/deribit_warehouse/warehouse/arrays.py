@@ -37,6 +37,11 @@ def bits(values: np.ndarray) -> bytes:
     return struct.pack("!i", len(body)) + body
 
 
+def boolean(value: bool) -> bytes:
+    """A field that holds a boolean."""
+    return struct.pack("!i?", 1, value)
+
+
 def int4(value: int) -> bytes:
     """A field that holds an integer (or a date, as days since 2000-01-01)."""
     return struct.pack("!ii", 4, value)

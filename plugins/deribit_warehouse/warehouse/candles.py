@@ -9,13 +9,14 @@ import numpy as np
 from psycopg import Connection
 
 from . import sql
-from .arrays import HEADER, TRAILER, bits, float8, float8_array, int2, int4
+from .arrays import HEADER, TRAILER, bits, boolean, float8, float8_array, int2, int4
 from .ingestion import Ingested, Provenance, lock, record_fetched
 
 MINUTE = 60_000
 DAY = 86_400_000
 EPOCH_2000 = 10_957  # Postgres counts days from 2000-01-01
 COLUMNS = ("open", "high", "low", "close", "volume", "cost")
+LEAST, MOST = 1e-50, 1e50  # of what store.price lets through
 DEFECTS = ("duplicate", "misaligned", "out_of_order", "out_of_window")
 
 
@@ -66,6 +67,9 @@ def _days(instrument_id: int, candles: Candles):
     start, end = candles.start, candles.end
     columns = [getattr(candles, name) for name in COLUMNS]
     fresh = fresh_minutes(candles)
+    # as Postgres compares: NaN is more than any number
+    traded = candles.present & ~(candles.volume <= 0)
+    calculable = ~candles.present | (candles.close > LEAST) & (candles.close < MOST)
     # a tick outside the window counts against the window's nearest day
     defects = [np.clip(getattr(candles, name), start, end - 1) // DAY for name in DEFECTS]
     for day in range(start // DAY, (end - 1) // DAY + 1):
@@ -76,13 +80,14 @@ def _days(instrument_id: int, candles: Candles):
         counts = [min(int((ticks == day).sum()), 32_767) for ticks in defects]
         if missing.all() and not any(counts):
             continue  # nothing was received of this day: it is missing because it is not there
-        of_day = np.zeros(1440, bool)
-        of_day[(begins - day * DAY) // MINUTE :][:n] = fresh[minutes]
+        first = (begins - day * DAY) // MINUTE
+        marks = np.zeros((2, 1440), bool)
+        marks[:, first : first + n] = fresh[minutes], traded[minutes]
         with np.errstate(over="ignore", invalid="ignore"):
             turnover = float(np.nansum(candles.cost[minutes], where=~missing))
         yield b"".join((
-            struct.pack("!h", 17), int4(instrument_id), int4(day - EPOCH_2000), int2((begins - day * DAY) // MINUTE),
+            struct.pack("!h", 19), int4(instrument_id), int4(day - EPOCH_2000), int2(first),
             int2(n), int2(n - int(missing.sum())), *map(int2, counts),
-            *(float8_array(column[minutes], missing) for column in columns), bits(of_day),
-            float8(turnover),
+            *(float8_array(column[minutes], missing) for column in columns), *map(bits, marks),
+            boolean(bool(calculable[minutes].all())), float8(turnover),
         ))  # fmt: skip

@@ -78,14 +78,16 @@ def compute(
 
 
 def pending(
-    connection: Connection, table: Table, begins: date | None = None, ends: date | None = None, *, again: bool = False
-) -> list[dict[str, Any]]:
+    connection: Connection, table: Table, begins: date | None = None, ends: date | None = None, *,
+    blocked: bool = False, again: bool = False,
+) -> list[dict[str, Any]]:  # fmt: skip
     """Months (month, first_day, last_day, days) with versions that wait to be validated, oldest first.
 
-    begins, ends: days [begins, ends) or None. again: all that have versions, whether they wait or not.
+    begins, ends: days [begins, ends) or None. blocked: also those that a validation blocked. again: all that have
+    versions, whether they wait or not.
     """
-    with_values = {"from": begins, "to": ends, "again": again}
-    return sql.fetch(connection, _composed("publication/pending", table), with_values)
+    values = {"from": begins, "to": ends, "blocked": blocked, "again": again}
+    return sql.fetch(connection, _composed("publication/pending", table), values)
 
 
 def prune(connection: Connection, kept_from: datetime) -> dict[str, int]:
