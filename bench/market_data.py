@@ -9,12 +9,13 @@ import numpy as np
 import orjson
 from psycopg import Connection
 
-from deribit_warehouse.datasets import BASIS_DAY, BASIS_SPREAD, CANDLE_DAY
+from deribit_warehouse.datasets import BASIS_SPREAD
 from deribit_warehouse.exchange import candles as pages
 from deribit_warehouse.exchange.candles import Candles
 from deribit_warehouse.exchange.instruments import instrument
 from deribit_warehouse.exchange.pagination import windows
 from deribit_warehouse.exchange.response import result_of
+from deribit_warehouse.tables import BASIS_DAY, CANDLE_DAY
 from deribit_warehouse.warehouse import publication, validations
 from deribit_warehouse.warehouse.candles import store_candles
 from deribit_warehouse.warehouse.catalogue import record_collected, store_instruments

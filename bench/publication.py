@@ -14,7 +14,7 @@ from datetime import UTC, datetime
 
 from psycopg import Connection
 
-from deribit_warehouse.datasets import CANDLE_DAY
+from deribit_warehouse.tables import CANDLE_DAY
 from deribit_warehouse.warehouse import publication
 
 from . import market_data

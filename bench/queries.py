@@ -13,9 +13,10 @@ from datetime import UTC, datetime, timedelta
 from psycopg import Connection
 
 from deribit_warehouse import settings
-from deribit_warehouse.datasets import BASIS_DAY, BASIS_SPREAD
+from deribit_warehouse.datasets import BASIS_SPREAD
 from deribit_warehouse.quality.suites import read_suite
 from deribit_warehouse.quality.validate import validate
+from deribit_warehouse.tables import BASIS_DAY
 from deribit_warehouse.warehouse import profiles, publication
 
 from . import market_data
@@ -110,7 +111,8 @@ class Rows:
 
 def answers(connection: Connection, begins: datetime, ends: datetime, runs: int = 5) -> Answers:
     """Every question about a database filled with [begins, ends), asked of the statements the DAGs and users run."""
-    first, last, day = begins.date(), ends.date(), ends.date() - timedelta(days=10)
+    midnight = ends - timedelta(days=10)
+    day = midnight.date()
     instant = ends - timedelta(days=9, hours=11, minutes=23)
     name = longest(connection, begins, ends)
 
@@ -120,14 +122,14 @@ def answers(connection: Connection, begins: datetime, ends: datetime, runs: int 
         return found
 
     def full() -> None:
-        profiles.basis_profile(connection, begins=first, ends=last)
+        basis_profile(connection, begins, ends)
         connection.rollback()
 
     def again(check) -> None:
         """A day as if it had never been validated: paired, computed, and what the check says of it written."""
         connection.execute("DELETE FROM store.basis_day WHERE day = %s", [day])
         publication.compute(connection, BASIS_SPREAD, day, day + timedelta(days=1), market_data.COMPUTED)
-        profile = profiles.basis_profile(connection, begins=day, ends=day + timedelta(days=1))
+        profile = basis_profile(connection, midnight, midnight + timedelta(days=1))
         check(profile)
         versions = [(row.instrument_id, row.day, row.version_id) for row in profile.itertuples(index=False)]
         publication.publish(connection, BASIS_DAY, validation_id, versions)
@@ -140,7 +142,7 @@ def answers(connection: Connection, begins: datetime, ends: datetime, runs: int 
     def great_expectations(profile) -> None:
         validate(profile, suite, keys=["instrument", "day"], run_name="bench")
 
-    great_expectations(profiles.basis_profile(connection, begins=day, ends=day + timedelta(days=1)))  # warm
+    great_expectations(basis_profile(connection, midnight, midnight + timedelta(days=1)))  # warm
     connection.rollback()
     [[minutes, *_]] = asked(contract, name, begins, ends)
     return Answers(
@@ -152,6 +154,10 @@ def answers(connection: Connection, begins: datetime, ends: datetime, runs: int 
         contract_minutes=minutes,
         coverage=seconds(lambda: asked("SELECT * FROM coverage"), runs),
     )
+
+
+def basis_profile(connection: Connection, begins: datetime, ends: datetime):
+    return profiles.profile(connection, BASIS_SPREAD, begins, ends, currencies=[])
 
 
 def longest(connection: Connection, begins: datetime, ends: datetime) -> str:

@@ -16,6 +16,7 @@ import numpy as np
 from psycopg import Connection
 
 from deribit_warehouse import settings
+from deribit_warehouse.datasets import FUNDING_RATES, FUTURES_OHLCV, PERPETUALS_OHLCV
 from deribit_warehouse.quality.suites import read_suite
 from deribit_warehouse.quality.validate import validate
 from deribit_warehouse.warehouse import profiles
@@ -66,10 +67,10 @@ def rates(connection: Connection, folder: Path) -> Iterator[Rate]:
         # its candles of those months were not recorded: nothing to check the index against
         record_fetched(connection, ids["BTC-PERPETUAL"], "candles", int(times[0]) - 3_600_000, first)
     interval = {"currencies": ["BTC", "ETH"], "begins": instant(first), "ends": instant(past)}
-    yield from validated("perpetuals_ohlcv", profiles.candle_profile(connection, perpetual=True, **interval))
-    yield from validated("futures_ohlcv", profiles.candle_profile(connection, perpetual=False, **interval))
+    yield from validated("perpetuals_ohlcv", profiles.profile(connection, PERPETUALS_OHLCV, **interval))
+    yield from validated("futures_ohlcv", profiles.profile(connection, FUTURES_OHLCV, **interval))
     until = {"begins": instant(times[0]) - timedelta(hours=1), "ends": instant(times[-1])}
-    yield from validated("funding_rates", profiles.funding_profile(connection, **interval | until))
+    yield from validated("funding_rates", profiles.profile(connection, FUNDING_RATES, **interval | until))
 
 
 def validated(dataset: str, profile) -> Iterator[Rate]:

@@ -14,6 +14,7 @@ from statistics import median
 import psycopg
 
 from deribit_warehouse import settings
+from deribit_warehouse.datasets import FUTURES_OHLCV
 from deribit_warehouse.quality.suites import read_suite, read_waivers
 from deribit_warehouse.quality.validate import decide, validate
 from deribit_warehouse.warehouse import profiles
@@ -76,7 +77,7 @@ def validate_month(
     def once() -> tuple[float, float, int]:
         """Seconds of the profile and of everything, and the minutes that were there."""
         began = time.perf_counter()
-        profile = profiles.candle_profile(connection, perpetual=False, currencies=currencies, begins=begins, ends=ends)
+        profile = profiles.profile(connection, FUTURES_OHLCV, begins, ends, currencies=currencies)
         profiled = time.perf_counter()
         validation = validate(profile, suite, keys=["instrument", "day"], run_name="bench")
         decide(validation, waivers=waivers, tolerated_share=suite.tolerated_share)

@@ -28,6 +28,7 @@ import psycopg
 import requests
 from rich.console import Console
 
+from deribit_warehouse.datasets import DATASETS
 from deribit_warehouse.exchange import candles, funding
 from deribit_warehouse.warehouse.completion import summary
 from stack import credentials, postgres
@@ -103,7 +104,9 @@ def report(asked, printed: str, stats: dict, memory: Memory, processor: dict[str
             "JOIN store.instrument p ON p.instrument_id = f.perpetual_id "
             "WHERE q.rule = 'reference-known' AND q.day > p.listed_at"
         ).fetchall()
-    stored = {row["dataset"]: row["bytes_a_row"] for row in summary(database(stack, "market", "market_reader"))}
+    stored = {
+        row["dataset"]: row["bytes_a_row"] for row in summary(database(stack, "market", "market_reader"), DATASETS)
+    }
     with psycopg.connect(database(stack, "airflow", "airflow")) as connection:
         tasks = connection.execute(
             "SELECT dag_id, task_id, count(*), avg(extract(epoch FROM end_date - start_date))::float8, "

@@ -16,7 +16,7 @@ Minutes older than eight hours are gone for good and are shown by the proxy, lab
 
 from datetime import timedelta
 
-from airflow.sdk import CronDataIntervalTimetable, dag
+from airflow.sdk import CronDataIntervalTimetable, chain, dag
 
 from deribit_warehouse import pipeline, settings
 from deribit_warehouse.datasets import INDEX_MINUTES
@@ -35,7 +35,10 @@ from deribit_warehouse.datasets import INDEX_MINUTES
     tags=["deribit", "index", "collection"],
 )
 def index_minutes():
-    pipeline.collect_index_minutes.override(outlets=[pipeline.asset(INDEX_MINUTES)])()
+    batches = pipeline.plan(INDEX_MINUTES)
+    load = pipeline.load.override(outlets=[pipeline.asset(INDEX_MINUTES)])
+    loaded = load.partial(dataset=INDEX_MINUTES).expand(batch=batches)
+    chain(loaded, pipeline.complete())
 
 
 index_minutes()

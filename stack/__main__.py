@@ -148,9 +148,17 @@ def run(stack: Stack, credentials: Credentials, api: AirflowApi, first_day: date
     # From here on this process reads the warehouse's own package, some of which imports Airflow: it has to see the same
     # settings as the services, and none of the caller's.
     os.environ.update(environment(stack, credentials, first_day))
-    from deribit_warehouse.datasets import POOLS
+    from deribit_warehouse.datasets import DATASETS, POOLS
     from deribit_warehouse.settings import currencies
-    from deribit_warehouse.warehouse.completion import behind, pending, summary, term_structure, unloaded, waiting
+    from deribit_warehouse.warehouse.completion import (
+        behind,
+        blocked,
+        pending,
+        summary,
+        term_structure,
+        unloaded,
+        waiting,
+    )  # fmt: skip
 
     loader = postgres.dsn(stack, credentials, "market_loader", "market")
     reader = postgres.dsn(stack, credentials, "market_reader", "market")
@@ -165,8 +173,10 @@ def run(stack: Stack, credentials: Credentials, api: AirflowApi, first_day: date
             say(f"First comes {first:%B %Y}, the newest closed month, then the history from {first_day} on")
     finally:
         catchup.unpause(api)  # whatever became of the catalogue: what needs it waits for it
-    failed = catchup.run_history(stack, api, console, lambda: pending(loader), lambda: waiting(reader))
-    printing.print_store(console, summary(reader), term_structure(reader))
+    failed = catchup.run_history(stack, api, console, lambda: pending(loader, DATASETS), lambda: waiting(reader))
+    for dataset, days in blocked(reader, DATASETS).items():
+        say(f"{days} days of {dataset} are blocked, what was published stays: docs/operations.md, A gate blocked")
+    printing.print_store(console, summary(reader, DATASETS), term_structure(reader))
     return failed
 
 

@@ -16,7 +16,7 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
-from deribit_warehouse.datasets import dag_id_of
+from deribit_warehouse.dataset import dag_id_of
 from stack import StackError
 from stack.api import AirflowApi, parse_time
 from stack.services import none_failed

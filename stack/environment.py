@@ -144,17 +144,7 @@ PRELOAD = '''"""Written by stack/environment.py. Airflow imports this module whe
 
 import sys
 
-# Tasks are forked from the scheduler and have for nothing what it has imported. The provider's hook alone costs a
-# process that imports it more than a second.
+# tasks are forked from the scheduler
 if sys.argv[1:2] == ["scheduler"]:
-    import airflow.providers.postgres.hooks.postgres  # noqa: F401
-    import deribit_warehouse.exchange  # noqa: F401
-    import deribit_warehouse.pipeline  # noqa: F401
-    import deribit_warehouse.quality.data_docs  # noqa: F401
-    import deribit_warehouse.quality.validate  # noqa: F401
-    import deribit_warehouse.warehouse.candles  # noqa: F401
-    import deribit_warehouse.warehouse.funding  # noqa: F401
-    import deribit_warehouse.warehouse.profiles  # noqa: F401
-    import great_expectations  # noqa: F401
-    import pandas  # noqa: F401
+    import deribit_warehouse.preload  # noqa: F401
 '''

@@ -1,12 +1,16 @@
 """What every DAG and every task has to have, and which DAGs there are."""
 
 import re
+import subprocess
+import sys
 from collections import Counter
 from datetime import timedelta
 from inspect import unwrap
+from pathlib import Path
 
 import pytest
 
+ROOT = Path(__file__).resolve().parents[2]
 HISTORY = {"deribit_perpetuals_ohlcv", "deribit_futures_ohlcv", "deribit_funding_rates"}
 DERIVED = {
     "deribit_index_prices": {
@@ -48,8 +52,45 @@ def test_a_dag_is_in_the_file_of_its_name(every_dag):
 def test_the_library_knows_every_dag_that_makes_a_dataset(bag):
     from deribit_warehouse import datasets
 
-    made = {d.dag_id for d in vars(datasets).values() if isinstance(d, datasets.Dataset)}
+    made = {dataset.dag_id for dataset in datasets.DATASETS}
     assert made == set(bag.dags) - {"deribit_data_docs", "deribit_retention"}
+
+
+def test_the_pipeline_names_no_dataset():
+    """What it has to know of one the dataset says. The catalogue of instruments is none: plans are made from it."""
+    from deribit_warehouse.datasets import DATASETS
+
+    names = {name for d in DATASETS if d.name != "instruments" for name in (d.name, d.name.upper())}
+    for file in (ROOT / "plugins/deribit_warehouse/pipeline").glob("*.py"):
+        assert names & set(re.findall(r"\w+", file.read_text())) == set(), file.name
+
+
+def test_what_a_dataset_is_computed_from_comes_before_it():
+    """So no input is computed from what it is an input of, and what is taken back is followed through all of them."""
+    from deribit_warehouse.datasets import DATASETS
+
+    names = [dataset.name for dataset in DATASETS]
+    for place, dataset in enumerate(DATASETS):
+        assert set(dataset.inputs) <= set(names[:place]), dataset.name
+        assert set(dataset.references) <= set(names), dataset.name
+
+
+def test_two_parses_serialise_alike(airflow_database):
+    """Airflow makes a new version of a DAG whenever what it has serialised differs: an address in the repr of a task's
+    argument would make one at every parse."""
+    serialise = (
+        "import json; from airflow.dag_processing.dagbag import DagBag; "
+        "from airflow.serialization.serialized_objects import DagSerialization; "
+        f"bag = DagBag({str(ROOT / 'dags')!r}); assert not bag.import_errors; "
+        "print(json.dumps({name: DagSerialization.to_dict(dag) for name, dag in bag.dags.items()}, sort_keys=True))"
+    )
+    first, second = (
+        subprocess.run(
+            [sys.executable, "-c", serialise], check=True, capture_output=True, text=True
+        ).stdout.splitlines()
+        for _ in range(2)
+    )
+    assert first[-1] == second[-1] and '"deribit_basis_spread"' in first[-1]
 
 
 def test_every_dag_says_whose_and_what_it_is(every_dag):
@@ -159,7 +200,7 @@ def test_a_run_that_cannot_go_on_is_seen_by_airflow(every_dag, every_task):
 
 
 def test_only_a_task_that_publishes_rings(every_task):
-    publishing = {"publish", "check_catalogue", "collect_index_minutes"}
+    publishing = {"publish", "check_catalogue", "load"}
     assert {task.task_id for task in every_task if task.outlets} == publishing
 
 
@@ -190,12 +231,15 @@ def test_every_mapped_task_has_readable_instances(every_task):
 
 
 def test_who_asks_the_exchange_or_judges_is_in_that_pool(every_task):
-    from deribit_warehouse.datasets import EXCHANGE_POOL, POOLS, VALIDATION_POOL
+    from deribit_warehouse.dataset import EXCHANGE_POOL, VALIDATION_POOL
+    from deribit_warehouse.datasets import POOLS
 
     expected = {}
     for task in every_task:
         calls = set(unwrap(function_of(task)).__code__.co_names) if task.task_id != "complete" else set()
-        pools = {"exchange": EXCHANGE_POOL, "record_validation": VALIDATION_POOL, "validate_profile": VALIDATION_POOL}
+        pools = {"exchange": EXCHANGE_POOL} | dict.fromkeys(
+            ("record_validation", "validate_and_publish"), VALIDATION_POOL
+        )
         expected[task.dag_id, task.task_id] = next((pools[n] for n in pools if n in calls), "default_pool")
     expected |= {(name, "publish"): f"{VALIDATION_POOL}_{name.removeprefix('deribit_')}" for name in HISTORY}
     expected["deribit_instruments", "check_catalogue"] = f"{VALIDATION_POOL}_perpetuals_ohlcv"

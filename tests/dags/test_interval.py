@@ -75,16 +75,18 @@ def test_a_derived_run_may_leave_either_bound_open():
 def test_a_dag_that_reads_no_configuration_takes_none(monkeypatch):
     from airflow.sdk.exceptions import AirflowFailException
 
-    from deribit_warehouse.pipeline import docs_site, index_chart, waiting
+    from deribit_warehouse.datasets import INDEX_MINUTES
+    from deribit_warehouse.pipeline import docs_site, waiting
 
-    catalogue = import_module("deribit_warehouse.pipeline.read_catalogue")  # the package's own is the task
+    # the package's own of these names are the tasks
+    catalogue, load = (import_module(f"deribit_warehouse.pipeline.{name}") for name in ("read_catalogue", "load"))
 
     asked = context({"currency": "SOL"})
-    for module in (catalogue, docs_site, index_chart, waiting):
+    for module in (catalogue, docs_site, load, waiting):
         monkeypatch.setattr(module, "get_current_context", lambda: asked)
     for run in (
         lambda: catalogue.read_catalogue.function("future", "BTC", catalogue.READINGS[0]),
-        index_chart.collect_index_minutes.function,
+        lambda: load.plan.function(INDEX_MINUTES),
         docs_site.build_data_docs.function,
     ):
         with pytest.raises(AirflowFailException, match="has 'currency'; what is read of it: none"):

@@ -13,7 +13,7 @@ from deribit_warehouse.exchange import BadResponse, ExchangeUnavailable, Instrum
 
 NAMES = ["A-PERPETUAL", "B-PERPETUAL", "C-PERPETUAL", "D-PERPETUAL"]
 HISTORY = ["candles", "funding"]
-TASKS = [*HISTORY, "discover_funding_starts", "collect_index_minutes"]
+TASKS = [*HISTORY, "discover_funding_starts", "index_minutes"]
 
 
 class Connection:
@@ -52,8 +52,8 @@ def collect(request, monkeypatch):
 
     collect.exchange is the exchange it asked, collect.waited what it waited for; the wait is over when collect.over.
     """
-    from deribit_warehouse.datasets import FUNDING_RATES, PERPETUALS_OHLCV
-    from deribit_warehouse.pipeline import index_chart, isolation, waiting
+    from deribit_warehouse.datasets import FUNDING_RATES, INDEX_MINUTES, PERPETUALS_OHLCV
+    from deribit_warehouse.pipeline import isolation, waiting
     from deribit_warehouse.warehouse import candles, funding, index, references
     from deribit_warehouse.warehouse.ingestion import Ingested
 
@@ -81,14 +81,13 @@ def collect(request, monkeypatch):
             return f"waited for {awaited} since 08:00 UTC, for an hour in vain: {cause}"
 
         collect.exchange = Exchange(errors)
-        for module in (read_catalogue, load, index_chart):
+        for module in (read_catalogue, load):
             monkeypatch.setattr(module, "exchange", lambda *_: nullcontext(collect.exchange))
             monkeypatch.setattr(module, "market", lambda: nullcontext(Connection()))
             monkeypatch.setattr(module, "get_current_context", lambda: context)
         monkeypatch.setattr(waiting, "get_current_context", lambda: context)
         monkeypatch.setattr(load, "finished_before_waiting", lambda: set(finished))
-        for module in (load, index_chart):
-            monkeypatch.setattr(module, "base_url", lambda _: "http://exchange")
+        monkeypatch.setattr(load, "base_url", lambda _: "http://exchange")
         monkeypatch.setattr(isolation, "reschedule", reschedule)
         monkeypatch.setattr(candles, "store_candles", lambda c, i, found, p: keep(found.name, Ingested()))
         monkeypatch.setattr(funding, "store_funding", lambda c, i, t, columns, p, *_: keep(p.subject, Ingested()))
@@ -100,15 +99,14 @@ def collect(request, monkeypatch):
         )  # fmt: skip
         monkeypatch.setattr(funding, "record_start", lambda c, i, h: keep(NAMES[i - 1], None))
         monkeypatch.setattr(
-            index, "index_proxies", lambda *_: [{"perpetual": n, "index_name": n[0].lower() + "_usd"} for n in NAMES]
+            index, "store_chart", lambda c, t, p, pr: keep(pr.subject[0].upper() + "-PERPETUAL", Ingested())
         )
-        monkeypatch.setattr(index, "store_chart", lambda c, t, p, pr: keep(pr.subject[0].upper() + "-PERPETUAL", 0))
-        windows = [[ids[name], name, 0, 60_000] for name in NAMES]
+        windows = [[name, name, ids[name], 0, 60_000] for name in NAMES]
         tasks = {
             "candles": lambda: load.load.function(PERPETUALS_OHLCV, {"label": "", "windows": windows}),
             "funding": lambda: load.load.function(FUNDING_RATES, {"label": "", "windows": windows}),
             "discover_funding_starts": lambda: read_catalogue.discover_funding_starts.function(None),
-            "collect_index_minutes": lambda: index_chart.collect_index_minutes.function(),
+            "index_minutes": lambda: load.load.function(INDEX_MINUTES, {"label": "", "windows": windows}),
         }
         try:
             tasks[request.param]()
@@ -197,6 +195,6 @@ def test_a_final_no_is_asked_again_for_an_hour_before_it_is_believed(collect, no
 @pytest.mark.parametrize("collect", ["candles", "funding"], indirect=True)
 def test_what_was_loaded_before_a_wait_is_not_asked_for_again(collect):
     collect({"B-PERPETUAL": ExchangeUnavailable("502")})
-    assert collect.waited.finished == {1, 3, 4}
+    assert collect.waited.finished == {0, 2, 3}
     assert collect({}, finished=collect.waited.finished) == ["B-PERPETUAL"]
     assert collect.exchange.asked == ["B-PERPETUAL"]

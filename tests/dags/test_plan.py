@@ -13,6 +13,7 @@ OCTOBER, NOVEMBER = datetime(2024, 10, 1, tzinfo=UTC), datetime(2024, 11, 1, tzi
 @pytest.fixture
 def plan(monkeypatch):
     """Plans a dataset's October 2024 for so many instruments that lived through it."""
+    from deribit_warehouse.dataset import Window
     from deribit_warehouse.pipeline import waiting
     from deribit_warehouse.warehouse import catalogue
 
@@ -24,19 +25,18 @@ def plan(monkeypatch):
     monkeypatch.setattr(load, "market", nullcontext)
     monkeypatch.setattr(catalogue, "read_at", lambda *_: {c: NOVEMBER + timedelta(1) for c in ("BTC", "ETH")})
 
-    def plan(dataset, instruments):
-        windows = [catalogue.Window(n, f"I{n}-PERPETUAL", OCTOBER, NOVEMBER) for n in range(instruments)]
-        monkeypatch.setattr(catalogue, "funding_windows", lambda *_, **__: windows)
-        monkeypatch.setattr(catalogue, "candle_windows", lambda *_, **__: windows)
+    def plan(dataset, instruments, requests):
+        names = [f"I{n}-PERPETUAL" for n in range(instruments)]
+        windows = [Window(name, name, n, OCTOBER, NOVEMBER, requests) for n, name in enumerate(names)]
+        monkeypatch.setattr(catalogue, "windows", lambda *_, **__: windows)
         return load.plan.function(dataset)
 
     return plan
 
 
-def test_a_batch_is_sized_in_the_pages_its_dataset_is_asked_for_in(plan):
-    """A month is nine pages of candles, of 5,000 minutes, and one page of funding, of 744 hours."""
+def test_a_batch_is_sized_in_the_requests_its_windows_take(plan):
     from deribit_warehouse.datasets import FUNDING_RATES, PERPETUALS_OHLCV
 
-    assert [len(batch["windows"]) for batch in plan(PERPETUALS_OHLCV, 60)] == [9, 9, 9, 9, 9, 9, 6]
-    assert [len(batch["windows"]) for batch in plan(FUNDING_RATES, 60)] == [60]
-    assert [len(batch["windows"]) for batch in plan(FUNDING_RATES, 100)] == [80, 20]
+    assert [len(batch["windows"]) for batch in plan(PERPETUALS_OHLCV, 60, 9)] == [9, 9, 9, 9, 9, 9, 6]
+    assert [len(batch["windows"]) for batch in plan(FUNDING_RATES, 60, 1)] == [60]
+    assert [len(batch["windows"]) for batch in plan(FUNDING_RATES, 100, 1)] == [80, 20]

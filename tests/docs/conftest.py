@@ -24,7 +24,8 @@ def filled_market(module_market):
 
 
 def fill(connection) -> None:
-    from deribit_warehouse.datasets import BASIS_SPREAD, CANDLE_DAY, FUNDING_RATE, INDEX_PRICES
+    from deribit_warehouse.datasets import BASIS_SPREAD, INDEX_PRICES
+    from deribit_warehouse.tables import CANDLE_DAY, FUNDING_RATE
     from deribit_warehouse.warehouse import catalogue, funding, publication, validations
     from deribit_warehouse.warehouse.ingestion import Provenance
 

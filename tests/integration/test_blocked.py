@@ -36,9 +36,11 @@ def shown(market, view: str) -> tuple:
 
 
 def pending(market) -> dict[str, int]:
-    from deribit_warehouse.warehouse.completion import pending
+    from deribit_warehouse.datasets import DATASETS
+    from deribit_warehouse.warehouse.completion import blocked, pending
 
-    return pending(market.dsn())
+    waiting, stuck = pending(market.dsn(), DATASETS), blocked(market.dsn(), DATASETS)
+    return {name: waiting.get(name, 0) + stuck.get(name, 0) for name in waiting | stuck}
 
 
 def told(market, dataset: str) -> list[str]:

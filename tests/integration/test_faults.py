@@ -184,7 +184,7 @@ def test_an_exchange_that_is_away_is_waited_for_and_everything_goes_on_by_itself
     for dag_id, task_id in (
         ("instruments", "read_"),
         ("futures_ohlcv", "load"),
-        ("index_minutes", "collect_index_minutes"),
+        ("index_minutes", "load"),
     ):
         young_exchange.faults(maintenance)
         with when_something_waits(market, young_exchange.faults) as waited:
@@ -198,17 +198,17 @@ def test_an_exchange_that_is_away_is_waited_for_and_everything_goes_on_by_itself
 
 def test_a_load_whose_row_is_lost_fails_the_run(pipeline, market, postgres, monkeypatch):
     publish = import_module("deribit_warehouse.pipeline.publish")  # the package's own publish is the task
-    interval = publish.interval
+    interval_of = publish.interval_of
 
-    def lose_the_row(context):
+    def lose_the_row(dataset, context):
         with psycopg.connect(postgres.dsn("airflow")) as connection:
             connection.execute(
                 "DELETE FROM task_instance WHERE dag_id = 'deribit_perpetuals_ohlcv' AND task_id = 'load'"
             )
-        return interval(context)
+        return interval_of(dataset, context)
 
     assert pipeline.run("instruments", AFTER) == "success"
-    monkeypatch.setattr(publish, "interval", lose_the_row)
+    monkeypatch.setattr(publish, "interval_of", lose_the_row)
     assert pipeline.run("perpetuals_ohlcv", AFTER) == "failed"
     assert market.rows("SELECT * FROM perpetuals_ohlcv") == []
     [error] = [error for [error] in market.rows("SELECT error FROM store.run_failure WHERE task_id = 'publish'")]

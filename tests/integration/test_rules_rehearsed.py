@@ -103,15 +103,11 @@ class Rehearsal:
         from deribit_warehouse.warehouse.funding import store_funding
         from deribit_warehouse.warehouse.ingestion import Provenance
 
-        interval = {"currencies": list(CURRENCIES), "begins": begins, "ends": ends}
         with self.connection.transaction():
-            if dataset == FUNDING_RATES:
-                windows = catalogue.funding_windows(self.connection, **interval)
-            else:
-                windows = catalogue.candle_windows(self.connection, perpetual=dataset.perpetual, **interval)
+            windows = catalogue.windows(self.connection, dataset, begins, ends, currencies=list(CURRENCIES))
         for window in windows:
             provenance = Provenance(dataset.name, window.instrument, "https://exchange.test", "rehearsal")
-            asked = window.instrument, ms(window.begins), ms(window.ends)
+            asked = window.instrument, window.begins_ms, window.ends_ms
             if dataset == FUNDING_RATES:
                 found = funding.collect(self.ask("live"), *asked)
                 columns = [found.interest_1h, found.interest_8h, found.index_price, found.prev_index_price]
@@ -127,16 +123,15 @@ class Rehearsal:
 
     def validate_and_publish(self, dataset, begins: datetime, ends: datetime) -> list[str]:
         """Publishes what passes; returns why the interval is blocked, if it is."""
-        from deribit_warehouse.pipeline.publish import decide_versions, profile_of, record_validation
+        from airflow.sdk.exceptions import AirflowSkipException
 
-        with self.connection.transaction():
-            profile, expected, missing = profile_of(self.connection, dataset, begins, ends)
-            if profile.empty:
-                return []
-            validation_id, decision = record_validation(
-                self.connection, dataset, profile, self.context, begins, ends, expected=expected, missing=missing
-            )
-            decide_versions(self.connection, dataset, validation_id, profile, decision)
+        from deribit_warehouse.pipeline.publish import validate_and_publish
+
+        try:
+            with self.connection.transaction():
+                _, decision, _ = validate_and_publish(self.connection, dataset, self.context, begins, ends)
+        except AirflowSkipException:
+            return []
         return list(decision.blocked_because)
 
 

@@ -8,13 +8,25 @@ from datetime import UTC, date, datetime, timedelta
 import numpy as np
 from psycopg import Connection
 
-from deribit_warehouse.datasets import CANDLE_DAY, FUNDING_RATE, Dataset, Table
+from deribit_warehouse.dataset import Dataset, Table, Window
+from deribit_warehouse.datasets import (
+    BASIS_SPREAD,
+    DATASETS,
+    FUNDING_RATES,
+    FUTURES_OHLCV,
+    INDEX_MINUTES,
+    INDEX_PRICES,
+    INSTRUMENTS,
+    PERPETUALS_OHLCV,
+)  # fmt: skip
 from deribit_warehouse.exchange import candles as exchange
+from deribit_warehouse.tables import CANDLE_DAY, FUNDING_RATE
 from deribit_warehouse.warehouse import publication, sql, validations
 from deribit_warehouse.warehouse.candles import COLUMNS, DAY, MINUTE, store_candles
-from deribit_warehouse.warehouse.catalogue import record_collected, store_instruments
+from deribit_warehouse.warehouse.catalogue import record_collected, store_instruments, windows
 from deribit_warehouse.warehouse.funding import record_start, store_funding
 from deribit_warehouse.warehouse.ingestion import Ingested, Provenance
+from deribit_warehouse.warehouse.profiles import profile
 
 FIRST = date(2025, 3, 1)
 HOST = "https://exchange.test"
@@ -174,7 +186,7 @@ class Warehouse:
         """Holds versions back, with what was computed from them; returns how many were published."""
         validation_id = self.validation()
         with self.connection.transaction():
-            return publication.hold(self.connection, table, validation_id, versions)
+            return publication.hold(self.connection, table, validation_id, versions, DATASETS)
 
     def compute(self, dataset: Dataset, begins: date | None = None, ends: date | None = None) -> int:
         """Adds the versions of a computed dataset that are due; returns how many."""
@@ -200,11 +212,47 @@ class Warehouse:
 
     def pending(self, dataset: Dataset) -> int:
         """How many days of a computed dataset wait to be computed or validated."""
-        return {r["dataset"]: r["days"] for r in self.fetch("report/pending")}.get(dataset.name, 0)
-
-    def fetch(self, statement: str, **values) -> list[dict]:
         with self.connection.transaction():
-            return sql.rows(self.connection, statement, **values)
+            due = sql.row(self.connection, f"datasets/{dataset.sql}/due")["days"]
+            return due + publication.undecided(self.connection, dataset.table)["waiting"]
+
+
+def candle_profile(connection: Connection, *, perpetual: bool, currencies: list[str], begins, ends):
+    """What is validated of the perpetuals or the dated futures in [begins, ends): a DataFrame."""
+    dataset = PERPETUALS_OHLCV if perpetual else FUTURES_OHLCV
+    return profile(connection, dataset, begins, ends, currencies=currencies)
+
+
+def funding_profile(connection: Connection, *, currencies: list[str], begins, ends, outages=()):
+    return profile(connection, FUNDING_RATES, begins, ends, currencies=currencies, outages=outages)
+
+
+def index_profile(connection: Connection, *, begins: date, ends: date):
+    return profile(connection, INDEX_PRICES, at(begins), at(ends), currencies=[])
+
+
+def basis_profile(connection: Connection, *, begins: date, ends: date):
+    return profile(connection, BASIS_SPREAD, at(begins), at(ends), currencies=[])
+
+
+def instrument_profile(connection: Connection):
+    return profile(connection, INSTRUMENTS, at(FIRST), at(FIRST), currencies=[])
+
+
+def candle_windows(connection: Connection, *, perpetual: bool, currencies: list[str], begins, ends) -> list[Window]:
+    """What there is to load of the perpetuals or the dated futures in [begins, ends)."""
+    dataset = PERPETUALS_OHLCV if perpetual else FUTURES_OHLCV
+    return windows(connection, dataset, begins, ends, currencies=currencies)
+
+
+def funding_windows(connection: Connection, *, currencies: list[str], begins, ends) -> list[Window]:
+    return windows(connection, FUNDING_RATES, begins, ends, currencies=currencies)
+
+
+def index_proxies(connection: Connection, currencies: list[str]) -> dict[str, str]:
+    """Each index and the perpetual that is asked for its minutes."""
+    found = windows(connection, INDEX_MINUTES, at(FIRST), at(FIRST), currencies=currencies)
+    return {window.subject: window.instrument for window in found}
 
 
 def minutes(candles: Candles) -> list[datetime]:

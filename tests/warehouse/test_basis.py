@@ -8,13 +8,13 @@ from datetime import UTC, datetime, timedelta
 import numpy as np
 import pytest
 
-from deribit_warehouse.datasets import BASIS_SPREAD, CANDLE_DAY, INDEX_PRICES
+from deribit_warehouse.datasets import BASIS_SPREAD, INDEX_PRICES
+from deribit_warehouse.tables import CANDLE_DAY
 from deribit_warehouse.warehouse.candles import fresh_minutes
 from deribit_warehouse.warehouse.completion import term_structure
 from deribit_warehouse.warehouse.index import store_chart
 from deribit_warehouse.warehouse.ingestion import Provenance
-from deribit_warehouse.warehouse.profiles import basis_profile
-from tests.warehouse.days import FIRST, HOST, Candles, Warehouse, at, minutes, ms, trading
+from tests.warehouse.days import FIRST, HOST, Candles, Warehouse, at, basis_profile, minutes, ms, trading
 
 END = FIRST + timedelta(days=3)
 NEAR = at(FIRST + timedelta(days=2), 480)

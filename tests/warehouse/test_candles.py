@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from deribit_warehouse.datasets import CANDLE_DAY
+from deribit_warehouse.tables import CANDLE_DAY
 from deribit_warehouse.warehouse import publication, sql
 from deribit_warehouse.warehouse.candles import store_candles
 from deribit_warehouse.warehouse.ingestion import Ingested, Provenance

@@ -4,22 +4,32 @@ from __future__ import annotations
 
 import threading
 from datetime import timedelta
+from math import ceil
 
 import psycopg
 import pytest
 
 from deribit_warehouse.datasets import BASIS_SPREAD
+from deribit_warehouse.exchange import candles, funding
 from deribit_warehouse.warehouse.catalogue import (
-    candle_windows,
-    funding_windows,
     read_at,
     record_reading,
     store_instruments,
 )
 from deribit_warehouse.warehouse.funding import record_start
 from deribit_warehouse.warehouse.ingestion import OriginMismatch, claim_origin
-from deribit_warehouse.warehouse.profiles import basis_profile, candle_profile, instrument_profile
-from tests.warehouse.days import FIRST, HOST, Warehouse, at, trading
+from tests.warehouse.days import (
+    FIRST,
+    HOST,
+    Warehouse,
+    at,
+    basis_profile,
+    candle_profile,
+    candle_windows,
+    funding_windows,
+    instrument_profile,
+    trading,
+)
 
 LISTED, EXPIRES = at(FIRST, 500), at("2025-03-28", 480)
 
@@ -218,6 +228,12 @@ def test_lives_are_clipped_to_listing_expiry_and_interval(warehouse):
     ]
     [life] = candle_windows(warehouse.connection, perpetual=True, currencies=["BTC", "ETH"], begins=begins, ends=ends)
     assert (life.instrument, life.begins, life.ends) == ("BTC-PERPETUAL", begins, ends)
+    # a request takes 5,000 minutes
+    assert [life.requests for life in lives] + [life.requests] == [1, 1, 1, 1]
+    [life] = candle_windows(
+        warehouse.connection, perpetual=True, currencies=["BTC"], begins=begins, ends=at("2025-04-01")
+    )
+    assert life.requests == 9 == ceil((life.ends_ms - life.begins_ms) / candles.PAGE)
 
 
 def test_funding_lives_begin_an_hour_before_the_first_hour_ends(warehouse):
@@ -231,6 +247,8 @@ def test_funding_lives_begin_an_hour_before_the_first_hour_ends(warehouse):
         )
         assert (life.begins, life.ends) == (at(FIRST, clipped), at(FIRST, ends))
     assert funding_windows(warehouse.connection, currencies=["BTC"], begins=at(FIRST), ends=at(FIRST, 599)) == []
+    [life] = funding_windows(warehouse.connection, currencies=["BTC"], begins=at(FIRST), ends=at("2025-05-01"))
+    assert life.requests == 2 == ceil((life.ends_ms - life.begins_ms) / funding.PAGE), "a request takes 744 hours"
 
 
 READINGS = [("history", True), ("live", True), ("live", False)]

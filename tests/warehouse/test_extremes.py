@@ -10,8 +10,19 @@ import pytest
 from deribit_warehouse.datasets import BASIS_SPREAD, INDEX_PRICES
 from deribit_warehouse.warehouse.index import store_chart
 from deribit_warehouse.warehouse.ingestion import Provenance
-from deribit_warehouse.warehouse.profiles import basis_profile, candle_profile, funding_profile, index_profile
-from tests.warehouse.days import COLUMNS, FIRST, HOST, Candles, at, ms, trading
+from tests.warehouse.days import (
+    COLUMNS,
+    FIRST,
+    HOST,
+    Candles,
+    at,
+    basis_profile,
+    candle_profile,
+    funding_profile,
+    index_profile,
+    ms,
+    trading,
+)
 
 EXTREMES = np.array([1.7976931348623157e308, 1e308, 1e154, 1e51, 1e-51, 1e-154, 5e-324, 0.0, 1.0])
 VIEWS = (

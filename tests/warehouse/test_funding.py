@@ -11,11 +11,10 @@ import numpy as np
 import psycopg
 import pytest
 
-from deribit_warehouse.datasets import FUNDING_RATE
+from deribit_warehouse.tables import FUNDING_RATE
 from deribit_warehouse.warehouse.funding import perpetuals_without_start, record_checksum, record_start
 from deribit_warehouse.warehouse.ingestion import Ingested
-from deribit_warehouse.warehouse.profiles import funding_profile
-from tests.warehouse.days import FIRST, Warehouse, at, bits, ms
+from tests.warehouse.days import FIRST, Warehouse, at, bits, funding_profile, ms
 
 BORN = at("2025-02-20")
 HOURS = [at(FIRST, 60 * k) for k in range(1, 49)]  # hour ends of two days

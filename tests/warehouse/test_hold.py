@@ -6,11 +6,10 @@ from datetime import timedelta
 
 import numpy as np
 
-from deribit_warehouse.datasets import CANDLE_DAY, FUNDING_RATE
+from deribit_warehouse.tables import CANDLE_DAY, FUNDING_RATE
 from deribit_warehouse.warehouse.funding import record_start, store_funding
 from deribit_warehouse.warehouse.ingestion import Provenance
-from deribit_warehouse.warehouse.profiles import funding_profile
-from tests.warehouse.days import FIRST, HOST, at, ms, trading
+from tests.warehouse.days import FIRST, HOST, at, funding_profile, ms, trading
 
 
 def test_a_withheld_day_leaves_the_views_and_can_be_published_again(warehouse):

@@ -8,12 +8,12 @@ from datetime import UTC, datetime, timedelta
 import numpy as np
 import pytest
 
-from deribit_warehouse.datasets import INDEX_DAY, INDEX_PRICES
+from deribit_warehouse.datasets import INDEX_PRICES
+from deribit_warehouse.tables import INDEX_DAY
 from deribit_warehouse.warehouse import publication
-from deribit_warehouse.warehouse.index import index_proxies, store_chart
+from deribit_warehouse.warehouse.index import store_chart
 from deribit_warehouse.warehouse.ingestion import Ingested, Provenance
-from deribit_warehouse.warehouse.profiles import index_profile
-from tests.warehouse.days import FIRST, HOST, Warehouse, at, bits, ms, trading
+from tests.warehouse.days import FIRST, HOST, Warehouse, at, bits, index_profile, index_proxies, ms, trading
 
 BORN = at("2025-02-01")
 DAYS = (FIRST, FIRST + timedelta(days=1))
@@ -276,8 +276,8 @@ def test_the_measured_error_is_shown_of_published_days(warehouse, perpetual):
 def test_each_index_has_the_perpetual_quoted_in_it(warehouse, perpetual):
     warehouse.instrument("BTC_USDC-PERPETUAL", BORN, quote="USDC", settlement="USDC")
     warehouse.instrument("BTC-28MAR25", BORN, at("2025-03-28", 480))
-    assert index_proxies(warehouse.connection, ["BTC"]) == [{"index_name": "btc_usd", "perpetual": "BTC-PERPETUAL"}]
-    assert [p["index_name"] for p in index_proxies(warehouse.connection, ["BTC", "USDC"])] == ["btc_usd", "btc_usdc"]
+    assert index_proxies(warehouse.connection, ["BTC"]) == {"btc_usd": "BTC-PERPETUAL"}
+    assert list(index_proxies(warehouse.connection, ["BTC", "USDC"])) == ["btc_usd", "btc_usdc"]
 
 
 def test_the_points_of_a_chart_keep_their_utc_day_in_every_session(warehouse):

@@ -7,13 +7,13 @@ from datetime import timedelta
 import numpy as np
 import pytest
 
-from deribit_warehouse.datasets import CANDLE_DAY, INDEX_PRICES
+from deribit_warehouse.datasets import INDEX_PRICES, by_name
+from deribit_warehouse.tables import CANDLE_DAY
 from deribit_warehouse.warehouse.index import store_chart
 from deribit_warehouse.warehouse.ingestion import Provenance, record_fetched
-from deribit_warehouse.warehouse.profiles import candle_profile, funding_profile, index_profile
 from deribit_warehouse.warehouse.publication import publish
 from deribit_warehouse.warehouse.references import references_to_fetch
-from tests.warehouse.days import FIRST, HOST, Candles, at, ms, trading
+from tests.warehouse.days import FIRST, HOST, Candles, at, candle_profile, funding_profile, index_profile, ms, trading
 
 BORN = at("2024-01-01")
 ENDS = at(FIRST, 1440)
@@ -206,11 +206,12 @@ def test_what_a_load_has_to_bring_along(coin):
         record_start(connection, coin.perpetual, at(FIRST, 600))
 
     def asked(dataset: str, *ids: int) -> list[tuple]:
-        wanted = references_to_fetch(connection, dataset, list(ids), begins=at(FIRST), ends=ENDS)
-        return [(one.what, one.instrument, one.begins, one.ends) for one in wanted]
+        wanted = references_to_fetch(connection, by_name(dataset), list(ids), begins=at(FIRST), ends=ENDS)
+        assert {name for name, _ in wanted} <= set(by_name(dataset).references), "what it says it is compared with"
+        return [(name, one.instrument, one.begins, one.ends) for name, one in wanted]
 
-    candles = ("candles", "BTC-PERPETUAL", at(FIRST), ENDS)
-    funding = ("funding", "BTC-PERPETUAL", at(FIRST, 540), ENDS)
+    candles = ("perpetuals_ohlcv", "BTC-PERPETUAL", at(FIRST), ENDS)
+    funding = ("funding_rates", "BTC-PERPETUAL", at(FIRST, 540), ENDS)
     assert asked("perpetuals_ohlcv", coin.perpetual) == [funding]
     assert asked("funding_rates", coin.perpetual) == [candles]
     assert asked("futures_ohlcv", *coin.futures) == [candles, funding]

@@ -8,13 +8,23 @@ from datetime import date, timedelta
 import numpy as np
 import pytest
 
-from deribit_warehouse.datasets import BASIS_SPREAD, INDEX_PRICES
+from deribit_warehouse.datasets import BASIS_SPREAD, DATASETS, INDEX_PRICES
 from deribit_warehouse.warehouse import lifetimes
-from deribit_warehouse.warehouse.catalogue import candle_windows, funding_windows, record_collected
+from deribit_warehouse.warehouse.catalogue import record_collected
 from deribit_warehouse.warehouse.funding import record_start
-from deribit_warehouse.warehouse.index import index_proxies
-from deribit_warehouse.warehouse.profiles import basis_profile, candle_profile, funding_profile, index_profile
-from tests.warehouse.days import FIRST, Warehouse, at, trading
+from tests.warehouse.days import (
+    FIRST,
+    Warehouse,
+    at,
+    basis_profile,
+    candle_profile,
+    candle_windows,
+    funding_profile,
+    funding_windows,
+    index_profile,
+    index_proxies,
+    trading,
+)
 
 APRIL = date(2025, 4, 1)
 USDC = {"quote": "USDC", "settlement": "USDC"}
@@ -86,7 +96,7 @@ def test_nothing_is_expected_of_a_perpetual_after_its_end_and_what_came_stays_ou
     assert coverage(warehouse, "perpetuals_ohlcv", "month", "minutes") == [(FIRST, 600)]
     assert coverage(warehouse, "funding_rates", "month", "minutes") == [(FIRST, 10)]
     assert coverage(warehouse, "index_prices", "month", "minutes") == [(FIRST, 600)]
-    assert index_proxies(warehouse.connection, ["BTC"]) == [], "its index is not asked for any more"
+    assert index_proxies(warehouse.connection, ["BTC"]) == {}, "its index is not asked for any more"
 
 
 @pytest.mark.parametrize(("last_hour", "hours"), [(at(FIRST, 540), 9), (None, 0)])
@@ -219,7 +229,7 @@ def test_an_index_has_one_perpetual_a_day_chosen_by_time(warehouse):
     assert warehouse.rows("SELECT day, perpetual_id FROM store.index_day ORDER BY day") == [
         (FIRST + timedelta(days=n), perpetual) for n, perpetual in enumerate((old, old, new, new))
     ]
-    assert index_proxies(warehouse.connection, ["BTC"]) == [{"index_name": "btc_usd", "perpetual": "BTC-PERPETUAL-2"}]
+    assert index_proxies(warehouse.connection, ["BTC"]) == {"btc_usd": "BTC-PERPETUAL-2"}
     months = coverage(warehouse, "index_prices", "month", "minutes")
     assert [(month, sum(m for at_, m in months if at_ == month)) for month in (FIRST, APRIL)] == [
         (FIRST, 31 * 1440), (APRIL, 30 * 1440),
@@ -266,8 +276,8 @@ def clip(warehouse: Warehouse) -> tuple[int, int]:
     """Takes back what lies beyond the lifetimes: how many days, and how many hours."""
     validation_id = warehouse.validation("instruments")
     with warehouse.connection.transaction():
-        beyond = lifetimes.days_beyond(warehouse.connection), lifetimes.hours_beyond(warehouse.connection)
-        lifetimes.take_back(warehouse.connection, validation_id, *beyond, "run")
+        beyond = lifetimes.beyond(warehouse.connection, DATASETS)
+        lifetimes.take_back(warehouse.connection, validation_id, *beyond, "run", DATASETS)
     return len(beyond[0]), len(beyond[1])
 
 

@@ -100,13 +100,13 @@ def test_users_questions_are_answered_by_key(stored, query):
 @pytest.mark.parametrize(
     ("name", "values"),
     [
-        ("quality/profile_candles", {"perpetual": False, "currencies": ["BTC"]}),
-        ("quality/profile_candles", {"perpetual": True, "currencies": ["BTC"]}),
-        ("quality/profile_funding", {"currencies": ["BTC"], "outages_from": [], "outages_to": []}),
-        ("basis/profile", {}),
-        ("basis/compute", PROVENANCE),
-        ("index/compute", PROVENANCE),
-        ("index/profile", {}),
+        ("datasets/candles/profile", {"perpetual": False, "currencies": ["BTC"]}),
+        ("datasets/candles/profile", {"perpetual": True, "currencies": ["BTC"]}),
+        ("datasets/funding_rates/profile", {"currencies": ["BTC"], "outages_from": [], "outages_to": []}),
+        ("datasets/basis_spread/profile", {}),
+        ("datasets/basis_spread/compute", PROVENANCE),
+        ("datasets/index_prices/compute", PROVENANCE),
+        ("datasets/index_prices/profile", {}),
         ("report/last_term_structure", {}),
     ],
 )

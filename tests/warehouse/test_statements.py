@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from deribit_warehouse.dataset import Dataset
 from deribit_warehouse.datasets import DATASETS
 from deribit_warehouse.warehouse.sql import FOLDER
 
@@ -40,9 +41,20 @@ def test_a_file_says_what_it_is(file):
 
 def test_every_statement_is_used():
     code = "".join(f.read_text() for folder in ("plugins", "stack") for f in (ROOT / folder).rglob("*.py"))
-    of_datasets = {f"{d.sql}/{each}" for d in DATASETS if d.computed for each in ("compute", "profile", "withdraw")}
+    of_datasets = {f"datasets/{dataset.sql}/{each}" for dataset in DATASETS for each in contract(dataset)}
     assert [n for n in map(name, STATEMENTS) if f'"{n}"' not in code and n not in of_datasets] == []
-    assert of_datasets <= set(map(name, STATEMENTS)), "each computed dataset has these"
+    assert of_datasets <= set(map(name, STATEMENTS)), "what a dataset is asked for"
+
+
+def contract(dataset: Dataset) -> list[str]:
+    """The statements that a dataset has to have, by what it is."""
+    return [
+        *(["plan"] if dataset.load else []),
+        *(["references"] if dataset.references else []),
+        *(["compute", "withdraw", "due"] if dataset.computed else []),
+        *(["profile"] if dataset.validated else []),
+        *(["summary"] if dataset.table else []),
+    ]
 
 
 def test_no_statement_hides_in_the_code():

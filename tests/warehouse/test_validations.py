@@ -7,6 +7,7 @@ from datetime import timedelta
 import psycopg
 import pytest
 
+from deribit_warehouse.datasets import DATASETS
 from deribit_warehouse.warehouse import validations
 from deribit_warehouse.warehouse.completion import newest_validation, pending, summary, validation_results
 from tests.warehouse.days import FIRST, Warehouse, at, trading
@@ -147,9 +148,9 @@ def test_results_come_back_as_they_were_given_newest_kept(warehouse):
 
 def test_the_summary_counts_what_is_published(warehouse, market):
     reader = market.dsn("market_reader")
-    assert summary(reader) == [] or all(not row["rows"] for row in summary(reader))
+    assert summary(reader, DATASETS) == [] or all(not row["rows"] for row in summary(reader, DATASETS))
     future = warehouse.instrument("BTC-4MAR25", at(FIRST), at(FIRST, 4320))
-    [row] = summary(reader)
+    [row] = summary(reader, DATASETS)
     assert (row["dataset"], row["rows"], row["coverage_percent"]) == ("futures_ohlcv", 0, 0)
     assert row["missing_minutes"] == 4320
     warehouse.candles(future, trading(at(FIRST), at(FIRST, 2880)))
@@ -157,7 +158,7 @@ def test_the_summary_counts_what_is_published(warehouse, market):
     warehouse.candles(future, trading(at(FIRST, 2880), at(FIRST, 4320)))  # loaded, not published
     for outcome in ("blocked", "quarantined"):
         warehouse.validation("futures_ohlcv", outcome=outcome)
-    [row] = summary(reader)
+    [row] = summary(reader, DATASETS)
     assert (row["instruments"], row["rows"], row["missing_minutes"], row["validation"]) == (
         1,
         2880,
@@ -166,4 +167,4 @@ def test_the_summary_counts_what_is_published(warehouse, market):
     )
     assert abs(float(row["coverage_percent"]) - 200 / 3) < 1e-6
     assert 1 < row["bytes_a_row"] < 200
-    assert pending(reader) == {}
+    assert pending(reader, DATASETS) == {}

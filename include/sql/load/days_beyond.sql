@@ -1,14 +1,12 @@
 -- Stored days that reach beyond the lifetime they belong to, where a listing, an expiry or an end was learned later: what is
--- published, and the newest version. n: how many minutes of it lie within, from minute "first" of the day on; 0: it lies
+-- published, and what waits to be. n: how many minutes of it lie within, from minute "first" of the day on; 0: it lies
 -- outside. Grain: instrument-day, version. Reads only.
-SELECT i.label AS instrument, c.instrument_id, c.day, c.version_id, c.state = 'published' AS is_published,
+SELECT i.label AS instrument, i.instrument AS subject, c.instrument_id, c.day, c.version_id, c.state = 'published' AS is_published,
        coalesce(k.first, 0) AS first, greatest(coalesce(k.past - k.first, 0), 0) AS n
 FROM store.candle_day c
 JOIN store.instrument i ON i.instrument_id = c.instrument_id AND i.kind = 'future'
 LEFT JOIN store.lifetime l ON l.instrument_id = c.instrument_id
 LEFT JOIN LATERAL store.clip_minutes(c.day, c.first_minute, c.n, l.begins, l.ends) AS k ON l.instrument_id IS NOT NULL
 WHERE (k.first IS NULL OR k.past - k.first < c.n)
-  AND (c.state IN ('published', 'pending')
-       OR c.state = 'held' AND k.past > k.first AND NOT EXISTS (
-              SELECT FROM store.candle_day n WHERE n.instrument_id = c.instrument_id AND n.day = c.day AND n.version_id > c.version_id))
+  AND c.state IN ('published', 'pending')
 ORDER BY c.instrument_id, c.day, c.version_id

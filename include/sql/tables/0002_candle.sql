@@ -72,9 +72,7 @@ CREATE TABLE store.candle_day (
 
 CREATE UNIQUE INDEX candle_day_published ON store.candle_day (day, instrument_id) WHERE state = 'published';
 
-CREATE INDEX candle_day_pending ON store.candle_day (day) WHERE state = 'pending';
-
-CREATE INDEX candle_day_taken_away ON store.candle_day (validation_id) WHERE state IN ('held', 'superseded');
+CREATE INDEX candle_day_taken_away ON store.candle_day (validation_id) WHERE state IN ('held', 'superseded', 'withdrawn');
 
 -- ANALYZE has nothing to learn from the arrays, and reading them costs seconds
 ALTER TABLE store.candle_day

@@ -16,9 +16,7 @@ CREATE TABLE store.funding_rate (
 
 CREATE UNIQUE INDEX funding_rate_published ON store.funding_rate (ts, instrument_id) WHERE state = 'published';
 
-CREATE INDEX funding_rate_pending ON store.funding_rate (ts) WHERE state = 'pending';
-
-CREATE INDEX funding_rate_taken_away ON store.funding_rate (validation_id) WHERE state IN ('held', 'superseded');
+CREATE INDEX funding_rate_taken_away ON store.funding_rate (validation_id) WHERE state IN ('held', 'superseded', 'withdrawn');
 
 -- What the exchange says a perpetual's funding came to over a window (begins, ends], weighed by the index: its own sum, to
 -- compare the hours with. A fraction of what a position was worth at the start.

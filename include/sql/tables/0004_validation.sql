@@ -72,7 +72,7 @@ CREATE TABLE store.waiting (
     map_index  integer NOT NULL,
     label      text    NOT NULL,
     cause      text    NOT NULL,                       -- what the last asking brought
-    finished   bigint[] NOT NULL,                      -- instruments this attempt need not ask for again
+    finished   bigint[] NOT NULL,                      -- what this attempt need not ask for again, by its place
     since      timestamptz NOT NULL DEFAULT now(),
     asked_at   timestamptz NOT NULL DEFAULT now(),
     next_at    timestamptz NOT NULL DEFAULT now(),

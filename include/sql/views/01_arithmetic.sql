@@ -95,5 +95,5 @@ BEGIN
     ELSIF at > now() THEN
         RAISE EXCEPTION 'what will be published at % is not known', at USING ERRCODE = 'data_exception';
     END IF;
-    RETURN coalesce((SELECT validation_id FROM store.validation WHERE validated_at <= at ORDER BY validated_at DESC LIMIT 1), 0);
+    RETURN coalesce((SELECT validation_id FROM store.validation WHERE validated_at <= at ORDER BY validated_at DESC, validation_id DESC LIMIT 1), 0);
 END $$;

@@ -11,6 +11,8 @@ LANGUAGE sql STABLE PARALLEL SAFE AS $$
     JOIN store.validation v ON v.validation_id = CASE WHEN funding_rates_of.as_of IS NULL THEN f.validation_id
          ELSE store.published_by(f.shown, (SELECT store.as_of(funding_rates_of.as_of))) END
     WHERE CASE WHEN funding_rates_of.as_of IS NULL THEN f.state = 'published' ELSE f.shown @> (SELECT store.as_of(funding_rates_of.as_of)) END
+      -- a moment that can't be told is an error, also where there is nothing to look at
+      AND (funding_rates_of.as_of IS NULL OR (SELECT store.as_of(funding_rates_of.as_of)) IS NOT NULL)
 $$;
 
 -- Hourly funding. ts is the END of the hour; rates are fractions of that hour and of the trailing eight

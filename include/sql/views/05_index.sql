@@ -44,6 +44,8 @@ LANGUAGE sql STABLE PARALLEL SAFE AS $$
     CROSS JOIN LATERAL (SELECT CASE WHEN (w.first + m.i) % 60 = 0 THEN x.hourly[(w.first + m.i) / 60] END AS hourly) AS known
     WHERE ("from" IS NULL OR x.day >= "from") AND ("to" IS NULL OR x.day < "to")
       AND CASE WHEN index_prices_of.as_of IS NULL THEN x.state = 'published' ELSE x.shown @> (SELECT store.as_of(index_prices_of.as_of)) END
+      -- a moment that can't be told is an error, also where there is nothing to look at
+      AND (index_prices_of.as_of IS NULL OR (SELECT store.as_of(index_prices_of.as_of)) IS NOT NULL)
 $$;
 
 -- The index of every minute: ts is the bucket start, price the index at the bucket's END. source says whether

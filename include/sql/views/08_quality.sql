@@ -31,7 +31,8 @@ CREATE VIEW provenance AS
 
 -- What was published and then replaced by something else: every value of a minute (funding: of an hour) that differs between
 -- a version that was once shown and the next one that was, and when that was published. old is NULL where a value
--- that was missing came later. What was taken back and not replaced is in quality_findings.
+-- that was missing came later, new where a day was cut to a lifetime that was learned later. What was taken back and not
+-- replaced is no correction: its findings are in quality_findings, the versions themselves in provenance.
 CREATE VIEW corrections AS
     SELECT CASE WHEN i.settlement_period = 'perpetual' THEN 'perpetuals_ohlcv' ELSE 'futures_ohlcv' END AS dataset,
            i.label AS instrument, o.day, to_timestamp(e.epoch + 60 * m.i) AS ts, f.field, m.old, m.new,

@@ -464,7 +464,7 @@ ASSUMPTIONS = (
     Assumption(
         "after-expiry",
         "What comes after an expiry has no volume.",
-        "load/plan_candles.sql, which asks up to the expiry",
+        "datasets/candles/plan.sql, which asks up to the expiry",
         "Trades after an expiry are not loaded: say so to whoever needs them.",
         after_expiry,
     ),

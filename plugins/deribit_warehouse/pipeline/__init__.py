@@ -12,7 +12,6 @@ from .dag_defaults import (
 from .delisting import clip_to_lifetimes, find_delistings
 from .derived import notify, publish_derived, windows
 from .docs_site import build_data_docs
-from .index_chart import collect_index_minutes
 from .load import load, plan
 from .publish import publish
 from .read_catalogue import READINGS, check_catalogue, discover_funding_starts, read_catalogue
@@ -26,7 +25,6 @@ __all__ = [
     "build_data_docs",
     "check_catalogue",
     "clip_to_lifetimes",
-    "collect_index_minutes",
     "complete",
     "derived_dag_args",
     "discover_funding_starts",

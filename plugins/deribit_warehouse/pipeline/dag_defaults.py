@@ -10,7 +10,7 @@ from airflow.sdk import Asset, CronDataIntervalTimetable, Param
 
 from deribit_warehouse import settings
 from deribit_warehouse.alerts import notify_failure, on_task_failure
-from deribit_warehouse.datasets import Dataset
+from deribit_warehouse.dataset import Dataset
 
 MONTHLY_TIMETABLE = CronDataIntervalTimetable("0 0 1 * *", timezone="UTC")
 """A run a calendar month, after it has closed; its data interval is the month."""
@@ -48,7 +48,7 @@ RANGE_PARAMS = {
     ),
 }
 """Parameters of a run that is started by hand. Empty: a history DAG's data interval; for a derived DAG whatever is
-pending in the run's month, or at all when an asset started it."""
+pending at all."""
 
 
 def history_dag_args(dataset: Dataset) -> dict[str, Any]:

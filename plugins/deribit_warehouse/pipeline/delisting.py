@@ -9,7 +9,8 @@ from datetime import UTC, datetime, timedelta
 from airflow.sdk import TriggerRule, get_current_context, task
 
 from deribit_warehouse import settings
-from deribit_warehouse.datasets import EXCHANGE_POOL, INSTRUMENTS, VALIDATION_POOL
+from deribit_warehouse.dataset import EXCHANGE_POOL, VALIDATION_POOL
+from deribit_warehouse.datasets import DATASETS, INSTRUMENTS
 
 from .connections import exchange, market
 from .interval import midnight
@@ -84,7 +85,7 @@ def clip_to_lifetimes(ended) -> dict[str, dict[str, int]]:
 
     dag_run = get_current_context()["dag_run"]
     with market() as connection, connection.transaction():
-        days, hours = lifetimes.days_beyond(connection), lifetimes.hours_beyond(connection)
+        days, hours = lifetimes.beyond(connection, DATASETS)
         if not days and not hours:
             return {"days": {}, "hours": {}}
         moments = [midnight(d["day"]) for d in days] + [h["ts"] for h in hours]
@@ -93,7 +94,7 @@ def clip_to_lifetimes(ended) -> dict[str, dict[str, int]]:
             begins=min(moments), ends=max(moments) + timedelta(days=1), outcome="warned", rows=len(moments), expected=0,
             missing=0, blocked_because=[], result=None,
         )  # fmt: skip
-        lifetimes.take_back(connection, validation_id, days, hours, dag_run.run_id)
+        lifetimes.take_back(connection, validation_id, days, hours, dag_run.run_id, DATASETS)
     taken_back = {
         "days": Counter(d["instrument"] for d in days if d["is_published"]),
         "hours": Counter(h["instrument"] for h in hours if h["is_published"]),

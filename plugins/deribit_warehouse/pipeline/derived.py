@@ -7,13 +7,12 @@ from datetime import date, timedelta
 from typing import Any
 
 from airflow.sdk import TriggerRule, get_current_context, task
-from airflow.sdk.exceptions import AirflowSkipException
 
-from deribit_warehouse.datasets import BASIS_SPREAD, VALIDATION_POOL, Dataset
+from deribit_warehouse.dataset import VALIDATION_POOL, Dataset
 
 from .connections import market
 from .interval import asked_range, midnight
-from .publish import decide_versions, finish, notify_quarantine, record_validation
+from .publish import finish, notify_quarantine, validate_and_publish
 
 
 @task
@@ -55,28 +54,18 @@ def publish_derived(dataset: Dataset, window: dict[str, str]) -> dict[str, Any]:
     Returns {validation_id, outcome, rows, quarantined, published}. Fails for good when the suite blocks the window;
     then what was published of it stays, and what was pending is pending until it changes or somebody asks for it.
     """
-    from deribit_warehouse.warehouse import profiles, publication
+    from deribit_warehouse.warehouse import publication
 
     context = get_current_context()
     context["label"] = window["label"]
     begins, ends = date.fromisoformat(window["from"]), date.fromisoformat(window["to"])
-    read_profile, expected, missing = (
-        (profiles.basis_profile, "future_minutes", "missing_basis_minutes")
-        if dataset == BASIS_SPREAD
-        else (profiles.index_profile, "expected_minutes", "missing_minutes")
-    )
     with market() as connection, connection.transaction():
         # what changed since the windows were planned is computed first, and nothing is taken back until the end
         publication.compute(connection, dataset, begins, ends, computed_by(dataset, context))
-        profile = read_profile(connection, begins=begins, ends=ends)
-        if profile.empty:
-            raise AirflowSkipException(f"nothing of {dataset.name} is published from {begins} to {ends}")
-        validation_id, decision = record_validation(
-            connection, dataset, profile, context, midnight(begins), midnight(ends),
-            expected=int(profile[expected].sum()), missing=int(profile[missing].sum()),
-        )  # fmt: skip
-        published = decide_versions(connection, dataset, validation_id, profile, decision)
-    return finish(dataset, validation_id, decision, rows=len(profile), published=published)
+        validation_id, decision, counts = validate_and_publish(
+            connection, dataset, context, midnight(begins), midnight(ends)
+        )
+    return finish(dataset, validation_id, decision, **counts)
 
 
 def computed_by(dataset: Dataset, context):

@@ -7,10 +7,22 @@ from typing import Any
 
 from airflow.sdk.exceptions import AirflowFailException
 
+from deribit_warehouse.dataset import Dataset
+
 BOUNDS = ("from", "to")
 
 LONGEST = timedelta(days=92)
 """The longest range one run of a history DAG takes: its gate reads all of it at once. For more there are backfills."""
+
+
+def interval_of(dataset: Dataset, context) -> tuple[datetime, datetime]:
+    """What a run loads and validates of a dataset, [begins, ends), UTC: its interval(); of a snapshot, which can only
+    be asked for now, the run's own moment, and any configuration is refused. Raises AirflowFailException."""
+    if not dataset.snapshot:
+        return interval(context)
+    configuration(context)
+    moment = getattr(context["dag_run"], "run_after", None) or datetime.now(UTC)
+    return moment, moment
 
 
 def interval(context) -> tuple[datetime, datetime]:

@@ -26,8 +26,8 @@ up the task's time for each of the rest."""
 class PerInstrument:
     """What became of each instrument of a task.
 
-    finished: ids of the instruments that are done, with those an earlier asking of the same attempt had done. failed:
-    the error of each that is not, by name.
+    finished: numbers of those that are done (their places in the batch), with those an earlier asking of the same
+    attempt had done. failed: the error of each that is not, by name.
     """
 
     def __init__(self, finished: set[int] | None = None):
@@ -36,7 +36,7 @@ class PerInstrument:
         self._unanswered = 0
 
     @contextmanager
-    def isolate(self, name: str, instrument_id: int | None = None) -> Iterator[None]:
+    def isolate(self, name: str, number: int | None = None) -> Iterator[None]:
         """Around an instrument's work. Whatever it raises is kept for finish(), but what is no instrument's fault: a
         lost database connection, a task that waits, or one that is being ended."""
         from deribit_warehouse.exchange import ExchangeError, ExchangeUnavailable
@@ -56,8 +56,8 @@ class PerInstrument:
                 log.exception("%s was not loaded", name)
         else:
             self._unanswered = 0
-            if instrument_id is not None:
-                self.finished.add(instrument_id)
+            if number is not None:
+                self.finished.add(number)
 
     @property
     def exchange_unavailable(self) -> bool:

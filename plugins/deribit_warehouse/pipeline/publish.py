@@ -11,10 +11,11 @@ from airflow.sdk import TriggerRule, get_current_context, task
 from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException
 
 from deribit_warehouse import settings
-from deribit_warehouse.datasets import FUNDING_RATES, VALIDATION_POOL, Dataset, Table
+from deribit_warehouse.dataset import VALIDATION_POOL, Dataset, Table
+from deribit_warehouse.datasets import DATASETS
 
 from .connections import market
-from .interval import interval
+from .interval import interval_of
 
 log = logging.getLogger(__name__)
 
@@ -29,20 +30,33 @@ def publish(dataset: Dataset, loaded) -> dict[str, Any]:
     blocks the interval; then nothing of it is published. Skipped when nothing lived in the interval.
     """
     context = get_current_context()
-    begins, ends = interval(context)
+    begins, ends = interval_of(dataset, context)
     require_all_loads(context)
     with market() as connection, connection.transaction():
-        profile, expected, missing = profile_of(connection, dataset, begins, ends)
-        if profile.empty:
-            raise AirflowSkipException(f"nothing of {dataset.name} lived from {begins} to {ends}")
-        validation_id, decision = record_validation(
-            connection, dataset, profile, context, begins, ends, expected=expected, missing=missing
-        )
-        published = decide_versions(connection, dataset, validation_id, profile, decision)
-    outcome = finish(dataset, validation_id, decision, rows=len(profile), published=published)
+        validation_id, decision, counts = validate_and_publish(connection, dataset, context, begins, ends)
+    outcome = finish(dataset, validation_id, decision, **counts)
     if decision.quarantined or decision.warnings:
         notify_quarantine(context)
     return outcome
+
+
+def validate_and_publish(connection, dataset: Dataset, context, begins: datetime, ends: datetime) -> tuple:
+    """Validates what is stored of [begins, ends) and decides on its versions, in the caller's transaction: (validation
+    id, decision, {rows, published}). Raises AirflowSkipException when there is nothing to validate."""
+    from deribit_warehouse.quality.suites import read_outages
+    from deribit_warehouse.warehouse import profiles, publication
+
+    publication.share_decisions(connection)
+    outages = [(o.start, o.end) for o in read_outages(settings.EXPECTATIONS / "known_outages.json")]
+    profile = profiles.profile(connection, dataset, begins, ends, currencies=settings.currencies(), outages=outages)
+    if profile.empty:
+        raise AirflowSkipException(f"nothing of {dataset.name} is there to validate from {begins} to {ends}")
+    validation, decision = validate_profile(dataset, profile, context, begins, ends)
+    if decision.quarantined_keys and not decision.blocked_because:
+        publication.exclude_computation(connection, dataset.table, DATASETS)
+    validation_id = record_validation(connection, dataset, profile, context, begins, ends, validation, decision)
+    published = decide_versions(connection, dataset, validation_id, profile, decision)
+    return validation_id, decision, {"rows": len(profile), "published": published}
 
 
 def require_all_loads(context) -> None:
@@ -55,34 +69,6 @@ def require_all_loads(context) -> None:
         raise AirflowFailException(
             f"Airflow's database has lost {planned - there} of the run's {planned} loads; clear the run, all its tasks"
         )
-
-
-def profile_of(connection, dataset: Dataset, begins: datetime, ends: datetime) -> tuple:
-    """An interval's profile, and how many minutes (funding: hours) it expected and missed."""
-    from deribit_warehouse.quality.suites import read_outages
-    from deribit_warehouse.warehouse import profiles
-
-    currencies = settings.currencies()
-    if dataset == FUNDING_RATES:
-        outages = [(o.start, o.end) for o in read_outages(settings.EXPECTATIONS / "known_outages.json")]
-        profile = profiles.funding_profile(connection, currencies=currencies, begins=begins, ends=ends, outages=outages)
-        return profile, int(profile.on_the_hour.sum()), int((profile.present == False).sum())  # noqa: E712 (a column)
-    profile = profiles.candle_profile(
-        connection, perpetual=dataset.perpetual, currencies=currencies, begins=begins, ends=ends
-    )
-    expected = int(profile.expected_minutes.sum())
-    return profile, expected, expected - int(profile.minutes.sum())
-
-
-def record_validation(
-    connection, dataset: Dataset, profile, context, begins: datetime, ends: datetime, *, expected: int, missing: int
-):
-    """Runs the dataset's suite over a profile, records what it said in the caller's transaction and returns
-    (validation id, decision). expected, missing: minutes (funding: hours)."""
-    checked = validate_profile(dataset, profile, context, begins, ends)
-    return record_outcome(
-        connection, dataset, profile, context, begins, ends, checked, expected=expected, missing=missing
-    ), checked[1]
 
 
 def validate_profile(dataset: Dataset, profile, context, begins: datetime, ends: datetime) -> tuple:
@@ -98,20 +84,19 @@ def validate_profile(dataset: Dataset, profile, context, begins: datetime, ends:
     )
 
 
-def record_outcome(
-    connection, dataset: Dataset, profile, context, begins: datetime, ends: datetime, checked: tuple, *,
-    expected: int, missing: int,
-) -> int:  # fmt: skip
+def record_validation(
+    connection, dataset: Dataset, profile, context, begins: datetime, ends: datetime, validation, decision
+) -> int:
     """Records a validation and its findings in the caller's transaction; returns the validation's id."""
     from deribit_warehouse.quality.suites import day_of
     from deribit_warehouse.quality.validate import Finding, stored_result
     from deribit_warehouse.warehouse import validations
 
-    validation, decision = checked
     dag_run = context["dag_run"]
     validation_id = validations.record_validation(
         connection, dataset=dataset.name, dag_id=dag_run.dag_id, run_id=dag_run.run_id, begins=begins, ends=ends,
-        outcome=decision.outcome, suite=validation.suite, rows=validation.rows, expected=expected, missing=missing,
+        outcome=decision.outcome, suite=validation.suite, rows=validation.rows,
+        expected=int(profile.rows_expected.sum()), missing=int(profile.rows_missing.sum()),
         blocked_because=decision.blocked_because,
         result=stored_result(validation, decision, interval_from=begins.isoformat(), interval_to=ends.isoformat(),
                         dag_id=dag_run.dag_id, run_id=dag_run.run_id),
@@ -146,7 +131,7 @@ def decide_versions(connection, dataset: Dataset, validation_id: int, profile, d
         publication.block(connection, table, validation_id, version_keys(rows, table))
         return 0
     passed, held = partition_rows(profile, dataset, decision)
-    taken_back = publication.hold(connection, table, validation_id, version_keys(held, table))
+    taken_back = publication.hold(connection, table, validation_id, version_keys(held, table), DATASETS)
     published = publication.publish(
         connection, table, validation_id, version_keys(passed, table), notes(passed, table) if table.noted else ()
     )

@@ -10,13 +10,14 @@ from airflow.sdk import TriggerRule, get_current_context, task
 from airflow.sdk.exceptions import AirflowException
 
 from deribit_warehouse import settings
-from deribit_warehouse.datasets import EXCHANGE_POOL, INSTRUMENTS, VALIDATION_POOL
+from deribit_warehouse.dataset import EXCHANGE_POOL, VALIDATION_POOL
+from deribit_warehouse.datasets import INSTRUMENTS
 
 from .connections import exchange, market
 from .interval import configuration
 from .isolation import PerInstrument
 from .load import milliseconds
-from .publish import finish, notify_quarantine, record_validation
+from .publish import finish, notify_quarantine, record_validation, validate_profile
 from .waiting import waits_for_exchange
 
 log = logging.getLogger(__name__)
@@ -113,16 +114,15 @@ def check_catalogue(futures, options) -> dict[str, Any]:
     context = get_current_context()
     now = datetime.now(UTC)
     with market() as connection, connection.transaction():
-        profile = profiles.instrument_profile(connection)
+        profile = profiles.profile(connection, INSTRUMENTS, now, now, currencies=settings.currencies())
         if profile.empty:
             currencies = ", ".join(settings.currencies())
             raise AirflowException(
                 f"the exchange lists no future and no option of {currencies} at all: check DERIBIT_CURRENCIES, and "
                 "that the connections point at the right hosts"
             )
-        validation_id, decision = record_validation(
-            connection, INSTRUMENTS, profile, context, now, now, expected=len(profile), missing=0
-        )
+        validation, decision = validate_profile(INSTRUMENTS, profile, context, now, now)
+        validation_id = record_validation(connection, INSTRUMENTS, profile, context, now, now, validation, decision)
         validations.close_earlier_findings(connection, validation_id, INSTRUMENTS.name)
     outcome = finish(INSTRUMENTS, validation_id, decision, rows=len(profile), published=0)
     notify_quarantine(context)

@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from airflow.sdk import task
 
 from deribit_warehouse import settings
+from deribit_warehouse.datasets import DATASETS
 
 from .connections import market
 
@@ -21,6 +22,6 @@ def prune_versions() -> dict[str, int]:
 
     kept_from = datetime.now(UTC) - settings.keep_superseded()
     with market() as connection, connection.transaction():
-        pruned = publication.prune(connection, kept_from)
+        pruned = publication.prune(connection, kept_from, DATASETS)
     log.info("replaced versions are kept since %s; deleted: %s", f"{kept_from:%Y-%m-%d %H:%M} UTC", pruned)
     return pruned

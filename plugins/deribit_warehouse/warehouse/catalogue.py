@@ -3,23 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 
 from psycopg import Connection
 
+from deribit_warehouse.dataset import Dataset, Window
+
 from . import sql
 from .ingestion import lock_subject
-
-
-@dataclass(frozen=True)
-class Window:
-    """The part of an interval an instrument lived through: [begins, ends), UTC."""
-
-    instrument_id: int
-    instrument: str
-    begins: datetime
-    ends: datetime
 
 
 def store_instruments(connection: Connection, rows: Iterable[Sequence]) -> tuple[int, int]:
@@ -62,16 +53,9 @@ def read_at(connection: Connection, currencies: list[str]) -> dict[str, datetime
     return {r["currency"]: r["read_at"] for r in sql.rows(connection, "load/catalogue_age", currencies=currencies)}
 
 
-def candle_windows(
-    connection: Connection, *, perpetual: bool, currencies: list[str], begins: datetime, ends: datetime
+def windows(
+    connection: Connection, dataset: Dataset, begins: datetime, ends: datetime, *, currencies: list[str]
 ) -> list[Window]:
-    """The perpetuals or dated futures that lived in [begins, ends), clipped to listing and expiry."""
-    interval = {"from": begins, "to": ends}
-    found = sql.rows(connection, "load/plan_candles", perpetual=perpetual, currencies=currencies, **interval)
-    return [Window(**r) for r in found]
-
-
-def funding_windows(connection: Connection, *, currencies: list[str], begins: datetime, ends: datetime) -> list[Window]:
-    """The perpetuals whose funding reaches into (begins, ends]."""
-    found = sql.rows(connection, "load/plan_funding", currencies=currencies, **{"from": begins, "to": ends})
-    return [Window(**r) for r in found]
+    """What there is to load of a dataset in an interval: each instrument's part of it, clipped to its lifetime."""
+    values = {"from": begins, "to": ends, "currencies": currencies, **dataset.parameters}
+    return [Window(**row) for row in sql.rows(connection, f"datasets/{dataset.sql}/plan", **values)]

@@ -2,22 +2,38 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime
 from typing import Any
 
 import psycopg
 from psycopg import Connection
 
+from deribit_warehouse.dataset import Dataset
+
 from . import sql
 from .catalogue import read_at
+from .publication import undecided
 
 
-def summary(dsn: str) -> list[dict[str, Any]]:
+def summary(dsn: str, datasets: Iterable[Dataset]) -> list[dict[str, Any]]:
     """A row a dataset: dataset, instruments, rows, coverage_percent, missing_minutes (funding: hours), validation (how
     many intervals' newest outcome was what), bytes_a_row with indexes and TOAST."""
     with psycopg.connect(dsn) as connection:
-        return sql.rows(connection, "report/summary")
+        covered = {row.pop("dataset"): row for row in sql.rows(connection, "report/coverage")}
+        outcomes = {row["dataset"]: row["validation"] for row in sql.rows(connection, "report/outcomes")}
+        found = []
+        for dataset in datasets:
+            if not dataset.table:
+                continue
+            stored = sql.row(connection, f"datasets/{dataset.sql}/summary", **dataset.parameters)
+            if stored["rows"] or dataset.name in covered:
+                nothing = {"coverage_percent": None, "missing_minutes": 0}
+                found.append(
+                    {"dataset": dataset.name, **stored, **covered.get(dataset.name, nothing),
+                     "validation": outcomes.get(dataset.name)}
+                )  # fmt: skip
+        return found
 
 
 def term_structure(dsn: str) -> list[dict[str, Any]]:
@@ -27,11 +43,21 @@ def term_structure(dsn: str) -> list[dict[str, Any]]:
         return sql.rows(connection, "report/last_term_structure")
 
 
-def pending(dsn: str) -> dict[str, int]:
+def pending(dsn: str, datasets: Iterable[Dataset]) -> dict[str, int]:
     """How many days each derived dataset has yet to compute from what is published, or to validate; empty when there
-    are none."""
+    are none. What a validation has blocked is not among them."""
     with psycopg.connect(dsn) as connection:
-        return {row["dataset"]: row["days"] for row in sql.rows(connection, "report/pending")}
+        computed = [dataset for dataset in datasets if dataset.computed]
+        due = {d.name: sql.row(connection, f"datasets/{d.sql}/due", **d.parameters)["days"] for d in computed}
+        waiting = {d.name: due[d.name] + undecided(connection, d.table)["waiting"] for d in computed}
+    return {name: days for name, days in waiting.items() if days}
+
+
+def blocked(dsn: str, datasets: Iterable[Dataset]) -> dict[str, int]:
+    """How many days of each derived dataset a validation has blocked, until somebody asks for them or they change."""
+    with psycopg.connect(dsn) as connection:
+        found = {d.name: undecided(connection, d.table)["blocked"] for d in datasets if d.computed}
+    return {name: days for name, days in found.items() if days}
 
 
 def behind(dsn: str, currencies: list[str]) -> list[str]:

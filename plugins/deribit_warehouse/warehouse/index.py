@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from typing import Any
 
 import numpy as np
 from psycopg import Connection
@@ -13,11 +12,6 @@ from .ingestion import Ingested, Provenance, lock
 
 MINUTE = 60_000
 DAY = 86_400_000
-
-
-def index_proxies(connection: Connection, currencies: list[str]) -> list[dict[str, Any]]:
-    """Each index and the perpetual quoted in it: index_name, perpetual."""
-    return sql.rows(connection, "index/proxies", currencies=currencies)
 
 
 def store_chart(connection: Connection, timestamp: np.ndarray, price: np.ndarray, provenance: Provenance) -> Ingested:
@@ -32,7 +26,8 @@ def store_chart(connection: Connection, timestamp: np.ndarray, price: np.ndarray
     lock(connection, provenance)
     values = provenance.values()
     values["index_name"] = values.pop("subject")
+    days = [datetime.fromtimestamp(ms / 1000, UTC).date() for ms in minutes]
     return Ingested(**sql.row(
-        connection, "index/merge_chart", days=[datetime.fromtimestamp(ms / 1000, UTC).date() for ms in minutes],
+        connection, "datasets/index_minutes/merge", days=days,
         elements=[ms % DAY // MINUTE + 1 for ms in minutes], prices=list(minutes.values()), **values,
     ))  # fmt: skip

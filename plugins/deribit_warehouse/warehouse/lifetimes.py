@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
 from psycopg import Connection
 
-from deribit_warehouse.datasets import CANDLE_DAY, FUNDING_RATE
+from deribit_warehouse.dataset import Dataset
+from deribit_warehouse.tables import CANDLE_DAY, FUNDING_RATE
 
 from . import sql
-from .publication import hold
+from .ingestion import lock_subject
+from .publication import decide_alone, hold
 
 
 def open_perpetuals(connection: Connection, currencies: list[str]) -> list[dict[str, Any]]:
@@ -34,27 +37,39 @@ def undo_delisting(connection: Connection, instrument_id: int) -> bool:
     return bool(sql.run(connection, "load/undo_delisting", instrument_id=instrument_id))
 
 
-def days_beyond(connection: Connection) -> list[dict[str, Any]]:
-    """Stored days that reach beyond the lifetimes as they are known now: instrument, instrument_id, day, version_id,
-    is_published, and how many minutes (n, from the minute first on) lie within."""
-    return sql.rows(connection, "load/days_beyond")
+def beyond(connection: Connection, datasets: Sequence[Dataset]) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
+    """What is stored beyond the lifetimes as they are known now: days that reach beyond (instrument, instrument_id,
+    day, version_id, is_published, and how many minutes, n, from the minute first on, lie within) and hours of funding
+    after the end of one (instrument, instrument_id, ts, version_id, is_published).
+
+    datasets: all there are. Until the caller's transaction ends nobody decides on versions, and nothing of these
+    instruments is loaded.
+    """
+    decide_alone(connection)
+    found = _beyond(connection)
+    for subject in sorted({row["subject"] for rows in found for row in rows}):
+        for dataset in datasets:
+            if dataset.load and dataset.table:
+                lock_subject(connection, dataset.name, subject)
+    return _beyond(connection) if any(found) else found
 
 
-def hours_beyond(connection: Connection) -> list[dict[str, Any]]:
-    """Hours of funding after the end of a lifetime: instrument, instrument_id, ts, version_id, is_published."""
-    return sql.rows(connection, "load/hours_beyond")
+def _beyond(connection: Connection) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
+    return sql.rows(connection, "load/days_beyond"), sql.rows(connection, "load/hours_beyond")
 
 
 def take_back(
-    connection: Connection, validation_id: int, days: list[dict[str, Any]], hours: list[dict[str, Any]], run_id: str
-) -> None:
+    connection: Connection, validation_id: int, days: list[dict[str, Any]], hours: list[dict[str, Any]], run_id: str,
+    datasets: Sequence[Dataset],
+) -> None:  # fmt: skip
     """Takes back what lies beyond the lifetimes, in the caller's transaction, with what was computed from it. A day
     that only reaches beyond gets a version that is cut, published where the day was: all that is left of it has passed.
 
-    days, hours: of days_beyond and hours_beyond.
+    days, hours: of beyond(). datasets: all there are.
     """
-    hold(connection, CANDLE_DAY, validation_id, [(d["instrument_id"], d["day"], d["version_id"]) for d in days])
-    hold(connection, FUNDING_RATE, validation_id, [(h["instrument_id"], h["ts"], h["version_id"]) for h in hours])
+    for table, column, found in ((CANDLE_DAY, "day", days), (FUNDING_RATE, "ts", hours)):
+        versions = [(each["instrument_id"], each[column], each["version_id"]) for each in found]
+        hold(connection, table, validation_id, versions, datasets)
     # what is not published is newer
     for is_published in (True, False):
         if cut := [d for d in days if d["n"] and d["is_published"] == is_published]:

@@ -6,17 +6,17 @@ computed from it. Replaced versions are kept for a time, so that what was publis
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import date, datetime
 from typing import Any
 
 from psycopg import Connection
 from psycopg.sql import SQL, Composable, Composed, Identifier, Placeholder
 
-from deribit_warehouse.datasets import DATASETS, Dataset, Table
+from deribit_warehouse.dataset import Dataset, Table
 
 from . import sql
-from .ingestion import Provenance, lock_subject
+from .ingestion import Provenance
 
 Version = tuple[Any, ...]
 """The values of a table's key and version_id."""
@@ -39,24 +39,21 @@ def publish(
     return published
 
 
-def hold(connection: Connection, table: Table, validation_id: int, versions: Sequence[Version]) -> int:
+def hold(
+    connection: Connection, table: Table, validation_id: int, versions: Sequence[Version], datasets: Sequence[Dataset]
+) -> int:
     """Holds versions back that broke a rule, in the caller's transaction; returns how many were published until now.
 
-    What was computed from those leaves the views with them. The caller's transaction excludes every computation from
-    here to its end.
+    What was computed from those leaves the views with them, in the order of the datasets (all there are).
     """
     if not versions:
         return 0
-    exclude_computation(connection)
-    statement = _composed("publication/hold", table)
-    with connection.cursor() as cursor:
-        [taken_back] = cursor.execute(
-            statement, {**_values(table, versions), "validation_id": validation_id}
-        ).fetchone()
-    for dataset in DATASETS:
-        if dataset.computed:
-            sql.run(connection, f"{dataset.sql}/withdraw", validation_id=validation_id)
-    return taken_back
+    exclude_computation(connection, table, datasets)
+    values = {**_values(table, versions), "validation_id": validation_id}
+    [held] = sql.fetch(connection, _composed("publication/hold", table), values)
+    for dataset in _computed_from(table, datasets):
+        sql.run(connection, f"datasets/{dataset.sql}/withdraw", validation_id=validation_id, **dataset.parameters)
+    return held["taken_back"]
 
 
 def block(connection: Connection, table: Table, validation_id: int, versions: Sequence[Version]) -> None:
@@ -69,12 +66,13 @@ def compute(
     connection: Connection, dataset: Dataset, begins: date | None, ends: date | None, provenance: Provenance
 ) -> int:
     """Adds a version for every day in [begins, ends) (None: all there are) whose published inputs are not those of its
-    newest version; returns how many. In the caller's transaction, which excludes every other computation and every
-    taking back of inputs to its end."""
-    exclude_computation(connection)
-    return sql.run(
-        connection, f"{dataset.sql}/compute", **provenance.values(), **{"from": begins, "to": ends}
-    )  # fmt: skip
+    newest version; returns how many. In the caller's transaction: until its end no input is taken back, and nobody else
+    computes this dataset."""
+    share_decisions(connection)
+    _lock(connection, "computation", shared=True)
+    _lock(connection, dataset.name)
+    values = {**provenance.values(), **dataset.parameters, "from": begins, "to": ends}
+    return sql.run(connection, f"datasets/{dataset.sql}/compute", **values)
 
 
 def pending(
@@ -90,19 +88,53 @@ def pending(
     return sql.fetch(connection, _composed("publication/pending", table), values)
 
 
-def prune(connection: Connection, kept_from: datetime) -> dict[str, int]:
+def undecided(connection: Connection, table: Table) -> dict[str, int]:
+    """How many versions no validation has decided on (waiting), and how many one has blocked."""
+    [found] = sql.fetch(connection, _composed("publication/undecided", table), {})
+    return found
+
+
+def prune(connection: Connection, kept_from: datetime, datasets: Iterable[Dataset]) -> dict[str, int]:
     """Deletes what was replaced before an instant, in the caller's transaction: {dataset's table: versions}. What was
     published before it can't be asked any more."""
-    exclude_computation(connection)
+    decide_alone(connection)
     sql.run(connection, "publication/retain", kept_from=kept_from)
     # what was computed goes first: an input is kept as long as something names it
-    tables = {d.table.name: d.table for d in sorted(DATASETS, key=lambda d: not d.computed) if d.table}
+    tables = {dataset.table.name: dataset.table for dataset in reversed(list(datasets)) if dataset.table}
     return {name: _run(connection, "publication/prune", table, kept_from=kept_from) for name, table in tables.items()}
 
 
-def exclude_computation(connection: Connection) -> None:
-    """One transaction at a time computes from published versions or takes them back: neither misses the other."""
-    lock_subject(connection, "publication", "computed")
+def share_decisions(connection: Connection) -> None:
+    """Taken before a profile is read by whoever decides on what it finds, until the transaction ends: beside others
+    that do the same, and not beside one that decides alone. Those of a dataset follow each other by Airflow's pools."""
+    _lock(connection, "decisions", shared=True)
+
+
+def decide_alone(connection: Connection) -> None:
+    """Taken by whoever takes versions back, or deletes them, without having validated them, before it looks at them."""
+    _lock(connection, "decisions")
+
+
+def exclude_computation(connection: Connection, table: Table, datasets: Iterable[Dataset]) -> None:
+    """Taken by whoever is going to take versions back that something is computed from: neither misses the other. To be
+    taken before the validation is recorded, so that what it takes back is seen to leave when it says so."""
+    if _computed_from(table, datasets):
+        _lock(connection, "computation")
+
+
+def _computed_from(table: Table, datasets: Iterable[Dataset]) -> list[Dataset]:
+    """The datasets that are computed from versions of a table, directly or not, in their order."""
+    from_here: set[str] = {dataset.name for dataset in datasets if dataset.table == table}
+    found = []
+    for dataset in datasets:
+        if from_here & set(dataset.inputs):
+            from_here.add(dataset.name)
+            found.append(dataset)
+    return found
+
+
+def _lock(connection: Connection, what: str, *, shared: bool = False) -> None:
+    sql.rows(connection, "publication/lock", what=what, shared=shared)
 
 
 def _run(connection: Connection, name: str, table: Table, **values: Any) -> int:

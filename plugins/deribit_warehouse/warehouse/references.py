@@ -2,31 +2,20 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import datetime
 
 from psycopg import Connection
 
+from deribit_warehouse.dataset import Dataset, Window
+
 from . import sql
 
 
-@dataclass(frozen=True)
-class Reference:
-    """A question the exchange has not answered yet: "candles" or "funding" of a perpetual in [begins, ends), UTC."""
-
-    what: str
-    instrument_id: int
-    instrument: str
-    begins: datetime
-    ends: datetime
-
-
 def references_to_fetch(
-    connection: Connection, dataset: str, instrument_ids: list[int], *, begins: datetime, ends: datetime
-) -> list[Reference]:
-    """The references of instruments of a dataset in [begins, ends) that are not stored and not known to be absent."""
-    found = sql.rows(
-        connection, "load/references_to_fetch", what=dataset, instrument_ids=instrument_ids,
-        **{"from": begins, "to": ends},
-    )  # fmt: skip
-    return [Reference(**row) for row in found]
+    connection: Connection, dataset: Dataset, instrument_ids: list[int], *, begins: datetime, ends: datetime
+) -> list[tuple[str, Window]]:
+    """The references of instruments of a dataset in [begins, ends) that are not stored and not known to be absent: the
+    name of the dataset each belongs to, one of dataset.references, and its window."""
+    values = {"instrument_ids": instrument_ids, "from": begins, "to": ends, **dataset.parameters}
+    found = sql.rows(connection, f"datasets/{dataset.sql}/references", **values)
+    return [(row.pop("dataset"), Window(**row)) for row in found]

@@ -49,14 +49,14 @@ WITH newest AS (
 ), outage AS (
     SELECT o.begins, o.ends FROM unnest(%(outages_from)s::timestamptz[], %(outages_to)s::timestamptz[]) AS o(begins, ends)
 ), together AS (
-    SELECT coalesce(e.instrument_id, n.instrument_id) AS instrument_id, coalesce(e.ts, n.ts) AS ts, n.version_id, n.state,
+    SELECT coalesce(e.instrument_id, n.instrument_id) AS instrument_id, coalesce(e.ts, n.ts) AS ts, n.version_id,
            n.instrument_id IS NOT NULL AS present, coalesce(e.ts, n.ts) = date_trunc('hour', coalesce(e.ts, n.ts), 'UTC') AS on_the_hour,
            coalesce(n.duplicate, false) AS duplicate, n.interest_1h, n.interest_8h, n.index_price, n.prev_index_price,
            CASE WHEN n.previous_ts = n.ts - interval '1 hour' THEN n.previous_index_price END AS previous_row_index_price,
            n.off, CASE WHEN n.off IS NOT NULL THEN n.weight END AS weight
     FROM expected e FULL JOIN (SELECT * FROM weighed WHERE ts > %(from)s) n USING (instrument_id, ts)
 )
-SELECT i.label AS instrument, t.ts, t.instrument_id, t.version_id, t.state, t.present, t.on_the_hour, t.duplicate,
+SELECT i.label AS instrument, t.ts, t.instrument_id, t.version_id, t.present, t.on_the_hour, t.duplicate,
        NOT t.present AND NOT x.explained AS missing, NOT t.present AND x.explained AS explained,
        t.interest_1h, t.interest_8h, t.index_price, t.prev_index_price, t.previous_row_index_price,
        -- the exchange's cap is known of these alone
@@ -68,7 +68,8 @@ SELECT i.label AS instrument, t.ts, t.instrument_id, t.version_id, t.state, t.pr
             WHEN l.perpetual IS NOT NULL THEN 'perpetual'
             WHEN NOT store.was_fetched(t.instrument_id, 'candles', greatest(date_trunc('hour', t.ts - interval '1 microsecond', 'UTC'), lifetime.begins), least(t.ts, lifetime.ends)) THEN NULL
             WHEN l.futures IS NOT NULL THEN 'futures' ELSE 'none' END AS reference,
-       CASE WHEN t.present AND l.index_off THEN store.disagreement(l.hour, l.perpetual, l.index_price, l.futures) END AS level_disagreement
+       CASE WHEN t.present AND l.index_off THEN store.disagreement(l.hour, l.perpetual, l.index_price, l.futures) END AS level_disagreement,
+       t.on_the_hour::integer AS rows_expected, (NOT t.present)::integer AS rows_missing
 FROM together t JOIN store.instrument i USING (instrument_id)
 JOIN store.lifetime lifetime USING (instrument_id)
 LEFT JOIN checksum c ON c.instrument_id = t.instrument_id AND t.ts > c.begins AND t.ts <= c.ends

@@ -8,11 +8,11 @@ SELECT label AS instrument, instrument AS name, kind, listed_at, expires_at, tic
        NOT EXISTS (SELECT FROM store.instrument o
                    WHERE o.instrument = listed.instrument AND o.instrument_id <> listed.instrument_id
                      AND o.listed_at < listed.expires_at AND o.expires_at > listed.listed_at) AS lifetimes_disjoint,
-       NULL AS unreadable
+       NULL AS unreadable, 1 AS rows_expected, 0 AS rows_missing
 FROM (SELECT instrument_id, instrument, label, kind, listed_at, tick_size, base_currency, settlement_period = 'perpetual' AS is_perpetual,
              least(expires_at, '3000-01-01 08:00:00+00') AS expires_at
       FROM store.instrument) AS listed
 UNION ALL
-SELECT subject || ' as the ' || host || ' host tells it', NULL, kind, min(first_seen_at), NULL, NULL, NULL, NULL, NULL, NULL, NULL, min(cause)
+SELECT subject || ' as the ' || host || ' host tells it', NULL, kind, min(first_seen_at), NULL, NULL, NULL, NULL, NULL, NULL, NULL, min(cause), 1, 0
 FROM store.unreadable_instrument GROUP BY subject, host, kind
 ORDER BY 1

@@ -1,4 +1,4 @@
--- What the gate looks at: one row an instrument-day that should exist, over the newest version of it, in one
+-- What is validated: one row an instrument-day that should exist, over the newest version of it, in one
 -- pass over the minutes. Grain: instrument, day. Reads only.
 -- Parameters: from, to (timestamptz, the interval), perpetual (boolean), currencies (text[]).
 -- An instrument begins with its first trade: what is missing before its first candle is explained wherever the exchange
@@ -34,7 +34,7 @@ WITH expected AS (
     CROSS JOIN LATERAL store.levels(array_remove(e.perpetuals, NULL), e.first, e.past) AS l
     GROUP BY l.perpetual_id, l.day
 ), day_profile AS MATERIALIZED (
-    SELECT e.instrument_id, e.instrument, e.day, c.version_id, c.state, e.minutes AS expected_minutes,
+    SELECT e.instrument_id, e.instrument, e.day, c.version_id, e.minutes AS expected_minutes,
            coalesce(c.present, 0)::integer AS minutes,
            coalesce(c.duplicate, 0)::integer AS duplicate_minutes, coalesce(c.misaligned, 0)::integer AS misaligned_minutes,
            coalesce(c.out_of_order, 0)::integer AS out_of_order_minutes, coalesce(c.out_of_window, 0)::integer AS out_of_window_minutes,
@@ -139,7 +139,7 @@ WITH expected AS (
 SELECT d.instrument, d.day,
        -- before 2026-06-30 none was told, and all were crypto
        coalesce((SELECT k.underlying_type FROM store.instrument k WHERE k.instrument_id = d.instrument_id), 'crypto') AS underlying_type,
-       d.instrument_id, d.version_id, d.state, d.expected_minutes, d.minutes,
+       d.instrument_id, d.version_id, d.expected_minutes, d.minutes,
        coalesce(d.missing - d.explained, 0)::integer AS missing_minutes, coalesce(d.explained, 0)::integer AS explained_minutes,
        coalesce(d.waited, 0) AS waited_minutes,
        coalesce(d.longest, 0)::integer AS longest_gap_minutes,
@@ -153,7 +153,8 @@ SELECT d.instrument, d.day,
        s.seen AS spike_minutes, s.refuted AS refuted_spike_minutes,
        d.largest_move, d.largest_move / u.move AS largest_move_ratio,
        coalesce(d.referenced, 0) AS reference_minutes, d.reference, d.reference_distance,
-       d.level_disagreement, d.index_distance, store.price(d.turnover) / store.price(d.usual_turnover) AS turnover_ratio, coalesce(d.traded, 0) AS traded_minutes, coalesce(d.fresh, 0) AS fresh_minutes
+       d.level_disagreement, d.index_distance, store.price(d.turnover) / store.price(d.usual_turnover) AS turnover_ratio, coalesce(d.traded, 0) AS traded_minutes, coalesce(d.fresh, 0) AS fresh_minutes,
+       d.expected_minutes AS rows_expected, d.expected_minutes - d.minutes AS rows_missing
 FROM day_profile d LEFT JOIN usual u USING (instrument_id)
 -- a spike is refuted where another contract of the coin traded in that minute and did not move with it
 CROSS JOIN LATERAL (

@@ -1,13 +1,14 @@
--- One row an index and day computed, the newest version of each. Grain: index_name, day. Reads only. Parameters: from, to (dates). Without a day of
+-- One row an index and day computed, the newest version of each. Grain: index_name, day. Reads only. Parameters: from, to. Without a day of
 -- the perpetual only the hours and minutes that are known are expected.
-SELECT x.index_name, x.day, x.version_id, x.state,
+SELECT x.index_name, x.day, x.version_id,
        coalesce(l.expected, m.known) AS expected_minutes, m.known AS minutes,
        -- the perpetual's own gate has already named and explained the minutes it has no candle of
        coalesce(l.expected - m.known - m.unknown, 0) AS missing_minutes,
        m.true_minutes, m.known - m.true_minutes AS proxy_minutes, x.compared_hours::integer AS compared_hours,
        x.proxy_error_max, x.proxy_error_p95, m.not_positive AS not_positive_minutes,
-       m.chart_distance
-FROM (SELECT DISTINCT ON (day, index_name) * FROM store.index_day WHERE day >= %(from)s AND day < %(to)s
+       m.chart_distance,
+       coalesce(l.expected, m.known) AS rows_expected, coalesce(l.expected - m.known - m.unknown, 0) AS rows_missing
+FROM (SELECT DISTINCT ON (day, index_name) * FROM store.index_day WHERE day >= (%(from)s::timestamptz AT TIME ZONE 'UTC')::date AND day < (%(to)s::timestamptz AT TIME ZONE 'UTC')::date
       ORDER BY day, index_name, version_id DESC) AS x
 LEFT JOIN store.candle_day p ON p.instrument_id = x.perpetual_id AND p.day = x.day AND p.version_id = x.perpetual_version_id
 LEFT JOIN store.lifetime i ON i.instrument_id = x.perpetual_id

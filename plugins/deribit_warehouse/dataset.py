@@ -1,0 +1,140 @@
+"""What a dataset is: plain types that say it, for the pipeline to work on without asking which one it has.
+
+The standard library only: DAG files are parsed before every task.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from psycopg import Connection
+
+    from .exchange import Exchange
+    from .warehouse.ingestion import Ingested, Provenance
+
+PREFIX = "deribit_"
+"""Of DAGs, assets and pools: they live in somebody's Airflow, beside those of others. Suites and views have none."""
+
+EXCHANGE_POOL = f"{PREFIX}exchange"
+VALIDATION_POOL = f"{PREFIX}validation"
+
+
+@dataclass(frozen=True)
+class Table:
+    """Where a dataset's versions lie: a row a key and version, in the schema store.
+
+    key: its columns and their SQL types, without version_id. noted: columns and types of what a validation says of a
+    version beside its state. named_in: the view that lists the versions something computed still names.
+    """
+
+    name: str
+    key: Mapping[str, str] = field(hash=False)
+    noted: Mapping[str, str] = field(hash=False, default_factory=dict)
+    named_in: str = ""
+
+
+@dataclass(frozen=True)
+class Window:
+    """What plan.sql answers: one subject's part of an interval, [begins, ends), UTC.
+
+    subject: what provenance calls it. instrument: what the exchange is asked for, and instrument_id, its id here.
+    requests: how many load it; batches are made of about 80. Without
+    instruments (an index, a currency) the subject is all there is.
+    """
+
+    subject: str
+    instrument: str
+    instrument_id: int | None
+    begins: datetime
+    ends: datetime
+    requests: int
+
+    @property
+    def begins_ms(self) -> int:
+        """Its begin in milliseconds, as the exchange counts."""
+        return round(self.begins.timestamp() * 1000)
+
+    @property
+    def ends_ms(self) -> int:
+        """Its end in milliseconds."""
+        return round(self.ends.timestamp() * 1000)
+
+
+Load = Callable[["Exchange", "Connection", Window, "Provenance"], "tuple[Ingested, int]"]
+"""Brings a window from the exchange into the store, each transaction its own: what changed, and how many requests it
+took. May run twice, or beside itself."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Dataset:
+    """One dataset. Its statements are in include/sql/datasets/<sql>: plan (of what is loaded), compute, withdraw and
+    due (of what is computed), profile and summary, and references where it has some. Each is bound with what it needs
+    of from, to, currencies and known outages, and with the parameters.
+
+    name: its suite in expectations/, its view and the file of its DAG.
+    keys: the columns of its profile that name what can be held back. day: the one that says which day a key belongs to.
+    table: where its versions lie; None: it is not published by itself.
+    sql: its folder of statements; its name, unless it shares one. parameters: bound in each of its statements.
+    load: what brings it from the exchange, if it comes from there. snapshot: it can only be asked for now.
+    catalogue: whether a plan of it waits until the catalogue was read after its interval.
+    bucket: whose share of the request rate its loads use, "history" or "live".
+    patience: how long a load waits for an exchange that is away, where that is less than settings.longest_wait().
+    inputs: the datasets it is computed from, if it is.
+    references: those its rules compare it with; a load brings along what is not stored of them.
+
+    Functions do not show in its repr: Airflow serialises a task's arguments with it, and an address in it would make
+    every parse another version of the DAG.
+    """
+
+    name: str
+    keys: tuple[str, ...] = ()
+    day: str = "day"
+    table: Table | None = None
+    sql: str = ""
+    parameters: Mapping[str, Any] = field(default_factory=dict, hash=False)
+    load: Load | None = field(default=None, repr=False, compare=False)
+    snapshot: bool = False
+    catalogue: bool = True
+    bucket: str = "history"
+    patience: timedelta | None = None
+    inputs: tuple[str, ...] = ()
+    references: tuple[str, ...] = ()
+
+    def __post_init__(self):
+        object.__setattr__(self, "sql", self.sql or self.name)
+        if self.snapshot and self.catalogue:
+            raise ValueError(f"{self.name}: no catalogue is younger than the present moment, so it can't be waited for")
+
+    @property
+    def computed(self) -> bool:
+        """Whether it is computed from what is published."""
+        return bool(self.inputs)
+
+    @property
+    def validated(self) -> bool:
+        """Whether it has a suite."""
+        return bool(self.keys)
+
+    @property
+    def dag_id(self) -> str:
+        """The id of its DAG and the name of its asset."""
+        return dag_id_of(self.name)
+
+    @property
+    def validation_pool(self) -> str:
+        """The Airflow pool of the publishing tasks of a dataset that is loaded, one slot."""
+        return f"{VALIDATION_POOL}_{self.name}"
+
+    @property
+    def uri(self) -> str:
+        """The Airflow asset that says the dataset was published."""
+        return f"x-deribit://{self.name}"
+
+
+def dag_id_of(dataset: str) -> str:
+    """The id of the DAG that makes a dataset."""
+    return f"{PREFIX}{dataset}"

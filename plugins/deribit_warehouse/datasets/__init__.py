@@ -1,0 +1,46 @@
+"""The datasets, a module each, and the pools their tasks run in."""
+
+from deribit_warehouse.dataset import EXCHANGE_POOL, VALIDATION_POOL
+
+from .basis_spread import BASIS_SPREAD
+from .funding_rates import FUNDING_RATES
+from .futures_ohlcv import FUTURES_OHLCV
+from .index_minutes import INDEX_MINUTES
+from .index_prices import INDEX_PRICES
+from .instruments import INSTRUMENTS
+from .perpetuals_ohlcv import PERPETUALS_OHLCV
+
+DATASETS = (PERPETUALS_OHLCV, FUTURES_OHLCV, FUNDING_RATES, INDEX_MINUTES, INDEX_PRICES, BASIS_SPREAD, INSTRUMENTS)
+"""All of them, in the order they are shown in."""
+
+POOLS = {
+    EXCHANGE_POOL: 6,
+    VALIDATION_POOL: 2,
+    **{dataset.validation_pool: 1 for dataset in DATASETS if dataset.load and dataset.table},
+}
+"""Airflow pools and their slots: tasks that ask the exchange, and tasks that read a month of minutes at
+once. Together fewer than the executor runs at a time, so that neither keeps the plans waiting.
+
+The publishing tasks of a dataset that is loaded have a pool of one slot: two that end together while their asset starts
+several DAGs deadlock in Airflow's own database, and its API server fails one of them for good (it queues the DAGs in
+the order of a set). A pool and not max_active_tis_per_dag, which switches off Airflow's detection of a run that can't
+go on any more."""
+
+
+def by_name(name: str):
+    """The dataset of a name. Raises KeyError."""
+    return {dataset.name: dataset for dataset in DATASETS}[name]
+
+
+__all__ = [
+    "BASIS_SPREAD",
+    "DATASETS",
+    "FUNDING_RATES",
+    "FUTURES_OHLCV",
+    "INDEX_MINUTES",
+    "INDEX_PRICES",
+    "INSTRUMENTS",
+    "PERPETUALS_OHLCV",
+    "POOLS",
+    "by_name",
+]

@@ -1,0 +1,44 @@
+"""Funding of the perpetuals, hourly, and the exchange's own sum of it."""
+
+from __future__ import annotations
+
+import logging
+
+from deribit_warehouse.dataset import Dataset, Window
+from deribit_warehouse.tables import FUNDING_RATE
+
+log = logging.getLogger(__name__)
+
+
+def load(exchange, connection, window: Window, provenance) -> tuple:
+    """Stores the hours that end in (begins, ends] and then the exchange's own sum of them, a transaction each:
+    (Ingested, requests)."""
+    from deribit_warehouse.exchange import ExchangeError, ExchangeUnavailable
+    from deribit_warehouse.warehouse.funding import record_checksum, store_funding
+
+    asked = window.begins_ms, window.ends_ms
+    funding = exchange.funding(window.instrument, *asked)
+    if len(funding.out_of_window):
+        log.warning("%s: %d hours came that were not asked for", window.instrument, len(funding.out_of_window))
+    columns = [funding.interest_1h, funding.interest_8h, funding.index_price, funding.prev_index_price]
+    with connection.transaction():
+        loaded = store_funding(
+            connection, window.instrument_id, funding.timestamp, columns, provenance, funding.duplicate, asked
+        )
+    try:
+        value = exchange.funding_value(window.instrument, *asked)
+    except ExchangeUnavailable:
+        raise
+    except ExchangeError as error:
+        # the hours stand without it: what it says is a warning
+        log.warning("%s: the exchange's own sum of the funding could not be asked: %s", window.instrument, error)
+    else:
+        with connection.transaction():
+            record_checksum(connection, window.instrument_id, *asked, value)
+    return loaded, funding.requests + 1
+
+
+FUNDING_RATES = Dataset(
+    name="funding_rates", keys=("instrument", "ts"), day="ts", table=FUNDING_RATE, load=load,
+    references=("perpetuals_ohlcv",),
+)  # fmt: skip

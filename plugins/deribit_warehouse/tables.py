@@ -1,0 +1,13 @@
+"""The tables versions lie in. A dataset has one; two may share it."""
+
+from __future__ import annotations
+
+from .dataset import Table
+
+CANDLE_DAY = Table(
+    "candle_day", {"instrument_id": "integer", "day": "date"}, noted={"reference": "text"},
+    named_in="computed_from_candle_day",
+)  # fmt: skip
+FUNDING_RATE = Table("funding_rate", {"instrument_id": "integer", "ts": "timestamptz"})
+INDEX_DAY = Table("index_day", {"index_name": "text", "day": "date"})
+BASIS_DAY = Table("basis_day", {"instrument_id": "integer", "day": "date"})
