@@ -28,8 +28,8 @@ import psycopg
 import requests
 from rich.console import Console
 
-from deribit_warehouse.datasets import DATASETS
-from deribit_warehouse.exchange import candles, funding
+from deribit_warehouse.datasets import DATASETS, VOLATILITY_INDEX
+from deribit_warehouse.exchange import candles, funding, volatility
 from deribit_warehouse.warehouse.completion import summary
 from stack import credentials, postgres
 from stack.settings import Stack, separate_environment, stack_of
@@ -216,7 +216,10 @@ def pages(begins: int, ends: int) -> int:
     """The fewest pages that hold [begins, ends), ms, each instrument in one go."""
     from exchange_simulator.market import Market
 
-    pages = 0
+    volatility_of = VOLATILITY_INDEX.parameters
+    indexed = datetime.fromisoformat(volatility_of["first_hour"]).timestamp() * 1000
+    hours = max(0, ends - max(begins, indexed))
+    pages = len(volatility_of["indexed"]) * ceil(hours / volatility.PAGE)
     market = Market()
     for row in market.instruments("future"):
         if row["settlement_currency"] == "USDC":

@@ -27,12 +27,14 @@ VALIDATION_POOL = f"{PREFIX}validation"
 class Table:
     """Where a dataset's versions lie: a row a key and version, in the schema store.
 
-    key: its columns and their SQL types, without version_id. noted: columns and types of what a validation says of a
-    version beside its state. named_in: the view that lists the versions something computed still names.
+    key: its columns and their SQL types, without version_id. values: those of what is told, of a table that is stored
+    by rows (warehouse.rows). noted: columns and types of what a validation says of a version beside its state.
+    named_in: the view that lists the versions something computed still names.
     """
 
     name: str
     key: Mapping[str, str] = field(hash=False)
+    values: Mapping[str, str] = field(hash=False, default_factory=dict)
     noted: Mapping[str, str] = field(hash=False, default_factory=dict)
     named_in: str = ""
 

@@ -24,9 +24,9 @@ def filled_market(module_market):
 
 
 def fill(connection) -> None:
-    from deribit_warehouse.datasets import BASIS_SPREAD, INDEX_PRICES
+    from deribit_warehouse.datasets import BASIS_SPREAD, INDEX_PRICES, VOLATILITY_INDEX
     from deribit_warehouse.tables import CANDLE_DAY, FUNDING_RATE
-    from deribit_warehouse.warehouse import catalogue, funding, publication, validations
+    from deribit_warehouse.warehouse import catalogue, funding, publication, rows, validations
     from deribit_warehouse.warehouse.ingestion import Provenance
 
     catalogue.store_instruments(connection, [listed(PERPETUAL, None), *(listed(n, e) for n, e in FUTURES.items())])
@@ -53,6 +53,12 @@ def fill(connection) -> None:
         validation(connection, "funding_rates"),
         [(ids[PERPETUAL], datetime.fromtimestamp(ms / 1000, UTC), version_id) for ms in hours.tolist()],
     )
+
+    columns = {"currency": ["BTC"] * 24, "ts": [datetime.fromtimestamp(ms / 1000 - 3600, UTC) for ms in hours.tolist()]}
+    columns |= {name: [level] * 24 for name, level in (("open", 45.0), ("high", 46.5), ("low", 44.0), ("close", 46.0))}
+    rows.store_rows(connection, VOLATILITY_INDEX.table, columns | {"duplicate": [False] * 24}, source("BTC"))
+    versions = connection.execute("SELECT currency, ts, version_id FROM store.volatility_index").fetchall()
+    publication.publish(connection, VOLATILITY_INDEX.table, validation(connection, "volatility_index"), versions)
 
     for dataset, days in ((INDEX_PRICES, 1), (BASIS_SPREAD, len(FUTURES))):
         computed_by = Provenance(dataset.name, "all", "this warehouse", "run")

@@ -30,7 +30,7 @@ def blocks(language: str) -> list[str]:
 
 
 def test_the_pages_are_these():
-    names = {"architecture", "data-dictionary", "operations", "decisions", "dags", "performance"}
+    names = {"architecture", "data-dictionary", "operations", "decisions", "dags", "performance", "adding-a-dataset"}
     assert {page.stem for page in PAGES} == names
 
 

@@ -210,6 +210,19 @@ class Warehouse:
         with self.connection.transaction():
             return publication.publish(self.connection, dataset.table, validation_id, versions)
 
+    def newest_of(self, dataset: Dataset) -> list[tuple]:
+        """The newest version of every key of a dataset's table."""
+        key = ", ".join(dataset.table.key)
+        return self.rows(
+            f"SELECT {key}, max(version_id) FROM store.{dataset.table.name} GROUP BY {key} ORDER BY {key}"
+        )  # fmt: skip
+
+    def decide_rows(self, dataset: Dataset) -> int:
+        """Publishes the newest version of every key; returns how many were not published before."""
+        validation_id, versions = self.validation(dataset.name), self.newest_of(dataset)
+        with self.connection.transaction():
+            return publication.publish(self.connection, dataset.table, validation_id, versions)
+
     def pending(self, dataset: Dataset) -> int:
         """How many days of a computed dataset wait to be computed or validated."""
         with self.connection.transaction():

@@ -9,8 +9,12 @@ from .index_minutes import INDEX_MINUTES
 from .index_prices import INDEX_PRICES
 from .instruments import INSTRUMENTS
 from .perpetuals_ohlcv import PERPETUALS_OHLCV
+from .volatility_index import VOLATILITY_INDEX
 
-DATASETS = (PERPETUALS_OHLCV, FUTURES_OHLCV, FUNDING_RATES, INDEX_MINUTES, INDEX_PRICES, BASIS_SPREAD, INSTRUMENTS)
+DATASETS = (
+    PERPETUALS_OHLCV, FUTURES_OHLCV, FUNDING_RATES, VOLATILITY_INDEX, INDEX_MINUTES, INDEX_PRICES, BASIS_SPREAD,
+    INSTRUMENTS,
+)  # fmt: skip
 """All of them, in the order they are shown in."""
 
 POOLS = {
@@ -42,5 +46,6 @@ __all__ = [
     "INSTRUMENTS",
     "PERPETUALS_OHLCV",
     "POOLS",
+    "VOLATILITY_INDEX",
     "by_name",
 ]

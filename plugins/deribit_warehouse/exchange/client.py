@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable
 from dataclasses import replace
 
-from . import candles, funding, index, instruments
+from . import candles, funding, index, instruments, volatility
 from .candles import Candles
 from .funding import Funding
 from .http_client import HttpClient
@@ -14,6 +14,7 @@ from .index import IndexMinutes
 from .instruments import Reading
 from .limits import Limits, limits_of
 from .response import rows_of
+from .volatility import Volatility
 
 
 class Exchange:
@@ -89,6 +90,10 @@ class Exchange:
         return self._live.request(
             "get_funding_chart_data", params, lambda result: index.read_chart(result, instrument_name)
         )
+
+    def volatility(self, currency: str, start: int, end: int) -> Volatility:
+        """The volatility index of the hours that begin in [start, end)."""
+        return volatility.collect(self._live.request, currency, start, end)
 
     def index_price(self, index_name: str) -> float:
         """The index now, USD."""

@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Container, Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from operator import index
 from typing import Any
 
 import numpy as np
 
 from .errors import Malformed, iso, shown
+from .hourly import HOUR, Table, absent, ms
 from .http_client import Request
 from .pagination import cover, windows
 from .parsing import numbers, rows, timestamps
 
-HOUR = 3_600_000  # ms
 PAGE = 744 * HOUR  # one answer holds the newest 744 rows at or before end_timestamp, whatever start_timestamp says
 RATES = ("interest_1h", "interest_8h", "index_price", "prev_index_price")
 
@@ -51,7 +50,7 @@ def collect(request: Request, instrument_name: str, start: int, end: int) -> Fun
     start, end = index(start), index(end)
     if start > end:
         raise ValueError(f"funding of {instrument_name}: ({iso(start)}, {iso(end)}] runs backward")
-    table = Table()
+    table = Table(len(RATES))
 
     def page(left: int, right: int) -> int | None:
         params = funding_params(instrument_name, left, right)
@@ -136,42 +135,3 @@ def read_page(result: Any) -> tuple[np.ndarray, np.ndarray]:
     columns = rows(result, "funding", ("timestamp", *RATES))
     values = np.stack([numbers(columns[name], f"funding {name}") for name in RATES])
     return timestamps(columns["timestamp"], "funding timestamp"), values
-
-
-@dataclass
-class Table:
-    """Funding rows by timestamp while they are being collected."""
-
-    seen: dict[int, np.ndarray] = field(default_factory=dict)
-    duplicate: set[int] = field(default_factory=set)
-    out_of_window: set[int] = field(default_factory=set)
-    answers: int = 0
-
-    def place(self, timestamp: np.ndarray, values: np.ndarray, left: int, right: int) -> int | None:
-        """Keeps the rows of [left, right) that aren't there yet; returns the oldest one's time, None without any."""
-        self.answers += 1
-        here: set[int] = set()
-        for at, row in zip(timestamp.tolist(), values.T, strict=True):
-            if not left <= at < right:
-                self.out_of_window.add(at)
-            elif at in here:
-                self.duplicate.add(at)
-            else:
-                here.add(at)
-                self.seen.setdefault(at, row)
-        return min(here, default=None)
-
-    def sorted(self) -> tuple[np.ndarray, np.ndarray]:
-        """Timestamps ascending, shape (rows,), and RATES, shape (4, rows)."""
-        timestamp = ms(self.seen)
-        values = np.array([self.seen[at] for at in timestamp.tolist()], np.float64).reshape(-1, len(RATES))
-        return timestamp, values.T
-
-
-def ms(times: Iterable[int]) -> np.ndarray:
-    return np.array(sorted(times), np.int64)
-
-
-def absent(times: Container[int], left: int, right: int) -> np.ndarray:
-    """The whole hours of [left, right) that aren't among `times`: int64 ms, ascending."""
-    return ms(hour for hour in range(-(-left // HOUR) * HOUR, right, HOUR) if hour not in times)

@@ -28,9 +28,9 @@ def summary(dsn: str, datasets: Iterable[Dataset]) -> list[dict[str, Any]]:
                 continue
             stored = sql.row(connection, f"datasets/{dataset.sql}/summary", **dataset.parameters)
             if stored["rows"] or dataset.name in covered:
-                nothing = {"coverage_percent": None, "missing_minutes": 0}
+                nothing = {"coverage_percent": None, "missing_minutes": 0}  # unless its summary says it
                 found.append(
-                    {"dataset": dataset.name, **stored, **covered.get(dataset.name, nothing),
+                    {"dataset": dataset.name, **nothing, **stored, **covered.get(dataset.name, {}),
                      "validation": outcomes.get(dataset.name)}
                 )  # fmt: skip
         return found

@@ -87,6 +87,23 @@ def funding(rows: int) -> pd.DataFrame:
     )
 
 
+def volatility(rows: int) -> pd.DataFrame:
+    return pd.DataFrame(
+        {
+            "currency": "BTC",
+            "ts": [datetime(2025, 6, 1, tzinfo=UTC) + timedelta(hours=n) for n in range(rows)],
+            "missing": False,
+            "on_the_hour": True,
+            "duplicate": False,
+            "open": 45.0,
+            "high": 46.5,
+            "low": 44.0,
+            "close": 46.0,
+            "bounds_hold": True,
+        }
+    )
+
+
 def index(rows: int) -> pd.DataFrame:
     return pd.DataFrame(
         {
@@ -147,6 +164,7 @@ CLEAN = {
     "perpetuals_ohlcv": lambda rows: candles("BTC-PERPETUAL", rows),
     "futures_ohlcv": lambda rows: candles("BTC-26SEP25", rows),
     "funding_rates": funding,
+    "volatility_index": volatility,
     "index_prices": index,
     "basis_spread": basis,
     "instruments": instruments,

@@ -10,7 +10,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
-DATASETS = ["perpetuals_ohlcv", "futures_ohlcv", "funding_rates", "index_prices", "basis_spread", "instruments"]
+DATASETS = [
+    "perpetuals_ohlcv", "futures_ohlcv", "funding_rates", "volatility_index", "index_prices", "basis_spread",
+    "instruments",
+]  # fmt: skip
 
 CANDLE_FAULTS = [
     ({"expected_minutes": 1441}, {"day-length"}),
@@ -95,6 +98,17 @@ FAULTS = {
         ({"reference": None}, {"reference-stored"}),
         ({"reference": "none"}, set()),
         ({"level_disagreement": "the perpetual says 3, the index 100"}, {"level-agrees"}),
+    ],
+    "volatility_index": [
+        ({"missing": True, **dict.fromkeys(("open", "high", "low", "close", "bounds_hold"))}, {"hours-complete"}),
+        ({"on_the_hour": False}, {"hours-aligned"}),
+        ({"duplicate": True}, {"hours-not-doubled"}),
+        *(
+            ({name: bad}, {f"{name}-possible"})
+            for name in ("open", "high", "low", "close")
+            for bad in (0.0, -1.0, 1001.0, math.inf)
+        ),
+        ({"bounds_hold": False}, {"high-low-bound"}),
     ],
     "index_prices": [
         ({"expected_minutes": 1441}, {"day-length"}),

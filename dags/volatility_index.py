@@ -1,0 +1,44 @@
+"""The volatility index (DVOL) of BTC and ETH, hourly, from its first hour on.
+
+**Source.** `get_volatility_index_data` of the live host with a resolution of an hour. One answer holds the newest 1,000
+rows of its window, and says by a continuation that there are more; that nothing is missing is proven by what came.
+
+**Grain.** One row a currency and hour; `ts` is the START of the hour. `open`, `high`, `low`, `close` are percent a
+year: the volatility of the next thirty days that options are priced with. An hour's open need not be the close before
+it.
+
+**Schedule.** Monthly with catchup, from the month of the first hour (2021-03-24) on: plan, load, publish. There are no
+instruments, so no catalogue is waited for. Backfills, and runs by hand, as for perpetuals.
+
+**Late data.** A corrected hour becomes a new version; the published one stays until the new one has passed.
+
+**When it fails.** The exchange is waited for as for perpetuals. A missing hour is held back by name (rule
+`hours-complete`) and the others are published; clear the load when the exchange has it.
+"""
+
+from datetime import UTC, datetime
+
+from airflow.sdk import chain, dag
+
+from deribit_warehouse import pipeline, settings
+from deribit_warehouse.datasets import VOLATILITY_INDEX
+
+
+@dag(
+    **pipeline.history_dag_args(VOLATILITY_INDEX)
+    | {"start_date": max(settings.history_from(), datetime(2021, 3, 1, tzinfo=UTC))},
+    max_active_runs=1,
+    doc_md=__doc__,
+    tags=["deribit", "volatility", "history"],
+)
+def volatility_index():
+    batches = pipeline.plan(VOLATILITY_INDEX)
+    loaded = pipeline.load.partial(dataset=VOLATILITY_INDEX).expand(batch=batches)
+    publish = pipeline.publish.override(
+        pool=VOLATILITY_INDEX.validation_pool, outlets=[pipeline.asset(VOLATILITY_INDEX)]
+    )
+    published = publish(VOLATILITY_INDEX, loaded)
+    chain([loaded, published], pipeline.complete())
+
+
+volatility_index()

@@ -1,0 +1,22 @@
+-- One row an hour that should exist, from the first hour the exchange told on (before any was told: from the first there may
+-- be), and one for every row received off the grid, over the newest version of it. Grain: currency, ts (start of the hour). Reads only.
+-- Parameters: from, to (hours that begin in [from, to)), currencies, indexed, first_hour.
+WITH newest AS (
+    SELECT DISTINCT ON (currency, ts) * FROM store.volatility_index
+    WHERE ts >= %(from)s AND ts < %(to)s AND currency = ANY(%(currencies)s)
+    ORDER BY currency, ts, version_id DESC
+), expected AS (
+    SELECT c.currency, h AS ts
+    FROM unnest(%(currencies)s::text[]) AS c(currency)
+    CROSS JOIN LATERAL (SELECT coalesce(min(x.ts), %(first_hour)s::timestamptz) AS first FROM store.volatility_index x
+                        WHERE x.currency = c.currency AND x.ts = date_trunc('hour', x.ts, 'UTC')) AS told
+    CROSS JOIN LATERAL generate_series(greatest(%(from)s, told.first), %(to)s - interval '1 hour', interval '1 hour') AS h
+    WHERE c.currency = ANY(%(indexed)s::text[])
+)
+SELECT coalesce(e.currency, n.currency) AS currency, coalesce(e.ts, n.ts) AS ts, n.version_id,
+       n.currency IS NULL AS missing, coalesce(e.ts, n.ts) = date_trunc('hour', coalesce(e.ts, n.ts), 'UTC') AS on_the_hour,
+       coalesce(n.duplicate, false) AS duplicate, n.open, n.high, n.low, n.close,
+       n.low <= least(n.open, n.close) AND n.high >= greatest(n.open, n.close) AS bounds_hold,
+       (e.currency IS NOT NULL)::integer AS rows_expected, (n.currency IS NULL)::integer AS rows_missing
+FROM expected e FULL JOIN newest n USING (currency, ts)
+ORDER BY 1, 2

@@ -1,0 +1,30 @@
+-- Adds the staged rows that differ from the newest version stored. Grain: a key. May run twice, or beside itself (the caller
+-- holds the subject's lock): an equal row writes nothing, and a version that is replaced and was never published goes. The
+-- published version stays until a newer one has passed. Rows are locked in the order of their keys.
+WITH newest AS (
+    SELECT DISTINCT ON ({key}) t.* FROM {table} t JOIN {stage} s USING ({key}) ORDER BY {key}, t.version_id DESC
+), compared AS (
+    SELECT s.*, CASE WHEN t.version_id IS NULL THEN 'added'
+                     WHEN ({values_of_s}) IS NOT DISTINCT FROM ({values_of_t}) THEN 'unchanged'
+                     ELSE 'corrected' END AS outcome
+    FROM {stage} s LEFT JOIN newest t USING ({key})
+), counted AS (
+    SELECT count(*) FILTER (WHERE outcome = 'added') AS added, count(*) FILTER (WHERE outcome = 'corrected') AS corrected,
+           count(*) FILTER (WHERE outcome = 'unchanged') AS unchanged
+    FROM compared
+), loaded AS (
+    INSERT INTO store.ingestion (dataset, subject, host, run_id, added, grown, corrected)
+    SELECT %(dataset)s, %(subject)s, %(host)s, %(run_id)s, added, 0, corrected
+    FROM counted WHERE added + corrected > 0
+    RETURNING version_id
+), written AS (
+    INSERT INTO {table} ({key}, version_id, {values})
+    SELECT {key}, version_id, {values} FROM compared CROSS JOIN loaded WHERE outcome <> 'unchanged' ORDER BY {key}
+), outdated AS (
+    SELECT {key}, t.version_id FROM {table} t JOIN compared s USING ({key})
+    WHERE t.state IN ('pending', 'held') AND isempty(t.shown) AND s.outcome = 'corrected'
+    ORDER BY {key}, t.version_id FOR UPDATE OF t
+), replaced AS (
+    DELETE FROM {table} t USING outdated o WHERE {same_t_o} AND t.version_id = o.version_id
+)
+SELECT added, 0 AS grown, corrected, 0 AS kept, unchanged FROM counted

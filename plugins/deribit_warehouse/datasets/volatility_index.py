@@ -1,0 +1,33 @@
+"""The volatility index (DVOL) of BTC and ETH, hourly, from 2021-03-24: what options say of the next thirty days."""
+
+from __future__ import annotations
+
+from deribit_warehouse.dataset import Dataset, Table, Window
+
+VOLATILITY_INDEX_HOUR = Table(
+    "volatility_index", {"currency": "text", "ts": "timestamptz"},
+    values={**dict.fromkeys(("open", "high", "low", "close"), "float8"), "duplicate": "boolean"},
+)  # fmt: skip
+
+
+def load(exchange, connection, window: Window, provenance) -> tuple:
+    """Stores the hours that begin in a window, in one transaction: (Ingested, requests)."""
+    import numpy as np
+
+    from deribit_warehouse.warehouse.rows import instants, store_rows
+
+    found = exchange.volatility(window.subject, window.begins_ms, window.ends_ms)
+    columns = {
+        "currency": [window.subject] * len(found.timestamp), "ts": instants(found.timestamp),
+        "duplicate": np.isin(found.timestamp, found.duplicate).tolist(),
+        **{name: getattr(found, name).tolist() for name in ("open", "high", "low", "close")},
+    }  # fmt: skip
+    with connection.transaction():
+        return store_rows(connection, VOLATILITY_INDEX_HOUR, columns, provenance), found.requests
+
+
+VOLATILITY_INDEX = Dataset(
+    name="volatility_index", keys=("currency", "ts"), day="ts", table=VOLATILITY_INDEX_HOUR, load=load,
+    # the currencies there is an index of, and its first hour; no instrument, so no catalogue
+    parameters={"indexed": ["BTC", "ETH"], "first_hour": "2021-03-24 00:00+00"}, catalogue=False,
+)  # fmt: skip

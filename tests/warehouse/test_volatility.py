@@ -1,0 +1,112 @@
+"""The volatility index in the store: a dataset by rows, with versions like any other."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import pytest
+
+from deribit_warehouse.datasets import VOLATILITY_INDEX
+from deribit_warehouse.datasets.volatility_index import VOLATILITY_INDEX_HOUR
+from deribit_warehouse.warehouse import publication
+from deribit_warehouse.warehouse.catalogue import record_collected, windows
+from deribit_warehouse.warehouse.completion import summary
+from deribit_warehouse.warehouse.ingestion import Ingested, Provenance
+from deribit_warehouse.warehouse.profiles import profile
+from deribit_warehouse.warehouse.rows import store_rows
+from tests.warehouse.days import FIRST, HOST, Warehouse, at
+
+HOURS, NEXT = [at(FIRST, 60 * n) for n in range(24)], at(FIRST, 1440)
+
+
+def store(warehouse: Warehouse, hours=HOURS, level: float = 50.0, duplicate=(), currency: str = "BTC") -> Ingested:
+    n = len(hours)
+    columns = {
+        "currency": [currency] * n, "ts": hours, "open": [level] * n, "high": [level + 1] * n, "low": [level - 1] * n,
+        "close": [level + 0.5] * n, "duplicate": [hour in duplicate for hour in hours],
+    }  # fmt: skip
+    with warehouse.connection.transaction():
+        return store_rows(
+            warehouse.connection, VOLATILITY_INDEX_HOUR, columns, Provenance("volatility_index", currency, HOST, "run")
+        )
+
+
+def publish(warehouse: Warehouse) -> int:
+    return warehouse.decide_rows(VOLATILITY_INDEX)
+
+
+def seen(warehouse: Warehouse, begins=HOURS[0], ends=NEXT, currencies=("BTC",)) -> list[dict]:
+    with warehouse.connection.transaction():
+        found = profile(warehouse.connection, VOLATILITY_INDEX, begins, ends, currencies=list(currencies))
+    return found.to_dict("records")
+
+
+def test_equal_rows_write_nothing_and_corrections_are_versions(warehouse):
+    assert store(warehouse) == Ingested(added=24)
+    written = warehouse.rows("SELECT ctid, xmin, * FROM store.volatility_index ORDER BY ts")
+    assert store(warehouse) == Ingested(unchanged=24)
+    assert warehouse.rows("SELECT ctid, xmin, * FROM store.volatility_index ORDER BY ts") == written
+    assert publish(warehouse) == 24 and publish(warehouse) == 0
+    before = warehouse.value("SELECT clock_timestamp()")
+
+    assert store(warehouse, HOURS[:2], 60) == Ingested(corrected=2)
+    assert store(warehouse, HOURS[:1], 61) == Ingested(corrected=1), "what nobody has seen goes"
+    assert warehouse.value("SELECT count(*) FROM store.volatility_index") == 26
+    assert warehouse.value("SELECT max(open) FROM volatility_index") == 50, "it is shown when it has passed"
+    assert publish(warehouse) == 2
+    asked = "SELECT open FROM volatility('BTC', %s, %s, as_of => %s) LIMIT 2"
+    span = at(FIRST), at(FIRST, 1440)
+    assert warehouse.rows(asked, *span, None) == [(61.0,), (60.0,)]
+    assert warehouse.rows(asked, *span, before) == [(50.0,), (50.0,)]
+    assert warehouse.hold(VOLATILITY_INDEX_HOUR, warehouse.newest_of(VOLATILITY_INDEX)[:1]) == 1
+    assert warehouse.value("SELECT count(*) FROM volatility_index") == 23
+    with warehouse.connection.transaction():
+        gone = publication.prune(warehouse.connection, warehouse_now(warehouse) + timedelta(days=1), [VOLATILITY_INDEX])
+    assert gone == {"volatility_index": 2}
+
+
+def warehouse_now(warehouse: Warehouse):
+    return warehouse.value("SELECT clock_timestamp()")
+
+
+def test_what_should_be_there_is_every_hour_from_the_first_on(warehouse):
+    store(warehouse, [*HOURS[:5], *HOURS[6:], at(FIRST, 90)], duplicate=[HOURS[7]])
+    rows = seen(warehouse)
+    assert len(rows) == 25 and sum(row["rows_expected"] for row in rows) == 24
+    assert [row["ts"] for row in rows if row["missing"]] == [HOURS[5]]
+    assert [row["ts"] for row in rows if not row["on_the_hour"]] == [at(FIRST, 90)]
+    assert [row["ts"] for row in rows if row["duplicate"]] == [HOURS[7]]
+    assert all(row["bounds_hold"] for row in rows if not row["missing"])
+    # nothing is expected before the first one that was told, nor of a currency that has none
+    assert seen(warehouse, at("2021-03-23"), at("2021-03-25")) == [] == seen(warehouse, currencies=["USDC"])
+    # of one that nothing was told of yet: from the first there may be
+    first = at("2021-03-24")
+    assert [row["ts"] for row in seen(warehouse, at("2021-03-23"), at("2021-03-25"), ["ETH"])][0] == first
+    assert seen(warehouse, at("2021-02-01"), at("2021-03-01"), ["ETH"]) == []
+
+
+@pytest.mark.parametrize(
+    ("begins", "ends", "wanted"),
+    [
+        ("2021-02-01", "2021-03-01", []),
+        ("2021-03-01", "2021-04-01", [("BTC", "2021-03-24", 1), ("ETH", "2021-03-24", 1)]),
+        ("2025-01-01", "2025-03-01", [("BTC", "2025-01-01", 2), ("ETH", "2025-01-01", 2)]),
+    ],
+)
+def test_a_plan_is_a_window_a_currency(warehouse, begins, ends, wanted):
+    found = windows(
+        warehouse.connection, VOLATILITY_INDEX, at(begins), at(ends), currencies=["BTC", "ETH", "USDC"]
+    )  # fmt: skip
+    assert [(w.subject, w.begins, w.ends, w.requests) for w in found] == [
+        (currency, at(first), at(ends), requests) for currency, first, requests in wanted
+    ]
+
+
+def test_the_report_says_how_much_of_it_is_there(warehouse, market):
+    record_collected(warehouse.connection, "BTC", ["BTC"], at("2025-02-01"))
+    warehouse.connection.commit()
+    store(warehouse)
+    publish(warehouse)
+    [row] = summary(market.dsn("market_reader"), [VOLATILITY_INDEX])
+    assert (row["dataset"], row["instruments"], row["rows"]) == ("volatility_index", 1, 24)
+    assert 0 < row["coverage_percent"] < 1 and row["missing_minutes"] > 10_000
