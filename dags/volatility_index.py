@@ -20,13 +20,12 @@ from datetime import UTC, datetime
 
 from airflow.sdk import chain, dag
 
-from deribit_warehouse import pipeline, settings
+from deribit_warehouse import pipeline
 from deribit_warehouse.datasets import VOLATILITY_INDEX
 
 
 @dag(
-    **pipeline.history_dag_args(VOLATILITY_INDEX)
-    | {"start_date": max(settings.history_from(), datetime(2021, 3, 1, tzinfo=UTC))},
+    **pipeline.history_dag_args(VOLATILITY_INDEX, since=datetime(2021, 3, 1, tzinfo=UTC)),
     max_active_runs=1,
     doc_md=__doc__,
     tags=["deribit", "volatility", "history"],

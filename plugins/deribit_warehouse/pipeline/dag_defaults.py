@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 from airflow.providers.standard.operators.empty import EmptyOperator
@@ -51,13 +51,15 @@ RANGE_PARAMS = {
 pending at all."""
 
 
-def history_dag_args(dataset: Dataset) -> dict[str, Any]:
+def history_dag_args(dataset: Dataset, since: datetime | None = None) -> dict[str, Any]:
     """What the monthly history DAGs have in common. How many months run at once each says itself: the futures are most
-    of the work, and every run that is open costs the scheduler time in every round."""
+    of the work, and every run that is open costs the scheduler time in every round.
+
+    since: the first month there is anything of, where that is later than the history that is asked for."""
     return {
         "dag_id": dataset.dag_id,
         "schedule": MONTHLY_TIMETABLE,
-        "start_date": settings.history_from(),
+        "start_date": max(settings.history_from(), since or settings.history_from()),
         "catchup": True,
         "params": RANGE_PARAMS,
         "default_args": DEFAULT_ARGS,
