@@ -217,7 +217,7 @@ def pages(begins: int, ends: int) -> int:
     from exchange_simulator.market import Market
 
     volatility_of = VOLATILITY_INDEX.parameters
-    indexed = datetime.fromisoformat(volatility_of["first_hour"]).timestamp() * 1000
+    indexed = VOLATILITY_INDEX.since.timestamp() * 1000
     hours = max(0, ends - max(begins, indexed))
     pages = len(volatility_of["indexed"]) * ceil(hours / volatility.PAGE)
     market = Market()

@@ -19,8 +19,8 @@ doubled event costs nothing. A backfill, or a run with `from` and `to`, computes
 versions it was validated on, until the new one has passed. An input that is taken back takes the pair with it.
 
 **When it fails.** Nothing is half-published; the same days are pending again. Days that break a rule are held back one
-by one. A blocked window leaves what was published, and is validated again when its inputs change or a backfill, or a
-run with `from` and `to`, asks for it.
+by one. A blocked window leaves what was published, and is validated again when its inputs change or somebody
+starts a run by hand.
 """
 
 from airflow.sdk import AssetOrTimeSchedule, chain, dag

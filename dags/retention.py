@@ -2,11 +2,12 @@
 
 **Source.** The market database. A corrected day becomes a new version and the one it replaces is kept for
 `DERIBIT_KEEP_SUPERSEDED_DAYS` (400), so that what was published at any moment since then can be asked: the functions
-`candles`, `funding`, `index_price` and `basis` take `as_of`, and the view `corrections` lists every value that changed.
+`candles`, `funding`, `volatility`, `index_price` and `basis` take `as_of`, and the view `corrections` lists the values
+of candles and funding that changed.
 
-**Grain.** A version of an instrument-day, an hour of funding, a day of an index or a pair of the basis. What is
-published, what waits, what is held back without a newer version, and what a published basis or index was computed from
-stays.
+**Grain.** A version of an instrument-day, an hour of funding or volatility, a day of an index or a pair of the basis.
+What is published, what waits, what is held back without a newer version, and what a published basis or index was
+computed from stays.
 
 **Schedule.** Daily. A moment before the time that is kept is an error from then on, never an answer with fewer rows.
 

@@ -16,8 +16,6 @@ instruments, so no catalogue is waited for. Backfills, and runs by hand, as for 
 `hours-complete`) and the others are published; clear the load when the exchange has it.
 """
 
-from datetime import UTC, datetime
-
 from airflow.sdk import chain, dag
 
 from deribit_warehouse import pipeline
@@ -25,7 +23,7 @@ from deribit_warehouse.datasets import VOLATILITY_INDEX
 
 
 @dag(
-    **pipeline.history_dag_args(VOLATILITY_INDEX, since=datetime(2021, 3, 1, tzinfo=UTC)),
+    **pipeline.history_dag_args(VOLATILITY_INDEX),
     max_active_runs=1,
     doc_md=__doc__,
     tags=["deribit", "volatility", "history"],

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -55,6 +55,16 @@ class Window:
     ends: datetime
     requests: int
 
+    @classmethod
+    def unpacked(cls, fields: list) -> Window:
+        """A window from what packed() made of one."""
+        *who, begins, ends, requests = fields
+        return cls(*who, *(datetime.fromtimestamp(ms / 1000, UTC) for ms in (begins, ends)), requests)
+
+    def packed(self) -> list:
+        """Its fields in their order as JSON takes them: times in milliseconds."""
+        return [self.subject, self.instrument, self.instrument_id, self.begins_ms, self.ends_ms, self.requests]
+
     @property
     def begins_ms(self) -> int:
         """Its begin in milliseconds, as the exchange counts."""
@@ -83,6 +93,7 @@ class Dataset:
     sql: its folder of statements; its name, unless it shares one. parameters: bound in each of its statements.
     load: what brings it from the exchange, if it comes from there. snapshot: it can only be asked for now.
     catalogue: whether a plan of it waits until the catalogue was read after its interval.
+    since: the first there may be of it, where that is later than the history that is asked for may begin.
     bucket: whose share of the request rate its loads use, "history" or "live".
     patience: how long a load waits for an exchange that is away, where that is less than settings.longest_wait().
     inputs: the datasets it is computed from, if it is.
@@ -101,6 +112,7 @@ class Dataset:
     load: Load | None = field(default=None, repr=False, compare=False)
     snapshot: bool = False
     catalogue: bool = True
+    since: datetime | None = None
     bucket: str = "history"
     patience: timedelta | None = None
     inputs: tuple[str, ...] = ()

@@ -8,6 +8,12 @@ CANDLE_DAY = Table(
     "candle_day", {"instrument_id": "integer", "day": "date"}, noted={"reference": "text"},
     named_in="computed_from_candle_day",
 )  # fmt: skip
-FUNDING_RATE = Table("funding_rate", {"instrument_id": "integer", "ts": "timestamptz"})
+FUNDING_RATE = Table(
+    "funding_rate", {"instrument_id": "integer", "ts": "timestamptz"},
+    values={
+        "interest_1h": "float8", "interest_8h": "float8", "index_price": "float8", "prev_index_price": "float8",
+        "duplicate": "boolean",
+    },
+)  # fmt: skip
 INDEX_DAY = Table("index_day", {"index_name": "text", "day": "date"})
 BASIS_DAY = Table("basis_day", {"instrument_id": "integer", "day": "date"})

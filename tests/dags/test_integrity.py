@@ -4,7 +4,7 @@ import re
 import subprocess
 import sys
 from collections import Counter
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from inspect import unwrap
 from pathlib import Path
 
@@ -131,14 +131,14 @@ def test_history_is_a_run_a_calendar_month_with_catchup(bag, name):
     from airflow.sdk import CronDataIntervalTimetable
 
     from deribit_warehouse import settings
+    from deribit_warehouse.datasets import by_name
 
     dag = bag.dags[name]
     assert isinstance(dag.timetable, CronDataIntervalTimetable)
     assert dag.timetable.expression == MONTHLY
     assert dag.catchup is True
-    # what began later has no months before it
-    first = datetime(2021, 3, 1, tzinfo=UTC) if name == "deribit_volatility_index" else settings.history_from()
-    assert dag.start_date == max(first, settings.history_from())
+    since = by_name(name.removeprefix("deribit_")).since  # what began later has no months before it
+    assert dag.start_date == (settings.history_from() if since is None else since.replace(day=1))
     assert set(dag.params) == {"from", "to"}
     assert "history" in dag.tags  # by this the start command finds what it has to wait for
 

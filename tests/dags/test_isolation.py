@@ -101,7 +101,7 @@ def collect(request, monkeypatch):
         monkeypatch.setattr(
             index, "store_chart", lambda c, t, p, pr: keep(pr.subject[0].upper() + "-PERPETUAL", Ingested())
         )
-        windows = [[name, name, ids[name], 0, 60_000] for name in NAMES]
+        windows = [[name, name, ids[name], 0, 60_000, 1] for name in NAMES]
         tasks = {
             "candles": lambda: load.load.function(PERPETUALS_OHLCV, {"label": "", "windows": windows}),
             "funding": lambda: load.load.function(FUNDING_RATES, {"label": "", "windows": windows}),

@@ -10,7 +10,7 @@ from deribit_warehouse.datasets import VOLATILITY_INDEX
 from deribit_warehouse.datasets.volatility_index import VOLATILITY_INDEX_HOUR
 from deribit_warehouse.warehouse import publication
 from deribit_warehouse.warehouse.catalogue import record_collected, windows
-from deribit_warehouse.warehouse.completion import summary
+from deribit_warehouse.warehouse.completion import COLUMNS, summary
 from deribit_warehouse.warehouse.ingestion import Ingested, Provenance
 from deribit_warehouse.warehouse.profiles import profile
 from deribit_warehouse.warehouse.rows import store_rows
@@ -108,5 +108,6 @@ def test_the_report_says_how_much_of_it_is_there(warehouse, market):
     store(warehouse)
     publish(warehouse)
     [row] = summary(market.dsn("market_reader"), [VOLATILITY_INDEX])
+    assert tuple(row) == COLUMNS, "they are printed in this order"
     assert (row["dataset"], row["instruments"], row["rows"]) == ("volatility_index", 1, 24)
     assert 0 < row["coverage_percent"] < 1 and row["missing_minutes"] > 10_000

@@ -4,8 +4,8 @@
 -- Parameters: the key's columns, version_ids and what is noted of each, pairwise; validation_id. Rows are locked in the
 -- order of their keys.
 WITH passed AS (
-    SELECT {key}, t.version_id{noted_of_k}
-    FROM unnest({arrays}) AS k({columns})
+    SELECT {key}, t.version_id{and_noted_of_k}
+    FROM unnest({noting_arrays}) AS k({noting})
     JOIN {table} t USING ({key}, version_id)
     WHERE t.state IN ('pending', 'held')
       AND NOT EXISTS (SELECT FROM {table} n WHERE {same_n_t} AND n.version_id > t.version_id AND n.state = 'published')
@@ -17,7 +17,7 @@ WITH passed AS (
     RETURNING t.version_id
 )
 UPDATE {table} t SET state = 'published', validation_id = %(validation_id)s,
-                     shown = t.shown + int8multirange(int8range(%(validation_id)s, NULL)){noted_from_p}
+                     shown = t.shown + int8multirange(int8range(%(validation_id)s, NULL)){and_noted_from_p}
 -- counting them makes the update above come first: only one version of a key can be published
 FROM passed p, (SELECT count(*) FROM superseded) AS first
 WHERE {same_t_p} AND t.version_id = p.version_id

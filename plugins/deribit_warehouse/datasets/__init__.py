@@ -1,6 +1,6 @@
 """The datasets, a module each, and the pools their tasks run in."""
 
-from deribit_warehouse.dataset import EXCHANGE_POOL, VALIDATION_POOL
+from deribit_warehouse.dataset import EXCHANGE_POOL, VALIDATION_POOL, Dataset
 
 from .basis_spread import BASIS_SPREAD
 from .funding_rates import FUNDING_RATES
@@ -15,7 +15,7 @@ DATASETS = (
     PERPETUALS_OHLCV, FUTURES_OHLCV, FUNDING_RATES, VOLATILITY_INDEX, INDEX_MINUTES, INDEX_PRICES, BASIS_SPREAD,
     INSTRUMENTS,
 )  # fmt: skip
-"""All of them, in the order they are shown in."""
+"""All of them, in the order they are shown in: what something is computed from comes before it."""
 
 POOLS = {
     EXCHANGE_POOL: 6,
@@ -31,7 +31,7 @@ the order of a set). A pool and not max_active_tis_per_dag, which switches off A
 go on any more."""
 
 
-def by_name(name: str):
+def by_name(name: str) -> Dataset:
     """The dataset of a name. Raises KeyError."""
     return {dataset.name: dataset for dataset in DATASETS}[name]
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
+
 from deribit_warehouse.dataset import Dataset, Table, Window
 
 VOLATILITY_INDEX_HOUR = Table(
@@ -26,8 +28,10 @@ def load(exchange, connection, window: Window, provenance) -> tuple:
         return store_rows(connection, VOLATILITY_INDEX_HOUR, columns, provenance), found.requests
 
 
+FIRST_HOUR = datetime(2021, 3, 24, tzinfo=UTC)
+
 VOLATILITY_INDEX = Dataset(
     name="volatility_index", keys=("currency", "ts"), day="ts", table=VOLATILITY_INDEX_HOUR, load=load,
-    # the currencies there is an index of, and its first hour; no instrument, so no catalogue
-    parameters={"indexed": ["BTC", "ETH"], "first_hour": "2021-03-24 00:00+00"}, catalogue=False,
+    # the currencies there is an index of; no instrument, so no catalogue
+    parameters={"indexed": ["BTC", "ETH"], "first_hour": FIRST_HOUR}, since=FIRST_HOUR, catalogue=False,
 )  # fmt: skip

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import Any
 
 from airflow.providers.standard.operators.empty import EmptyOperator
@@ -51,15 +51,17 @@ RANGE_PARAMS = {
 pending at all."""
 
 
-def history_dag_args(dataset: Dataset, since: datetime | None = None) -> dict[str, Any]:
+def history_dag_args(dataset: Dataset) -> dict[str, Any]:
     """What the monthly history DAGs have in common. How many months run at once each says itself: the futures are most
-    of the work, and every run that is open costs the scheduler time in every round.
-
-    since: the first month there is anything of, where that is later than the history that is asked for."""
+    of the work, and every run that is open costs the scheduler time in every round. They begin with the month of the
+    first there may be of the dataset."""
+    first = settings.history_from()
+    if dataset.since:
+        first = max(first, dataset.since.replace(day=1))
     return {
         "dag_id": dataset.dag_id,
         "schedule": MONTHLY_TIMETABLE,
-        "start_date": max(settings.history_from(), since or settings.history_from()),
+        "start_date": first,
         "catchup": True,
         "params": RANGE_PARAMS,
         "default_args": DEFAULT_ARGS,

@@ -13,9 +13,8 @@ from deribit_warehouse.dataset import EXCHANGE_POOL, VALIDATION_POOL
 from deribit_warehouse.datasets import DATASETS, INSTRUMENTS
 
 from .connections import exchange, market
-from .interval import midnight
+from .interval import instant, midnight, milliseconds
 from .isolation import PerInstrument
-from .load import milliseconds
 from .waiting import waits_for_exchange
 
 log = logging.getLogger(__name__)
@@ -49,7 +48,7 @@ def find_delistings(starts) -> dict[str, str]:
                 hour = deribit.last_funding_hour(
                     perpetual["instrument"], milliseconds(perpetual["listed_at"] - timedelta(days=1)), milliseconds(now)
                 )
-                last[perpetual["instrument_id"]] = instant(hour)
+                last[perpetual["instrument_id"]] = None if hour is None else instant(hour)
         newest = max((hour for hour in last.values() if hour), default=None)
         for perpetual in perpetuals:
             if newest is None or perpetual["instrument_id"] not in last or per_instrument.exchange_unavailable:
@@ -58,8 +57,8 @@ def find_delistings(starts) -> dict[str, str]:
             with per_instrument.isolate(instrument):
                 since = max(last[instrument_id] or perpetual["listed_at"], perpetual["listed_at"])
                 if since < newest - SILENCE:
-                    traded = instant(deribit.last_trade(instrument, milliseconds(since), milliseconds(now)))
-                    since = max(since, traded or since)
+                    traded = deribit.last_trade(instrument, milliseconds(since), milliseconds(now))
+                    since = since if traded is None else max(since, instant(traded))
                 with connection.transaction():
                     if since >= newest - SILENCE:
                         if lifetimes.undo_delisting(connection, instrument_id):
@@ -127,7 +126,3 @@ def notify(warnings: list) -> None:
 
 def utc(at: datetime) -> str:
     return f"{at:%Y-%m-%d %H:%M} UTC"
-
-
-def instant(ms: int | None) -> datetime | None:
-    return None if ms is None else datetime.fromtimestamp(ms / 1000, UTC)

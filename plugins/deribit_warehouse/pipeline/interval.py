@@ -21,7 +21,7 @@ def interval_of(dataset: Dataset, context) -> tuple[datetime, datetime]:
     if not dataset.snapshot:
         return interval(context)
     configuration(context)
-    moment = getattr(context["dag_run"], "run_after", None) or datetime.now(UTC)
+    moment = context["dag_run"].run_after
     return moment, moment
 
 
@@ -82,6 +82,16 @@ def day(bound: str, value: Any) -> date | None:
         return date.fromisoformat(value)
     except (TypeError, ValueError):
         raise refused(f"{bound} is {quoted(value)}; a date such as 2024-06-01 is expected") from None
+
+
+def milliseconds(instant: datetime) -> int:
+    """An instant as the exchange counts."""
+    return round(instant.timestamp() * 1000)
+
+
+def instant(ms: int) -> datetime:
+    """What the exchange counts, as an instant (UTC)."""
+    return datetime.fromtimestamp(ms / 1000, UTC)
 
 
 def midnight(day: date) -> datetime:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 
 from airflow.sdk import get_current_context, task
@@ -29,9 +29,9 @@ own overhead has to be small against. A busy month of all futures still makes th
 def plan(dataset: Dataset) -> list[dict[str, Any]]:
     """What there is to load of a dataset in the run's interval, in batches of about BATCH_REQUESTS requests.
 
-    Returns a list of {label, windows: [[subject, instrument, instrument_id, begins ms, ends ms], ...]}, in the order of
-    the dataset's plan (candles: expiries together), so that a batch reads like a range. Where a dataset needs the
-    catalogue it waits while that was last read before the interval ended, because a plan could miss instruments.
+    Returns a list of {label, windows: [Window.packed(), ...]}, in the order of the dataset's plan (candles: expiries
+    together), so that a batch reads like a range. Where a dataset needs the catalogue it waits while that was last read
+    before the interval ended, because a plan could miss instruments.
     """
     from deribit_warehouse.warehouse import catalogue
 
@@ -47,10 +47,13 @@ def plan(dataset: Dataset) -> list[dict[str, Any]]:
         if requests >= BATCH_REQUESTS:
             batches.append([])
             requests = 0
-        batches[-1].append([window.subject, window.instrument, window.instrument_id, window.begins_ms, window.ends_ms])
+        batches[-1].append(window)
         requests += window.requests
     log.info("%s from %s to %s: %d instruments in %d batches", dataset.name, begins, ends, len(windows), len(batches))
-    return [{"label": label([window[0] for window in batch]), "windows": batch} for batch in batches]
+    return [
+        {"label": label([window.subject for window in batch]), "windows": [window.packed() for window in batch]}
+        for batch in batches
+    ]
 
 
 def wait_for_catalogue(connection, currencies: list[str], until: datetime) -> None:
@@ -84,10 +87,7 @@ def load(dataset: Dataset, batch: dict[str, Any]) -> dict[str, int]:
     context["label"] = batch["label"]
     run_id = context["dag_run"].run_id
     host = base_url(settings.LIVE_HOST)
-    windows = [
-        Window(subject, instrument, instrument_id, instant(begins), instant(ends), 0)
-        for subject, instrument, instrument_id, begins, ends in batch["windows"]
-    ]
+    windows = [Window.unpacked(fields) for fields in batch["windows"]]
     total, requests = Ingested(), 0
     per_instrument = PerInstrument(finished_before_waiting())
     with exchange(dataset.bucket) as deribit, market() as connection:
@@ -128,14 +128,6 @@ def load_references(
         with per_instrument.isolate(f"{reference} of {window.subject}"):
             provenance = Provenance(reference, window.subject, host, run_id)
             by_name(reference).load(deribit, connection, window, provenance)
-
-
-def milliseconds(instant: datetime) -> int:
-    return round(instant.timestamp() * 1000)
-
-
-def instant(ms: int) -> datetime:
-    return datetime.fromtimestamp(ms / 1000, UTC)
 
 
 def label(instruments: list[str]) -> str:

@@ -14,9 +14,8 @@ from deribit_warehouse.dataset import EXCHANGE_POOL, VALIDATION_POOL
 from deribit_warehouse.datasets import INSTRUMENTS
 
 from .connections import exchange, market
-from .interval import configuration
+from .interval import configuration, instant, milliseconds
 from .isolation import PerInstrument
-from .load import milliseconds
 from .publish import finish, notify_quarantine, record_validation, validate_profile
 from .waiting import waits_for_exchange
 
@@ -94,7 +93,7 @@ def discover_funding_starts(futures) -> dict[str, str]:
                 if first is None:
                     log.warning("%s has no funding yet", perpetual["instrument"])
                     continue
-                hour = datetime.fromtimestamp(first / 1000, UTC)
+                hour = instant(first)
                 with connection.transaction():
                     funding.record_start(connection, perpetual["instrument_id"], hour)
                 discovered[perpetual["instrument"]] = hour.isoformat()
@@ -139,7 +138,3 @@ def catalogue_row(i) -> tuple:
         "infinity" if i.expires is None else instant(i.expires), i.strike, i.option_type, i.state,
         i.is_active, i.host, i.underlying_type, *implied(i),
     )  # fmt: skip
-
-
-def instant(ms: int) -> datetime:
-    return datetime.fromtimestamp(ms / 1000, UTC)

@@ -15,6 +15,11 @@ from . import sql
 from .catalogue import read_at
 from .publication import undecided
 
+COLUMNS = (
+    "dataset", "instruments", "rows", "coverage_percent", "missing_minutes", "validation", "bytes_a_row",
+)  # fmt: skip
+"""Of the summary, in the order they are shown in."""
+
 
 def summary(dsn: str, datasets: Iterable[Dataset]) -> list[dict[str, Any]]:
     """A row a dataset: dataset, instruments, rows, coverage_percent, missing_minutes (funding: hours), validation (how
@@ -28,11 +33,10 @@ def summary(dsn: str, datasets: Iterable[Dataset]) -> list[dict[str, Any]]:
                 continue
             stored = sql.row(connection, f"datasets/{dataset.sql}/summary", **dataset.parameters)
             if stored["rows"] or dataset.name in covered:
-                nothing = {"coverage_percent": None, "missing_minutes": 0}  # unless its summary says it
-                found.append(
-                    {"dataset": dataset.name, **nothing, **stored, **covered.get(dataset.name, {}),
-                     "validation": outcomes.get(dataset.name)}
-                )  # fmt: skip
+                # what coverage doesn't know a dataset's own summary may say
+                known = {"coverage_percent": None, "missing_minutes": 0} | stored | covered.get(dataset.name, {})
+                known |= {"dataset": dataset.name, "validation": outcomes.get(dataset.name)}
+                found.append({column: known[column] for column in COLUMNS})
         return found
 
 

@@ -8,8 +8,11 @@ from typing import Any
 import numpy as np
 from psycopg import Connection
 
+from deribit_warehouse.tables import FUNDING_RATE
+
 from . import sql
-from .ingestion import Ingested, Provenance, lock, record_fetched
+from .ingestion import Ingested, Provenance, record_fetched
+from .rows import instants, store_rows
 
 
 def store_funding(
@@ -28,15 +31,16 @@ def store_funding(
     the hour ends (ms) that came more than once in an answer, which the gate refuses. window: (start, end], ms, that the
     exchange answered for in full.
     """
-    lock(connection, provenance)
-    sql.run(connection, "load/stage_funding")
-    twice = set() if duplicate is None else set(duplicate.tolist())
-    with connection.cursor().copy(sql.statement("load/copy_funding")) as copy:
-        for ms, *values in zip(timestamp.tolist(), *(column.tolist() for column in columns), strict=True):
-            copy.write_row((instrument_id, datetime.fromtimestamp(ms / 1000, UTC), *values, ms in twice))
+    twice = np.isin(timestamp, [] if duplicate is None else duplicate)
+    values = [*(column.tolist() for column in columns), twice.tolist()]
+    rows = {"instrument_id": [instrument_id] * len(timestamp), "ts": instants(timestamp)}
+    stored = store_rows(
+        connection, FUNDING_RATE, rows | dict(zip(FUNDING_RATE.values, values, strict=True)), provenance
+    )  # fmt: skip
+    sql.run(connection, "load/drop_untold_hours")
     if window is not None:
         record_fetched(connection, instrument_id, "funding", *window)
-    return Ingested(**sql.row(connection, "load/merge_funding", **provenance.values()))
+    return stored
 
 
 def record_checksum(connection: Connection, instrument_id: int, begins: int, ends: int, value: float) -> None:

@@ -11,7 +11,6 @@ from datetime import date, datetime
 from typing import Any
 
 from psycopg import Connection
-from psycopg.sql import SQL, Composable, Composed, Identifier, Placeholder
 
 from deribit_warehouse.dataset import Dataset, Table
 
@@ -50,7 +49,7 @@ def hold(
         return 0
     exclude_computation(connection, table, datasets)
     values = {**_values(table, versions), "validation_id": validation_id}
-    [held] = sql.fetch(connection, _composed("publication/hold", table), values)
+    [held] = sql.fetch(connection, sql.composed("publication/hold", table), values)
     for dataset in _computed_from(table, datasets):
         sql.run(connection, f"datasets/{dataset.sql}/withdraw", validation_id=validation_id, **dataset.parameters)
     return held["taken_back"]
@@ -85,12 +84,12 @@ def pending(
     versions, whether they wait or not.
     """
     values = {"from": begins, "to": ends, "blocked": blocked, "again": again}
-    return sql.fetch(connection, _composed("publication/pending", table), values)
+    return sql.fetch(connection, sql.composed("publication/pending", table), values)
 
 
 def undecided(connection: Connection, table: Table) -> dict[str, int]:
     """How many versions no validation has decided on (waiting), and how many one has blocked."""
-    [found] = sql.fetch(connection, _composed("publication/undecided", table), {})
+    [found] = sql.fetch(connection, sql.composed("publication/undecided", table), {})
     return found
 
 
@@ -139,48 +138,10 @@ def _lock(connection: Connection, what: str, *, shared: bool = False) -> None:
 
 def _run(connection: Connection, name: str, table: Table, **values: Any) -> int:
     with connection.cursor() as cursor:
-        return cursor.execute(_composed(name, table), values).rowcount
+        return cursor.execute(sql.composed(name, table), values).rowcount
 
 
 def _values(table: Table, versions: Sequence[Version], notes: Sequence[tuple] = ()) -> dict[str, list]:
     columns = [*table.key, "version_id"]
     values = {f"{column}s": [v[i] for v in versions] for i, column in enumerate(columns)}
     return values | {f"{column}s": [n[i] for n in notes] for i, column in enumerate(table.noted)}
-
-
-def _composed(name: str, table: Table) -> Composed:
-    """A statement of include/sql/publication for a table."""
-    noted = table.noted if name in ("publication/publish", "publication/note") else {}
-    types = {**table.key, "version_id": "bigint", **noted}
-
-    def listed(columns, alias: str = "") -> Composed:
-        return SQL(", ").join([Identifier(alias, c) if alias else Identifier(c) for c in columns])
-
-    def same(one: str, other: str) -> Composed:
-        return SQL(" AND ").join([SQL("{} = {}").format(Identifier(one, c), Identifier(other, c)) for c in table.key])
-
-    def noted_from(alias: str, lead: str) -> Composable:
-        if not noted:
-            return SQL("")
-        return SQL(lead) + SQL(", ").join([SQL("{} = {}").format(Identifier(c), Identifier(alias, c)) for c in noted])
-
-    arrays = SQL(", ").join([SQL("{}::{}[]").format(Placeholder(f"{c}s"), SQL(t)) for c, t in types.items()])
-    return SQL(sql.statement(name)).format(
-        table=Identifier("store", table.name), key=listed(table.key), columns=listed(types), arrays=arrays,
-        noted_of_k=SQL(", ") + listed(noted, "k") if noted else SQL(""),
-        noted_from_p=noted_from("p", ", "), noted_from_k=noted_from("k", ""),
-        noted_t=listed(noted, "t"), noted_k=listed(noted, "k"),
-        same_t_p=same("t", "p"), same_t_b=same("t", "b"), same_t_k=same("t", "k"), same_n_t=same("n", "t"),
-        unnamed=_unnamed(table),
-    )  # fmt: skip
-
-
-def _unnamed(table: Table) -> Composable:
-    """Where a version is named by nothing that was computed from it."""
-    if not table.named_in:
-        return SQL("true")
-    columns = [*table.key, "version_id"]
-    return SQL("NOT EXISTS (SELECT FROM {} c WHERE {})").format(
-        Identifier("store", table.named_in),
-        SQL(" AND ").join([SQL("{} = {}").format(Identifier("c", c), Identifier("t", c)) for c in columns]),
-    )

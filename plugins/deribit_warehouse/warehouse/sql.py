@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
 from functools import cache
 from pathlib import Path
 from typing import Any, LiteralString, cast
 
 from psycopg import Connection
 from psycopg.rows import dict_row
-from psycopg.sql import Composed
+from psycopg.sql import SQL, Composable, Composed, Identifier, Placeholder
+
+from deribit_warehouse.dataset import Table
 
 FOLDER = Path(__file__).resolve().parents[3] / "include" / "sql"
 
@@ -17,6 +20,44 @@ FOLDER = Path(__file__).resolve().parents[3] / "include" / "sql"
 def statement(name: str) -> LiteralString:
     """The text of a statement, such as ``load/merge_candle_day``. Raises FileNotFoundError for an unknown name."""
     return cast(LiteralString, (FOLDER / f"{name}.sql").read_text())
+
+
+def composed(name: str, table: Table) -> Composed:
+    """A statement that serves every table: its fragments in braces filled in, names quoted.
+
+    {table} and its {stage}; {key}, {values}, the columns of both ({told}) and their {definition}; the {columns} of a
+    version (key and version_id) and their {arrays} of parameters, with what is noted of it ({noting}, {noting_arrays});
+    {same_x_y}: the key of x is that of y; {unnamed}: nothing that was computed names the version.
+    """
+
+    def listed(columns: Iterable[str], alias: str = "") -> Composed:
+        return SQL(", ").join([Identifier(alias, c) if alias else Identifier(c) for c in columns])
+
+    def each(form: str, columns: Mapping[str, str], separator: str = ", ") -> Composed:
+        """A fragment a column; in it {c} is the column, {p} its parameter and {t} its type."""
+        filled = [SQL(form).format(c=Identifier(c), p=Placeholder(f"{c}s"), t=SQL(t)) for c, t in columns.items()]
+        return SQL(separator).join(filled)
+
+    def same(one: str, other: str, columns: Mapping[str, str] = table.key) -> Composed:
+        return each(f"{one}.{{c}} = {other}.{{c}}", columns, " AND ")
+
+    version = {**table.key, "version_id": "bigint"}
+    told, noting = {**table.key, **table.values}, {**version, **table.noted}
+    unnamed: Composable = SQL("true")
+    if table.named_in:
+        named = SQL("NOT EXISTS (SELECT FROM {} c WHERE {})")
+        unnamed = named.format(Identifier("store", table.named_in), same("c", "t", version))
+    return SQL(statement(name)).format(
+        table=Identifier("store", table.name), stage=Identifier(f"{table.name}_stage"), key=listed(table.key),
+        values=listed(table.values), values_of_s=listed(table.values, "s"), values_of_t=listed(table.values, "t"),
+        told=listed(told), definition=each("{c} {t}", told),
+        columns=listed(version), arrays=each("{p}::{t}[]", version),
+        noting=listed(noting), noting_arrays=each("{p}::{t}[]", noting), noted_of_k=listed(table.noted, "k"),
+        noted_of_t=listed(table.noted, "t"), and_noted_of_k=each(", k.{c}", table.noted, ""),
+        and_noted_from_p=each(", {c} = p.{c}", table.noted, ""), noted_from_k=each("{c} = k.{c}", table.noted),
+        same_t_p=same("t", "p"), same_t_b=same("t", "b"), same_t_k=same("t", "k"), same_t_o=same("t", "o"),
+        same_n_t=same("n", "t"), unnamed=unnamed,
+    )  # fmt: skip
 
 
 def rows(connection: Connection, name: str, /, **values: Any) -> list[dict[str, Any]]:
