@@ -15,20 +15,14 @@ time: the site is built aside and swapped in.
 
 from datetime import timedelta
 
-from airflow.sdk import CronDataIntervalTimetable, dag
+from airflow.sdk import dag
 
-from deribit_warehouse import pipeline, settings
+from deribit_warehouse import pipeline
 
 
 @dag(
-    dag_id="deribit_data_docs",
-    schedule=CronDataIntervalTimetable("*/5 * * * *", timezone="UTC"),
-    start_date=settings.history_from(),
-    catchup=False,
-    max_active_runs=1,
+    **pipeline.calendar_dag_args("deribit_data_docs", "*/5 * * * *"),
     dagrun_timeout=timedelta(hours=1),
-    default_args=pipeline.DEFAULT_ARGS,
-    on_failure_callback=pipeline.notify_failure,
     doc_md=__doc__,
     tags=["deribit", "quality"],
 )

@@ -16,21 +16,15 @@ Minutes older than eight hours are gone for good and are shown by the proxy, lab
 
 from datetime import timedelta
 
-from airflow.sdk import CronDataIntervalTimetable, chain, dag
+from airflow.sdk import chain, dag
 
-from deribit_warehouse import pipeline, settings
+from deribit_warehouse import pipeline
 from deribit_warehouse.datasets import INDEX_MINUTES
 
 
 @dag(
-    dag_id=INDEX_MINUTES.dag_id,
-    schedule=CronDataIntervalTimetable("0 */4 * * *", timezone="UTC"),
-    start_date=settings.history_from(),
-    catchup=False,
-    max_active_runs=1,
+    **pipeline.calendar_dag_args(INDEX_MINUTES.dag_id, "0 */4 * * *"),
     dagrun_timeout=timedelta(hours=2),
-    default_args=pipeline.DEFAULT_ARGS,
-    on_failure_callback=pipeline.notify_failure,
     doc_md=__doc__,
     tags=["deribit", "index", "collection"],
 )

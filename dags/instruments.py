@@ -21,20 +21,14 @@ expiry, or a lifetime of no length, is stored all the same. Both are notes, told
 kept in the view quality_findings: the catalogue holds nothing back.
 """
 
-from airflow.sdk import CronDataIntervalTimetable, chain, dag
+from airflow.sdk import chain, dag
 
 from deribit_warehouse import pipeline, settings
 from deribit_warehouse.datasets import INSTRUMENTS, PERPETUALS_OHLCV
 
 
 @dag(
-    dag_id=INSTRUMENTS.dag_id,
-    schedule=CronDataIntervalTimetable("0 0 * * *", timezone="UTC"),
-    start_date=settings.history_from(),
-    catchup=False,
-    max_active_runs=1,
-    default_args=pipeline.DEFAULT_ARGS,
-    on_failure_callback=pipeline.notify_failure,
+    **pipeline.calendar_dag_args(INSTRUMENTS.dag_id, "0 0 * * *"),
     doc_md=__doc__,
     tags=["deribit", "catalogue"],
 )

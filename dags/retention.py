@@ -18,20 +18,14 @@ computed from stays.
 
 from datetime import timedelta
 
-from airflow.sdk import CronDataIntervalTimetable, dag
+from airflow.sdk import dag
 
-from deribit_warehouse import pipeline, settings
+from deribit_warehouse import pipeline
 
 
 @dag(
-    dag_id="deribit_retention",
-    schedule=CronDataIntervalTimetable("30 1 * * *", timezone="UTC"),
-    start_date=settings.history_from(),
-    catchup=False,
-    max_active_runs=1,
+    **pipeline.calendar_dag_args("deribit_retention", "30 1 * * *"),
     dagrun_timeout=timedelta(hours=2),
-    default_args=pipeline.DEFAULT_ARGS,
-    on_failure_callback=pipeline.notify_failure,
     doc_md=__doc__,
     tags=["deribit", "retention"],
 )

@@ -82,7 +82,8 @@ def test_a_dag_says_everything_that_has_a_default(file):
     for keyword in decorator.keywords:
         if keyword.arg is None:  # **pipeline.history_dag_args(...)
             assert keyword.value.func.value.id == "pipeline"
-            said |= set(getattr(pipeline, keyword.value.func.attr)(SimpleNamespace(dag_id=file.stem, since=None)))
+            given = map(ast.literal_eval, keyword.value.args[1:])
+            said |= set(getattr(pipeline, keyword.value.func.attr)(SimpleNamespace(dag_id="", since=None), *given))
     assert EXPLICIT - said == set()
 
 

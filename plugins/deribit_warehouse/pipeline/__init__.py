@@ -1,13 +1,12 @@
 """Joins the exchange, the warehouse and the quality gate into Airflow tasks. DAG files read from here."""
 
 from .dag_defaults import (
-    DEFAULT_ARGS,
     MONTHLY_TIMETABLE,
     asset,
+    calendar_dag_args,
     complete,
     derived_dag_args,
     history_dag_args,
-    notify_failure,
 )
 from .delisting import clip_to_lifetimes, find_delistings
 from .derived import notify, publish_derived, windows
@@ -18,11 +17,11 @@ from .read_catalogue import READINGS, check_catalogue, discover_funding_starts, 
 from .retention import prune_versions
 
 __all__ = [
-    "DEFAULT_ARGS",
     "MONTHLY_TIMETABLE",
     "READINGS",
     "asset",
     "build_data_docs",
+    "calendar_dag_args",
     "check_catalogue",
     "clip_to_lifetimes",
     "complete",
@@ -32,7 +31,6 @@ __all__ = [
     "history_dag_args",
     "load",
     "notify",
-    "notify_failure",
     "plan",
     "prune_versions",
     "publish",

@@ -69,6 +69,19 @@ def history_dag_args(dataset: Dataset) -> dict[str, Any]:
     }
 
 
+def calendar_dag_args(dag_id: str, cron: str) -> dict[str, Any]:
+    """What the DAGs have in common that follow the clock and never make up for the past, a run at a time."""
+    return {
+        "dag_id": dag_id,
+        "schedule": CronDataIntervalTimetable(cron, timezone="UTC"),
+        "start_date": settings.history_from(),
+        "catchup": False,
+        "max_active_runs": 1,
+        "default_args": DEFAULT_ARGS,
+        "on_failure_callback": notify_failure,
+    }
+
+
 def derived_dag_args(dataset: Dataset) -> dict[str, Any]:
     """What the DAGs computed from published data have in common: a run a month with catchup, and one whenever an input
     is published, one at a time."""
