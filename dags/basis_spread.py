@@ -23,18 +23,14 @@ by one. A blocked window leaves what was published, and is validated again when 
 starts a run by hand.
 """
 
-from airflow.sdk import AssetOrTimeSchedule, chain, dag
+from airflow.sdk import chain, dag
 
 from deribit_warehouse import pipeline
 from deribit_warehouse.datasets import BASIS_SPREAD, FUTURES_OHLCV, INSTRUMENTS, PERPETUALS_OHLCV
 
 
 @dag(
-    **pipeline.derived_dag_args(BASIS_SPREAD),
-    schedule=AssetOrTimeSchedule(
-        timetable=pipeline.MONTHLY_TIMETABLE,
-        assets=pipeline.asset(FUTURES_OHLCV) | pipeline.asset(PERPETUALS_OHLCV) | pipeline.asset(INSTRUMENTS),
-    ),
+    **pipeline.derived_dag_args(BASIS_SPREAD, FUTURES_OHLCV, PERPETUALS_OHLCV, INSTRUMENTS),
     doc_md=__doc__,
     tags=["deribit", "basis", "derived"],
 )

@@ -11,8 +11,9 @@ asking and recorded.
 
 **Late data.** A corrected hour becomes a new version, published once it has passed; the published one stays until then.
 
-The index is checked against the perpetual's candles, which the load brings along where they are not stored yet, and
-against the dated futures.
+**Level.** The index is checked against the perpetual's candles and, where the two disagree, against the dated futures.
+An hour waits, and its day is named in the view `pending`, until the candles of that day were asked for; it is validated
+again when they are corrected. A run that the perpetuals' or the catalogue's asset starts does that, and loads nothing.
 
 **When it fails.** The exchange is waited for as for perpetuals. A missing hour is held back by name (rule
 `hours-complete`) and the others are published; clear the load when the exchange has it.
@@ -21,11 +22,11 @@ against the dated futures.
 from airflow.sdk import chain, dag
 
 from deribit_warehouse import pipeline
-from deribit_warehouse.datasets import FUNDING_RATES
+from deribit_warehouse.datasets import FUNDING_RATES, INSTRUMENTS, PERPETUALS_OHLCV
 
 
 @dag(
-    **pipeline.history_dag_args(FUNDING_RATES),
+    **pipeline.history_dag_args(FUNDING_RATES, PERPETUALS_OHLCV, INSTRUMENTS),
     max_active_runs=2,
     doc_md=__doc__,
     tags=["deribit", "funding", "history"],

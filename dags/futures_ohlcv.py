@@ -13,8 +13,9 @@ runs by hand, as for perpetuals.
 
 **Late data.** As for perpetuals: a new version, published once it has passed.
 
-The level is checked against the perpetual, minute by minute; where that is wrong itself, against the true index hour by
-hour. The load brings both along where they are not stored yet.
+**Level.** It is checked against the perpetual, minute by minute; where that is wrong itself, against the true index
+hour by hour. A day waits, and is named in the view `pending`, until its perpetual was asked for; it is validated again
+when that is corrected. A run that the perpetuals' or the catalogue's asset starts does that, and loads nothing.
 
 **When it fails.** As for perpetuals. Days far from the perpetual's price, with broken bounds, holes, spikes or
 doubled minutes are held back one by one and listed in the view `quarantined`.
@@ -23,11 +24,14 @@ doubled minutes are held back one by one and listed in the view `quarantined`.
 from airflow.sdk import chain, dag
 
 from deribit_warehouse import pipeline
-from deribit_warehouse.datasets import FUTURES_OHLCV
+from deribit_warehouse.datasets import FUTURES_OHLCV, INSTRUMENTS, PERPETUALS_OHLCV
 
 
 @dag(
-    **pipeline.history_dag_args(FUTURES_OHLCV), max_active_runs=5, doc_md=__doc__, tags=["deribit", "ohlcv", "history"]
+    **pipeline.history_dag_args(FUTURES_OHLCV, PERPETUALS_OHLCV, INSTRUMENTS),
+    max_active_runs=5,
+    doc_md=__doc__,
+    tags=["deribit", "ohlcv", "history"],
 )
 def futures_ohlcv():
     batches = pipeline.plan(FUTURES_OHLCV)

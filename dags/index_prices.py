@@ -22,21 +22,14 @@ new one has passed. A day of the perpetual or an hour of funding that is taken b
 published, and is validated again when its inputs change or somebody starts a run by hand.
 """
 
-from airflow.sdk import AssetOrTimeSchedule, chain, dag
+from airflow.sdk import chain, dag
 
 from deribit_warehouse import pipeline
 from deribit_warehouse.datasets import FUNDING_RATES, INDEX_MINUTES, INDEX_PRICES, INSTRUMENTS, PERPETUALS_OHLCV
 
 
 @dag(
-    **pipeline.derived_dag_args(INDEX_PRICES),
-    schedule=AssetOrTimeSchedule(
-        timetable=pipeline.MONTHLY_TIMETABLE,
-        assets=pipeline.asset(PERPETUALS_OHLCV)
-        | pipeline.asset(FUNDING_RATES)
-        | pipeline.asset(INDEX_MINUTES)
-        | pipeline.asset(INSTRUMENTS),
-    ),
+    **pipeline.derived_dag_args(INDEX_PRICES, PERPETUALS_OHLCV, FUNDING_RATES, INDEX_MINUTES, INSTRUMENTS),
     doc_md=__doc__,
     tags=["deribit", "index", "derived"],
 )

@@ -8,13 +8,14 @@ without a trade is a flat candle with volume 0, as the exchange says it; a missi
 
 **Schedule.** Monthly with catchup: plan, load (mapped over batches of instruments), publish. A backfill of a past month
 loads it again, writes what has changed and publishes it once the gate has passed it. A run by hand takes a range of
-days (`from`, `to`).
+days (`from`, `to`). A run that the funding's or the catalogue's asset starts loads nothing: it validates what waited.
 
 **Late data.** A corrected day becomes a new version, counted as a correction; the published version stays until the
 new one has passed. A day with fewer minutes never replaces a fuller one.
 
-The level is checked against the true hourly index in the funding history, which the load brings along where it is not
-stored yet; before there was any (BTC: 2019-04-30T10:00Z) against the dated futures.
+**Level.** It is checked against the true hourly index in the funding history, before there was any (BTC:
+2019-04-30T10:00Z) against the dated futures. A day waits, and is named in the view `pending`, until its funding was
+asked for; it is validated again when that is corrected.
 
 **When it fails.** An exchange that is away, or refuses an instrument, is waited for, and what was loaded stays. A
 failed batch, or instrument, keeps the others from nothing: the gate names what is missing, publishes the rest,
@@ -25,11 +26,11 @@ and the run is red; clear the batch. A blocked gate publishes nothing, leaves wh
 from airflow.sdk import chain, dag
 
 from deribit_warehouse import pipeline
-from deribit_warehouse.datasets import PERPETUALS_OHLCV
+from deribit_warehouse.datasets import FUNDING_RATES, INSTRUMENTS, PERPETUALS_OHLCV
 
 
 @dag(
-    **pipeline.history_dag_args(PERPETUALS_OHLCV),
+    **pipeline.history_dag_args(PERPETUALS_OHLCV, FUNDING_RATES, INSTRUMENTS),
     max_active_runs=3,
     doc_md=__doc__,
     tags=["deribit", "ohlcv", "history"],

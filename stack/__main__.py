@@ -152,7 +152,7 @@ def run(stack: Stack, credentials: Credentials, api: AirflowApi, first_day: date
     from deribit_warehouse.settings import currencies
     from deribit_warehouse.warehouse.completion import (
         behind,
-        blocked,
+        due,
         pending,
         summary,
         term_structure,
@@ -173,10 +173,9 @@ def run(stack: Stack, credentials: Credentials, api: AirflowApi, first_day: date
             say(f"First comes {first:%B %Y}, the newest closed month, then the history from {first_day} on")
     finally:
         catchup.unpause(api)  # whatever became of the catalogue: what needs it waits for it
-    failed = catchup.run_history(stack, api, console, lambda: pending(loader, DATASETS), lambda: waiting(reader))
-    for dataset, days in blocked(reader, DATASETS).items():
-        say(f"{days} days of {dataset} are blocked, what was published stays: docs/operations.md, A gate blocked")
+    failed = catchup.run_history(stack, api, console, lambda: due(loader, DATASETS), lambda: waiting(reader))
     printing.print_store(console, summary(reader, DATASETS), term_structure(reader))
+    printing.print_pending(console, pending(reader))
     return failed
 
 
@@ -236,6 +235,18 @@ def down() -> int:
     return 0
 
 
+def print_what_waits(stack: Stack, credentials: Credentials) -> None:
+    """What is stored and not validated. A database that is only being set up has nothing to say."""
+    import psycopg
+
+    from deribit_warehouse.warehouse.completion import pending
+
+    try:
+        printing.print_pending(console, pending(postgres.dsn(stack, credentials, "market_reader", "market")))
+    except psycopg.Error as error:
+        say(f"What waits to be validated could not be asked: {str(error).strip().splitlines()[0]}")
+
+
 def status() -> int:
     """Exit code 1 when a service of a running stack is down, or a stopped stack left processes behind."""
     good = []
@@ -250,7 +261,10 @@ def status() -> int:
             continue
         good.append(all(state == "RUNNING" for state in states.values()))
         say(f"{mode}: " + ", ".join(f"{name} {state.lower()}" for name, state in states.items()))
-        printing.print_addresses(console, stack, load(stack.home))
+        credentials = load(stack.home)
+        printing.print_addresses(console, stack, credentials)
+        if states.get("postgres") == "RUNNING":
+            print_what_waits(stack, credentials)
     return 0 if all(good) else 1
 
 

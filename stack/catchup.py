@@ -193,13 +193,13 @@ def unpause(api: AirflowApi) -> None:
 
 
 def run_history(
-    stack: Stack, api: AirflowApi, console: Console, pending: Callable[[], dict[str, int]], waits: Waits
+    stack: Stack, api: AirflowApi, console: Console, due: Callable[[], dict[str, int]], waits: Waits
 ) -> list[StackError]:
-    """Returns when all closed intervals have run and nothing derived from them is pending: the runs that failed, as
-    sentences. A failed run is told at once and keeps no other from running.
+    """Returns when all closed intervals have run and nothing that they have made possible is due: the runs that failed,
+    as sentences. A failed run is told at once and keeps no other from running.
 
-    pending() and waits() ask the database: {derived dataset: days}, and what tasks wait for. What is pending and nobody
-    computes is triggered once. Raises StackError when a service is down for good.
+    due() and waits() ask the database: {dataset: days that its next run computes or validates}, and what tasks wait
+    for. What is due and nobody does is triggered once. Raises StackError when a service is down for good.
     """
     started = last_line = time.monotonic()
     reported: dict[tuple[str, str], StackError] = {}
@@ -226,7 +226,7 @@ def run_history(
             idle_polls = idle_polls + 1 if all(one.finished for one in progress) else 0
             # Between an asset's event and the run it starts there is a moment when nothing seems to be going on.
             if idle_polls >= 2:
-                days = pending()
+                days = due()
                 if not days or (idle_polls >= IDLE_POLLS and days.keys() <= triggered):
                     break
                 if idle_polls >= IDLE_POLLS:
@@ -240,7 +240,7 @@ def run_history(
     runs = sum(one.done for one in progress)
     console.print(f"The history has run: {runs} runs of {len(progress)} DAGs in {time.monotonic() - started:.0f} s")
     left = [
-        StackError(f"{number} days of {dataset} are pending and were not computed.") for dataset, number in days.items()
+        StackError(f"{number} days of {dataset} could be validated and were not.") for dataset, number in days.items()
     ]
     return [reported[key] for key in failed] + left
 
@@ -285,9 +285,9 @@ def _progress_of(api: AirflowApi, dag: dict, runs: dict[str, int], now: datetime
     name, kind = dag["dag_id"], _kind(dag)
     active, failed = runs.get("queued", 0) + runs.get("running", 0), runs.get("failed", 0)
     waiting = _months_waiting_of(dag, now)
+    if not active:
+        waiting += api.queued_events(name)
     if kind == "derived":
-        if not active:
-            waiting += api.queued_events(name)
         if failed:
             # What is driven by events makes good in a later run what an earlier one failed to do.
             failed = int(api.runs(dag=name, newest=1)[0]["state"] == "failed")

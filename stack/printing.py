@@ -27,6 +27,27 @@ def print_store(console: Console, summary: list[dict[str, Any]], terms: list[dic
     _print_table(console, title, terms)
 
 
+def print_pending(console: Console, rows: list[dict[str, Any]]) -> None:
+    """A row for everything that is stored and waits, and nothing where nothing does."""
+    if not rows:
+        return
+    told = [
+        {
+            "dataset": row["dataset"], "instruments": row["instruments"], "days": row["days"],
+            "from": str(row["first_day"]), "to": str(row["last_day"]), "waits for": what_it_waits_for(row),
+        }
+        for row in rows
+    ]  # fmt: skip
+    _print_table(console, "What waits to be validated (view pending)", told)
+
+
+def what_it_waits_for(row: dict[str, Any]) -> str:
+    """Of a row of what is pending: what has to come, or who has to do something."""
+    if row["waits_for"]:
+        return row["waits_for"]
+    return "a run by hand: a validation blocked it" if row["blocked"] else "the next run"
+
+
 PRICES = ("future_close", "perpetual_close", "basis")  # USD: how many decimals they need depends on the coin
 
 

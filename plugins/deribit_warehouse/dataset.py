@@ -84,8 +84,8 @@ took. May run twice, or beside itself."""
 @dataclass(frozen=True, kw_only=True)
 class Dataset:
     """One dataset. Its statements are in include/sql/datasets/<sql>: plan (of what is loaded), compute, withdraw and
-    due (of what is computed), profile and summary, and references where it has some. Each is bound with what it needs
-    of from, to, currencies and known outages, and with the parameters.
+    due (of what is computed), profile, pending and summary. Each is bound with what it needs of from, to, currencies
+    and known outages, and with the parameters; pending, which is a part of the view of that name, with nothing.
 
     name: its suite in expectations/, its view and the file of its DAG.
     keys: the columns of its profile that name what can be held back. day: the one that says which day a key belongs to.
@@ -97,7 +97,8 @@ class Dataset:
     bucket: whose share of the request rate its loads use, "history" or "live".
     patience: how long a load waits for an exchange that is away, where that is less than settings.longest_wait().
     inputs: the datasets it is computed from, if it is.
-    references: those its rules compare it with; a load brings along what is not stored of them.
+    references: those its rules compare it with, in the versions that are stored. Its profile says of each row what it
+    waits for of them (waits_for), and whether the exchange was asked for the row itself (asked).
 
     Functions do not show in its repr: Airflow serialises a task's arguments with it, and an address in it would make
     every parse another version of the DAG.

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from .dataset import Table
 
+LEVEL = {"reference": "text", "compared_with": "bigint"}
+"""What is noted of a version whose level is checked: against which sources, and which versions of them."""
+
 CANDLE_DAY = Table(
-    "candle_day", {"instrument_id": "integer", "day": "date"}, noted={"reference": "text"},
+    "candle_day", {"instrument_id": "integer", "day": "date"}, noted=LEVEL,
     named_in="computed_from_candle_day",
 )  # fmt: skip
 FUNDING_RATE = Table(
@@ -14,6 +17,7 @@ FUNDING_RATE = Table(
         "interest_1h": "float8", "interest_8h": "float8", "index_price": "float8", "prev_index_price": "float8",
         "duplicate": "boolean",
     },
+    noted=LEVEL,
 )  # fmt: skip
 INDEX_DAY = Table("index_day", {"index_name": "text", "day": "date"})
 BASIS_DAY = Table("basis_day", {"instrument_id": "integer", "day": "date"})

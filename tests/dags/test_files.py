@@ -76,14 +76,17 @@ def test_a_dag_file_has_no_logic_of_its_own(file):
 def test_a_dag_says_everything_that_has_a_default(file):
     """Airflow's defaults (no catchup, 16 runs at once, no callback) change with its versions and its configuration."""
     from deribit_warehouse import pipeline
+    from deribit_warehouse.datasets import INSTRUMENTS
 
     [decorator] = tree_of(file).body[-2].decorator_list
     said = {keyword.arg for keyword in decorator.keywords if keyword.arg}
     for keyword in decorator.keywords:
         if keyword.arg is None:  # **pipeline.history_dag_args(...)
             assert keyword.value.func.value.id == "pipeline"
-            given = map(ast.literal_eval, keyword.value.args[1:])
-            said |= set(getattr(pipeline, keyword.value.func.attr)(SimpleNamespace(dag_id="", since=None), *given))
+            dataset = SimpleNamespace(dag_id="", since=None)
+            # whatever they are: a dataset, whose asset starts a run, or what can be written down
+            given = [INSTRUMENTS if isinstance(a, ast.Name) else ast.literal_eval(a) for a in keyword.value.args[1:]]
+            said |= set(getattr(pipeline, keyword.value.func.attr)(dataset, *given))
     assert EXPLICIT - said == set()
 
 

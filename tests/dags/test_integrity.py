@@ -12,8 +12,11 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
 HISTORY = {
-    "deribit_perpetuals_ohlcv", "deribit_futures_ohlcv", "deribit_funding_rates", "deribit_volatility_index",
-}  # fmt: skip
+    "deribit_perpetuals_ohlcv": {"deribit_funding_rates", "deribit_instruments"},
+    "deribit_futures_ohlcv": {"deribit_perpetuals_ohlcv", "deribit_instruments"},
+    "deribit_funding_rates": {"deribit_perpetuals_ohlcv", "deribit_instruments"},
+    "deribit_volatility_index": set(),
+}
 DERIVED = {
     "deribit_index_prices": {
         "deribit_perpetuals_ohlcv",
@@ -43,7 +46,7 @@ def test_every_dag_file_can_be_imported(bag):
 
 
 def test_there_are_these_dags_and_no_others(bag):
-    assert set(bag.dags) == HISTORY | set(DERIVED) | set(COLLECTION) | {"deribit_data_docs", "deribit_retention"}
+    assert set(bag.dags) == set(HISTORY) | set(DERIVED) | set(COLLECTION) | {"deribit_data_docs", "deribit_retention"}
 
 
 def test_a_dag_is_in_the_file_of_its_name(every_dag):
@@ -126,6 +129,17 @@ def test_no_dag_opens_more_runs_than_were_measured(every_dag):
         assert dag.max_active_runs == OPEN_RUNS.get(dag.dag_id, 1), dag.dag_id
 
 
+def test_what_is_compared_with_another_dataset_is_started_by_one_of_them(bag):
+    """What waits for it is validated when it comes; the catalogue comes every day and starts what is left."""
+    from deribit_warehouse.datasets import DATASETS
+
+    for dataset in DATASETS:
+        if dataset.references:
+            started_by = triggering_assets(bag.dags[dataset.dag_id])
+            assert "deribit_instruments" in started_by
+            assert started_by & {f"deribit_{name}" for name in dataset.references}
+
+
 @pytest.mark.parametrize("name", sorted(HISTORY))
 def test_history_is_a_run_a_calendar_month_with_catchup(bag, name):
     from airflow.sdk import CronDataIntervalTimetable
@@ -134,8 +148,10 @@ def test_history_is_a_run_a_calendar_month_with_catchup(bag, name):
     from deribit_warehouse.datasets import by_name
 
     dag = bag.dags[name]
-    assert isinstance(dag.timetable, CronDataIntervalTimetable)
-    assert dag.timetable.expression == MONTHLY
+    assert triggering_assets(dag) == HISTORY[name]
+    timetable = dag.timetable.timetable if HISTORY[name] else dag.timetable
+    assert isinstance(timetable, CronDataIntervalTimetable)
+    assert timetable.expression == MONTHLY
     assert dag.catchup is True
     since = by_name(name.removeprefix("deribit_")).since  # what began later has no months before it
     assert dag.start_date == (settings.history_from() if since is None else since.replace(day=1))

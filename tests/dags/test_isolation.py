@@ -54,7 +54,7 @@ def collect(request, monkeypatch):
     """
     from deribit_warehouse.datasets import FUNDING_RATES, INDEX_MINUTES, PERPETUALS_OHLCV
     from deribit_warehouse.pipeline import isolation, waiting
-    from deribit_warehouse.warehouse import candles, funding, index, references
+    from deribit_warehouse.warehouse import candles, funding, index
     from deribit_warehouse.warehouse.ingestion import Ingested
 
     # the package's own load and read_catalogue are the tasks
@@ -92,7 +92,6 @@ def collect(request, monkeypatch):
         monkeypatch.setattr(candles, "store_candles", lambda c, i, found, p: keep(found.name, Ingested()))
         monkeypatch.setattr(funding, "store_funding", lambda c, i, t, columns, p, *_: keep(p.subject, Ingested()))
         monkeypatch.setattr(funding, "record_checksum", lambda *_: None)
-        monkeypatch.setattr(references, "references_to_fetch", lambda *_, **__: [])
         monkeypatch.setattr(
             funding, "perpetuals_without_start",
             lambda *_: [{"instrument": n, "instrument_id": ids[n], "not_before": datetime.now(UTC)} for n in NAMES],

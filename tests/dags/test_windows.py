@@ -36,10 +36,15 @@ def test_the_calendar_asks_for_its_month_and_an_asset_for_everything(monkeypatch
         assert (dataset, provenance.run_id) == (BASIS_SPREAD, "run")
         heard.append((begins, ends))
 
-    def pending(connection, table, begins, ends, *, blocked, again):
+    def pending(connection, dataset, begins, ends, *, blocked):
         assert blocked == (run_type == "manual")
+        assert dataset == BASIS_SPREAD and heard == [(begins, ends)], "what is due is computed first"
+        heard[:] = [(begins, ends, False)]
+        return months
+
+    def stored(connection, table, begins, ends):
         assert table == BASIS_SPREAD.table and heard == [(begins, ends)], "what is due is computed first"
-        heard[:] = [(begins, ends, again)]
+        heard[:] = [(begins, ends, True)]
         return months
 
     monkeypatch.setattr(derived, "get_current_context", lambda: context)
@@ -47,6 +52,7 @@ def test_the_calendar_asks_for_its_month_and_an_asset_for_everything(monkeypatch
     monkeypatch.setattr(derived, "market", lambda: nullcontext(connection))
     monkeypatch.setattr(publication, "compute", compute)
     monkeypatch.setattr(publication, "pending", pending)
+    monkeypatch.setattr(publication, "stored", stored)
     assert derived.windows.function(BASIS_SPREAD) == [
         {"label": "2024-05 (29 days)", "from": "2024-05-02", "to": "2024-05-31"}
     ]

@@ -69,6 +69,7 @@ def fill(connection) -> None:
     finding = ("BTC-27FEB26", NEXT, None, "minutes-complete", "critical", "12", None)
     held = validation(connection, "futures_ohlcv", "quarantined")
     validations.record_findings(connection, held, "futures_ohlcv", seen=[finding[:2]], findings=[finding])
+    store_day(connection, PERPETUAL, ids[PERPETUAL], 90_000.0, NEXT)  # waits for its funding
 
 
 def listed(instrument: str, expires: datetime | None) -> tuple:
@@ -79,17 +80,17 @@ def listed(instrument: str, expires: datetime | None) -> tuple:
     )  # fmt: skip
 
 
-def store_day(connection, instrument: str, instrument_id: int, price: float) -> None:
+def store_day(connection, instrument: str, instrument_id: int, price: float, day: date = DAY) -> None:
     from deribit_warehouse.warehouse import candles
 
-    begins = int(BEGINS.timestamp() * 1000)
+    begins = int(datetime(day.year, day.month, day.day, tzinfo=UTC).timestamp() * 1000)
     flat = {name: np.full(MINUTES, price) for name in ("open", "high", "low", "close")}
-    day = SimpleNamespace(
+    found = SimpleNamespace(
         start=begins, end=begins + MINUTES * 60_000, present=np.ones(MINUTES, bool), **flat,
         volume=np.ones(MINUTES), cost=np.full(MINUTES, price),
         **{name: np.empty(0, np.int64) for name in candles.DEFECTS},
     )  # fmt: skip
-    assert candles.store_candles(connection, instrument_id, day, source(instrument)).added == 1
+    assert candles.store_candles(connection, instrument_id, found, source(instrument)).added == 1
 
 
 def source(subject: str):

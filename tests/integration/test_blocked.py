@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from collections import Counter
 
 import psycopg
 import pytest
@@ -37,10 +38,12 @@ def shown(market, view: str) -> tuple:
 
 def pending(market) -> dict[str, int]:
     from deribit_warehouse.datasets import DATASETS
-    from deribit_warehouse.warehouse.completion import blocked, pending
+    from deribit_warehouse.warehouse.completion import due, pending
 
-    waiting, stuck = pending(market.dsn(), DATASETS), blocked(market.dsn(), DATASETS)
-    return {name: waiting.get(name, 0) + stuck.get(name, 0) for name in waiting | stuck}
+    days = Counter(due(market.dsn(), DATASETS))
+    for row in pending(market.dsn()):
+        days[row["dataset"]] += row["days"] * row["blocked"]
+    return dict(+days)
 
 
 def told(market, dataset: str) -> list[str]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from contextlib import contextmanager
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from importlib import import_module
 
 import numpy as np
@@ -63,7 +63,8 @@ def test_what_passes_is_healed_without_a_trace_in_the_data(pipeline, market, you
 
 
 def test_what_does_not_pass_fails_the_run_and_holds_back_nothing_else(pipeline, market, young_exchange):
-    assert pipeline.run("instruments", AFTER) == "success"
+    for dag in ("instruments", "perpetuals_ohlcv"):
+        assert pipeline.run(dag, AFTER) == "success"
     lived = [name for [name] in market.rows(
         "SELECT instrument FROM store.instrument WHERE kind = 'future' AND settlement_period <> 'perpetual' "
         "AND listed_at < '2018-11-01' AND expires_at > '2018-10-01' ORDER BY expires_at - listed_at"
@@ -179,11 +180,12 @@ def test_a_catalogue_that_is_behind_is_waited_for(pipeline, market, patient):
 def test_an_exchange_that_is_away_is_waited_for_and_everything_goes_on_by_itself(
     pipeline, market, young_exchange, patient
 ):
-    """Maintenance that outlasts every attempt, met by the catalogue, by the load of a month and by the index."""
+    """Maintenance that outlasts every attempt, met by the catalogue, by the loads of a month and by the index."""
     maintenance = {"kind": "error_code", "code": 11051, "times": 999}
     for dag_id, task_id in (
         ("instruments", "read_"),
         ("futures_ohlcv", "load"),
+        ("perpetuals_ohlcv", "load"),
         ("index_minutes", "load"),
     ):
         young_exchange.faults(maintenance)
@@ -209,7 +211,7 @@ def test_a_load_whose_row_is_lost_fails_the_run(pipeline, market, postgres, monk
 
     assert pipeline.run("instruments", AFTER) == "success"
     monkeypatch.setattr(publish, "interval_of", lose_the_row)
-    assert pipeline.run("perpetuals_ohlcv", AFTER) == "failed"
+    assert pipeline.alone("perpetuals_ohlcv", datetime.fromisoformat(AFTER).replace(tzinfo=UTC)) == "failed"
     assert market.rows("SELECT * FROM perpetuals_ohlcv") == []
     [error] = [error for [error] in market.rows("SELECT error FROM store.run_failure WHERE task_id = 'publish'")]
     assert "lost 1 of the run's 1 loads" in error

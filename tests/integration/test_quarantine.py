@@ -55,8 +55,8 @@ def test_bad_candles_stay_out_until_the_exchange_corrects_them(
         for (instrument, day), kind in bad.items()
     ))  # fmt: skip
     try:
-        assert pipeline.run("perpetuals_ohlcv", AFTER) == "success"
-        assert pipeline.run("futures_ohlcv", AFTER) == "success"
+        for dag in ("funding_rates", "perpetuals_ohlcv", "futures_ohlcv"):
+            assert pipeline.run(dag, AFTER) == "success"
         assert pipeline.run("basis_spread", AFTER) == "success"
         assert pipeline.run("data_docs", AFTER) == "success"
     finally:

@@ -123,16 +123,11 @@ class Rehearsal:
 
     def validate_and_publish(self, dataset, begins: datetime, ends: datetime) -> list[str]:
         """Publishes what passes; returns why the interval is blocked, if it is."""
-        from airflow.sdk.exceptions import AirflowSkipException
-
         from deribit_warehouse.pipeline.publish import validate_and_publish
 
-        try:
-            with self.connection.transaction():
-                _, decision, _ = validate_and_publish(self.connection, dataset, self.context, begins, ends)
-        except AirflowSkipException:
-            return []
-        return list(decision.blocked_because)
+        with self.connection.transaction():
+            validated = validate_and_publish(self.connection, dataset, self.context, begins, ends)
+        return list(validated.decision.blocked_because) if validated else []
 
 
 @pytest.fixture(scope="module")

@@ -186,7 +186,8 @@ class Warehouse:
         """Holds versions back, with what was computed from them; returns how many were published."""
         validation_id = self.validation()
         with self.connection.transaction():
-            return publication.hold(self.connection, table, validation_id, versions, DATASETS)
+            _, taken_back = publication.hold(self.connection, table, validation_id, versions, DATASETS)
+            return taken_back
 
     def compute(self, dataset: Dataset, begins: date | None = None, ends: date | None = None) -> int:
         """Adds the versions of a computed dataset that are due; returns how many."""
@@ -227,7 +228,7 @@ class Warehouse:
         """How many days of a computed dataset wait to be computed or validated."""
         with self.connection.transaction():
             due = sql.row(self.connection, f"datasets/{dataset.sql}/due")["days"]
-            return due + publication.undecided(self.connection, dataset.table)["waiting"]
+            return due + sum(month["days"] for month in publication.pending(self.connection, dataset))
 
 
 def candle_profile(connection: Connection, *, perpetual: bool, currencies: list[str], begins, ends):

@@ -333,7 +333,7 @@ def test_a_month_that_the_statistics_do_not_know_is_validated_as_fast_as_any(war
             owner.execute("ANALYZE")
         warehouse.connection.execute(
             "INSERT INTO store.funding_rate "
-            "SELECT instrument_id, h, 1, 'pending', NULL, '{}', 1e-5, 8e-5, 100, 100, false "
+            "SELECT instrument_id, h, 1, 'pending', NULL, '{}', NULL, NULL, 1e-5, 8e-5, 100, 100, false "
             "FROM store.funding_start CROSS JOIN generate_series(%s::timestamptz + '1 hour', %s, '1 hour') AS h",
             (begins, ends),
         )

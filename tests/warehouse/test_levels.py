@@ -7,12 +7,11 @@ from datetime import timedelta
 import numpy as np
 import pytest
 
-from deribit_warehouse.datasets import INDEX_PRICES, by_name
+from deribit_warehouse.datasets import INDEX_PRICES
 from deribit_warehouse.tables import CANDLE_DAY
 from deribit_warehouse.warehouse.index import store_chart
 from deribit_warehouse.warehouse.ingestion import Provenance, record_fetched
 from deribit_warehouse.warehouse.publication import publish
-from deribit_warehouse.warehouse.references import references_to_fetch
 from tests.warehouse.days import FIRST, HOST, Candles, at, candle_profile, funding_profile, index_profile, ms, trading
 
 BORN = at("2024-01-01")
@@ -136,17 +135,23 @@ def test_one_wrong_hour_of_the_index_holds_back_that_hour(coin):
 
 def test_what_a_level_was_checked_against_is_said(coin):
     connection, warehouse = coin.warehouse.connection, coin.warehouse
-    reference = lambda perpetual: set(candle_profile(connection, perpetual=perpetual, **DAY).reference)  # noqa: E731
+
+    def said(perpetual: bool) -> tuple[str, str | None]:
+        rows = candle_profile(connection, perpetual=perpetual, **DAY)
+        [found] = set(zip(rows.reference, rows.waits_for, strict=True))
+        return found
 
     warehouse.candles(coin.futures[0], trading(at(FIRST), ENDS, seed=2))
     warehouse.candles(coin.futures[1], trading(at(FIRST), ENDS, seed=3))
-    assert reference(False) == {None}, "the perpetual lived that day, and was never asked for"
+    assert said(False) == ("none", "perpetuals_ohlcv of BTC-PERPETUAL"), "it lived that day, and was never asked for"
     coin.store(perpetual=None, futures=None)
-    assert reference(False) == {"index"}
-    assert set(funding_profile(connection, **DAY).reference) == {None}
+    assert said(False) == ("index", "perpetuals_ohlcv of BTC-PERPETUAL")
+    assert set(funding_profile(connection, **DAY).waits_for) == {"perpetuals_ohlcv of BTC-PERPETUAL"}
     coin.store(index=None, futures=None)
-    assert (reference(False), reference(True)) == ({"perpetual"}, {"index"})
-    assert set(funding_profile(connection, **DAY).reference) == {"perpetual"}
+    assert said(False) == ("perpetual", None)
+    assert said(True) == ("index", None)
+    hours = funding_profile(connection, **DAY)
+    assert (set(hours.reference), set(hours.waits_for)) == ({"perpetual"}, {None})
 
 
 @pytest.mark.parametrize("wrong", [1e308, 1e-308, 500_000.0, 3_000.0])
@@ -164,15 +169,21 @@ def test_one_wrong_minute_of_the_perpetual_holds_back_no_future(coin, wrong):
 
 def test_before_there_was_funding_the_futures_stand_in(coin):
     connection = coin.warehouse.connection
+    awaited = "funding_rates of BTC-PERPETUAL"
+
+    def said() -> tuple[str, str | None]:
+        [row] = candle_profile(connection, perpetual=True, **DAY).to_dict("records")
+        return row["reference"], row["waits_for"]
+
     coin.store(index=None)
-    assert set(candle_profile(connection, perpetual=True, **DAY).reference) == {"futures"}
+    assert said() == ("futures", awaited), "whether it has any was never asked"
     with connection.transaction():
         from deribit_warehouse.warehouse.funding import record_start
 
         record_start(connection, coin.perpetual, at(FIRST, 60))
-    assert set(candle_profile(connection, perpetual=True, **DAY).reference) == {None}, "it has some and was not asked"
+    assert said() == ("futures", awaited)
     coin.asked("funding")
-    assert set(candle_profile(connection, perpetual=True, **DAY).reference) == {"futures"}
+    assert said() == ("futures", None)
 
 
 def test_a_day_with_nothing_to_check_it_against_is_published_and_counted(coin, market):
@@ -182,11 +193,11 @@ def test_a_day_with_nothing_to_check_it_against_is_published_and_counted(coin, m
     assert row["reference"] == "none"
     version = (row["instrument_id"], row["day"], row["version_id"])
     with warehouse.connection.transaction():
-        assert publish(warehouse.connection, CANDLE_DAY, warehouse.validation(), [version], [("none",)]) == 1
+        assert publish(warehouse.connection, CANDLE_DAY, warehouse.validation(), [version], [("none", 0)]) == 1
     counted = "SELECT unreferenced_days FROM coverage WHERE dataset = 'perpetuals_ohlcv' AND month = %s"
     assert market.value(counted, FIRST) == 1
     with warehouse.connection.transaction():
-        assert publish(warehouse.connection, CANDLE_DAY, warehouse.validation(), [version], [("index",)]) == 0
+        assert publish(warehouse.connection, CANDLE_DAY, warehouse.validation(), [version], [("index", 1)]) == 0
     assert market.value(counted, FIRST) == 0
 
 
@@ -196,29 +207,6 @@ def test_a_future_without_any_perpetual_is_not_one_whose_perpetual_is_not_stored
     warehouse.candles(lonely, trading(at(FIRST), ENDS))
     [row] = candle_profile(warehouse.connection, perpetual=False, **DAY | {"currencies": ["USDC"]}).to_dict("records")
     assert row["reference"] == "none"
-
-
-def test_what_a_load_has_to_bring_along(coin):
-    connection, warehouse = coin.warehouse.connection, coin.warehouse
-    with connection.transaction():
-        from deribit_warehouse.warehouse.funding import record_start
-
-        record_start(connection, coin.perpetual, at(FIRST, 600))
-
-    def asked(dataset: str, *ids: int) -> list[tuple]:
-        wanted = references_to_fetch(connection, by_name(dataset), list(ids), begins=at(FIRST), ends=ENDS)
-        assert {name for name, _ in wanted} <= set(by_name(dataset).references), "what it says it is compared with"
-        return [(name, one.instrument, one.begins, one.ends) for name, one in wanted]
-
-    candles = ("perpetuals_ohlcv", "BTC-PERPETUAL", at(FIRST), ENDS)
-    funding = ("funding_rates", "BTC-PERPETUAL", at(FIRST, 540), ENDS)
-    assert asked("perpetuals_ohlcv", coin.perpetual) == [funding]
-    assert asked("funding_rates", coin.perpetual) == [candles]
-    assert asked("futures_ohlcv", *coin.futures) == [candles, funding]
-    warehouse.candles(coin.perpetual, trading(at(FIRST), ENDS))
-    assert asked("futures_ohlcv", *coin.futures) == [funding]
-    coin.asked("funding")
-    assert asked("futures_ohlcv", *coin.futures) == asked("perpetuals_ohlcv", coin.perpetual) == []
 
 
 @pytest.mark.parametrize(("charted", "distance"), [(50_000.0, 0.01), (40_500.0, 0.25), (3_000.0, 15), (500_000.0, 8)])

@@ -27,7 +27,7 @@ def empty(postgres):
 
 @pytest.fixture
 def folder(tmp_path):
-    for part in ("tables", "views"):
+    for part in ("tables", "views", "datasets"):
         shutil.copytree(FOLDER / part, tmp_path / part)
     return tmp_path
 

@@ -25,7 +25,8 @@ FILL = (
            (dataset, dag_id, run_id, interval_from, interval_to, outcome, suite, rows_checked, result)
        VALUES ('d', 'd', 'r', now(), now(), 'passed', 's', 1, '{}')""",
     """INSERT INTO store.candle_day
-       SELECT i.instrument_id, d::date, 1, 'published', 1, '{[1,)}', NULL, 754, 1, 1, 0, 0, 0, 0, a, a, a, a, a, a,
+       SELECT i.instrument_id, d::date, 1, 'published', 1, '{[1,)}', NULL, NULL,
+              754, 1, 1, 0, 0, 0, 0, a, a, a, a, a, a,
               repeat('1', 1440)::bit(1440), repeat('1', 1440)::bit(1440), true, 1
        FROM store.instrument i CROSS JOIN (SELECT ARRAY[50000.5::float8] AS a) AS v
        CROSS JOIN LATERAL generate_series(
@@ -38,7 +39,8 @@ FILL = (
        SELECT 'btc_usd', c.day, 1, 'published', 1, '{[1,)}', c.instrument_id, 1, 1, 1,
               array_fill(1.5::float8, ARRAY[24]), NULL, 24, 0, 0, 0
        FROM store.candle_day c JOIN store.instrument i USING (instrument_id) WHERE i.settlement_period = 'perpetual'""",
-    """INSERT INTO store.funding_rate SELECT i.instrument_id, h, 1, 'published', 1, '{[1,)}', 0, 0, 1, 1, false
+    """INSERT INTO store.funding_rate
+       SELECT i.instrument_id, h, 1, 'published', 1, '{[1,)}', NULL, NULL, 0, 0, 1, 1, false
        FROM store.instrument i
        CROSS JOIN LATERAL generate_series(i.listed_at, i.listed_at + %(days)s * interval '1 day', '1 hour') AS h
        WHERE settlement_period = 'perpetual'""",

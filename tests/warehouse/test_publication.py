@@ -468,7 +468,7 @@ def test_an_input_takes_its_day_along_in_the_same_transaction(published, market,
     validation_id = w.validation()
     with psycopg.connect(market.dsn(), options="-c timezone=UTC", autocommit=True) as other:
         with w.connection.transaction():
-            assert publication.hold(w.connection, table, validation_id, [version], DATASETS) == 1
+            assert publication.hold(w.connection, table, validation_id, [version], DATASETS) == (1, 1)
             assert published.shown() == after, "within the transaction"
             beside = World(Warehouse(other), published.perpetual_id, published.future_id)
             assert beside.shown() == before, "nobody else sees half of it"
@@ -578,7 +578,7 @@ def compute_and_publish(connection) -> None:
         publication.publish(connection, dataset.table, record(connection, dataset.name), versions)
 
 
-def take_back_input(connection, version: tuple) -> int:
+def take_back_input(connection, version: tuple) -> tuple[int, int]:
     """As a validation that finds a published day bad: it waits for a computation first, and is recorded then."""
     publication.exclude_computation(connection, CANDLE_DAY, DATASETS)
     return publication.hold(
@@ -610,7 +610,7 @@ def test_a_computation_and_a_taking_back_wait_for_each_other(world, market, firs
     version = world.day(world.perpetual_id)
 
     def take_back(connection) -> None:
-        assert take_back_input(connection, version) == 1
+        assert take_back_input(connection, version) == (1, 1)
 
     one, other = (compute_and_publish, take_back) if first == "the computation" else (take_back, compute_and_publish)
     with psycopg.connect(market.dsn(), options="-c timezone=UTC") as connection:
@@ -931,7 +931,7 @@ def written(warehouse: Warehouse) -> dict[str, list[tuple]]:
 def test_publishing_again_what_is_unchanged_writes_nothing(published):
     w = published.warehouse
     days = newest(w, CANDLE_DAY)
-    assert publish(w, CANDLE_DAY, days, [("index",)] * len(days)) == 0
+    assert publish(w, CANDLE_DAY, days, [("index", 1)] * len(days)) == 0
     noted = written(w)
     assert {row[0] for row in w.rows("SELECT reference FROM store.candle_day")} == {"index"}
     before = published.shown()
@@ -941,10 +941,10 @@ def test_publishing_again_what_is_unchanged_writes_nothing(published):
         assert publish(w, table, versions[::-1]) == 0
         assert publish(w, table, []) == 0
         block(w, table, versions)
-    assert publish(w, CANDLE_DAY, days, [("index",)] * len(days)) == 0
+    assert publish(w, CANDLE_DAY, days, [("index", 1)] * len(days)) == 0
     assert published.compute() == [0, 0]
     assert written(w) == noted
-    assert publish(w, CANDLE_DAY, days[:1], [("futures",)]) == 0
+    assert publish(w, CANDLE_DAY, days[:1], [("futures", 2)]) == 0
     assert w.value("SELECT count(*) FROM store.candle_day WHERE reference = 'futures'") == 1
     assert published.shown() == before, "a note changes nothing that is shown"
 

@@ -50,10 +50,9 @@ def contract(dataset: Dataset) -> list[str]:
     """The statements that a dataset has to have, by what it is."""
     return [
         *(["plan"] if dataset.load else []),
-        *(["references"] if dataset.references else []),
         *(["compute", "withdraw", "due"] if dataset.computed else []),
         *(["profile"] if dataset.validated else []),
-        *(["summary"] if dataset.table else []),
+        *(["summary", "pending"] if dataset.table else []),
     ]
 
 

@@ -9,7 +9,7 @@ import pytest
 
 from deribit_warehouse.datasets import DATASETS
 from deribit_warehouse.warehouse import validations
-from deribit_warehouse.warehouse.completion import newest_validation, pending, summary, validation_results
+from deribit_warehouse.warehouse.completion import due, newest_validation, pending, summary, validation_results
 from tests.warehouse.days import FIRST, Warehouse, at, trading
 
 NEXT = FIRST + timedelta(days=1)
@@ -167,4 +167,7 @@ def test_the_summary_counts_what_is_published(warehouse, market):
     )
     assert abs(float(row["coverage_percent"]) - 200 / 3) < 1e-6
     assert 1 < row["bytes_a_row"] < 200
-    assert pending(reader, DATASETS) == {}
+    assert due(reader, DATASETS) == {"futures_ohlcv": 1}
+    [waiting] = pending(reader)
+    assert (waiting["dataset"], waiting["instruments"], waiting["days"]) == ("futures_ohlcv", 1, 1)
+    assert (waiting["waits_for"], waiting["blocked"]) == (None, False)

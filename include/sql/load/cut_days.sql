@@ -7,13 +7,13 @@ WITH loaded AS (
     VALUES ('instruments', 'lifetimes', 'the catalogue', %(run_id)s, 0, 0, cardinality(%(days)s::date[]))
     RETURNING version_id
 )
-INSERT INTO store.candle_day (instrument_id, day, version_id, state, validation_id, shown, reference, first_minute, n, present,
+INSERT INTO store.candle_day (instrument_id, day, version_id, state, validation_id, shown, reference, compared_with, first_minute, n, present,
                               duplicate, misaligned, out_of_order, out_of_window, open, high, low, close, volume, cost, fresh, traded, calculable, turnover)
 SELECT t.instrument_id, t.day, l.version_id,
        CASE WHEN %(is_published)s THEN 'published' ELSE 'pending' END::store.state,
        CASE WHEN %(is_published)s THEN %(validation_id)s END::bigint,
        CASE WHEN %(is_published)s THEN int8multirange(int8range(%(validation_id)s, NULL)) ELSE '{}' END,
-       t.reference, b.first, b.n, b.n - cardinality(array_positions(t.open[w.at : w.past], NULL)),
+       t.reference, t.compared_with, b.first, b.n, b.n - cardinality(array_positions(t.open[w.at : w.past], NULL)),
        t.duplicate, t.misaligned, t.out_of_order, t.out_of_window,
        t.open[w.at : w.past], t.high[w.at : w.past], t.low[w.at : w.past], t.close[w.at : w.past], t.volume[w.at : w.past],
        t.cost[w.at : w.past],

@@ -1,4 +1,5 @@
--- Holds versions back that broke a rule, and takes back those of them that are published. Answers how many of them were.
+-- Holds versions back that broke a rule, and takes back those of them that are published. Answers how many it
+-- has held back, and how many of those were published.
 -- Grain: a version. May run twice. Parameters: the key's columns and version_ids, pairwise; validation_id.
 WITH broken AS (
     SELECT {key}, t.version_id, t.state = 'published' AS was_published
@@ -11,4 +12,4 @@ WITH broken AS (
                          shown = t.shown - int8multirange(int8range(%(validation_id)s, NULL))
     FROM broken b WHERE {same_t_b} AND t.version_id = b.version_id
 )
-SELECT count(*) FILTER (WHERE was_published) AS taken_back FROM broken
+SELECT count(*) AS held, count(*) FILTER (WHERE was_published) AS taken_back FROM broken

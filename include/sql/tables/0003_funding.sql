@@ -6,6 +6,8 @@ CREATE TABLE store.funding_rate (
     state            store.state NOT NULL DEFAULT 'pending',
     validation_id    bigint,
     shown            int8multirange NOT NULL DEFAULT '{}',
+    reference        text,                             -- what its index was checked against, as that of candle_day
+    compared_with    bigint,
     interest_1h      float8,                           -- fraction of that hour; positive: longs pay
     interest_8h      float8,                           -- fraction, trailing eight hours
     index_price      float8,                           -- USD at ts

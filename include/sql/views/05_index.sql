@@ -72,7 +72,7 @@ CREATE VIEW index_proxy_error AS
 -- The days of an index, from "from" to before "to" (NULL: all), whose published inputs are not those the newest version was
 -- computed from, or that was withdrawn.
 -- Funding is told apart by the validation that published it: an hour waived later has the load of its day.
--- A day waits for what it is still to have: for its perpetual until that day was validated, for its funding until that was,
+-- A day waits for what it is still to have: for its perpetual until that day was decided on, for its funding until that was,
 -- or until it is known that there was none that early. What is held back then is not waited for: the hours are an index
 -- without the perpetual, and the perpetual stands in without the hours.
 CREATE FUNCTION store.index_due("from" date, "to" date)
@@ -88,19 +88,25 @@ LANGUAGE sql STABLE PARALLEL SAFE AS $$
     -- each by its key and no other way (LIMIT 1)
     LEFT JOIN LATERAL (SELECT v.version_id FROM store.candle_day v
                        WHERE v.instrument_id = x.perpetual_id AND v.day = x.day AND v.state = 'published' LIMIT 1) AS p ON true
+    LEFT JOIN LATERAL (SELECT v.version_id FROM store.candle_day v
+                       WHERE v.instrument_id = x.perpetual_id AND v.day = x.day AND v.state = 'pending' AND v.validation_id IS NULL LIMIT 1) AS undecided ON true
     LEFT JOIN store.funding_start s ON s.instrument_id = x.perpetual_id
-    LEFT JOIN LATERAL (SELECT max(f.validation_id) AS validation_id FROM store.funding_rate f
-                       WHERE f.instrument_id = x.perpetual_id AND f.state = 'published'
+    LEFT JOIN LATERAL (SELECT max(f.validation_id) FILTER (WHERE f.state = 'published') AS validation_id,
+                              bool_or(f.state = 'pending' AND f.validation_id IS NULL) AS undecided
+                       FROM store.funding_rate f
+                       WHERE f.instrument_id = x.perpetual_id
                          AND f.ts > x.day::timestamp AT TIME ZONE 'UTC' AND f.ts <= (x.day + 1)::timestamp AT TIME ZONE 'UTC') f ON true
     LEFT JOIN LATERAL (SELECT v.version_id FROM store.index_chart_day v WHERE v.index_name = x.index_name AND v.day = x.day LIMIT 1) AS c ON true
     LEFT JOIN LATERAL (SELECT v.* FROM store.index_day v WHERE v.index_name = x.index_name AND v.day = x.day
                        ORDER BY v.version_id DESC LIMIT 1) AS newest ON true
     WHERE (p.version_id IS NOT NULL OR f.validation_id IS NOT NULL
            AND EXISTS (SELECT FROM seen v WHERE v.dataset = 'perpetuals_ohlcv'
-                       AND x.day::timestamp AT TIME ZONE 'UTC' >= v.interval_from AND x.day::timestamp AT TIME ZONE 'UTC' < v.interval_to))
+                       AND x.day::timestamp AT TIME ZONE 'UTC' >= v.interval_from AND x.day::timestamp AT TIME ZONE 'UTC' < v.interval_to)
+           AND undecided.version_id IS NULL)
       AND (f.validation_id IS NOT NULL OR s.first_hour IS NULL OR s.first_hour > (x.day + 1)::timestamp AT TIME ZONE 'UTC'
            OR EXISTS (SELECT FROM seen v WHERE v.dataset = 'funding_rates'
-                      AND x.day::timestamp AT TIME ZONE 'UTC' >= v.interval_from AND x.day::timestamp AT TIME ZONE 'UTC' < v.interval_to))
+                      AND x.day::timestamp AT TIME ZONE 'UTC' >= v.interval_from AND x.day::timestamp AT TIME ZONE 'UTC' < v.interval_to)
+              AND f.undecided IS NOT TRUE)
       AND (newest.day IS NULL OR newest.state = 'withdrawn'
            OR (newest.perpetual_id, newest.perpetual_version_id, newest.funding_validation_id, newest.chart_version_id)
               IS DISTINCT FROM (x.perpetual_id, p.version_id, f.validation_id, c.version_id))

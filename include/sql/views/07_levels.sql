@@ -70,3 +70,52 @@ LANGUAGE sql STABLE PARALLEL SAFE AS $$
     SELECT "from" >= "to" OR EXISTS (SELECT FROM store.fetched a WHERE a.instrument_id = was_fetched.instrument_id AND a.what = was_fetched.what
                                        AND a.windows @> CASE WHEN "from" < "to" THEN tstzrange("from", "to") END)
 $$;
+
+-- Whether an instrument's candles of a stretch of time are still to come: it lived then, and the exchange was not asked about
+-- all of it.
+CREATE FUNCTION store.awaits_candles(instrument_id integer, "from" timestamptz, "to" timestamptz) RETURNS boolean
+LANGUAGE sql STABLE PARALLEL SAFE AS $$
+    SELECT NOT store.was_fetched(l.instrument_id, 'candles', greatest(l.begins, awaits_candles."from"), least(l.ends, awaits_candles."to"))
+    FROM store.lifetime l WHERE l.instrument_id = awaits_candles.instrument_id
+$$;
+
+-- The same of a perpetual's funding, which begins with its first hour, or with the listing as long as none was found.
+CREATE FUNCTION store.awaits_funding(perpetual_id integer, "from" timestamptz, "to" timestamptz) RETURNS boolean
+LANGUAGE sql STABLE PARALLEL SAFE AS $$
+    SELECT NOT store.was_fetched(l.instrument_id, 'funding', greatest(coalesce(s.first_hour - interval '1 hour', l.begins), awaits_funding."from"),
+                                 least(l.funding_ends, awaits_funding."to"))
+    FROM store.lifetime l LEFT JOIN store.funding_start s USING (instrument_id) WHERE l.instrument_id = awaits_funding.perpetual_id
+$$;
+
+-- Which versions are stored of the three sources of a coin's level, a day each: of the perpetual the newest one, of the index
+-- the newest of an hour, of the futures the sum of the newest one of each, which grows with any of them. Whoever was compared
+-- with other versions than these is to be validated again. Asked for perpetuals and days [first, past).
+CREATE FUNCTION store.level_versions(perpetual_ids integer[], first date, past date)
+RETURNS TABLE (perpetual_id integer, day date, perpetual bigint, index_price bigint, futures bigint)
+LANGUAGE sql STABLE PARALLEL SAFE AS $$
+    SELECT v.id, v.day, sum(v.perpetual)::bigint, sum(v.index_price)::bigint, sum(v.futures)::bigint
+    FROM (SELECT c.instrument_id AS id, c.day, max(c.version_id) AS perpetual, NULL::bigint AS index_price, NULL::bigint AS futures
+          FROM store.candle_day c
+          WHERE c.instrument_id = ANY(level_versions.perpetual_ids) AND c.day >= level_versions.first AND c.day < level_versions.past
+          GROUP BY c.instrument_id, c.day
+          UNION ALL
+          SELECT f.instrument_id, ((f.ts - interval '1 microsecond') AT TIME ZONE 'UTC')::date, NULL, max(f.version_id), NULL
+          FROM store.funding_rate f
+          WHERE f.instrument_id = ANY(level_versions.perpetual_ids) AND f.ts > level_versions.first::timestamp AT TIME ZONE 'UTC'
+            AND f.ts <= level_versions.past::timestamp AT TIME ZONE 'UTC'
+          GROUP BY 1, 2
+          UNION ALL
+          SELECT f.perpetual_id, c.day, NULL, NULL, max(c.version_id)
+          FROM store.future f JOIN store.candle_day c
+            ON c.instrument_id = f.instrument_id AND c.day >= greatest(f.from_day, level_versions.first) AND c.day < least(f.past_day, level_versions.past)
+          WHERE f.perpetual_id = ANY(level_versions.perpetual_ids) AND f.from_day < level_versions.past AND f.past_day > level_versions.first
+          GROUP BY f.perpetual_id, c.instrument_id, c.day) AS v
+    GROUP BY v.id, v.day
+$$;
+
+-- What is noted of a version that was compared with its level's other sources: the version of the first of them alone, where
+-- it was compared with nothing else; otherwise of both, and of one that is not there yet, so that it is noticed when it comes.
+CREATE FUNCTION store.compared_with(reference text, first_source text, first bigint, second bigint) RETURNS bigint
+LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
+    SELECT coalesce(first, 0) + CASE WHEN reference = first_source THEN 0 ELSE coalesce(second, 0) END
+$$;

@@ -1,7 +1,6 @@
 """Joins the exchange, the warehouse and the quality gate into Airflow tasks. DAG files read from here."""
 
 from .dag_defaults import (
-    MONTHLY_TIMETABLE,
     asset,
     calendar_dag_args,
     complete,
@@ -17,7 +16,6 @@ from .read_catalogue import READINGS, check_catalogue, discover_funding_starts, 
 from .retention import prune_versions
 
 __all__ = [
-    "MONTHLY_TIMETABLE",
     "READINGS",
     "asset",
     "build_data_docs",

@@ -6,7 +6,7 @@ from datetime import timedelta
 from typing import Any
 
 from airflow.providers.standard.operators.empty import EmptyOperator
-from airflow.sdk import Asset, CronDataIntervalTimetable, Param
+from airflow.sdk import Asset, AssetAny, AssetOrTimeSchedule, CronDataIntervalTimetable, Param
 
 from deribit_warehouse import settings
 from deribit_warehouse.alerts import notify_failure, on_task_failure
@@ -47,20 +47,23 @@ RANGE_PARAMS = {
         None, type=["null", "string"], format="date", title="To", description="First day that is left out (UTC)"
     ),
 }
-"""Parameters of a run that is started by hand. Empty: a history DAG's data interval; for a derived DAG whatever is
-pending at all."""
+"""Parameters of a run that is started by hand. Empty: a history DAG's data interval, if the run was given a
+logical date; else whatever is pending at all."""
 
 
-def history_dag_args(dataset: Dataset) -> dict[str, Any]:
-    """What the monthly history DAGs have in common. How many months run at once each says itself: the futures are most
-    of the work, and every run that is open costs the scheduler time in every round. They begin with the month of the
-    first there may be of the dataset."""
+def history_dag_args(dataset: Dataset, *references: Dataset) -> dict[str, Any]:
+    """What the monthly history DAGs have in common: a run a month with catchup, and one whenever something is published
+    that what is stored may have waited for. references: those whose publication starts one; with them the catalogue,
+    daily, for what nothing else has started.
+
+    How many months run at once each says itself: the futures are most of the work, and every run that is open costs the
+    scheduler time in every round. They begin with the month of the first there may be of the dataset."""
     first = settings.history_from()
     if dataset.since:
         first = max(first, dataset.since.replace(day=1))
     return {
         "dag_id": dataset.dag_id,
-        "schedule": MONTHLY_TIMETABLE,
+        "schedule": monthly_or(*references) if references else MONTHLY_TIMETABLE,
         "start_date": first,
         "catchup": True,
         "params": RANGE_PARAMS,
@@ -82,11 +85,12 @@ def calendar_dag_args(dag_id: str, cron: str) -> dict[str, Any]:
     }
 
 
-def derived_dag_args(dataset: Dataset) -> dict[str, Any]:
+def derived_dag_args(dataset: Dataset, *inputs: Dataset) -> dict[str, Any]:
     """What the DAGs computed from published data have in common: a run a month with catchup, and one whenever an input
     is published, one at a time."""
     return {
         "dag_id": dataset.dag_id,
+        "schedule": monthly_or(*inputs),
         "start_date": settings.history_from(),
         "catchup": True,
         "max_active_runs": 1,
@@ -94,6 +98,11 @@ def derived_dag_args(dataset: Dataset) -> dict[str, Any]:
         "default_args": DEFAULT_ARGS,
         "on_failure_callback": notify_failure,
     }
+
+
+def monthly_or(*datasets: Dataset) -> AssetOrTimeSchedule:
+    """A run a month, and one whenever any of these was published."""
+    return AssetOrTimeSchedule(timetable=MONTHLY_TIMETABLE, assets=AssetAny(*map(asset, datasets)))
 
 
 def asset(dataset: Dataset) -> Asset:

@@ -7,12 +7,13 @@ from datetime import date, timedelta
 from typing import Any
 
 from airflow.sdk import TriggerRule, get_current_context, task
+from airflow.sdk.exceptions import AirflowSkipException
 
 from deribit_warehouse.dataset import VALIDATION_POOL, Dataset
 
 from .connections import market
 from .interval import asked_range, midnight
-from .publish import finish, notify_quarantine, validate_and_publish
+from .publish import blocked_error, notify_quarantine, validate_and_publish
 
 
 @task
@@ -36,7 +37,10 @@ def windows(dataset: Dataset) -> list[dict[str, str]]:
     with market() as connection, connection.transaction():
         publication.compute(connection, dataset, begins, ends, computed_by(dataset, context))
         # what was blocked would be blocked again at every ring
-        months = publication.pending(connection, dataset.table, begins, ends, blocked=run_type == "manual", again=again)
+        if again:
+            months = publication.stored(connection, dataset.table, begins, ends)
+        else:
+            months = publication.pending(connection, dataset, begins, ends, blocked=run_type == "manual")
     return [
         {
             "label": f"{m['month']:%Y-%m} ({m['days']} days)",
@@ -51,8 +55,9 @@ def windows(dataset: Dataset) -> list[dict[str, str]]:
 def publish_derived(dataset: Dataset, window: dict[str, str]) -> dict[str, Any]:
     """Validates a window of a derived dataset, computed in full, and publishes what passed, in one transaction.
 
-    Returns {validation_id, outcome, rows, quarantined, published}. Fails for good when the suite blocks the window;
-    then what was published of it stays, and what was pending is pending until it changes or somebody asks for it.
+    Returns {validation_id, outcome, rows, waiting, quarantined, published}. Fails for good when the suite blocks the
+    window; then what was published of it stays, and what was pending is pending until it changes or somebody asks for
+    it. Skipped when there is nothing to validate.
     """
     from deribit_warehouse.warehouse import publication
 
@@ -62,10 +67,12 @@ def publish_derived(dataset: Dataset, window: dict[str, str]) -> dict[str, Any]:
     with market() as connection, connection.transaction():
         # what changed since the windows were planned is computed first, and nothing is taken back until the end
         publication.compute(connection, dataset, begins, ends, computed_by(dataset, context))
-        validation_id, decision, counts = validate_and_publish(
-            connection, dataset, context, midnight(begins), midnight(ends)
-        )
-    return finish(dataset, validation_id, decision, **counts)
+        validated = validate_and_publish(connection, dataset, context, midnight(begins), midnight(ends))
+        if validated is None:
+            raise AirflowSkipException(f"nothing of {dataset.name} is there to validate from {begins} to {ends}")
+    if because := validated.decision.blocked_because:
+        raise blocked_error(dataset, because)
+    return validated.summary()
 
 
 def computed_by(dataset: Dataset, context):

@@ -15,7 +15,7 @@ LONGEST = timedelta(days=92)
 """The longest range one run of a history DAG takes: its gate reads all of it at once. For more there are backfills."""
 
 
-def interval_of(dataset: Dataset, context) -> tuple[datetime, datetime]:
+def interval_of(dataset: Dataset, context) -> tuple[datetime, datetime] | None:
     """What a run loads and validates of a dataset, [begins, ends), UTC: its interval(); of a snapshot, which can only
     be asked for now, the run's own moment, and any configuration is refused. Raises AirflowFailException."""
     if not dataset.snapshot:
@@ -25,11 +25,13 @@ def interval_of(dataset: Dataset, context) -> tuple[datetime, datetime]:
     return moment, moment
 
 
-def interval(context) -> tuple[datetime, datetime]:
+def interval(context) -> tuple[datetime, datetime] | None:
     """What a run of a history DAG loads and validates: [begins, ends), UTC.
 
     Its parameters from and to; without them its data interval, which a run of the calendar or a backfill has, and a
-    run by hand when it was given a logical date: the last month that had ended by then. Raises AirflowFailException.
+    run by hand when it was given a logical date: the last month that had ended by then. None: it has none of these. An
+    asset has started it, or somebody by hand; it loads nothing, and validates whatever waits for that and can be.
+    Raises AirflowFailException.
     """
     begins, ends = asked_range(context)
     if begins and ends:
@@ -41,10 +43,7 @@ def interval(context) -> tuple[datetime, datetime]:
     else:
         found = context.get("data_interval_start"), context.get("data_interval_end")
         if None in found:
-            raise refused(
-                "it has no data interval: start it with from and to (such as 2024-06-01 and 2024-07-01), or with a "
-                "logical date, which means the last month that had ended by then"
-            )
+            return None
     if found[1] > datetime.now(UTC):
         raise refused(f"{found[1]:%Y-%m-%d %H:%M} UTC, where the run's interval ends, is not over yet")
     return found

@@ -10,7 +10,6 @@ from airflow.sdk import get_current_context, task
 
 from deribit_warehouse import settings
 from deribit_warehouse.dataset import EXCHANGE_POOL, Dataset, Window
-from deribit_warehouse.datasets import by_name
 
 from .connections import base_url, exchange, market
 from .interval import interval_of
@@ -31,12 +30,16 @@ def plan(dataset: Dataset) -> list[dict[str, Any]]:
 
     Returns a list of {label, windows: [Window.packed(), ...]}, in the order of the dataset's plan (candles: expiries
     together), so that a batch reads like a range. Where a dataset needs the catalogue it waits while that was last read
-    before the interval ended, because a plan could miss instruments.
+    before the interval ended, because a plan could miss instruments. A run without an interval has nothing to load.
     """
     from deribit_warehouse.warehouse import catalogue
 
     context = get_current_context()
-    begins, ends = interval_of(dataset, context)
+    asked = interval_of(dataset, context)
+    if asked is None:
+        log.info("the run has no interval: it loads nothing and validates what waits for that")
+        return []
+    begins, ends = asked
     currencies = settings.currencies()
     with market() as connection:
         if dataset.catalogue:
@@ -78,8 +81,7 @@ def load(dataset: Dataset, batch: dict[str, Any]) -> dict[str, int]:
     Returns what changed: instruments, requests, and the days (funding: hours) added, grown, corrected, kept and
     unchanged. An instrument that fails does not keep the others from being loaded; the task then fails naming each.
     While the exchange is away, or refuses an instrument that is listed, the task waits: what was loaded stays, and only
-    the rest is asked for again. What the levels of these instruments are checked against is brought along where it is
-    not stored: no dataset has to wait for another one's run.
+    the rest is asked for again.
     """
     from deribit_warehouse.warehouse.ingestion import Ingested, Provenance
 
@@ -101,33 +103,10 @@ def load(dataset: Dataset, batch: dict[str, Any]) -> dict[str, int]:
                 changed, asked = dataset.load(deribit, connection, window, provenance)
                 total += changed
                 requests += asked
-        if dataset.references and not per_instrument.exchange_unavailable:
-            ids = [window.instrument_id for window in windows]
-            load_references(dataset, ids, deribit, connection, host, run_id, per_instrument)
     if total.corrected:
         log.warning("the exchange corrected %d days (funding: hours) it had told before", total.corrected)
     per_instrument.finish(len(windows), bound=dataset.patience)
     return {"instruments": len(windows), "requests": requests, **vars(total)}
-
-
-def load_references(
-    dataset: Dataset, instrument_ids: list[int], deribit, connection, host: str, run_id: str, per_instrument
-) -> None:
-    """Brings what a batch's levels are checked against and the exchange was not asked for yet, as versions of the
-    dataset it belongs to: they wait for their own validation. A load never waits for a reference, so none waits in a
-    circle."""
-    from deribit_warehouse.warehouse.ingestion import Provenance
-    from deribit_warehouse.warehouse.references import references_to_fetch
-
-    begins, ends = interval_of(dataset, get_current_context())
-    with connection.transaction():
-        wanted = references_to_fetch(connection, dataset, instrument_ids, begins=begins, ends=ends)
-    for reference, window in wanted:
-        if per_instrument.exchange_unavailable:
-            break
-        with per_instrument.isolate(f"{reference} of {window.subject}"):
-            provenance = Provenance(reference, window.subject, host, run_id)
-            by_name(reference).load(deribit, connection, window, provenance)
 
 
 def label(instruments: list[str]) -> str:

@@ -4,7 +4,8 @@ transaction that recorded the outcome."""
 from __future__ import annotations
 
 import logging
-from datetime import datetime
+from dataclasses import dataclass
+from datetime import datetime, timedelta
 from typing import Any
 
 from airflow.sdk import TriggerRule, get_current_context, task
@@ -15,7 +16,7 @@ from deribit_warehouse.dataset import VALIDATION_POOL, Dataset, Table
 from deribit_warehouse.datasets import DATASETS
 
 from .connections import market
-from .interval import interval_of
+from .interval import interval_of, midnight
 
 log = logging.getLogger(__name__)
 
@@ -26,37 +27,103 @@ def publish(dataset: Dataset, loaded) -> dict[str, Any]:
     """Validates what is stored of the run's interval and publishes what passed.
 
     Runs when every load is done, failed ones included: what they did not bring is missing, is named, and does not
-    hold back the rest. Returns {validation_id, outcome, rows, quarantined, published}. Fails for good when the suite
-    blocks the interval; then nothing of it is published. Skipped when nothing lived in the interval.
+    hold back the rest. A run without an interval takes the months with days that wait and can be validated, one after
+    the other, each in a transaction of its own. Returns {validation_id, outcome, rows, waiting, quarantined, published}
+    of each interval. Fails for good when the suite blocks one; then nothing of that is published. Skipped when there is
+    nothing to validate, or nothing came of it: so its asset starts no run that has nothing to do.
     """
     context = get_current_context()
-    begins, ends = interval_of(dataset, context)
-    require_all_loads(context)
-    with market() as connection, connection.transaction():
-        validation_id, decision, counts = validate_and_publish(connection, dataset, context, begins, ends)
-    outcome = finish(dataset, validation_id, decision, **counts)
-    if decision.quarantined or decision.warnings:
+    asked = interval_of(dataset, context)
+    if asked:
+        require_all_loads(context)
+    outcomes, blocked, changes, told = [], [], 0, False
+    for begins, ends in [asked] if asked else pending_months(dataset, context):
+        with market() as connection, connection.transaction():
+            validated = validate_and_publish(connection, dataset, context, begins, ends, only_asked=not asked)
+        if validated is None:
+            continue
+        changes += validated.changes
+        told = told or bool(validated.decision.quarantined or validated.decision.warnings)
+        outcomes.append(validated.summary())
+        blocked += [f"{begins:%Y-%m-%d} to {ends:%Y-%m-%d}: {why}" for why in validated.decision.blocked_because]
+    if blocked:
+        raise blocked_error(dataset, blocked)
+    if told:
         notify_quarantine(context)
-    return outcome
+    if not outcomes or not (asked or changes):
+        raise AirflowSkipException(f"nothing of {dataset.name} is there to validate, or nothing came of it")
+    return outcomes
 
 
-def validate_and_publish(connection, dataset: Dataset, context, begins: datetime, ends: datetime) -> tuple:
-    """Validates what is stored of [begins, ends) and decides on its versions, in the caller's transaction: (validation
-    id, decision, {rows, published}). Raises AirflowSkipException when there is nothing to validate."""
+def pending_months(dataset: Dataset, context) -> list[tuple[datetime, datetime]]:
+    """The months, [begins, ends), with days of a dataset that wait and can be validated: all a run has to do that was
+    started by an asset, and, with what a validation has blocked, one that was started by hand."""
+    from deribit_warehouse.warehouse import publication
+
+    with market() as connection:
+        months = publication.pending(connection, dataset, blocked=context["dag_run"].run_type == "manual")
+    if dataset.references:  # its profile says what the exchange was asked for: the month is validated as a whole
+        whole = [(m["month"], (m["month"] + timedelta(days=31)).replace(day=1)) for m in months]
+    else:
+        whole = [(m["first_day"], m["last_day"] + timedelta(days=1)) for m in months]
+    return [(midnight(first), midnight(past)) for first, past in whole]
+
+
+@dataclass(frozen=True)
+class Validated:
+    """What came of an interval. changes: versions that were published, taken back or held back by it."""
+
+    validation_id: int
+    decision: Any
+    rows: int
+    waiting: int
+    published: int
+    changes: int
+
+    def summary(self) -> dict[str, Any]:
+        """As an XCom shows it."""
+        return {
+            "validation_id": self.validation_id, "outcome": self.decision.outcome, "rows": self.rows,
+            "waiting": self.waiting, "quarantined": len(self.decision.quarantined_keys), "published": self.published,
+        }  # fmt: skip
+
+
+def validate_and_publish(
+    connection, dataset: Dataset, context, begins: datetime, ends: datetime, *, only_asked: bool = False
+) -> Validated | None:
+    """Validates what is stored of [begins, ends) and decides on its versions, in the caller's transaction. None: there
+    is nothing to validate.
+
+    What is compared with something that has to be loaded first is left out: it stays as it is until that comes.
+    only_asked: so is what the exchange was never asked for, which is no finding where nobody wanted it.
+    """
     from deribit_warehouse.quality.suites import read_outages
     from deribit_warehouse.warehouse import profiles, publication
 
     publication.share_decisions(connection)
     outages = [(o.start, o.end) for o in read_outages(settings.EXPECTATIONS / "known_outages.json")]
     profile = profiles.profile(connection, dataset, begins, ends, currencies=settings.currencies(), outages=outages)
+    waiting = 0
+    if dataset.references:
+        if only_asked:
+            profile = profile[profile.asked]
+        for awaited, rows in profile.waits_for.value_counts().items():
+            log.warning("%s: %d rows from %s to %s wait for %s", dataset.name, rows, begins, ends, awaited)
+            waiting += int(rows)
+        profile = profile[profile.waits_for.isna()].drop(columns=["waits_for", "asked"]).reset_index(drop=True)
     if profile.empty:
-        raise AirflowSkipException(f"nothing of {dataset.name} is there to validate from {begins} to {ends}")
+        log.info("nothing of %s is there to validate from %s to %s", dataset.name, begins, ends)
+        return None
     validation, decision = validate_profile(dataset, profile, context, begins, ends)
     if decision.quarantined_keys and not decision.blocked_because:
         publication.exclude_computation(connection, dataset.table, DATASETS)
     validation_id = record_validation(connection, dataset, profile, context, begins, ends, validation, decision)
-    published = decide_versions(connection, dataset, validation_id, profile, decision)
-    return validation_id, decision, {"rows": len(profile), "published": published}
+    published, changes = decide_versions(connection, dataset, validation_id, profile, decision)
+    log.info(
+        "%s from %s to %s: %s; %d rows validated, %d newly published, %d quarantined", dataset.name, begins, ends,
+        decision.outcome, len(profile), published, len(decision.quarantined_keys),
+    )  # fmt: skip
+    return Validated(validation_id, decision, len(profile), waiting, published, changes)
 
 
 def require_all_loads(context) -> None:
@@ -119,25 +186,28 @@ def key_of(row, dataset: Dataset) -> tuple:
     return tuple(getattr(row, key) for key in dataset.keys)
 
 
-def decide_versions(connection, dataset: Dataset, validation_id: int, profile, decision) -> int:
+def decide_versions(connection, dataset: Dataset, validation_id: int, profile, decision) -> tuple[int, int]:
     """Publishes the versions behind a profile's rows that passed and holds the others back, in the caller's
-    transaction; returns how many were not published before. Of a blocked interval what is published stays as it is, and
-    what is pending stays so until somebody asks for it or it changes."""
+    transaction; returns how many were not published before, and that with how many were not held back before. Of a
+    blocked interval what is published stays as it is, and what is pending stays so until somebody asks for it, or it
+    changes, or what it is compared with does."""
     from deribit_warehouse.warehouse import publication
 
     table = dataset.table
     if decision.blocked_because:
         rows = list(profile.itertuples(index=False))
-        publication.block(connection, table, validation_id, version_keys(rows, table))
-        return 0
+        publication.block(connection, table, validation_id, version_keys(rows, table), notes(rows, table))
+        return 0, 0
     passed, held = partition_rows(profile, dataset, decision)
-    taken_back = publication.hold(connection, table, validation_id, version_keys(held, table), DATASETS)
-    published = publication.publish(
-        connection, table, validation_id, version_keys(passed, table), notes(passed, table) if table.noted else ()
+    newly_held, taken_back = publication.hold(
+        connection, table, validation_id, version_keys(held, table), DATASETS, notes(held, table)
     )
+    published = publication.publish(
+        connection, table, validation_id, version_keys(passed, table), notes(passed, table)
+    )  # fmt: skip
     if taken_back:
         log.warning("%d published versions of %s broke a rule now and were taken back", taken_back, dataset.name)
-    return published
+    return published, published + newly_held
 
 
 def partition_rows(profile, dataset: Dataset, decision) -> tuple[list, list]:
@@ -156,37 +226,24 @@ def version_keys(rows: list, table: Table) -> list[tuple]:
 
 
 def notes(rows: list, table: Table) -> list[tuple]:
-    """What the profile says of those versions that is kept beside their state, in step with version_keys()."""
+    """What the profile says of those versions that is kept beside their state, in step with version_keys(); nothing for
+    a table that keeps nothing."""
     from pandas import notna
 
+    if not table.noted:
+        return []
+
     def noted(row) -> tuple:
-        return tuple(value if notna(value) else None for value in (getattr(row, column) for column in table.noted))
+        values = (getattr(row, column) for column in table.noted)
+        # pandas makes floats of whole numbers beside which one is missing
+        return tuple((int(v) if isinstance(v, float) else v) if notna(v) else None for v in values)
 
     return [noted(row) for row in rows if notna(row.version_id)]
 
 
-def finish(dataset: Dataset, validation_id: int, decision, *, rows: int, published: int) -> dict[str, Any]:
-    """Says what came of it, after the commit; fails the task for good when the interval is blocked."""
-    held = len(decision.quarantined_keys)
-    log.info(
-        "%s: %s; %d rows validated, %d newly published, %d quarantined",
-        dataset.name,
-        decision.outcome,
-        rows,
-        published,
-        held,
-    )
-    if decision.blocked_because:
-        raise AirflowFailException(
-            f"{dataset.name} was blocked, nothing of it was published: " + "; ".join(decision.blocked_because)
-        )
-    return {
-        "validation_id": validation_id,
-        "outcome": decision.outcome,
-        "rows": rows,
-        "quarantined": held,
-        "published": published,
-    }
+def blocked_error(dataset: Dataset, because: list[str]) -> AirflowFailException:
+    """What a publishing task fails with, for good, when the suite has blocked an interval."""
+    return AirflowFailException(f"{dataset.name} was blocked, nothing of it was published: " + "; ".join(because))
 
 
 def notify_quarantine(context) -> None:

@@ -16,7 +16,7 @@ from deribit_warehouse.datasets import INSTRUMENTS
 from .connections import exchange, market
 from .interval import configuration, instant, milliseconds
 from .isolation import PerInstrument
-from .publish import finish, notify_quarantine, record_validation, validate_profile
+from .publish import blocked_error, notify_quarantine, record_validation, validate_profile
 from .waiting import waits_for_exchange
 
 log = logging.getLogger(__name__)
@@ -123,9 +123,13 @@ def check_catalogue(futures, options) -> dict[str, Any]:
         validation, decision = validate_profile(INSTRUMENTS, profile, context, now, now)
         validation_id = record_validation(connection, INSTRUMENTS, profile, context, now, now, validation, decision)
         validations.close_earlier_findings(connection, validation_id, INSTRUMENTS.name)
-    outcome = finish(INSTRUMENTS, validation_id, decision, rows=len(profile), published=0)
+    if decision.blocked_because:
+        raise blocked_error(INSTRUMENTS, decision.blocked_because)
     notify_quarantine(context)
-    return outcome | {"notes": len(decision.warnings)}
+    return {
+        "validation_id": validation_id, "outcome": decision.outcome, "rows": len(profile),
+        "notes": len(decision.warnings),
+    }  # fmt: skip
 
 
 def catalogue_row(i) -> tuple:

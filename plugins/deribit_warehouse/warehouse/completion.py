@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime
 from typing import Any
@@ -13,7 +14,6 @@ from deribit_warehouse.dataset import Dataset
 
 from . import sql
 from .catalogue import read_at
-from .publication import undecided
 
 COLUMNS = (
     "dataset", "instruments", "rows", "coverage_percent", "missing_minutes", "validation", "bytes_a_row",
@@ -47,21 +47,24 @@ def term_structure(dsn: str) -> list[dict[str, Any]]:
         return sql.rows(connection, "report/last_term_structure")
 
 
-def pending(dsn: str, datasets: Iterable[Dataset]) -> dict[str, int]:
-    """How many days each derived dataset has yet to compute from what is published, or to validate; empty when there
-    are none. What a validation has blocked is not among them."""
+def due(dsn: str, datasets: Iterable[Dataset]) -> dict[str, int]:
+    """How many days of each dataset its next run has yet to compute from what is published, or to validate; empty when
+    there are none. What waits for something else, or was blocked by a validation, is not among them."""
     with psycopg.connect(dsn) as connection:
-        computed = [dataset for dataset in datasets if dataset.computed]
-        due = {d.name: sql.row(connection, f"datasets/{d.sql}/due", **d.parameters)["days"] for d in computed}
-        waiting = {d.name: due[d.name] + undecided(connection, d.table)["waiting"] for d in computed}
-    return {name: days for name, days in waiting.items() if days}
+        days = Counter({
+            d.name: sql.row(connection, f"datasets/{d.sql}/due", **d.parameters)["days"] for d in datasets if d.computed
+        })  # fmt: skip
+        for row in sql.rows(connection, "report/pending"):
+            if not row["waits_for"] and not row["blocked"]:
+                days[row["dataset"]] += row["days"]
+    return {name: number for name, number in days.items() if number}
 
 
-def blocked(dsn: str, datasets: Iterable[Dataset]) -> dict[str, int]:
-    """How many days of each derived dataset a validation has blocked, until somebody asks for them or they change."""
+def pending(dsn: str) -> list[dict[str, Any]]:
+    """What is stored and waits to be validated: dataset, waits_for (what has to be loaded first, or None), blocked
+    (whether a validation has blocked it), instruments, days, first_day, last_day."""
     with psycopg.connect(dsn) as connection:
-        found = {d.name: undecided(connection, d.table)["blocked"] for d in datasets if d.computed}
-    return {name: days for name, days in found.items() if days}
+        return sql.rows(connection, "report/pending")
 
 
 def behind(dsn: str, currencies: list[str]) -> list[str]:

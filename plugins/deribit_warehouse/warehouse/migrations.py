@@ -2,7 +2,8 @@
 
 Tables change step by step: each file of include/sql/tables is applied once, in the order of their names, and stays as
 it is from then on. Views and functions have one definition each, in include/sql/views: when any of these files has
-changed, all views and functions are dropped and made again.
+changed, all views and functions are dropped and made again. Where one says {datasets/*/pending} it is the rows of all
+statements of that name, one a dataset's folder.
 
 Whatever is to be done happens in one transaction under a lock, so that two starts at once or a killed one leave either
 the old structure or the new. A database that was laid out by other files is refused: there has been no release, so
@@ -11,6 +12,7 @@ until then there is one clean base and no upgrade.
 
 from __future__ import annotations
 
+import re
 from hashlib import sha256
 from pathlib import Path
 
@@ -34,7 +36,7 @@ def migrate(dsn: str, folder: Path = sql.FOLDER) -> list[str]:
     to be made again; psycopg.Error when a statement fails.
     """
     tables = _texts(folder / "tables")
-    views = _texts(folder / "views")
+    views = {name: _with_datasets(text, folder) for name, text in _texts(folder / "views").items()}
     digest = _digest("".join(views.values()))
     with psycopg.connect(dsn, autocommit=True) as connection:
         sql.rows(connection, "migration/lock", key=LOCK)
@@ -89,6 +91,14 @@ def _objects(connection: psycopg.Connection) -> list[str]:
 
 def _texts(folder: Path) -> dict[str, str]:
     return {file.stem: file.read_text(encoding="utf-8") for file in sorted(folder.glob("*.sql"))}
+
+
+def _with_datasets(text: str, folder: Path) -> str:
+    def together(found: re.Match) -> str:
+        files = sorted(folder.glob(f"{found[1]}.sql"))
+        return "\nUNION ALL\n".join(f"(\n{file.read_text(encoding='utf-8')})" for file in files)
+
+    return re.sub(r"\{(datasets/\*/\w+)\}", together, text)
 
 
 def _digest(text: str) -> str:

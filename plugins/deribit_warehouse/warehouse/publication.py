@@ -28,37 +28,44 @@ def publish(
     """Publishes versions that passed, in the caller's transaction; returns how many were not published before.
 
     notes: for each version the values of table.noted, what a validation says of it beside its state; of versions that
-    were published before they are brought up to date. A version that is older than what is published, or was replaced
+    were decided on before they are brought up to date. A version that is older than what is published, or was replaced
     since it was validated, is left alone.
     """
     values = _values(table, versions, notes or [(None,) * len(table.noted)] * len(versions))
     published = _run(connection, "publication/publish", table, validation_id=validation_id, **values)
-    if notes:
-        _run(connection, "publication/note", table, **values)
+    _note(connection, table, versions, notes)
     return published
 
 
 def hold(
-    connection: Connection, table: Table, validation_id: int, versions: Sequence[Version], datasets: Sequence[Dataset]
-) -> int:
-    """Holds versions back that broke a rule, in the caller's transaction; returns how many were published until now.
+    connection: Connection, table: Table, validation_id: int, versions: Sequence[Version], datasets: Sequence[Dataset],
+    notes: Sequence[tuple[Any, ...]] = (),
+) -> tuple[int, int]:  # fmt: skip
+    """Holds versions back that broke a rule, in the caller's transaction; returns how many were not held back before,
+    and how many of those were published until now.
 
-    What was computed from those leaves the views with them, in the order of the datasets (all there are).
+    What was computed from those leaves the views with them, in the order of the datasets (all there are). notes: as in
+    publish().
     """
     if not versions:
-        return 0
+        return 0, 0
     exclude_computation(connection, table, datasets)
     values = {**_values(table, versions), "validation_id": validation_id}
     [held] = sql.fetch(connection, sql.composed("publication/hold", table), values)
     for dataset in _computed_from(table, datasets):
         sql.run(connection, f"datasets/{dataset.sql}/withdraw", validation_id=validation_id, **dataset.parameters)
-    return held["taken_back"]
+    _note(connection, table, versions, notes)
+    return held["held"], held["taken_back"]
 
 
-def block(connection: Connection, table: Table, validation_id: int, versions: Sequence[Version]) -> None:
+def block(
+    connection: Connection, table: Table, validation_id: int, versions: Sequence[Version],
+    notes: Sequence[tuple[Any, ...]] = (),
+) -> None:  # fmt: skip
     """Says which validation blocked the interval that versions lie in, in the caller's transaction: they stay pending,
-    but nothing takes them up again by itself."""
+    but nothing takes them up again by itself before what they were compared with changes. notes: as in publish()."""
     _run(connection, "publication/block", table, validation_id=validation_id, **_values(table, versions))
+    _note(connection, table, versions, notes)
 
 
 def compute(
@@ -75,22 +82,24 @@ def compute(
 
 
 def pending(
-    connection: Connection, table: Table, begins: date | None = None, ends: date | None = None, *,
-    blocked: bool = False, again: bool = False,
+    connection: Connection, dataset: Dataset, begins: date | None = None, ends: date | None = None, *,
+    blocked: bool = False,
 ) -> list[dict[str, Any]]:  # fmt: skip
-    """Months (month, first_day, last_day, days) with versions that wait to be validated, oldest first.
+    """Months (month, first_day, last_day, days) of a dataset with days that can be validated now, oldest first: nobody
+    has decided on their newest version, or it was compared with other versions than are stored now.
 
-    begins, ends: days [begins, ends) or None. blocked: also those that a validation blocked. again: all that have
-    versions, whether they wait or not.
+    begins, ends: days [begins, ends) or None. blocked: also those that a validation blocked.
     """
-    values = {"from": begins, "to": ends, "blocked": blocked, "again": again}
-    return sql.fetch(connection, sql.composed("publication/pending", table), values)
+    values = {"dataset": dataset.name, "from": begins, "to": ends, "blocked": blocked}
+    return sql.fetch(connection, sql.wrapped("publication/pending", pending=f"datasets/{dataset.sql}/pending"), values)
 
 
-def undecided(connection: Connection, table: Table) -> dict[str, int]:
-    """How many versions no validation has decided on (waiting), and how many one has blocked."""
-    [found] = sql.fetch(connection, sql.composed("publication/undecided", table), {})
-    return found
+def stored(
+    connection: Connection, table: Table, begins: date | None = None, ends: date | None = None
+) -> list[dict[str, Any]]:
+    """Months (month, first_day, last_day, days) with versions in a table whose key has a day, whether they wait or not,
+    oldest first. begins, ends: days [begins, ends) or None."""
+    return sql.fetch(connection, sql.composed("publication/stored", table), {"from": begins, "to": ends})
 
 
 def prune(connection: Connection, kept_from: datetime, datasets: Iterable[Dataset]) -> dict[str, int]:
@@ -139,6 +148,11 @@ def _lock(connection: Connection, what: str, *, shared: bool = False) -> None:
 def _run(connection: Connection, name: str, table: Table, **values: Any) -> int:
     with connection.cursor() as cursor:
         return cursor.execute(sql.composed(name, table), values).rowcount
+
+
+def _note(connection: Connection, table: Table, versions: Sequence[Version], notes: Sequence[tuple[Any, ...]]) -> None:
+    if notes:
+        _run(connection, "publication/note", table, **_values(table, versions, notes))
 
 
 def _values(table: Table, versions: Sequence[Version], notes: Sequence[tuple] = ()) -> dict[str, list]:

@@ -60,6 +60,11 @@ def composed(name: str, table: Table) -> Composed:
     )  # fmt: skip
 
 
+def wrapped(name: str, **parts: str) -> Composed:
+    """A statement around others: each of its fragments in braces is the text of the statement named for it."""
+    return SQL(statement(name)).format(**{part: SQL(statement(inner)) for part, inner in parts.items()})
+
+
 def rows(connection: Connection, name: str, /, **values: Any) -> list[dict[str, Any]]:
     """Runs a statement with bound values and returns its rows, a dict each."""
     return fetch(connection, statement(name), values)

@@ -1,11 +1,13 @@
 -- What is validated: one row an instrument-day that should exist, over the newest version of it, in one
 -- pass over the minutes. Grain: instrument, day. Reads only.
 -- Parameters: from, to (timestamptz, the interval), perpetual (boolean), currencies (text[]).
+-- waits_for: what the exchange was not asked for yet that the level is checked against first (of a perpetual its funding, of
+-- a future its perpetual). asked: whether it was asked for the day itself.
 -- An instrument begins with its first trade: what is missing before its first candle is explained wherever the exchange
 -- was asked for it and answered. Nothing else explains a missing minute: no known outage cost a candle.
 -- No value may stop the statement: what is multiplied or divided is held to what a product of two can hold.
 WITH expected AS (
-    SELECT i.instrument_id, i.label AS instrument, d::date AS day, f.perpetual_id, f.perpetual_begins, f.perpetual_ends,
+    SELECT i.instrument_id, i.label AS instrument, d::date AS day, f.perpetual_id, f.perpetual,
            i.begins, b.first_candle_day, l.begins AT TIME ZONE 'UTC' AS asked_from, l.ends AT TIME ZONE 'UTC' AS asked_to,
            CASE WHEN %(perpetual)s THEN i.instrument_id ELSE f.perpetual_id END AS level_of,
            -- what the exchange was asked about from the listing on, without a hole
@@ -33,6 +35,9 @@ WITH expected AS (
     FROM (SELECT array_agg(DISTINCT level_of) AS perpetuals, min(day) AS first, max(day) + 1 AS past FROM expected) AS e
     CROSS JOIN LATERAL store.levels(array_remove(e.perpetuals, NULL), e.first, e.past) AS l
     GROUP BY l.perpetual_id, l.day
+), stored AS MATERIALIZED (
+    SELECT v.* FROM (SELECT array_agg(DISTINCT level_of) AS perpetuals, min(day) AS first, max(day) + 1 AS past FROM expected) AS e
+    CROSS JOIN LATERAL store.level_versions(array_remove(e.perpetuals, NULL), e.first, e.past) AS v
 ), day_profile AS MATERIALIZED (
     SELECT e.instrument_id, e.instrument, e.day, c.version_id, e.minutes AS expected_minutes,
            coalesce(c.present, 0)::integer AS minutes,
@@ -42,7 +47,15 @@ WITH expected AS (
            fault.not_finite, fault.not_positive, fault.bounds_broken, fault.negative, fault.untraded_not_flat,
            m.cost_without_volume, m.cost_off, m.cost_inconsistent, m.fill_off_previous, m.traded, m.fresh, m.spikes, m.largest_move, m.mean_move,
            m.referenced, CASE WHEN r.reference = 'index' THEN at_hours.distance ELSE m.reference_distance END AS reference_distance,
-           r.reference, CASE WHEN %(perpetual)s THEN lv.disagreement END AS level_disagreement,
+           s.reference, store.compared_with(s.reference, CASE WHEN %(perpetual)s THEN 'index' ELSE 'perpetual' END,
+                                            CASE WHEN %(perpetual)s THEN k.index_price ELSE k.perpetual END,
+                                            CASE WHEN %(perpetual)s THEN k.futures ELSE k.index_price END) AS compared_with,
+           CASE WHEN %(perpetual)s AND store.awaits_funding(e.instrument_id, e.asked_from AT TIME ZONE 'UTC', e.asked_to AT TIME ZONE 'UTC')
+                THEN 'funding_rates of ' || e.instrument
+                WHEN NOT %(perpetual)s AND store.awaits_candles(e.perpetual_id, e.asked_from AT TIME ZONE 'UTC', e.asked_to AT TIME ZONE 'UTC')
+                THEN 'perpetuals_ohlcv of ' || e.perpetual END AS waits_for,
+           c.version_id IS NOT NULL OR store.was_fetched(e.instrument_id, 'candles', e.asked_from AT TIME ZONE 'UTC', e.asked_to AT TIME ZONE 'UTC') AS asked,
+           CASE WHEN %(perpetual)s THEN lv.disagreement END AS level_disagreement,
            CASE WHEN %(perpetual)s THEN lv.index_distance END AS index_distance, c.turnover, turnover.usual AS usual_turnover
     FROM expected e
     LEFT JOIN LATERAL (SELECT * FROM store.candle_day v WHERE v.instrument_id = e.instrument_id AND v.day = e.day
@@ -51,20 +64,15 @@ WITH expected AS (
                        WHERE v.instrument_id = e.perpetual_id AND v.day = e.day
                        ORDER BY v.version_id DESC LIMIT 1) p ON true
     LEFT JOIN level lv ON lv.level_of = e.level_of AND lv.day = e.day
-    -- what the level is checked against; NULL: there is something, and it is not stored yet
+    LEFT JOIN stored k ON k.perpetual_id = e.level_of AND k.day = e.day
+    -- what the level is checked against
     CROSS JOIN LATERAL (
-        SELECT CASE WHEN %(perpetual)s THEN
-                         CASE WHEN lv.index_hours > 0 THEN 'index'
-                              WHEN EXISTS (SELECT FROM store.funding_start s WHERE s.instrument_id = e.instrument_id AND s.first_hour <= e.asked_to
-                                             AND NOT store.was_fetched(e.instrument_id, 'funding', greatest(s.first_hour - interval '1 hour', e.asked_from), e.asked_to))
-                              THEN NULL
-                              WHEN lv.futures_hours > 0 THEN 'futures' ELSE 'none' END
-                    WHEN e.perpetual_id IS NULL THEN 'none'
+        SELECT CASE WHEN %(perpetual)s AND lv.index_hours > 0 THEN 'index'
+                    WHEN %(perpetual)s AND lv.futures_hours > 0 THEN 'futures'
+                    WHEN %(perpetual)s THEN 'none'
                     -- a perpetual that is wrong itself says nothing of a future, where the index can
                     WHEN p.version_id IS NOT NULL AND NOT (lv.is_off AND lv.index_hours > 0) THEN 'perpetual'
-                    WHEN lv.index_hours > 0 THEN 'index'
-                    WHEN store.was_fetched(e.perpetual_id, 'candles', greatest(e.asked_from, e.perpetual_begins), least(e.asked_to, e.perpetual_ends)) THEN 'none'
-               END AS reference OFFSET 0) AS r
+                    WHEN lv.index_hours > 0 THEN 'index' ELSE 'none' END AS reference OFFSET 0) AS r
     LEFT JOIN LATERAL (
         SELECT max(store.symmetric_distance(h.price, h.index_price)) AS distance
         FROM unnest(store.hourly(c.close, c.first_minute), lv.index_prices) AS h(price, index_price)
@@ -132,6 +140,11 @@ WITH expected AS (
                     WHERE u.open IS NULL) AS gone
               GROUP BY island) AS gaps
         WHERE (c.first_minute, c.n, c.present) IS DISTINCT FROM (e.first_minute, e.minutes, e.minutes)) hole ON true
+    -- where the two are far apart, what is compared with both settles it
+    CROSS JOIN LATERAL (
+        SELECT CASE WHEN %(perpetual)s AND r.reference = 'index' AND lv.index_distance > 0.25 THEN 'index, futures'
+                    WHEN r.reference = 'perpetual' AND m.reference_distance > 0.25 THEN 'perpetual, index'
+                    ELSE r.reference END AS reference) AS s
 ), usual AS (
     SELECT instrument_id, percentile_cont(0.5) WITHIN GROUP (ORDER BY mean_move) AS move
     FROM day_profile WHERE mean_move > 0 AND mean_move < 'Infinity' GROUP BY instrument_id
@@ -152,7 +165,7 @@ SELECT d.instrument, d.day,
        coalesce(d.fill_off_previous, 0) AS fill_off_previous_minutes,
        s.seen AS spike_minutes, s.refuted AS refuted_spike_minutes,
        d.largest_move, d.largest_move / u.move AS largest_move_ratio,
-       coalesce(d.referenced, 0) AS reference_minutes, d.reference, d.reference_distance,
+       coalesce(d.referenced, 0) AS reference_minutes, d.reference, d.compared_with, d.waits_for, d.asked, d.reference_distance,
        d.level_disagreement, d.index_distance, store.price(d.turnover) / store.price(d.usual_turnover) AS turnover_ratio, coalesce(d.traded, 0) AS traded_minutes, coalesce(d.fresh, 0) AS fresh_minutes,
        d.expected_minutes AS rows_expected, d.expected_minutes - d.minutes AS rows_missing
 FROM day_profile d LEFT JOIN usual u USING (instrument_id)

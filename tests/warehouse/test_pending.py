@@ -1,0 +1,218 @@
+"""What waits for what it is compared with, what is validated again when that changes, and that it all comes to rest.
+
+Three sources say what a coin's level is: the perpetual, the index in its funding, the dated futures. Whatever the order
+in which they are loaded, the same is published in the end.
+"""
+
+from __future__ import annotations
+
+from itertools import permutations
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+
+from deribit_warehouse.datasets import DATASETS, FUNDING_RATES, FUTURES_OHLCV, PERPETUALS_OHLCV
+from deribit_warehouse.warehouse import publication
+from deribit_warehouse.warehouse.completion import due, pending
+from tests.warehouse.days import FIRST, at, trading
+from tests.warehouse.test_levels import BORN, ENDS, Coin, times
+
+SOURCES = {"perpetual": PERPETUALS_OHLCV, "index": FUNDING_RATES, "futures": FUTURES_OHLCV}
+MONTH = at(FIRST), at("2025-04-01")
+
+
+class World(Coin):
+    """A coin, and the runs that validate what is stored of it."""
+
+    def load(self, source: str, factor: float = 1) -> None:
+        """Stores a day of one source at a multiple of the true level."""
+        self.store(**(dict.fromkeys(SOURCES) | {source: factor}))
+
+    def validate(self, dataset, begins=MONTH[0], ends=MONTH[1], only_asked=True):
+        """As a run does that an asset has started."""
+        from deribit_warehouse.pipeline.publish import validate_and_publish
+
+        context = {"dag_run": SimpleNamespace(dag_id=dataset.dag_id, run_id="run")}
+        connection = self.warehouse.connection
+        with connection.transaction():
+            return validate_and_publish(connection, dataset, context, begins, ends, only_asked=only_asked)
+
+    def settle(self) -> int:
+        """Validates what can be until nothing can; how many times it took."""
+        for done in range(10):
+            ready = []
+            with self.warehouse.connection.transaction():
+                ready = [d for d in SOURCES.values() if publication.pending(self.warehouse.connection, d)]
+            if not ready:
+                return done
+            for dataset in ready:
+                self.validate(dataset)
+        raise AssertionError("what waits is never settled")
+
+    def said(self) -> dict[str, set]:
+        """Of each source the states its newest versions are in."""
+        state = "CASE WHEN state = 'pending' AND validation_id IS NOT NULL THEN 'blocked' ELSE state::text END"
+        newest = f"SELECT DISTINCT ON (instrument_id, {{0}}) instrument_id, {state} FROM store.{{1}} " \
+                 "ORDER BY instrument_id, {0}, version_id DESC"  # fmt: skip
+        days = self.warehouse.rows(newest.format("day", "candle_day"))
+        return {
+            "perpetual": {state for id_, state in days if id_ == self.perpetual},
+            "index": {state for _, state in self.warehouse.rows(newest.format("ts", "funding_rate"))},
+            "futures": {state for id_, state in days if id_ != self.perpetual},
+        }
+
+    def held(self) -> set[str]:
+        """The sources that are held back, which of one day is a blocked interval; all else is published."""
+        said = self.said()
+        assert all(states in ({"held"}, {"blocked"}, {"published"}) for states in said.values()), said
+        return {source for source, states in said.items() if states != {"published"}}
+
+
+@pytest.fixture
+def world(warehouse, monkeypatch) -> World:
+    monkeypatch.setenv("DERIBIT_CURRENCIES", "BTC")
+    return World(warehouse)
+
+
+def waits(market) -> set[tuple[str, str | None]]:
+    return {(row["dataset"], row["waits_for"]) for row in pending(market.dsn())}
+
+
+@pytest.mark.parametrize(
+    ("guilty", "order"),
+    [("nobody", tuple(SOURCES)), *(("perpetual", order) for order in list(permutations(SOURCES))[::2])],
+)
+def test_whatever_comes_last_the_same_is_published(world, order, guilty):
+    for source in order:
+        world.load(source, 10 if source == guilty else 1)
+        world.settle()
+    assert world.held() == {guilty} - {"nobody"}
+    reference = dict(world.warehouse.rows("SELECT DISTINCT instrument_id, reference FROM store.candle_day"))
+    assert reference[world.futures[0]] == ("index" if guilty == "perpetual" else "perpetual")
+    assert reference[world.perpetual] == ("index, futures" if guilty == "perpetual" else "index")
+
+
+def test_what_waits_is_named_until_it_comes(world, market):
+    index, candles = "funding_rates of BTC-PERPETUAL", "perpetuals_ohlcv of BTC-PERPETUAL"
+    assert pending(market.dsn()) == []
+    world.load("futures")
+    assert world.settle() == 0 and waits(market) == {("futures_ohlcv", candles)}
+    assert due(market.dsn(), DATASETS) == {}, "no run has anything to do"
+    [row] = pending(market.dsn())
+    assert (row["instruments"], row["days"], row["first_day"], row["last_day"]) == (2, 2, FIRST, FIRST)
+    world.load("index")
+    assert waits(market) == {("futures_ohlcv", candles), ("funding_rates", candles)}
+    assert world.warehouse.value("SELECT count(*) FROM store.validation") == 0
+    world.load("perpetual")
+    assert waits(market) == {("futures_ohlcv", None), ("funding_rates", None), ("perpetuals_ohlcv", None)}
+    assert due(market.dsn(), DATASETS) == {"futures_ohlcv": 2, "funding_rates": 1, "perpetuals_ohlcv": 1}
+    world.settle()
+    assert pending(market.dsn()) == [] and world.held() == set()
+
+    world.warehouse.candles(world.perpetual, trading(at(FIRST, 1440), at(FIRST, 2880)))
+    assert waits(market) == {("perpetuals_ohlcv", index)}, "its next day has no funding yet"
+
+
+def test_two_that_disagree_are_held_until_a_third_settles_it(world, market):
+    world.load("perpetual", 10)
+    world.load("index")
+    world.settle()
+    assert world.said() == {"perpetual": {"blocked"}, "index": {"blocked"}, "futures": set()}
+    world.load("futures")
+    assert waits(market) == {("perpetuals_ohlcv", None), ("funding_rates", None), ("futures_ohlcv", None)}
+    world.settle()
+    assert world.held() == {"perpetual"}
+
+
+def test_what_was_compared_with_a_corrected_version_is_validated_again(world, market):
+    for source in SOURCES:
+        world.load(source)
+    world.settle()
+    world.load("perpetual", 1.001)
+    assert waits(market) == {("perpetuals_ohlcv", None), ("funding_rates", None), ("futures_ohlcv", None)}
+    world.settle()
+    assert world.held() == set()
+    world.load("futures", 1.001)
+    assert waits(market) == {("futures_ohlcv", None)}, "the perpetual agrees with its index: it never asked the futures"
+    world.settle()
+
+    # and what is wrong now leaves
+    world.load("index", 10)
+    world.settle()
+    assert world.held() == {"index"}
+    world.load("index")
+    world.settle()
+    assert world.held() == set()
+
+
+def test_validating_again_what_has_not_changed_writes_nothing(world):
+    for source in SOURCES:
+        world.load(source)
+    world.settle()
+    written = "SELECT count(*), sum(hashtext(ctid::text || xmin::text)::bigint) FROM store.{}"
+    before = [world.warehouse.rows(written.format(table)) for table in ("candle_day", "funding_rate")]
+    for dataset in SOURCES.values():
+        assert world.validate(dataset).changes == 0
+    assert [world.warehouse.rows(written.format(table)) for table in ("candle_day", "funding_rate")] == before
+
+
+def test_a_day_that_was_asked_for_and_is_not_there_is_named_with_those_that_waited(world):
+    """The exchange has answered for two days, and had one: the other must not be forgotten with the wait."""
+    two = trading(at(FIRST), at(FIRST, 2880), seed=1)
+    world.warehouse.candles(world.perpetual, two.without(slice(1440, 2880)))
+    world.load("index")
+    world.settle()
+    assert world.said()["perpetual"] == {"published"}
+    found = "SELECT instrument, day::text, rule FROM quarantined"
+    assert world.warehouse.rows(found) == [], "its own funding is not there yet"
+    hours = [at(FIRST, 60 * k) for k in range(25, 49)]
+    world.warehouse.funding(
+        world.perpetual, hours, np.stack([np.full(24, 1e-5), np.full(24, 8e-5), *np.full((2, 24), 5e4)])
+    )
+    with world.warehouse.connection.transaction():
+        from deribit_warehouse.warehouse.ingestion import record_fetched
+        from tests.warehouse.days import ms
+
+        record_fetched(world.warehouse.connection, world.perpetual, "funding", ms(ENDS), ms(at(FIRST, 2880)))
+    world.validate(PERPETUALS_OHLCV)
+    assert ("BTC-PERPETUAL", "2025-03-02", "minutes-complete") in world.warehouse.rows(found) or world.warehouse.rows(
+        found
+    )
+    assert all(day == "2025-03-02" for _, day, _ in world.warehouse.rows(found)), (
+        "nobody asked for the rest of the month"
+    )
+
+
+def test_what_a_validation_has_blocked_is_taken_up_when_what_it_is_compared_with_changes(world, market):
+    for n in range(4, 14):  # so many days that a tenth of them is more than one
+        world.warehouse.instrument(f"BTC-{n}MAR25", BORN, at(f"2025-03-{n:02}", 480))
+    world.load("index")
+    world.load("perpetual", 10)
+    world.load("futures", 100)
+    result = world.validate(FUTURES_OHLCV)
+    assert result.decision.blocked_because and result.changes == 0
+    [row] = [row for row in pending(market.dsn()) if row["dataset"] == "futures_ohlcv"]
+    assert row["blocked"] and row["waits_for"] is None
+    assert "futures_ohlcv" not in due(market.dsn(), DATASETS), "it would be blocked again at every event"
+    with world.warehouse.connection.transaction():
+        assert publication.pending(world.warehouse.connection, FUTURES_OHLCV) == []
+        assert publication.pending(world.warehouse.connection, FUTURES_OHLCV, blocked=True) != []
+    world.load("index", 100)
+    assert due(market.dsn(), DATASETS)["futures_ohlcv"] == 2
+    world.settle()
+    assert world.said()["futures"] == {"published"}
+
+
+def test_what_lies_beyond_a_lifetime_waits_for_nothing(world, market):
+    """It is in no profile, so no validation would ever settle it."""
+    for source in SOURCES:
+        world.load(source)
+    world.settle()
+    with world.warehouse.connection.transaction():
+        world.warehouse.connection.execute(
+            "UPDATE store.instrument SET expires_at = '2025-02-01' WHERE settlement_period <> 'perpetual'"
+        )
+    world.warehouse.candles(world.perpetual, times(trading(at(FIRST), ENDS, seed=1), 1.001))
+    assert ("futures_ohlcv", None) not in waits(market)
+    world.settle()
