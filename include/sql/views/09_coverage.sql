@@ -37,49 +37,57 @@ CREATE VIEW coverage AS
                                            e.ends AT TIME ZONE 'UTC' - interval '1 minute', interval '1 month') AS m(at)
         WHERE e.begins < e.ends
     ), stored AS (
-        SELECT 1 AS source, instrument_id AS subject_id, date_trunc('month', day::timestamp)::date AS month,
-               -- of a version that is not published, and the newest there is, what it has more than the published one
-               coalesce(sum(CASE WHEN state = 'published' THEN present
-                        WHEN state <> 'superseded' AND NOT EXISTS (
-                            SELECT FROM store.candle_day n
-                            WHERE n.instrument_id = c.instrument_id AND n.day = c.day AND n.version_id > c.version_id)
-                        THEN present - coalesce((SELECT p.present FROM store.candle_day p
-                            WHERE p.instrument_id = c.instrument_id AND p.day = c.day AND p.state = 'published'), 0) END), 0) AS present,
-               count(*) FILTER (WHERE state = 'published') AS published_days,
-               coalesce(sum(present) FILTER (WHERE state = 'published'), 0) AS published_minutes,
-               count(*) FILTER (WHERE state = 'published' AND reference = 'none') AS unreferenced_days
-        FROM store.candle_day c GROUP BY 2, 3
-        UNION ALL
-        -- an hour that ends at midnight belongs to the day it ends
-        SELECT 2, instrument_id, date_trunc('month', day::timestamp)::date,
-               sum(present), count(*) FILTER (WHERE published > 0), sum(published), 0
-        FROM (SELECT instrument_id, (ts AT TIME ZONE 'UTC' - interval '1 microsecond')::date AS day, count(*) FILTER (WHERE state = 'published') AS published,
-                     count(*) FILTER (WHERE state = 'published' OR state <> 'superseded' AND NOT EXISTS (
-                         SELECT FROM store.funding_rate p
-                         WHERE p.instrument_id = f.instrument_id AND p.ts = f.ts AND (p.state = 'published' OR p.version_id > f.version_id))) AS present
-              FROM store.funding_rate f GROUP BY 1, 2) AS days
-        GROUP BY 2, 3
-        UNION ALL
-        SELECT 3, x.perpetual_id, date_trunc('month', x.day::timestamp)::date,
-               sum(m.known), count(*) FILTER (WHERE x.state = 'published'), coalesce(sum(m.known) FILTER (WHERE x.state = 'published'), 0), 0
-        FROM store.index_day x
-        LEFT JOIN store.candle_day p ON p.instrument_id = x.perpetual_id AND p.day = x.day AND p.version_id = x.perpetual_version_id
-        CROSS JOIN LATERAL (SELECT coalesce(p.present, cardinality(array_remove(x.hourly, NULL))) AS known) AS m
-        WHERE x.state = 'published' OR x.state IN ('pending', 'held') AND NOT EXISTS (
-            SELECT FROM store.index_day n WHERE n.index_name = x.index_name AND n.day = x.day AND (n.state = 'published' OR n.version_id > x.version_id))
-        GROUP BY 2, 3
-        UNION ALL
-        SELECT 4, instrument_id, date_trunc('month', day::timestamp)::date,
-               sum(minutes), count(*) FILTER (WHERE state = 'published'), coalesce(sum(minutes) FILTER (WHERE state = 'published'), 0), 0
-        FROM store.basis_day b
-        WHERE b.state = 'published' OR b.state IN ('pending', 'held') AND NOT EXISTS (
-            SELECT FROM store.basis_day n WHERE n.instrument_id = b.instrument_id AND n.day = b.day AND (n.state = 'published' OR n.version_id > b.version_id))
-        GROUP BY 2, 3
+        SELECT source, subject_id, month, sum(present) AS present, sum(published_days) AS published_days,
+               sum(published_minutes) AS published_minutes, sum(unreferenced_days) AS unreferenced_days
+        -- what is published is present; of a version that is not, and the newest there is, what it has more than that
+        FROM (SELECT 1 AS source, instrument_id AS subject_id, date_trunc('month', day::timestamp)::date AS month, sum(present) AS present,
+                     count(*) AS published_days, sum(present) AS published_minutes, count(*) FILTER (WHERE reference = 'none') AS unreferenced_days
+              FROM store.candle_day WHERE state = 'published' GROUP BY 2, 3
+              UNION ALL
+              SELECT 1, c.instrument_id, date_trunc('month', c.day::timestamp)::date, sum(c.present - coalesce(p.present, 0)), 0, 0, 0
+              FROM store.candle_day c
+              LEFT JOIN store.candle_day p ON p.instrument_id = c.instrument_id AND p.day = c.day AND p.state = 'published'
+              WHERE c.state IN ('pending', 'held') AND NOT EXISTS (
+                  SELECT FROM store.candle_day n WHERE n.instrument_id = c.instrument_id AND n.day = c.day AND n.version_id > c.version_id)
+              GROUP BY 2, 3
+              UNION ALL
+              -- an hour that ends at midnight belongs to the day it ends
+              SELECT 2, instrument_id, date_trunc('month', day, 'UTC')::date, sum(hours), count(*), sum(hours), 0
+              FROM (SELECT instrument_id, date_bin('1 day', ts - interval '1 microsecond', '2000-01-01 00:00+00') AS day, count(*) AS hours
+                    FROM store.funding_rate WHERE state = 'published' GROUP BY 1, 2) AS days
+              GROUP BY 2, 3
+              UNION ALL
+              SELECT 2, f.instrument_id, date_trunc('month', f.ts AT TIME ZONE 'UTC' - interval '1 microsecond')::date, count(*), 0, 0, 0
+              FROM store.funding_rate f
+              WHERE f.state IN ('pending', 'held') AND NOT EXISTS (
+                  SELECT FROM store.funding_rate n
+                  WHERE n.instrument_id = f.instrument_id AND n.ts = f.ts AND (n.state = 'published' OR n.version_id > f.version_id))
+              GROUP BY 2, 3
+              UNION ALL
+              SELECT 3, x.perpetual_id, date_trunc('month', x.day::timestamp)::date, sum(m.known),
+                     count(*) FILTER (WHERE x.state = 'published'), coalesce(sum(m.known) FILTER (WHERE x.state = 'published'), 0), 0
+              FROM store.index_day x
+              LEFT JOIN store.candle_day p ON p.instrument_id = x.perpetual_id AND p.day = x.day AND p.version_id = x.perpetual_version_id
+              CROSS JOIN LATERAL (SELECT coalesce(p.present, cardinality(array_remove(x.hourly, NULL))) AS known) AS m
+              WHERE x.state = 'published' OR x.state IN ('pending', 'held') AND NOT EXISTS (
+                  SELECT FROM store.index_day n WHERE n.index_name = x.index_name AND n.day = x.day AND (n.state = 'published' OR n.version_id > x.version_id))
+              GROUP BY 2, 3
+              UNION ALL
+              SELECT 4, instrument_id, date_trunc('month', day::timestamp)::date, sum(minutes), count(*), sum(minutes), 0
+              FROM store.basis_day WHERE state = 'published' GROUP BY 2, 3
+              UNION ALL
+              SELECT 4, b.instrument_id, date_trunc('month', b.day::timestamp)::date, sum(b.minutes), 0, 0, 0
+              FROM store.basis_day b
+              WHERE b.state IN ('pending', 'held') AND NOT EXISTS (
+                  SELECT FROM store.basis_day n
+                  WHERE n.instrument_id = b.instrument_id AND n.day = b.day AND (n.state = 'published' OR n.version_id > b.version_id))
+              GROUP BY 2, 3) AS parts
+        GROUP BY source, subject_id, month
     )
     SELECT m.dataset, m.instrument, m.settlement_period, m.month, m.minutes, coalesce(s.present, 0)::bigint AS present,
            m.minutes - coalesce(s.present, 0)::bigint AS missing,
-           coalesce(s.published_days, 0) AS published_days, coalesce(s.published_minutes, 0)::bigint AS published_minutes,
-           coalesce(s.unreferenced_days, 0) AS unreferenced_days
+           coalesce(s.published_days, 0)::bigint AS published_days, coalesce(s.published_minutes, 0)::bigint AS published_minutes,
+           coalesce(s.unreferenced_days, 0)::bigint AS unreferenced_days
     FROM months m LEFT JOIN stored s USING (source, subject_id, month);
 
 -- Months of which something is expected, and of an instrument nothing is published and nothing is held back: never
