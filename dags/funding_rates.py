@@ -13,7 +13,7 @@ asking and recorded.
 
 **Level.** The index is checked against the perpetual's candles and, where the two disagree, against the dated futures.
 An hour waits, and its day is named in the view `pending`, until the candles of that day were asked for; it is validated
-again when they are corrected. A run that the perpetuals' or the catalogue's asset starts does that, and loads nothing.
+again when they are corrected. A run that an asset starts does that, and loads nothing.
 
 **When it fails.** The exchange is waited for as for perpetuals. A missing hour is held back by name (rule
 `hours-complete`) and the others are published; clear the load when the exchange has it.
@@ -22,11 +22,11 @@ again when they are corrected. A run that the perpetuals' or the catalogue's ass
 from airflow.sdk import chain, dag
 
 from deribit_warehouse import pipeline
-from deribit_warehouse.datasets import FUNDING_RATES, INSTRUMENTS, PERPETUALS_OHLCV
+from deribit_warehouse.datasets import FUNDING_RATES
 
 
 @dag(
-    **pipeline.history_dag_args(FUNDING_RATES, PERPETUALS_OHLCV, INSTRUMENTS),
+    **pipeline.history_dag_args(FUNDING_RATES),
     max_active_runs=2,
     doc_md=__doc__,
     tags=["deribit", "funding", "history"],
@@ -34,7 +34,9 @@ from deribit_warehouse.datasets import FUNDING_RATES, INSTRUMENTS, PERPETUALS_OH
 def funding_rates():
     batches = pipeline.plan(FUNDING_RATES)
     loaded = pipeline.load.override(priority_weight=20).partial(dataset=FUNDING_RATES).expand(batch=batches)
-    publish = pipeline.publish.override(pool=FUNDING_RATES.validation_pool, outlets=[pipeline.asset(FUNDING_RATES)])
+    publish = pipeline.publish.override(
+        pool=FUNDING_RATES.validation_pool, outlets=[pipeline.asset(FUNDING_RATES), pipeline.READY]
+    )
     published = publish(FUNDING_RATES, loaded)
     chain([loaded, published], pipeline.complete())
 

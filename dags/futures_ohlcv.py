@@ -15,7 +15,7 @@ runs by hand, as for perpetuals.
 
 **Level.** It is checked against the perpetual, minute by minute; where that is wrong itself, against the true index
 hour by hour. A day waits, and is named in the view `pending`, until its perpetual was asked for; it is validated again
-when that is corrected. A run that the perpetuals' or the catalogue's asset starts does that, and loads nothing.
+when that is corrected. A run that an asset starts does that, and loads nothing.
 
 **When it fails.** As for perpetuals. Days far from the perpetual's price, with broken bounds, holes, spikes or
 doubled minutes are held back one by one and listed in the view `quarantined`.
@@ -24,11 +24,11 @@ doubled minutes are held back one by one and listed in the view `quarantined`.
 from airflow.sdk import chain, dag
 
 from deribit_warehouse import pipeline
-from deribit_warehouse.datasets import FUTURES_OHLCV, INSTRUMENTS, PERPETUALS_OHLCV
+from deribit_warehouse.datasets import FUTURES_OHLCV
 
 
 @dag(
-    **pipeline.history_dag_args(FUTURES_OHLCV, PERPETUALS_OHLCV, INSTRUMENTS),
+    **pipeline.history_dag_args(FUTURES_OHLCV),
     max_active_runs=5,
     doc_md=__doc__,
     tags=["deribit", "ohlcv", "history"],
@@ -36,7 +36,9 @@ from deribit_warehouse.datasets import FUTURES_OHLCV, INSTRUMENTS, PERPETUALS_OH
 def futures_ohlcv():
     batches = pipeline.plan(FUTURES_OHLCV)
     loaded = pipeline.load.partial(dataset=FUTURES_OHLCV).expand(batch=batches)
-    publish = pipeline.publish.override(pool=FUTURES_OHLCV.validation_pool, outlets=[pipeline.asset(FUTURES_OHLCV)])
+    publish = pipeline.publish.override(
+        pool=FUTURES_OHLCV.validation_pool, outlets=[pipeline.asset(FUTURES_OHLCV), pipeline.READY]
+    )
     published = publish(FUTURES_OHLCV, loaded)
     chain([loaded, published], pipeline.complete())
 

@@ -8,7 +8,7 @@ without a trade is a flat candle with volume 0, as the exchange says it; a missi
 
 **Schedule.** Monthly with catchup: plan, load (mapped over batches of instruments), publish. A backfill of a past month
 loads it again, writes what has changed and publishes it once the gate has passed it. A run by hand takes a range of
-days (`from`, `to`). A run that the funding's or the catalogue's asset starts loads nothing: it validates what waited.
+days (`from`, `to`). A run that an asset starts loads nothing: it validates what waited.
 
 **Late data.** A corrected day becomes a new version, counted as a correction; the published version stays until the
 new one has passed. A day with fewer minutes never replaces a fuller one.
@@ -26,11 +26,11 @@ and the run is red; clear the batch. A blocked gate publishes nothing, leaves wh
 from airflow.sdk import chain, dag
 
 from deribit_warehouse import pipeline
-from deribit_warehouse.datasets import FUNDING_RATES, INSTRUMENTS, PERPETUALS_OHLCV
+from deribit_warehouse.datasets import PERPETUALS_OHLCV
 
 
 @dag(
-    **pipeline.history_dag_args(PERPETUALS_OHLCV, FUNDING_RATES, INSTRUMENTS),
+    **pipeline.history_dag_args(PERPETUALS_OHLCV),
     max_active_runs=3,
     doc_md=__doc__,
     tags=["deribit", "ohlcv", "history"],
@@ -39,7 +39,7 @@ def perpetuals_ohlcv():
     batches = pipeline.plan(PERPETUALS_OHLCV)
     loaded = pipeline.load.override(priority_weight=10).partial(dataset=PERPETUALS_OHLCV).expand(batch=batches)
     publish = pipeline.publish.override(
-        pool=PERPETUALS_OHLCV.validation_pool, outlets=[pipeline.asset(PERPETUALS_OHLCV)]
+        pool=PERPETUALS_OHLCV.validation_pool, outlets=[pipeline.asset(PERPETUALS_OHLCV), pipeline.READY]
     )
     published = publish(PERPETUALS_OHLCV, loaded)
     chain([loaded, published], pipeline.complete())

@@ -1,7 +1,9 @@
-"""Writes docs/dags.md from the DAGs themselves: what they say of themselves, their schedules, tasks, pools and assets.
+"""Writes the pages that are made of what stands elsewhere: docs/dags.md from the DAGs themselves (what they say of
+themselves, their schedules, tasks, pools and assets), docs/data-dictionary.md from the dictionary.md of every dataset's
+folder and those of include/sql/dictionary, which are the comments in the database, too.
 
-`sh stack/run dev python docs/generate.py` writes the page; with `--check` it writes nothing and exits with 1 when the
-page is behind the DAGs.
+`sh stack/run dev python docs/generate.py` writes the pages; with `--check` it writes nothing, and exits with how many
+are behind what they are made of.
 """
 
 from __future__ import annotations
@@ -14,7 +16,7 @@ from datetime import timedelta
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
-PAGE = ROOT / "docs" / "dags.md"
+DICTIONARY = ROOT / "include" / "sql"
 COMMAND = "sh stack/run dev python docs/generate.py"
 HEAD = f"""# The DAGs
 
@@ -23,8 +25,19 @@ How they work together: [architecture.md](architecture.md). What to do when one 
 """
 
 
-def page() -> str:
-    """The whole page, in Markdown. Raises RuntimeError naming the DAG files that can't be imported."""
+def data_dictionary() -> str:
+    """The page, in Markdown: what holds for everything, the datasets in their order, and the rest."""
+    from deribit_warehouse.datasets import DATASETS
+
+    head, *rest = sorted((DICTIONARY / "dictionary").glob("*.md"))
+    folders = dict.fromkeys(dataset.sql for dataset in DATASETS)  # two datasets may share one
+    of_datasets = [DICTIONARY / "datasets" / folder / "dictionary.md" for folder in folders]
+    files = [head, *(file for file in of_datasets if file.exists()), *rest]
+    return "\n".join(file.read_text() for file in files)
+
+
+def dags() -> str:
+    """The page, in Markdown. Raises RuntimeError naming the DAG files that can't be imported."""
     from airflow.dag_processing.dagbag import DagBag
 
     bag = DagBag(str(ROOT / "dags"))
@@ -101,16 +114,19 @@ def table(head: list[str], rows: list[list[str]]) -> str:
 
 def main(arguments: list[str]) -> int:
     parser = argparse.ArgumentParser("python docs/generate.py", description=__doc__)
-    parser.add_argument("--check", action="store_true", help="write nothing, say whether the page is behind")
-    parser.add_argument("page", nargs="?", type=Path, default=PAGE)
+    parser.add_argument("--check", action="store_true", help="write nothing, say whether a page is behind")
+    parser.add_argument("folder", nargs="?", type=Path, default=ROOT / "docs")
     asked = parser.parse_args(arguments)
-    text = page()
-    if not asked.check:
-        asked.page.write_text(text)
-    elif not asked.page.exists() or asked.page.read_text() != text:
-        print(f"{asked.page.name} is behind the DAGs; write it again: {COMMAND}", file=sys.stderr)
-        return 1
-    return 0
+    behind = []
+    for name, text in (("dags.md", dags()), ("data-dictionary.md", data_dictionary())):
+        page = asked.folder / name
+        if not asked.check:
+            page.write_text(text)
+        elif not page.exists() or page.read_text() != text:
+            behind.append(name)
+    if behind:
+        print(f"{', '.join(behind)}: behind what it is made of; write it again: {COMMAND}", file=sys.stderr)
+    return len(behind)
 
 
 if __name__ == "__main__":

@@ -147,7 +147,7 @@ class Exchange:
         def shown(listed: Listing | OptionChain) -> bool:
             if not expired:
                 # What the history host knows of open contracts is not all of them.
-                return listed.expires > now and (not history or traits.history_lists_open and listed.listed % 3 != 0)
+                return listed.expires > now and (not history or (traits.history_lists_open and listed.listed % 3 != 0))
             return listed.expires <= now and (history or listed.expires > now - DAY)
 
         def rows(under: str, of: str) -> bytes:

@@ -287,10 +287,9 @@ def _progress_of(api: AirflowApi, dag: dict, runs: dict[str, int], now: datetime
     waiting = _months_waiting_of(dag, now)
     if not active:
         waiting += api.queued_events(name)
-    if kind == "derived":
-        if failed:
-            # What is driven by events makes good in a later run what an earlier one failed to do.
-            failed = int(api.runs(dag=name, newest=1)[0]["state"] == "failed")
+    if kind == "derived" and failed:
+        # What is driven by events makes good in a later run what an earlier one failed to do.
+        failed = int(api.runs(dag=name, newest=1)[0]["state"] == "failed")
     return Progress(name, kind, runs.get("success", 0), active, failed, waiting)
 
 

@@ -1,6 +1,7 @@
 """The long-running processes of a stack, kept alive by supervisord."""
 
 import configparser
+import contextlib
 import io
 import os
 import shlex
@@ -207,9 +208,11 @@ def left_over(stack: Stack) -> list[psutil.Process]:
             if process.pid in own or process.status() == psutil.STATUS_ZOMBIE:
                 continue
             command = process.cmdline()
-            if data in command or str(stack.home / "supervisord.conf") in command:
-                found.append(process)
-            elif process.environ().get("WAREHOUSE_STACK") == marker:
+            if (
+                data in command
+                or str(stack.home / "supervisord.conf") in command
+                or process.environ().get("WAREHOUSE_STACK") == marker
+            ):
                 found.append(process)
         except psutil.Error:
             continue
@@ -261,7 +264,5 @@ def _end(stack: Stack, processes: list[psutil.Process]) -> None:
 
 
 def _signal(process: psutil.Process, number: signal.Signals) -> None:
-    try:
+    with contextlib.suppress(psutil.Error):
         process.send_signal(number)
-    except psutil.Error:
-        pass

@@ -84,8 +84,9 @@ took. May run twice, or beside itself."""
 @dataclass(frozen=True, kw_only=True)
 class Dataset:
     """One dataset. Its statements are in include/sql/datasets/<sql>: plan (of what is loaded), compute, withdraw and
-    due (of what is computed), profile, pending and summary. Each is bound with what it needs of from, to, currencies
-    and known outages, and with the parameters; pending, which is a part of the view of that name, with nothing.
+    due (of what is computed), profile and summary. Each is bound with what it needs of from, to, currencies and known
+    outages, and with the parameters. pending, expected, stored and (of what is loaded) corrections are bound with
+    nothing: they are its part of the views pending, coverage and corrections.
 
     name: its suite in expectations/, its view and the file of its DAG.
     keys: the columns of its profile that name what can be held back. day: the one that says which day a key belongs to.
@@ -148,6 +149,11 @@ class Dataset:
     def uri(self) -> str:
         """The Airflow asset that says the dataset was published."""
         return f"x-deribit://{self.name}"
+
+    @property
+    def ready_uri(self) -> str:
+        """The Airflow asset that says something of the dataset that waited for another one can be validated."""
+        return f"{self.uri}/ready"
 
 
 def dag_id_of(dataset: str) -> str:

@@ -12,9 +12,9 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
 HISTORY = {
-    "deribit_perpetuals_ohlcv": {"deribit_funding_rates", "deribit_instruments"},
-    "deribit_futures_ohlcv": {"deribit_perpetuals_ohlcv", "deribit_instruments"},
-    "deribit_funding_rates": {"deribit_perpetuals_ohlcv", "deribit_instruments"},
+    "deribit_perpetuals_ohlcv": {"deribit_perpetuals_ohlcv_ready", "deribit_instruments"},
+    "deribit_futures_ohlcv": {"deribit_futures_ohlcv_ready", "deribit_instruments"},
+    "deribit_funding_rates": {"deribit_funding_rates_ready", "deribit_instruments"},
     "deribit_volatility_index": set(),
 }
 DERIVED = {
@@ -39,6 +39,13 @@ def triggering_assets(dag):
     """The names of the assets that start a DAG."""
     condition = getattr(dag.timetable, "asset_condition", None)
     return {asset.name for asset in condition.objects} if condition is not None else set()
+
+
+def assets_of(task):
+    """What a task emits whenever it succeeds: not the alias for what waited for it."""
+    from airflow.sdk import Asset
+
+    return [asset for asset in task.outlets if isinstance(asset, Asset)]
 
 
 def test_every_dag_file_can_be_imported(bag):
@@ -129,15 +136,17 @@ def test_no_dag_opens_more_runs_than_were_measured(every_dag):
         assert dag.max_active_runs == OPEN_RUNS.get(dag.dag_id, 1), dag.dag_id
 
 
-def test_what_is_compared_with_another_dataset_is_started_by_one_of_them(bag):
-    """What waits for it is validated when it comes; the catalogue comes every day and starts what is left."""
-    from deribit_warehouse.datasets import DATASETS
+def test_whoever_may_be_waited_for_says_what_can_be_validated_now(bag):
+    """What waits is validated when that comes; the catalogue comes every day and starts what is left."""
+    from airflow.sdk import AssetAlias
 
-    for dataset in DATASETS:
-        if dataset.references:
-            started_by = triggering_assets(bag.dags[dataset.dag_id])
-            assert "deribit_instruments" in started_by
-            assert started_by & {f"deribit_{name}" for name in dataset.references}
+    from deribit_warehouse.datasets import DATASETS, by_name
+
+    awaited = {name for dataset in DATASETS for name in dataset.references}
+    assert awaited == {"perpetuals_ohlcv", "funding_rates", "futures_ohlcv"}
+    for name in awaited:
+        outlets = bag.dags[by_name(name).dag_id].task_dict["publish"].outlets
+        assert [each.name for each in outlets if isinstance(each, AssetAlias)] == ["deribit_ready"]
 
 
 @pytest.mark.parametrize("name", sorted(HISTORY))
@@ -190,10 +199,11 @@ def test_the_data_docs_are_built_one_at_a_time_and_not_for_every_gate(bag):
 
 
 def test_every_asset_that_rings_a_dag_is_emitted_by_one_task_of_its_own_dag(every_dag, every_task):
-    emitted = {asset.name: task.dag_id for task in every_task for asset in task.outlets}
-    assert sum(len(task.outlets) for task in every_task) == len(emitted), "an asset with two producers"
+    emitted = {asset.name: task.dag_id for task in every_task for asset in assets_of(task)}
+    assert sum(len(assets_of(task)) for task in every_task) == len(emitted), "an asset with two producers"
     for dag in every_dag:
-        assert triggering_assets(dag) <= set(emitted), dag.dag_id
+        # what waits for another dataset is told of by that one
+        assert triggering_assets(dag) - {f"{dag.dag_id}_ready"} <= set(emitted), dag.dag_id
     assert all(name == dag_id for name, dag_id in emitted.items())
 
 
@@ -203,7 +213,9 @@ def test_an_asset_that_rings_several_dags_is_emitted_by_one_task_at_a_time(every
     from deribit_warehouse.datasets import POOLS
 
     triggered = Counter(name for dag in every_dag for name in triggering_assets(dag))
-    several = [task for task in every_task if any(triggered[asset.name] > 1 for asset in task.outlets)]
+    several = [task for task in every_task if any(triggered[asset.name] > 1 for asset in assets_of(task))]
+    # whatever task tells of them: each starts one DAG
+    assert {number for name, number in triggered.items() if name.endswith("_ready")} == {1}
     assert several, "no asset rings several DAGs any more: this rule can go"
     assert {POOLS[task.pool] for task in several} == {1}
     # a DAG of one's own may listen to any of these

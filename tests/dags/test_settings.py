@@ -7,7 +7,7 @@ import pytest
 DAGS = Path(__file__).resolve().parents[2] / "dags"
 
 
-@pytest.mark.parametrize("name, value", [("DERIBIT_CURRENCIES", "btc;"), ("DERIBIT_HISTORY_FROM", "last year")])
+@pytest.mark.parametrize(("name", "value"), [("DERIBIT_CURRENCIES", "btc;"), ("DERIBIT_HISTORY_FROM", "last year")])
 def test_a_dag_says_which_variable_it_can_not_use(monkeypatch, name, value):
     from airflow.dag_processing.dagbag import DagBag
 

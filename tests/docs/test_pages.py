@@ -63,7 +63,7 @@ def test_a_page_names_nothing_of_the_machine_it_was_written_on(page):
     assert not re.search(r"\.\./shared|(?<![\w.])/(?:home|opt|tmp|var)/\w", page.read_text()), "a path of one machine"
 
 
-def test_the_page_of_the_dags_is_what_the_dags_say(tmp_path):
+def test_a_page_that_is_made_is_what_it_is_made_of(tmp_path):
     def check(*arguments):
         command = [sys.executable, ROOT / "docs" / "generate.py", *arguments]
         return subprocess.run(command, capture_output=True, text=True)
@@ -71,13 +71,17 @@ def test_the_page_of_the_dags_is_what_the_dags_say(tmp_path):
     done = check("--check")
     assert done.returncode == 0, done.stderr
 
-    behind = tmp_path / "dags.md"
-    behind.write_text((DOCS / "dags.md").read_text().replace("hourly", "daily"))
-    done = check("--check", behind)
-    assert done.returncode == 1
+    pages = ("dags.md", "data-dictionary.md")
+    for page in pages:
+        (tmp_path / page).write_text(
+            (DOCS / page).read_text().replace("hourly", "daily").replace("fraction", "percent")
+        )
+    done = check("--check", tmp_path)
+    assert done.returncode == len(pages)
+    assert all(page in done.stderr for page in pages)
     assert "behind" in done.stderr and "sh stack/run dev python docs/generate.py" in done.stderr
-    assert check(behind).returncode == 0
-    assert behind.read_text() == (DOCS / "dags.md").read_text()
+    assert check(tmp_path).returncode == 0
+    assert all((tmp_path / page).read_text() == (DOCS / page).read_text() for page in pages)
 
 
 def settings_table() -> dict[str, str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import itertools
 import json
 from datetime import UTC, datetime
 
@@ -56,7 +57,7 @@ def test_the_recorded_candles_and_their_basis_come_out_of_the_dags(open_pipeline
 
 def test_the_recorded_funding_sums_up_and_its_five_holes_are_named(open_pipeline, market, replayed_exchange, recorded):
     hours = [row["timestamp"] for row in json.loads((recorded / "funding_btc_perpetual.json").read_text())["rows"]]
-    holes = [instant(a + 3_600_000) for a, b in zip(hours, hours[1:], strict=False) if b - a == 7_200_000]
+    holes = [instant(a + 3_600_000) for a, b in itertools.pairwise(hours) if b - a == 7_200_000]
     assert len(holes) == 5
     pipeline = open_pipeline(market, replayed_exchange)
     assert pipeline.run("instruments") == "success"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import itertools
 import json
 
 import pytest
@@ -84,7 +85,7 @@ def test_funding_is_the_recorded_rows_with_their_holes(host, recorded):
         found = rows + found
         end = rows[0]["timestamp"] - 1
     assert found == real
-    holes = [a["timestamp"] + HOUR for a, b in zip(found, found[1:], strict=False)
+    holes = [a["timestamp"] + HOUR for a, b in itertools.pairwise(found)
              if b["timestamp"] - a["timestamp"] != HOUR]  # fmt: skip
     assert len(holes) == 5
     assert sum(row["interest_1h"] for row in found) == pytest.approx(0.03615633060544346, abs=1e-15)

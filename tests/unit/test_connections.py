@@ -25,7 +25,7 @@ def url_of(monkeypatch):
 
 
 @pytest.mark.parametrize(
-    "fields, url",
+    ("fields", "url"),
     [
         ({"host": "https://www.deribit.com"}, "https://www.deribit.com"),
         ({"host": "https://www.deribit.com/"}, "https://www.deribit.com"),
@@ -49,7 +49,7 @@ def test_scheme_host_and_port_make_the_url(url_of, fields, url):
 
 
 @pytest.mark.parametrize(
-    "fields, why",
+    ("fields", "why"),
     [
         ({"host": f"https://operator:{SECRET}@www.deribit.com"}, "holds a login"),
         ({"host": f"https://{SECRET}@www.deribit.com"}, "holds a login"),

@@ -26,7 +26,7 @@ def nothing_set(monkeypatch):
 
 
 @pytest.mark.parametrize(
-    "name, value",
+    ("name", "value"),
     [
         *(("DERIBIT_REQUESTS_PER_SECOND", value) for value in NO_RATE),
         *(("DERIBIT_CATALOGUE_REQUESTS_PER_SECOND", value) for value in NO_RATE),
@@ -75,7 +75,7 @@ def test_a_day_that_has_not_come_is_no_beginning(monkeypatch):
 
 
 @pytest.mark.parametrize(
-    "value, currencies",
+    ("value", "currencies"),
     [
         ("BTC", ["BTC"]),
         ("btc, eth", ["BTC", "ETH"]),

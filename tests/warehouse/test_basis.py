@@ -114,7 +114,7 @@ def assert_close(found: list[tuple], wanted: dict[datetime, tuple]) -> None:
 
 
 def test_every_minute_is_what_arithmetic_says(warehouse, pair):
-    future_id, future, perpetual_id, perpetual = pair
+    _future_id, future, perpetual_id, perpetual = pair
     charted = {minute: 50_000.0 + minute for minute in (501, 660, 1440, 1441, 2003, 2500)}
     hours = {k: 49_900.0 + k for k in range(9, 72) if k != 24}
     index(warehouse, perpetual_id, charted, hours)
@@ -145,7 +145,7 @@ def test_signs_have_names(warehouse):
 
 
 def test_the_profile_sums_up_what_the_oracle_says(warehouse, pair):
-    future_id, future, perpetual_id, perpetual = pair
+    future_id, future, _perpetual_id, perpetual = pair
     wanted = oracle(future, perpetual, NEAR, {})
     minutes_fresh = set(fresh_in(future)) & set(fresh_in(perpetual))
     rows = compute(warehouse)

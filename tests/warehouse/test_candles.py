@@ -206,7 +206,7 @@ def test_a_published_version_can_be_taken_back_and_given_again(warehouse):
     candles = trading(at(FIRST), at(FIRST, 2880))
     warehouse.candles(instrument_id, candles)
     warehouse.publish(instrument_id)
-    [first, second] = sorted(warehouse.newest(instrument_id))
+    [first, _second] = sorted(warehouse.newest(instrument_id))
     assert warehouse.hold(CANDLE_DAY, [first]) == 1
     assert warehouse.hold(CANDLE_DAY, [first]) == 0
     assert as_bits(shown(warehouse, instrument_id)) == expected(candles)[1440:]
@@ -309,12 +309,11 @@ def test_a_loader_killed_in_the_middle_leaves_the_old_state(warehouse, market):
             pass
 
     victim = psycopg.connect(market.dsn())
-    with pytest.raises(psycopg.OperationalError):
-        with victim.transaction():
-            changed = trading(at(FIRST), at(FIRST, 1440), seed=2)
-            store_candles(
-                victim, instrument_id, Killed(**vars(changed)), Provenance("candles", str(instrument_id), HOST, "x")
-            )
+    with pytest.raises(psycopg.OperationalError), victim.transaction():
+        changed = trading(at(FIRST), at(FIRST, 1440), seed=2)
+        store_candles(
+            victim, instrument_id, Killed(**vars(changed)), Provenance("candles", str(instrument_id), HOST, "x")
+        )
     assert (
         warehouse.rows("SELECT xmin, * FROM store.candle_day"),
         warehouse.rows("SELECT * FROM store.ingestion"),

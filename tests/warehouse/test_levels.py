@@ -94,7 +94,7 @@ def test_a_crash_is_nobodys_fault(coin, crash):
 @pytest.mark.parametrize("missing", ["index", "futures", "perpetual"])
 @pytest.mark.parametrize("wrong", [0.1, 10])
 def test_without_a_third_both_are_held_back(coin, missing, wrong):
-    first, second = {"perpetual", "index", "futures"} - {missing}
+    first, _second = {"perpetual", "index", "futures"} - {missing}
     coin.store(**{missing: None, first: wrong})
     if missing == "perpetual":
         coin.asked("candles")

@@ -27,7 +27,7 @@ def empty(postgres):
 
 @pytest.fixture
 def folder(tmp_path):
-    for part in ("tables", "views", "datasets"):
+    for part in ("tables", "views", "datasets", "dictionary"):
         shutil.copytree(FOLDER / part, tmp_path / part)
     return tmp_path
 
@@ -185,3 +185,18 @@ def test_what_somebody_built_on_a_view_is_never_dropped_and_named(postgres, empt
         connection.execute("DROP VIEW research.carry")
     assert migrate(dsn, folder) == [VIEWS]
     assert {"alone", "lasting"} <= set(relations(dsn))
+
+
+def test_what_the_dictionary_says_is_said_in_the_database(postgres, empty):
+    dsn = postgres.dsn(empty, "market_owner")
+    migrate(dsn)
+    with psycopg.connect(dsn) as connection:
+        [[said]] = connection.execute("SELECT obj_description('coverage'::regclass)")
+        assert said.startswith("Grain: dataset, instrument")
+        columns = dict(connection.execute(
+            "SELECT attname, col_description(attrelid, attnum) FROM pg_attribute "
+            "WHERE attrelid = 'funding_rates'::regclass AND attnum > 0"
+        ).fetchall())  # fmt: skip
+        assert columns["ts"] == "whole hours; END of the hour" and columns["validation_id"]
+        [[said]] = connection.execute("SELECT obj_description(oid) FROM pg_proc WHERE proname = 'candle_at'")
+        assert said == "The candle of every instrument in the minute `at` lies in."

@@ -72,7 +72,7 @@ def scans(connection, query: str, values=None) -> list[str]:
     plan = plan if isinstance(plan, list) else json.loads(plan)
 
     def walk(node: dict):
-        if node["Node Type"] == "Seq Scan" or "Index" in node["Node Type"] and "Index Cond" not in node:
+        if node["Node Type"] == "Seq Scan" or ("Index" in node["Node Type"] and "Index Cond" not in node):
             yield node.get("Relation Name")
         for child in node.get("Plans", ()):
             if node["Node Type"] != "Limit":  # the first row in the index's order is not a scan

@@ -152,7 +152,7 @@ def expected(day: date, lives: range, candles: Candles | None, reference: Candle
 
 
 def same(a, b):
-    return a == b or math.isnan(a) and math.isnan(b)
+    return a == b or (math.isnan(a) and math.isnan(b))
 
 
 def in_proportion(rows: list[dict]) -> None:

@@ -996,7 +996,7 @@ class Model:
     def load(self, content: tuple[int, bool]) -> None:
         if self.versions:
             stored = self.versions[-1].content
-            if content == stored or content[1] and not stored[1]:
+            if content == stored or (content[1] and not stored[1]):
                 return  # equal, or with fewer minutes
             self.versions = [v for v in self.versions if v.state not in ("pending", "held") or v.was_shown]
         self.versions.append(Version(content))
@@ -1022,8 +1022,8 @@ class Model:
         last = self.versions[-1]
         self.versions = [
             v for v in self.versions
-            if v.state not in ("held", "superseded") or v.state == "held" and v is last
-            or v.was_shown and v.decided > moment
+            if v.state not in ("held", "superseded") or (v.state == "held" and v is last)
+            or (v.was_shown and v.decided > moment)
         ]  # fmt: skip
 
     def shown(self) -> tuple[int, bool] | None:

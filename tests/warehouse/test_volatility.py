@@ -81,7 +81,7 @@ def test_what_should_be_there_is_every_hour_from_the_first_on(warehouse):
     assert seen(warehouse, at("2021-03-23"), at("2021-03-25")) == [] == seen(warehouse, currencies=["USDC"])
     # of one that nothing was told of yet: from the first there may be
     first = at("2021-03-24")
-    assert [row["ts"] for row in seen(warehouse, at("2021-03-23"), at("2021-03-25"), ["ETH"])][0] == first
+    assert next(row["ts"] for row in seen(warehouse, at("2021-03-23"), at("2021-03-25"), ["ETH"])) == first
     assert seen(warehouse, at("2021-02-01"), at("2021-03-01"), ["ETH"]) == []
 
 

@@ -1,3 +1,7 @@
+-- The currencies that have a volatility index, and the first hour there may be of it.
+CREATE VIEW store.volatility_currency AS
+    SELECT currency, timestamptz '2021-03-24 00:00+00' AS first_hour FROM (VALUES ('BTC'), ('ETH')) AS v(currency);
+
 -- The volatility index by the hour, as it is published, or was at the moment as_of.
 CREATE FUNCTION store.volatility_index_of(as_of timestamptz)
 RETURNS TABLE (currency text, ts timestamptz, open float8, high float8, low float8, close float8, host text, loaded_at timestamptz,

@@ -40,5 +40,5 @@ def load(exchange, connection, window: Window, provenance) -> tuple:
 
 FUNDING_RATES = Dataset(
     name="funding_rates", keys=("instrument", "ts"), day="ts", table=FUNDING_RATE, load=load,
-    references=("perpetuals_ohlcv",),
+    references=("perpetuals_ohlcv", "futures_ohlcv"),
 )  # fmt: skip

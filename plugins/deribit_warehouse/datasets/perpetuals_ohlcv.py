@@ -7,5 +7,5 @@ from . import candle_days
 
 PERPETUALS_OHLCV = Dataset(
     name="perpetuals_ohlcv", keys=("instrument", "day"), table=CANDLE_DAY, sql="candles",
-    parameters={"perpetual": True}, load=candle_days.load, references=("funding_rates",),
+    parameters={"perpetual": True}, load=candle_days.load, references=("funding_rates", "futures_ohlcv"),
 )  # fmt: skip

@@ -28,10 +28,8 @@ def load(exchange, connection, window: Window, provenance) -> tuple:
         return store_rows(connection, VOLATILITY_INDEX_HOUR, columns, provenance), found.requests
 
 
-FIRST_HOUR = datetime(2021, 3, 24, tzinfo=UTC)
-
 VOLATILITY_INDEX = Dataset(
     name="volatility_index", keys=("currency", "ts"), day="ts", table=VOLATILITY_INDEX_HOUR, load=load,
-    # the currencies there is an index of; no instrument, so no catalogue
-    parameters={"indexed": ["BTC", "ETH"], "first_hour": FIRST_HOUR}, since=FIRST_HOUR, catalogue=False,
+    since=datetime(2021, 3, 24, tzinfo=UTC),
+    catalogue=False,  # there is no instrument
 )  # fmt: skip

@@ -38,7 +38,7 @@ class Exchange:
         attempts: int = 6,
         sleep: Callable[[float], None] = time.sleep,
         limits: Callable[[str], Limits] = limits_of,
-    ):
+    ) -> None:
         if timeout:
             given, (connect, silence) = limits, timeout
             limits = lambda method: replace(given(method), connect=connect, silence=silence)  # noqa: E731

@@ -33,7 +33,7 @@ class ExchangeError(Exception):
         host: str = "",
         code: int | None = None,
         http_status: int | None = None,
-    ):
+    ) -> None:
         super().__init__(message)
         self.method, self.params, self.host = method, dict(params or {}), host
         self.code, self.http_status = code, http_status
@@ -80,7 +80,7 @@ class AttemptFailed(Exception):
         code: int | None = None,
         http_status: int | None = None,
         retry_after: float = 0.0,
-    ):
+    ) -> None:
         super().__init__(cause)
         self.exception_class, self.retryable = exception_class, retryable
         self.code, self.http_status, self.retry_after = code, http_status, retry_after
@@ -89,7 +89,7 @@ class AttemptFailed(Exception):
 class Malformed(AttemptFailed):
     """Readable JSON that isn't the agreed answer. A corrupt page passes, so it is asked again before it is final."""
 
-    def __init__(self, cause: str, *, http_status: int | None = None):
+    def __init__(self, cause: str, *, http_status: int | None = None) -> None:
         super().__init__(cause, BadResponse, retryable=True, http_status=http_status)
 
 

@@ -41,7 +41,7 @@ class HttpClient:
         attempts: int,
         sleep: Callable[[float], None],
         limits: Callable[[str], Limits] = limits_of,
-    ):
+    ) -> None:
         if attempts < 1:
             raise ValueError(f"attempts is {attempts}: at least one is needed to get an answer")
         self.name = name

@@ -122,7 +122,7 @@ def reader(host: str, kind: str) -> Callable[[Any], Reading]:
 class UnreadableRow(Exception):
     """One row can't be taken, and why. `subject`: how it is called, in at most 60 characters of ASCII."""
 
-    def __init__(self, row: Any, at: int, cause: str):
+    def __init__(self, row: Any, at: int, cause: str) -> None:
         super().__init__(cause)
         name = row.get("instrument_name") if isinstance(row, dict) else None
         self.subject = ascii(name)[1:-1][:60] if isinstance(name, str) and name else f"row {at}"

@@ -49,7 +49,7 @@ def limits_of(method: str) -> Limits:
 class Allowance:
     """What is left of the limits of one attempt."""
 
-    def __init__(self, limits: Limits):
+    def __init__(self, limits: Limits) -> None:
         self.limits = limits
         self.ends = time.monotonic() + limits.total
         self.bytes = limits.size
@@ -87,7 +87,7 @@ allowance: ContextVar[Allowance] = ContextVar("allowance")
 class CountedSocket(io.RawIOBase):
     """The reading end of a socket, every read of which is held to the allowance of the attempt it belongs to."""
 
-    def __init__(self, raw: io.RawIOBase, socket: Any, left: Allowance):
+    def __init__(self, raw: io.RawIOBase, socket: Any, left: Allowance) -> None:
         self.raw, self.socket, self.left = raw, socket, left
 
     def readable(self) -> bool:
@@ -110,7 +110,7 @@ class CountedSocket(io.RawIOBase):
 
 
 class CountedResponse(http.client.HTTPResponse):
-    def __init__(self, sock: Any, *args: Any, **kwargs: Any):
+    def __init__(self, sock: Any, *args: Any, **kwargs: Any) -> None:
         super().__init__(sock, *args, **kwargs)
         self.fp = io.BufferedReader(CountedSocket(self.fp.detach(), sock, allowance.get()), CHUNK)
 

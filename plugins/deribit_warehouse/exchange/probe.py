@@ -40,7 +40,7 @@ class HttpProbe:
         folder: Path,
         rate_limit: RateLimit,
         sleep: Callable[[float], None] = time.sleep,
-    ):
+    ) -> None:
         self._sessions = {"live": Session("live", live_url), "history": Session("history", history_url)}
         self._folder, self._rate_limit, self._sleep = folder, rate_limit, sleep
         self._answers: dict[tuple, dict[str, Any] | Unanswered] = {}

@@ -55,7 +55,7 @@ class Session:
     messages and provenance would show.
     """
 
-    def __init__(self, name: str, url: str):
+    def __init__(self, name: str, url: str) -> None:
         if "@" in url:
             raise ValueError(f"the URL of the {name} host holds a login, and none is needed")
         self.url = url.rstrip("/")

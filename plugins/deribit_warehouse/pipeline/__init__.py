@@ -1,6 +1,7 @@
 """Joins the exchange, the warehouse and the quality gate into Airflow tasks. DAG files read from here."""
 
 from .dag_defaults import (
+    READY,
     asset,
     calendar_dag_args,
     complete,
@@ -17,6 +18,7 @@ from .retention import prune_versions
 
 __all__ = [
     "READINGS",
+    "READY",
     "asset",
     "build_data_docs",
     "calendar_dag_args",

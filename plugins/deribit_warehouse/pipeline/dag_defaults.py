@@ -6,11 +6,12 @@ from datetime import timedelta
 from typing import Any
 
 from airflow.providers.standard.operators.empty import EmptyOperator
-from airflow.sdk import Asset, AssetAny, AssetOrTimeSchedule, CronDataIntervalTimetable, Param
+from airflow.sdk import Asset, AssetAlias, AssetAny, AssetOrTimeSchedule, CronDataIntervalTimetable, Param
 
 from deribit_warehouse import settings
 from deribit_warehouse.alerts import notify_failure, on_task_failure
-from deribit_warehouse.dataset import Dataset
+from deribit_warehouse.dataset import PREFIX, Dataset
+from deribit_warehouse.datasets import INSTRUMENTS
 
 MONTHLY_TIMETABLE = CronDataIntervalTimetable("0 0 1 * *", timezone="UTC")
 """A run a calendar month, after it has closed; its data interval is the month."""
@@ -51,9 +52,9 @@ RANGE_PARAMS = {
 logical date; else whatever is pending at all."""
 
 
-def history_dag_args(dataset: Dataset, *references: Dataset) -> dict[str, Any]:
-    """What the monthly history DAGs have in common: a run a month with catchup, and one whenever something is published
-    that what is stored may have waited for. references: those whose publication starts one; with them the catalogue,
+def history_dag_args(dataset: Dataset) -> dict[str, Any]:
+    """What the monthly history DAGs have in common: a run a month with catchup; and, where the dataset is compared with
+    others, one when something of it that waited for them can be validated, and one with every catalogue, which comes
     daily, for what nothing else has started.
 
     How many months run at once each says itself: the futures are most of the work, and every run that is open costs the
@@ -63,7 +64,7 @@ def history_dag_args(dataset: Dataset, *references: Dataset) -> dict[str, Any]:
         first = max(first, dataset.since.replace(day=1))
     return {
         "dag_id": dataset.dag_id,
-        "schedule": monthly_or(*references) if references else MONTHLY_TIMETABLE,
+        "schedule": monthly_or(ready(dataset), asset(INSTRUMENTS)) if dataset.references else MONTHLY_TIMETABLE,
         "start_date": first,
         "catchup": True,
         "params": RANGE_PARAMS,
@@ -90,7 +91,7 @@ def derived_dag_args(dataset: Dataset, *inputs: Dataset) -> dict[str, Any]:
     is published, one at a time."""
     return {
         "dag_id": dataset.dag_id,
-        "schedule": monthly_or(*inputs),
+        "schedule": monthly_or(*map(asset, inputs)),
         "start_date": settings.history_from(),
         "catchup": True,
         "max_active_runs": 1,
@@ -100,9 +101,18 @@ def derived_dag_args(dataset: Dataset, *inputs: Dataset) -> dict[str, Any]:
     }
 
 
-def monthly_or(*datasets: Dataset) -> AssetOrTimeSchedule:
-    """A run a month, and one whenever any of these was published."""
-    return AssetOrTimeSchedule(timetable=MONTHLY_TIMETABLE, assets=AssetAny(*map(asset, datasets)))
+def monthly_or(*assets: Asset) -> AssetOrTimeSchedule:
+    """A run a month, and one whenever there is an event of any of these."""
+    return AssetOrTimeSchedule(timetable=MONTHLY_TIMETABLE, assets=AssetAny(*assets))
+
+
+READY = AssetAlias(f"{PREFIX}ready", group="deribit")
+"""Stands among a publishing task's outlets for the ready() of whichever datasets waited for what it has published."""
+
+
+def ready(dataset: Dataset) -> Asset:
+    """The asset that says something of a dataset that waited for another one can be validated."""
+    return Asset(name=f"{dataset.dag_id}_ready", uri=dataset.ready_uri, group="deribit")
 
 
 def asset(dataset: Dataset) -> Asset:

@@ -30,7 +30,7 @@ class PerInstrument:
     attempt had done. failed: the error of each that is not, by name.
     """
 
-    def __init__(self, finished: set[int] | None = None):
+    def __init__(self, finished: set[int] | None = None) -> None:
         self.finished = set(finished or ())
         self.failed: dict[str, Exception] = {}
         self._unanswered = 0

@@ -5,8 +5,8 @@ from __future__ import annotations
 
 import logging
 from dataclasses import dataclass
-from datetime import datetime, timedelta
-from typing import Any
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any
 
 from airflow.sdk import TriggerRule, get_current_context, task
 from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException
@@ -16,9 +16,16 @@ from deribit_warehouse.dataset import VALIDATION_POOL, Dataset, Table
 from deribit_warehouse.datasets import DATASETS
 
 from .connections import market
+from .dag_defaults import READY, ready
 from .interval import interval_of, midnight
 
+if TYPE_CHECKING:
+    from airflow.sdk import Context
+
 log = logging.getLogger(__name__)
+
+CATCHUP_MONTHS = 6
+"""Of a catchup every so many months those are started that wait for what it brings."""
 
 
 # in the pool of its dataset (datasets.POOLS says why)
@@ -50,9 +57,30 @@ def publish(dataset: Dataset, loaded) -> dict[str, Any]:
         raise blocked_error(dataset, blocked)
     if told:
         notify_quarantine(context)
+    tell_who_waits(dataset, context, asked)
     if not outcomes or not (asked or changes):
         raise AirflowSkipException(f"nothing of {dataset.name} is there to validate, or nothing came of it")
     return outcomes
+
+
+def tell_who_waits(dataset: Dataset, context: Context, asked: tuple[datetime, datetime] | None) -> None:
+    """An event for every dataset of which something waited for this one and can be validated now.
+
+    Of a catchup's runs only each sixth month's and the newest month's do that: the run it starts validates all that
+    waits, and one for each month of years would take their slots and cost more than the months themselves.
+    """
+    from deribit_warehouse.warehouse import publication
+
+    if asked and context["dag_run"].run_type == "scheduled":
+        ended = asked[1]
+        if ended.month % CATCHUP_MONTHS and datetime.now(UTC) - ended > timedelta(days=31):
+            return
+    waiting = [other for other in DATASETS if dataset.name in other.references]
+    with market() as connection:
+        due = [other for other in waiting if publication.pending(connection, other)]
+    for other in due:
+        log.info("something of %s can be validated now", other.name)
+        context["outlet_events"][READY].add(ready(other))
 
 
 def pending_months(dataset: Dataset, context) -> list[tuple[datetime, datetime]]:

@@ -33,7 +33,6 @@ def summary(dsn: str, datasets: Iterable[Dataset]) -> list[dict[str, Any]]:
                 continue
             stored = sql.row(connection, f"datasets/{dataset.sql}/summary", **dataset.parameters)
             if stored["rows"] or dataset.name in covered:
-                # what coverage doesn't know a dataset's own summary may say
                 known = {"coverage_percent": None, "missing_minutes": 0} | stored | covered.get(dataset.name, {})
                 known |= {"dataset": dataset.name, "validation": outcomes.get(dataset.name)}
                 found.append({column: known[column] for column in COLUMNS})

@@ -3,7 +3,8 @@
 Tables change step by step: each file of include/sql/tables is applied once, in the order of their names, and stays as
 it is from then on. Views and functions have one definition each, in include/sql/views: when any of these files has
 changed, all views and functions are dropped and made again. Where one says {datasets/*/pending} it is the rows of all
-statements of that name, one a dataset's folder.
+statements of that name, one a dataset's folder. What the data dictionary says of a view, a function or a column (the
+files dictionary.md) becomes its comment in the database.
 
 Whatever is to be done happens in one transaction under a lock, so that two starts at once or a killed one leave either
 the old structure or the new. A database that was laid out by other files is refused: there has been no release, so
@@ -15,8 +16,10 @@ from __future__ import annotations
 import re
 from hashlib import sha256
 from pathlib import Path
+from typing import LiteralString
 
 import psycopg
+from psycopg.sql import SQL, Identifier, Literal
 
 from . import sql
 
@@ -37,7 +40,8 @@ def migrate(dsn: str, folder: Path = sql.FOLDER) -> list[str]:
     """
     tables = _texts(folder / "tables")
     views = {name: _with_datasets(text, folder) for name, text in _texts(folder / "views").items()}
-    digest = _digest("".join(views.values()))
+    comments = _comments(folder)
+    digest = _digest("".join([*views.values(), *map(str, comments)]))
     with psycopg.connect(dsn, autocommit=True) as connection:
         sql.rows(connection, "migration/lock", key=LOCK)
         sql.run(connection, "migration/ledger")
@@ -56,6 +60,10 @@ def migrate(dsn: str, folder: Path = sql.FOLDER) -> list[str]:
             for text in views.values():
                 connection.execute(text)
             objects = [each for each in _objects(connection) if each not in others]
+            made_here = {re.split(r"[ (]", each)[1] for each in objects}
+            for what, name, text in comments:
+                if name[0] in made_here:
+                    _comment(connection, what, name, text)
             sql.run(connection, "migration/note_views", name=VIEWS, sha256=digest, objects=objects)
     return [*missing, VIEWS]
 
@@ -99,6 +107,29 @@ def _with_datasets(text: str, folder: Path) -> str:
         return "\nUNION ALL\n".join(f"(\n{file.read_text(encoding='utf-8')})" for file in files)
 
     return re.sub(r"\{(datasets/\*/\w+)\}", together, text)
+
+
+def _comments(folder: Path) -> list[tuple[LiteralString, tuple[str, ...], str]]:
+    """What the dictionary says: (VIEW, FUNCTION or COLUMN, its name, the text). Of a view or function that is the first
+    paragraph under its heading, of a column its unit and its meaning."""
+    found: list[tuple[LiteralString, tuple[str, ...], str]] = []
+    for file in sorted(folder.glob("**/*.md")):
+        for heading, text in re.findall(r"^### ([^\n]+)\n\n(.+?)(?=^##|\Z)", file.read_text(encoding="utf-8"), re.M | re.S):
+            about = " ".join(text.split("\n\n")[0].split())
+            for name, called in re.findall(r"`(\w+)(\([^`]*\))?`", heading):
+                if called:
+                    found.append(("FUNCTION", (name,), about))
+                    continue
+                found.append(("VIEW", (name,), about))
+                for column, unit, meaning in re.findall(r"^\| `(\w+)` \| [^|]+ \|([^|]*)\|([^|]*)\|$", text, re.M):
+                    told = "; ".join(part for part in (unit.strip(), meaning.strip()) if part)
+                    found.append(("COLUMN", (name, column), told))
+    return found
+
+
+def _comment(connection: psycopg.Connection, what: LiteralString, name: tuple[str, ...], text: str) -> None:
+    statement = SQL(sql.statement("migration/comment"))
+    connection.execute(statement.format(what=SQL(what), name=Identifier(*name), text=Literal(text or None)))
 
 
 def _digest(text: str) -> str:

@@ -45,7 +45,7 @@ class RateLimiter:
         rates: dict[str, float],
         sleep: Callable[[float], None] = time.sleep,
         clock: Callable[[], float] = time.monotonic,
-    ):
+    ) -> None:
         self.connection = connection
         self.rates = rates
         self.sleep = sleep

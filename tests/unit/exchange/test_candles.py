@@ -130,7 +130,7 @@ def test_an_empty_window_asks_nothing():
     assert not fake.asked
 
 
-@pytest.mark.parametrize("start, end", [(BORN + 1, BORN + MINUTE), (BORN, BORN + 1), (BORN + MINUTE, BORN)])
+@pytest.mark.parametrize(("start", "end"), [(BORN + 1, BORN + MINUTE), (BORN, BORN + 1), (BORN + MINUTE, BORN)])
 def test_bounds_off_the_minute_or_backward_are_refused(start, end):
     with pytest.raises(ValueError, match="BTC-PERPETUAL.*2018-08-14T10:25:00"):
         collect(FakeExchange().ask, "BTC-PERPETUAL", start, end)
@@ -198,7 +198,7 @@ def test_a_null_value_is_present_and_nan_and_infinity_is_left_to_the_gate():
 
 
 @pytest.mark.parametrize(
-    "result, cause",
+    ("result", "cause"),
     [
         (None, "not an object"),
         ([], "not an object"),

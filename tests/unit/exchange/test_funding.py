@@ -146,7 +146,7 @@ def test_a_wrongly_empty_answer_restarts_the_search_rather_than_walking_back_pag
 
 
 @pytest.mark.parametrize(
-    "result, cause",
+    ("result", "cause"),
     [
         ({}, "funding is dict, not a list"),
         (None, "funding is absent"),

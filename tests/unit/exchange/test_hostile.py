@@ -179,7 +179,7 @@ def test_a_proxy_of_the_environment_is_used_and_its_login_is_not_told(exchange_a
 
 def test_a_proxy_may_be_asked_to_tunnel(exchange_at, monkeypatch):
     """Its answer is read within the limits as well."""
-    with serving(reply(403, b"\x1b[31mno")) as (proxy, asked):
+    with serving(reply(403, b"\x1b[31mno")) as (proxy, _asked):
         monkeypatch.setenv("https_proxy", proxy)
         monkeypatch.setenv("no_proxy", "")
         with pytest.raises(ExchangeUnavailable) as caught:

@@ -79,7 +79,7 @@ def test_a_code_that_is_no_number_decides_nothing(exchange_at, code):
 
 
 @pytest.mark.parametrize(
-    "status, body",
+    ("status", "body"),
     [
         (400, b"Bad request"),  # the history host, asked for what it doesn't have
         (403, b"<html>blocked</html>"),
@@ -262,7 +262,7 @@ def test_the_connection_is_kept_and_replaced_when_the_exchange_lets_it_expire(ex
         noting(handler)
         handler.close_connection = True  # as the exchange does after 15 minutes
 
-    with serving(noting, noting, last, noting) as (url, asked):
+    with serving(noting, noting, last, noting) as (url, _asked):
         exchange = exchange_at(url)
         for _ in range(3):
             exchange.index_price("btc_usd")

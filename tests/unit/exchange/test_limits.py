@@ -128,7 +128,7 @@ def deflated(size: int) -> bytes:
 
 
 @pytest.mark.parametrize(
-    "encoding, bomb",
+    ("encoding", "bomb"),
     [
         pytest.param("gzip", gzip.compress(b" " * 10 * MB) * 60, id="600 MB"),
         pytest.param("x-gzip", gzip.compress(b" " * 100 * MB), id="one member"),
@@ -163,7 +163,7 @@ def test_deflate_is_read_in_both_of_its_forms(exchange_at, body):
 
 
 @pytest.mark.parametrize(
-    "encoding, body",
+    ("encoding", "body"),
     [
         ("gzip, gzip", gzip.compress(gzip.compress(BODY, mtime=0), mtime=0)),
         ("deflate, gzip", gzip.compress(zlib.compress(BODY), mtime=0)),
@@ -207,8 +207,8 @@ def test_a_page_of_the_exchange_is_well_within_its_limits():
     """A chart of 5,001 rows of the longest numbers, and the history host's catalogue of options."""
     chart = {key: [123456.123456789] * 5_001 for key in "ticks open high low close volume cost".split()}
     page, catalogue = limits_of("get_tradingview_chart_data"), limits_of("get_instruments")
-    assert len(orjson.dumps(chart)) * 5 < page.size and 5_001 * 3 < page.rows
-    assert 150_000 * 900 < catalogue.size and 150_000 * 2 < catalogue.rows
+    assert len(orjson.dumps(chart)) * 5 < page.size and page.rows > 5_001 * 3
+    assert catalogue.size > 150_000 * 900 and catalogue.rows > 150_000 * 2
     assert catalogue.silence >= 300  # a slow list of 90 MB may take minutes to its first byte
     assert all(limits.silence <= limits.total for limits in [*LIMITS.values(), page])
 

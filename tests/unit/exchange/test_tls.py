@@ -84,9 +84,8 @@ def test_the_limits_hold(exchange_at, trusted):
 
 def test_a_certificate_nobody_signed_is_a_fault_of_the_way(exchange_at, trusted, monkeypatch):
     monkeypatch.delenv("REQUESTS_CA_BUNDLE")
-    with serving(PRICE, tls=trusted) as (url, _):
-        with pytest.raises(ExchangeUnavailable, match="certificate"):
-            exchange_at(url, attempts=1).index_price("btc_usd")
+    with serving(PRICE, tls=trusted) as (url, _), pytest.raises(ExchangeUnavailable, match="certificate"):
+        exchange_at(url, attempts=1).index_price("btc_usd")
 
 
 @contextmanager

@@ -1,17 +1,17 @@
 -- One row an hour that should exist, from the first hour the exchange told on (before any was told: from the first there may
 -- be), and one for every row received off the grid, over the newest version of it. Grain: currency, ts (start of the hour). Reads only.
--- Parameters: from, to (hours that begin in [from, to)), currencies, indexed, first_hour.
+-- Parameters: from, to (hours that begin in [from, to)), currencies.
 WITH newest AS (
     SELECT DISTINCT ON (currency, ts) * FROM store.volatility_index
     WHERE ts >= %(from)s AND ts < %(to)s AND currency = ANY(%(currencies)s)
     ORDER BY currency, ts, version_id DESC
 ), expected AS (
     SELECT c.currency, h AS ts
-    FROM unnest(%(currencies)s::text[]) AS c(currency)
-    CROSS JOIN LATERAL (SELECT coalesce(min(x.ts), %(first_hour)s::timestamptz) AS first FROM store.volatility_index x
+    FROM store.volatility_currency c
+    CROSS JOIN LATERAL (SELECT coalesce(min(x.ts), c.first_hour) AS first FROM store.volatility_index x
                         WHERE x.currency = c.currency AND x.ts = date_trunc('hour', x.ts, 'UTC')) AS told
     CROSS JOIN LATERAL generate_series(greatest(%(from)s, told.first), %(to)s - interval '1 hour', interval '1 hour') AS h
-    WHERE c.currency = ANY(%(indexed)s::text[])
+    WHERE c.currency = ANY(%(currencies)s::text[])
 )
 SELECT coalesce(e.currency, n.currency) AS currency, coalesce(e.ts, n.ts) AS ts, n.version_id,
        n.currency IS NULL AS missing, coalesce(e.ts, n.ts) = date_trunc('hour', coalesce(e.ts, n.ts), 'UTC') AS on_the_hour,

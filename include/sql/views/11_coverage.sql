@@ -1,0 +1,47 @@
+-- The lifetimes of the collected currencies' futures and perpetuals, and how much of each counts: from where the currency is
+-- collected to the end of the last closed month.
+CREATE VIEW store.collected_lifetime AS
+    SELECT l.*, greatest(l.begins, c.since) AS counts_from, least(l.ends, date_trunc('month', now(), 'UTC')) AS counts_to
+    FROM store.lifetime l JOIN store.collected c ON c.currency = l.settlement_currency;
+
+-- Expected, present and published minutes (funding and volatility: hours) of every dataset, instrument (index_prices: index) and
+-- closed month. Expected is what its lifetime has of the month, by the catalogue and the collected currencies, whether anything
+-- of it was ever loaded or not; present is in the newest version of each day. unreferenced_days are published though there
+-- was nothing to check their level against. loadable: a run of the dataset's DAG brings it.
+CREATE VIEW store.month_coverage AS
+    WITH expected AS (
+{datasets/*/expected}
+    ), months AS (
+        SELECT e.kind, e.dataset, e.subject, e.instrument, e.settlement_period, e.loadable, m.at::date AS month,
+               (extract(epoch FROM least(e.ends, (m.at + interval '1 month') AT TIME ZONE 'UTC')
+                                   - greatest(e.begins, m.at AT TIME ZONE 'UTC')) / e.seconds)::bigint AS minutes
+        FROM expected e
+        CROSS JOIN LATERAL generate_series(date_trunc('month', e.begins AT TIME ZONE 'UTC'),
+                                           e.ends AT TIME ZONE 'UTC' - interval '1 minute', interval '1 month') AS m(at)
+        WHERE e.begins < e.ends
+    ), stored AS (
+        SELECT kind, subject, month, sum(present)::bigint AS present, sum(published_days)::bigint AS published_days,
+               sum(published_minutes)::bigint AS published_minutes, sum(unreferenced_days)::bigint AS unreferenced_days
+        FROM (
+{datasets/*/stored}
+        ) AS parts GROUP BY kind, subject, month
+    )
+    SELECT m.dataset, m.instrument, m.settlement_period, m.month, m.minutes, coalesce(s.present, 0) AS present,
+           m.minutes - coalesce(s.present, 0) AS missing, coalesce(s.published_days, 0) AS published_days,
+           coalesce(s.published_minutes, 0) AS published_minutes, coalesce(s.unreferenced_days, 0) AS unreferenced_days, m.loadable
+    FROM months m LEFT JOIN stored s USING (kind, subject, month);
+
+CREATE VIEW coverage AS
+    SELECT dataset, instrument, settlement_period, month, minutes, present, missing, published_days, published_minutes, unreferenced_days
+    FROM store.month_coverage;
+
+-- Months of which something is expected that a run brings, and of an instrument nothing is published and nothing is held back:
+-- never loaded, or taken back since.
+CREATE VIEW unloaded AS
+    SELECT c.dataset, c.month, array_agg(c.instrument ORDER BY c.instrument) AS instruments
+    FROM store.month_coverage c
+    WHERE c.loadable AND c.published_minutes = 0
+      AND NOT EXISTS (SELECT FROM store.quarantine q
+                      WHERE q.dataset = c.dataset AND q.subject = c.instrument AND q.closed_by IS NULL
+                        AND q.day >= c.month AND q.day < (c.month + interval '1 month')::date)
+    GROUP BY c.dataset, c.month;
