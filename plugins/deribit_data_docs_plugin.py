@@ -10,6 +10,7 @@ Every component imports its plugins, each task as it starts included, so importi
 import os
 from functools import cache
 from pathlib import Path
+from typing import ClassVar
 from urllib.parse import quote, urlparse
 
 from airflow.configuration import conf
@@ -120,8 +121,8 @@ class DeribitDataDocsPlugin(AirflowPlugin):
     """Data quality in the UI."""
 
     name = "deribit_data_docs"
-    fastapi_apps = [{"app": serve, "url_prefix": PREFIX, "name": NAME}]
-    external_views = [
+    fastapi_apps: ClassVar = [{"app": serve, "url_prefix": PREFIX, "name": NAME}]
+    external_views: ClassVar = [
         {
             "name": NAME,
             "href": f"{BASE}{PREFIX}/index.html",

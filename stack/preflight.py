@@ -107,10 +107,10 @@ def _owner(port: int) -> str:
     """Who listens on a port, as far as this user may know."""
     try:
         for connection in psutil.net_connections("tcp"):
-            if connection.laddr and connection.laddr.port == port and connection.status == psutil.CONN_LISTEN:
-                if connection.pid:
-                    process = psutil.Process(connection.pid)
-                    return f" by {' '.join(process.cmdline())[:80] or process.name()} (process {connection.pid})"
+            listens = connection.laddr and connection.laddr.port == port and connection.status == psutil.CONN_LISTEN
+            if listens and connection.pid:
+                process = psutil.Process(connection.pid)
+                return f" by {' '.join(process.cmdline())[:80] or process.name()} (process {connection.pid})"
     except (psutil.Error, OSError):
         pass
     return " by another program"

@@ -36,8 +36,8 @@ def test_the_calendar_asks_for_its_month_and_an_asset_for_everything(monkeypatch
         assert (dataset, provenance.run_id) == (BASIS_SPREAD, "run")
         heard.append((begins, ends))
 
-    def pending(connection, dataset, begins, ends, *, blocked):
-        assert blocked == (run_type == "manual")
+    def pending(connection, dataset, begins, ends, *, by_hand):
+        assert by_hand == (run_type == "manual")
         assert dataset == BASIS_SPREAD and heard == [(begins, ends)], "what is due is computed first"
         heard[:] = [(begins, ends, False)]
         return months

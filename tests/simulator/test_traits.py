@@ -86,9 +86,9 @@ def test_the_wide_market_is_the_easy_one_outside_of_its_episodes():
 def futures(month: str, days: int = 30):
     begins = ms(month)
     for listing in REAL.listings():
-        if not listing.perpetual and not listing.linear and listing.listed < begins + days * DAY < NOW + DAY:
-            if listing.expires > begins:
-                yield REAL.candles(listing, begins, begins + days * DAY - MINUTE)
+        dated = not listing.perpetual and not listing.linear
+        if dated and listing.listed < begins + days * DAY < NOW + DAY and listing.expires > begins:
+            yield REAL.candles(listing, begins, begins + days * DAY - MINUTE)
 
 
 def outside(candles: dict) -> np.ndarray:

@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 
 from deribit_warehouse.datasets import DATASETS, FUNDING_RATES, FUTURES_OHLCV, PERPETUALS_OHLCV
+from deribit_warehouse.tables import CANDLE_DAY
 from deribit_warehouse.warehouse import publication
 from deribit_warehouse.warehouse.completion import due, pending
 from tests.warehouse.days import FIRST, at, trading
@@ -25,9 +26,11 @@ MONTH = at(FIRST), at("2025-04-01")
 class World(Coin):
     """A coin, and the runs that validate what is stored of it."""
 
-    def load(self, source: str, factor: float = 1) -> None:
-        """Stores a day of one source at a multiple of the true level."""
+    def load(self, source: str, factor: float = 1, *, validated: bool = True) -> None:
+        """Stores a day of one source at a multiple of the true level, and has it looked at, as a run does."""
         self.store(**(dict.fromkeys(SOURCES) | {source: factor}))
+        if validated:
+            self.validate(SOURCES[source])
 
     def validate(self, dataset, begins=MONTH[0], ends=MONTH[1], only_asked=True):
         """As a run does that an asset has started."""
@@ -41,7 +44,6 @@ class World(Coin):
     def settle(self) -> int:
         """Validates what can be until nothing can; how many times it took."""
         for done in range(10):
-            ready = []
             with self.warehouse.connection.transaction():
                 ready = [d for d in SOURCES.values() if publication.pending(self.warehouse.connection, d)]
             if not ready:
@@ -90,7 +92,7 @@ def test_whatever_comes_last_the_same_is_published(world, order, guilty):
     assert world.held() == {guilty} - {"nobody"}
     reference = dict(world.warehouse.rows("SELECT DISTINCT instrument_id, reference FROM store.candle_day"))
     assert reference[world.futures[0]] == ("index" if guilty == "perpetual" else "perpetual")
-    assert reference[world.perpetual] == ("index, futures" if guilty == "perpetual" else "index")
+    assert reference[world.perpetual] == "index"
 
 
 def test_what_waits_is_named_until_it_comes(world, market):
@@ -105,13 +107,25 @@ def test_what_waits_is_named_until_it_comes(world, market):
     assert waits(market) == {("futures_ohlcv", candles), ("funding_rates", candles)}
     assert world.warehouse.value("SELECT count(*) FROM store.validation") == 0
     world.load("perpetual")
-    assert waits(market) == {("futures_ohlcv", None), ("funding_rates", None), ("perpetuals_ohlcv", None)}
-    assert due(market.dsn(), DATASETS) == {"futures_ohlcv": 2, "funding_rates": 1, "perpetuals_ohlcv": 1}
+    assert waits(market) == {("futures_ohlcv", None), ("funding_rates", None)}
+    assert due(market.dsn(), DATASETS) == {"futures_ohlcv": 2, "funding_rates": 1}
     world.settle()
     assert pending(market.dsn()) == [] and world.held() == set()
 
     world.warehouse.candles(world.perpetual, trading(at(FIRST, 1440), at(FIRST, 2880)))
     assert waits(market) == {("perpetuals_ohlcv", index)}, "its next day has no funding yet"
+
+
+def test_what_is_being_loaded_is_left_to_the_run_that_loads_it(world, market):
+    """It may be half of a month; a run by hand takes it, for the run that loaded it may be dead."""
+    world.load("index", validated=False)
+    world.load("perpetual", validated=False)
+    assert waits(market) == {("funding_rates", None), ("perpetuals_ohlcv", None)}
+    with world.warehouse.connection.transaction():
+        for dataset in (FUNDING_RATES, PERPETUALS_OHLCV):
+            assert publication.pending(world.warehouse.connection, dataset) == []
+            assert len(publication.pending(world.warehouse.connection, dataset, by_hand=True)) == 1
+    assert due(market.dsn(), DATASETS) == {"funding_rates": 1, "perpetuals_ohlcv": 1}
 
 
 def test_two_that_disagree_are_held_until_a_third_settles_it(world, market):
@@ -120,7 +134,7 @@ def test_two_that_disagree_are_held_until_a_third_settles_it(world, market):
     world.settle()
     assert world.said() == {"perpetual": {"blocked"}, "index": {"blocked"}, "futures": set()}
     world.load("futures")
-    assert waits(market) == {("perpetuals_ohlcv", None), ("funding_rates", None), ("futures_ohlcv", None)}
+    assert waits(market) == {("perpetuals_ohlcv", None), ("funding_rates", None)}
     world.settle()
     assert world.held() == {"perpetual"}
 
@@ -130,12 +144,11 @@ def test_what_was_compared_with_a_corrected_version_is_validated_again(world, ma
         world.load(source)
     world.settle()
     world.load("perpetual", 1.001)
-    assert waits(market) == {("perpetuals_ohlcv", None), ("funding_rates", None), ("futures_ohlcv", None)}
+    assert waits(market) == {("funding_rates", None), ("futures_ohlcv", None)}
     world.settle()
     assert world.held() == set()
     world.load("futures", 1.001)
-    assert waits(market) == {("futures_ohlcv", None)}, "the perpetual agrees with its index: it never asked the futures"
-    world.settle()
+    assert waits(market) == set(), "the perpetual agrees with its index: it never asked the futures"
 
     # and what is wrong now leaves
     world.load("index", 10)
@@ -144,6 +157,40 @@ def test_what_was_compared_with_a_corrected_version_is_validated_again(world, ma
     world.load("index")
     world.settle()
     assert world.held() == set()
+
+
+def test_an_hour_without_an_index_is_judged_when_the_futures_come(world, market):
+    """The first day of the funding begins in its middle: what came before it the futures judge."""
+    hours = [at(FIRST, 60 * k) for k in range(13, 25)]
+    columns = np.stack([np.full(12, 1e-5), np.full(12, 8e-5), *np.full((2, 12), 50_000.0)])
+    world.warehouse.funding(world.perpetual, hours, columns)
+    world.asked("funding")
+    wrong = trading(at(FIRST), ENDS, seed=1)
+    for name in ("open", "high", "low", "close", "cost"):
+        getattr(wrong, name)[:720] *= 10
+    world.warehouse.candles(world.perpetual, wrong.setting(719, high=1e6, low=1.0))
+    world.validate(PERPETUALS_OHLCV)
+    before = world.said()["perpetual"]
+    world.load("futures")
+    assert ("perpetuals_ohlcv", None) in waits(market), before
+    world.settle()
+    assert world.said()["perpetual"] == {"blocked"}
+
+
+def test_what_was_taken_back_with_a_lifetime_is_validated_when_that_is_undone(world, market):
+    for source in SOURCES:
+        world.load(source)
+    world.settle()
+    versions = world.warehouse.newest(world.perpetual)
+    nothing = [(None, None)] * len(versions)
+    with world.warehouse.connection.transaction():
+        validation_id = world.warehouse.connection.execute(
+            "SELECT max(validation_id) FROM store.validation"
+        ).fetchone()[0]
+        publication.hold(world.warehouse.connection, CANDLE_DAY, validation_id, versions, DATASETS, nothing)
+    assert ("perpetuals_ohlcv", None) in waits(market)
+    world.settle()
+    assert world.said()["perpetual"] == {"published"}
 
 
 def test_validating_again_what_has_not_changed_writes_nothing(world):
@@ -162,6 +209,7 @@ def test_a_day_that_was_asked_for_and_is_not_there_is_named_with_those_that_wait
     two = trading(at(FIRST), at(FIRST, 2880), seed=1)
     world.warehouse.candles(world.perpetual, two.without(slice(1440, 2880)))
     world.load("index")
+    world.validate(PERPETUALS_OHLCV)
     world.settle()
     assert world.said()["perpetual"] == {"published"}
     found = "SELECT instrument, day::text, rule FROM quarantined"
@@ -176,12 +224,9 @@ def test_a_day_that_was_asked_for_and_is_not_there_is_named_with_those_that_wait
 
         record_fetched(world.warehouse.connection, world.perpetual, "funding", ms(ENDS), ms(at(FIRST, 2880)))
     world.validate(PERPETUALS_OHLCV)
-    assert ("BTC-PERPETUAL", "2025-03-02", "minutes-complete") in world.warehouse.rows(found) or world.warehouse.rows(
-        found
-    )
-    assert all(day == "2025-03-02" for _, day, _ in world.warehouse.rows(found)), (
-        "nobody asked for the rest of the month"
-    )
+    named = world.warehouse.rows(found)
+    assert ("BTC-PERPETUAL", "2025-03-02", "minutes-complete") in named
+    assert {day for _, day, _ in named} == {"2025-03-02"}, "nobody asked for the rest of the month"
 
 
 def test_what_a_validation_has_blocked_is_taken_up_when_what_it_is_compared_with_changes(world, market):
@@ -197,7 +242,7 @@ def test_what_a_validation_has_blocked_is_taken_up_when_what_it_is_compared_with
     assert "futures_ohlcv" not in due(market.dsn(), DATASETS), "it would be blocked again at every event"
     with world.warehouse.connection.transaction():
         assert publication.pending(world.warehouse.connection, FUTURES_OHLCV) == []
-        assert publication.pending(world.warehouse.connection, FUTURES_OHLCV, blocked=True) != []
+        assert publication.pending(world.warehouse.connection, FUTURES_OHLCV, by_hand=True) != []
     world.load("index", 100)
     assert due(market.dsn(), DATASETS)["futures_ohlcv"] == 2
     world.settle()

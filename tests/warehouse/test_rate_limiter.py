@@ -5,6 +5,7 @@ from __future__ import annotations
 import multiprocessing
 import time
 from datetime import UTC, datetime
+from itertools import chain
 
 import hypothesis
 import psycopg
@@ -83,7 +84,7 @@ def test_eight_processes_share_a_bucket_and_use_it(market):
         opens = time.time() + 0.5  # so that all queue up before the first goes out
         open_at(connection, opens - seconds)
         ready.wait(60)
-        slots = sorted(sum((drawn.get(timeout=60) for _ in processes), []))
+        slots = sorted(chain.from_iterable(drawn.get(timeout=60) for _ in processes))
         for process in processes:
             process.join(30)
     total = PROCESSES * REQUESTS

@@ -1,5 +1,11 @@
--- Brings up to date what is noted of versions beside their state, whatever was decided on them. Grain: a version. May run twice: what is
--- noted already writes nothing. Parameters as those of publish.
-UPDATE {table} t SET {noted_from_k}
-FROM unnest({noting_arrays}) AS k({noting})
-WHERE {same_t_k} AND t.version_id = k.version_id AND t.state IN ('pending', 'published', 'held') AND ({noted_of_t}) IS DISTINCT FROM ({noted_of_k})
+-- Brings up to date what is noted of versions beside their state, whatever was decided on them. Grain: a version. May run
+-- twice: what is noted already writes nothing. Rows are locked in the order of their keys. Parameters as those of publish.
+WITH noted AS (
+    SELECT {key}, t.version_id{and_noted_of_k}
+    FROM unnest({noting_arrays}) AS k({noting})
+    JOIN {table} t USING ({key}, version_id)
+    WHERE t.state IN ('pending', 'published', 'held') AND ({noted_of_t}) IS DISTINCT FROM ({noted_of_k})
+    ORDER BY {key} FOR UPDATE OF t
+)
+UPDATE {table} t SET {noted_from_p}
+FROM noted p WHERE {same_t_p} AND t.version_id = p.version_id

@@ -41,8 +41,8 @@ CREATE TABLE store.candle_day (
     state         store.state NOT NULL DEFAULT 'pending',
     validation_id bigint,
     shown         int8multirange NOT NULL DEFAULT '{}',
-    -- what its level was checked against when it was validated last, or what it was cut from: perpetual, index, futures,
-    -- or the two of them that disagree with it; none: there was nothing
+    -- what its level was checked against when it was validated last, or what it was cut from: perpetual, index, futures;
+    -- none: there was nothing; awaited: a validation has left it waiting
     reference     text,
     compared_with bigint,                              -- which versions of that (store.compared_with)
     first_minute  smallint NOT NULL,                   -- minute of the UTC day of the first array element

@@ -113,9 +113,10 @@ LANGUAGE sql STABLE PARALLEL SAFE AS $$
     GROUP BY v.id, v.day
 $$;
 
--- What is noted of a version that was compared with its level's other sources: the version of the first of them alone, where
--- it was compared with nothing else; otherwise of both, and of one that is not there yet, so that it is noticed when it comes.
-CREATE FUNCTION store.compared_with(reference text, first_source text, first bigint, second bigint) RETURNS bigint
+-- What is noted of a version that was compared with its level's other sources: the version of the first of them, where that
+-- alone settled it, all of it there and near; otherwise a negative number made of both, whether they are there or are yet to
+-- come: then a change of either is noticed. So the sign of what was noted says what to compare it with now.
+CREATE FUNCTION store.compared_with(settled boolean, first bigint, second bigint) RETURNS bigint
 LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
-    SELECT coalesce(first, 0) + CASE WHEN reference = first_source THEN 0 ELSE coalesce(second, 0) END
+    SELECT CASE WHEN settled THEN coalesce(first, 0) ELSE -1 - coalesce(first, 0) - coalesce(second, 0) END
 $$;

@@ -40,7 +40,7 @@ def windows(dataset: Dataset) -> list[dict[str, str]]:
         if again:
             months = publication.stored(connection, dataset.table, begins, ends)
         else:
-            months = publication.pending(connection, dataset, begins, ends, blocked=run_type == "manual")
+            months = publication.pending(connection, dataset, begins, ends, by_hand=run_type == "manual")
     return [
         {
             "label": f"{m['month']:%Y-%m} ({m['days']} days)",

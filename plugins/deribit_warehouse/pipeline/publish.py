@@ -57,7 +57,8 @@ def publish(dataset: Dataset, loaded) -> dict[str, Any]:
         raise blocked_error(dataset, blocked)
     if told:
         notify_quarantine(context)
-    tell_who_waits(dataset, context, asked)
+    if changes:
+        tell_who_waits(dataset, context, asked)
     if not outcomes or not (asked or changes):
         raise AirflowSkipException(f"nothing of {dataset.name} is there to validate, or nothing came of it")
     return outcomes
@@ -84,17 +85,20 @@ def tell_who_waits(dataset: Dataset, context: Context, asked: tuple[datetime, da
 
 
 def pending_months(dataset: Dataset, context) -> list[tuple[datetime, datetime]]:
-    """The months, [begins, ends), with days of a dataset that wait and can be validated: all a run has to do that was
-    started by an asset, and, with what a validation has blocked, one that was started by hand."""
-    from deribit_warehouse.warehouse import publication
+    """The months, [begins, ends), that a run without an interval validates: those it has validated before, if it is
+    tried again or was cleared, and those with days that wait and can be validated; started by hand, also those with
+    what a validation has blocked, and with what was only loaded."""
+    from deribit_warehouse.warehouse import publication, validations
 
+    dag_run = context["dag_run"]
     with market() as connection:
-        months = publication.pending(connection, dataset, blocked=context["dag_run"].run_type == "manual")
+        before = validations.run_intervals(connection, dataset.name, dag_run.dag_id, dag_run.run_id)
+        months = publication.pending(connection, dataset, by_hand=dag_run.run_type == "manual")
     if dataset.references:  # its profile says what the exchange was asked for: the month is validated as a whole
         whole = [(m["month"], (m["month"] + timedelta(days=31)).replace(day=1)) for m in months]
     else:
         whole = [(m["first_day"], m["last_day"] + timedelta(days=1)) for m in months]
-    return [(midnight(first), midnight(past)) for first, past in whole]
+    return list(dict.fromkeys([*before, *((midnight(first), midnight(past)) for first, past in whole)]))
 
 
 @dataclass(frozen=True)
@@ -138,6 +142,8 @@ def validate_and_publish(
         for awaited, rows in profile.waits_for.value_counts().items():
             log.warning("%s: %d rows from %s to %s wait for %s", dataset.name, rows, begins, ends, awaited)
             waiting += int(rows)
+        left = profile[profile.waits_for.notna()].itertuples(index=False)
+        publication.wait(connection, dataset.table, version_keys(list(left), dataset.table))
         profile = profile[profile.waits_for.isna()].drop(columns=["waits_for", "asked"]).reset_index(drop=True)
     if profile.empty:
         log.info("nothing of %s is there to validate from %s to %s", dataset.name, begins, ends)

@@ -69,7 +69,8 @@ def take_back(
     """
     for table, column, found in ((CANDLE_DAY, "day", days), (FUNDING_RATE, "ts", hours)):
         versions = [(each["instrument_id"], each[column], each["version_id"]) for each in found]
-        hold(connection, table, validation_id, versions, datasets)
+        # compared with nothing: should it lie within a lifetime again, it is to be validated
+        hold(connection, table, validation_id, versions, datasets, [(None,) * len(table.noted)] * len(versions))
     # what is not published is newer
     for is_published in (True, False):
         if cut := [d for d in days if d["n"] and d["is_published"] == is_published]:

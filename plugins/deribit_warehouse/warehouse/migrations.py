@@ -114,7 +114,9 @@ def _comments(folder: Path) -> list[tuple[LiteralString, tuple[str, ...], str]]:
     paragraph under its heading, of a column its unit and its meaning."""
     found: list[tuple[LiteralString, tuple[str, ...], str]] = []
     for file in sorted(folder.glob("**/*.md")):
-        for heading, text in re.findall(r"^### ([^\n]+)\n\n(.+?)(?=^##|\Z)", file.read_text(encoding="utf-8"), re.M | re.S):
+        for heading, text in re.findall(
+            r"^### ([^\n]+)\n\n(.+?)(?=^##|\Z)", file.read_text(encoding="utf-8"), re.M | re.S
+        ):
             about = " ".join(text.split("\n\n")[0].split())
             for name, called in re.findall(r"`(\w+)(\([^`]*\))?`", heading):
                 if called:

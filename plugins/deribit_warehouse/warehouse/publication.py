@@ -68,6 +68,12 @@ def block(
     _note(connection, table, versions, notes)
 
 
+def wait(connection: Connection, table: Table, versions: Sequence[Version]) -> None:
+    """Says of pending versions, in the caller's transaction, that they wait for what they are compared with."""
+    if versions:
+        _run(connection, "publication/wait", table, **_values(table, versions))
+
+
 def compute(
     connection: Connection, dataset: Dataset, begins: date | None, ends: date | None, provenance: Provenance
 ) -> int:
@@ -83,14 +89,15 @@ def compute(
 
 def pending(
     connection: Connection, dataset: Dataset, begins: date | None = None, ends: date | None = None, *,
-    blocked: bool = False,
+    by_hand: bool = False,
 ) -> list[dict[str, Any]]:  # fmt: skip
-    """Months (month, first_day, last_day, days) of a dataset with days that can be validated now, oldest first: nobody
-    has decided on their newest version, or it was compared with other versions than are stored now.
+    """Months (month, first_day, last_day, days) of a dataset with days that can be validated now, oldest first: what
+    their newest version waited for is there, or it was compared with other versions than are stored now.
 
-    begins, ends: days [begins, ends) or None. blocked: also those that a validation blocked.
+    begins, ends: days [begins, ends) or None. by_hand: also those that a validation blocked, and those that were loaded
+    and not looked at yet, which is as a rule the business of the run that loads them.
     """
-    values = {"dataset": dataset.name, "from": begins, "to": ends, "blocked": blocked}
+    values = {"dataset": dataset.name, "from": begins, "to": ends, "by_hand": by_hand}
     return sql.fetch(connection, sql.wrapped("publication/pending", pending=f"datasets/{dataset.sql}/pending"), values)
 
 

@@ -54,7 +54,7 @@ def composed(name: str, table: Table) -> Composed:
         columns=listed(version), arrays=each("{p}::{t}[]", version),
         noting=listed(noting), noting_arrays=each("{p}::{t}[]", noting), noted_of_k=listed(table.noted, "k"),
         noted_of_t=listed(table.noted, "t"), and_noted_of_k=each(", k.{c}", table.noted, ""),
-        and_noted_from_p=each(", {c} = p.{c}", table.noted, ""), noted_from_k=each("{c} = k.{c}", table.noted),
+        and_noted_from_p=each(", {c} = p.{c}", table.noted, ""), noted_from_p=each("{c} = p.{c}", table.noted),
         same_t_p=same("t", "p"), same_t_b=same("t", "b"), same_t_k=same("t", "k"), same_t_o=same("t", "o"),
         same_n_t=same("n", "t"), unnamed=unnamed,
     )  # fmt: skip

@@ -71,3 +71,9 @@ def run_report_rows(connection: Connection, dag_id: str, run_id: str) -> dict[st
         "quarantined": [f for f in named if f["severity"] == "critical"],
         "warnings": [f for f in named if f["severity"] != "critical"],
     }
+
+
+def run_intervals(connection: Connection, dataset: str, dag_id: str, run_id: str) -> list[tuple[datetime, datetime]]:
+    """The intervals, [begins, ends), that a run has validated of a dataset, oldest first."""
+    found = sql.rows(connection, "quality/run_intervals", dataset=dataset, dag_id=dag_id, run_id=run_id)
+    return [(row["begins"], row["ends"]) for row in found]

@@ -8,7 +8,7 @@ import ssl
 import struct
 import threading
 from collections.abc import Callable
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 Reply = Callable[[BaseHTTPRequestHandler], None]
@@ -81,10 +81,8 @@ def serving(*replies: Reply, tls: ssl.SSLContext | None = None):
             pass
 
         def finish(self) -> None:
-            try:
+            with suppress(OSError, ValueError):  # the connection was cut on purpose
                 super().finish()
-            except (OSError, ValueError):
-                pass  # the connection was cut on purpose
 
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
     if tls:

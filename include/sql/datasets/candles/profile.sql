@@ -47,9 +47,11 @@ WITH expected AS (
            fault.not_finite, fault.not_positive, fault.bounds_broken, fault.negative, fault.untraded_not_flat,
            m.cost_without_volume, m.cost_off, m.cost_inconsistent, m.fill_off_previous, m.traded, m.fresh, m.spikes, m.largest_move, m.mean_move,
            m.referenced, CASE WHEN r.reference = 'index' THEN at_hours.distance ELSE m.reference_distance END AS reference_distance,
-           s.reference, store.compared_with(s.reference, CASE WHEN %(perpetual)s THEN 'index' ELSE 'perpetual' END,
-                                            CASE WHEN %(perpetual)s THEN k.index_price ELSE k.perpetual END,
-                                            CASE WHEN %(perpetual)s THEN k.futures ELSE k.index_price END) AS compared_with,
+           r.reference,
+           -- an hour without an index is the futures' to judge; which of two that are far apart is wrong, the third's
+           CASE WHEN %(perpetual)s THEN store.compared_with(s.index_complete, k.index_price, k.futures)
+                ELSE store.compared_with(s.index_complete AND r.reference = 'perpetual' AND coalesce(m.farthest <= 0.25, true),
+                                         k.perpetual, coalesce(k.index_price, 0) + coalesce(k.futures, 0)) END AS compared_with,
            CASE WHEN %(perpetual)s AND store.awaits_funding(e.instrument_id, e.asked_from AT TIME ZONE 'UTC', e.asked_to AT TIME ZONE 'UTC')
                 THEN 'funding_rates of ' || e.instrument
                 WHEN NOT %(perpetual)s AND store.awaits_candles(e.perpetual_id, e.asked_from AT TIME ZONE 'UTC', e.asked_to AT TIME ZONE 'UTC')
@@ -95,7 +97,7 @@ WITH expected AS (
                array_agg(ROW(c.first_minute + u.i - 1, v.move)::store.spike) FILTER (WHERE v.move > 0.05 AND store.relative_distance(u.following, u.previous) < 0.2 * v.move) AS spikes,
                max(v.move) AS largest_move, avg(v.move) AS mean_move,
                count(*) FILTER (WHERE u.volume > 0 AND u.reference IS NOT NULL) AS referenced,
-               max(x.far) FILTER (WHERE u.volume > 0) AS reference_distance
+               max(x.far) FILTER (WHERE u.volume > 0) AS reference_distance, max(x.distance) FILTER (WHERE u.volume > 0) AS farthest
         FROM (SELECT unnest(c.open) AS open, unnest(c.high) AS high, unnest(c.low) AS low, unnest(c.close) AS close,
                      unnest(c.volume) AS volume, unnest(c.cost) AS cost,
                      unnest(array_prepend(NULL::float8, c.close[1 : c.n - 1])) AS previous, unnest(c.close[2 : c.n]) AS following,
@@ -112,7 +114,7 @@ WITH expected AS (
         -- a minute of the perpetual that is no price, or far from the true index of its hour, says nothing of a future
         CROSS JOIN LATERAL (
             SELECT CASE WHEN d.distance > 0.25 AND coalesce(store.symmetric_distance(store.price(u.reference), lv.index_prices[(c.first_minute + u.i - 1) / 60 + 1]) > 0.25,
-                                                            store.price(u.reference) IS NULL) THEN NULL ELSE d.distance END AS far
+                                                            store.price(u.reference) IS NULL) THEN NULL ELSE d.distance END AS far, d.distance
             FROM (SELECT store.relative_distance(u.close, u.reference) AS distance OFFSET 0) AS d) AS x) m ON true
     LEFT JOIN LATERAL (
         -- which fault it is, only where a minute is odd: to look for each of them in every minute costs a twentieth to an
@@ -140,11 +142,7 @@ WITH expected AS (
                     WHERE u.open IS NULL) AS gone
               GROUP BY island) AS gaps
         WHERE (c.first_minute, c.n, c.present) IS DISTINCT FROM (e.first_minute, e.minutes, e.minutes)) hole ON true
-    -- where the two are far apart, what is compared with both settles it
-    CROSS JOIN LATERAL (
-        SELECT CASE WHEN %(perpetual)s AND r.reference = 'index' AND lv.index_distance > 0.25 THEN 'index, futures'
-                    WHEN r.reference = 'perpetual' AND m.reference_distance > 0.25 THEN 'perpetual, index'
-                    ELSE r.reference END AS reference) AS s
+    CROSS JOIN LATERAL (SELECT coalesce(lv.index_hours = 24 AND lv.index_distance <= 0.25, false) AS index_complete) AS s
 ), usual AS (
     SELECT instrument_id, percentile_cont(0.5) WITHIN GROUP (ORDER BY mean_move) AS move
     FROM day_profile WHERE mean_move > 0 AND mean_move < 'Infinity' GROUP BY instrument_id

@@ -11,15 +11,18 @@ WITH life AS MATERIALIZED (
     FROM store.funding_rate ORDER BY instrument_id, ts, version_id DESC
 ), unsettled AS MATERIALIZED (
     SELECT n.instrument_id, n.day, max(n.validation_id) AS validation_id,
-           bool_and(n.state = 'pending' AND n.validation_id IS NOT NULL AND c.changed IS NOT TRUE) AS blocked
+           bool_and(n.state = 'pending' AND n.validation_id IS NOT NULL AND c.changed IS NOT TRUE) AS blocked,
+           bool_and(n.state = 'pending' AND n.validation_id IS NULL AND n.reference IS NULL) AS loaded
     FROM newest n JOIN life l ON l.instrument_id = n.instrument_id AND n.ts <= l.funding_ends
     LEFT JOIN version v ON v.perpetual_id = n.instrument_id AND v.day = n.day
-    CROSS JOIN LATERAL (SELECT n.compared_with <> store.compared_with(n.reference, 'perpetual', v.perpetual, v.futures) AS changed) AS c
+    CROSS JOIN LATERAL (
+        SELECT CASE WHEN n.compared_with IS NULL THEN n.state = 'held'
+                    ELSE n.compared_with <> store.compared_with(n.compared_with >= 0, v.perpetual, v.futures) END AS changed) AS c
     WHERE n.state = 'pending' OR c.changed
     GROUP BY n.instrument_id, n.day
 )
 SELECT 'funding_rates' AS dataset, l.label AS instrument, u.day,
        CASE WHEN store.awaits_candles(l.instrument_id, u.day::timestamp AT TIME ZONE 'UTC', (u.day + 1)::timestamp AT TIME ZONE 'UTC')
             THEN 'perpetuals_ohlcv of ' || l.label END AS waits_for,
-       CASE WHEN u.blocked THEN u.validation_id END AS blocked_by
+       CASE WHEN u.blocked THEN u.validation_id END AS blocked_by, u.loaded
 FROM unsettled u JOIN life l USING (instrument_id)

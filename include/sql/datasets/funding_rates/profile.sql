@@ -77,7 +77,7 @@ SELECT i.label AS instrument, t.ts, t.instrument_id, t.version_id, t.present, t.
        i.base_currency IN ('BTC', 'ETH') AND i.settlement_currency = i.base_currency AS capped,
        t.off / t.weight AS eight_hours_off, sum(t.off) OVER month / sum(t.weight) OVER month AS month_off,
        abs(store.price(nullif(c.value, 0)) - c.paid) / greatest(c.size, 1e-12) AS checksum_off,
-       r.reference, store.compared_with(r.reference, 'perpetual', k.perpetual, k.futures) AS compared_with, k.waits_for,
+       r.reference, store.compared_with(coalesce(r.reference = 'perpetual' AND r.distance <= 0.25, false), k.perpetual, k.futures) AS compared_with, k.waits_for,
        t.present OR store.was_fetched(t.instrument_id, 'funding', t.ts - interval '1 hour', t.ts) AS asked,
        CASE WHEN t.present AND l.index_off THEN store.disagreement(l.hour, l.perpetual, l.index_price, l.futures) END AS level_disagreement,
        t.on_the_hour::integer AS rows_expected, (NOT t.present)::integer AS rows_missing
@@ -85,11 +85,10 @@ FROM together t JOIN store.instrument i USING (instrument_id)
 LEFT JOIN checksum c ON c.instrument_id = t.instrument_id AND t.ts > c.begins AND t.ts <= c.ends
 LEFT JOIN level l ON l.instrument_id = t.instrument_id AND l.ts = t.ts
 LEFT JOIN stored k ON k.instrument_id = t.instrument_id AND k.day = ((t.ts - interval '1 microsecond') AT TIME ZONE 'UTC')::date
--- what the index is checked against; where the two are far apart, the futures settle it
+-- what the index is checked against, and how far it is from the perpetual; where that is far, the futures settle it
 CROSS JOIN LATERAL (
-    SELECT CASE WHEN NOT t.present THEN 'none'
-                WHEN store.symmetric_distance(l.perpetual, l.index_price) > 0.25 THEN 'perpetual, futures'
-                WHEN l.perpetual IS NOT NULL THEN 'perpetual'
+    SELECT store.symmetric_distance(l.perpetual, l.index_price) AS distance,
+           CASE WHEN NOT t.present THEN 'none' WHEN l.perpetual IS NOT NULL THEN 'perpetual'
                 WHEN l.futures IS NOT NULL THEN 'futures' ELSE 'none' END AS reference) AS r
 CROSS JOIN LATERAL (SELECT EXISTS (SELECT FROM outage o WHERE t.ts >= o.begins AND t.ts - interval '1 hour' < o.ends) AS explained) AS x
 WINDOW month AS (PARTITION BY t.instrument_id)
