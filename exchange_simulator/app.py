@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from typing import TYPE_CHECKING
 
 import numpy as np
 import orjson
@@ -16,6 +17,9 @@ from .faults import Fault
 from .limits import Limits, Stats
 from .noise import seed_of, uniform
 from .protocol import BadRequest, Exchange, Refusal
+
+if TYPE_CHECKING:
+    from starlette.types import Receive, Scope, Send
 
 
 class Simulator:
@@ -156,13 +160,13 @@ def _page(status: int) -> Response:
 class _Truncated(Response):
     """Promises the whole body and sends half of it; the server then closes the connection."""
 
-    async def __call__(self, scope, receive, send) -> None:
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         await send({"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers})
         await send({"type": "http.response.body", "body": self.body[: len(self.body) // 2], "more_body": True})
         await _drop_connection(receive, abort=False)
 
 
-async def _drop_connection(receive, *, abort: bool = True) -> None:
+async def _drop_connection(receive: Receive, *, abort: bool = True) -> None:
     """End the connection under an ASGI call, what was sent included if `abort`; return when it is gone."""
     cycle = getattr(receive, "__self__", None)  # only uvicorn's `receive` leads to a socket
     if cycle is None:

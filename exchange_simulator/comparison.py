@@ -6,7 +6,7 @@ Asked of the market itself, not of the API: whatever paging, parsing, storing an
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Sequence
 from datetime import UTC, datetime
 
 import numpy as np
@@ -140,7 +140,7 @@ def instant(ms: int) -> datetime:
     return datetime.fromtimestamp(ms / 1000, UTC)
 
 
-def _same(name: str, columns, kept: list[tuple], said: list[np.ndarray], within: float = 0.0) -> int:
+def _same(name: str, columns: Sequence[str], kept: list[tuple], said: list[np.ndarray], within: float = 0.0) -> int:
     """kept: a row of columns as _sent() selects them. within: relative. A NULL equals NaN."""
     [sent] = kept
     stored = [np.frombuffer(column or b"", ">f8") for column in sent]

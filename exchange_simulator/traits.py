@@ -18,9 +18,12 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import Field, dataclass, field, fields, replace
 from datetime import UTC, datetime
+from typing import TypeVar
+
+T = TypeVar("T")
 
 
-def _trait(usual, real=None, *, known: str = "", invented: str = ""):
+def _trait(usual: T, real: T | None = None, *, known: str = "", invented: str = "") -> T:
     """real: what it is on the real exchange; the usual value where it is left out."""
     real = usual if real is None else real
     return field(default=usual, metadata={"real": real, "known": known, "invented": invented})

@@ -10,11 +10,16 @@ Every component imports its plugins, each task as it starts included, so importi
 import os
 from functools import cache
 from pathlib import Path
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 from urllib.parse import quote, urlparse
 
 from airflow.configuration import conf
 from airflow.plugins_manager import AirflowPlugin
+
+if TYPE_CHECKING:
+    from fastapi import FastAPI
+    from starlette.middleware.base import RequestResponseEndpoint
+    from starlette.types import Receive, Scope, Send
 
 NAME = "Data quality"
 PREFIX = "/deribit-data-docs"
@@ -49,7 +54,7 @@ def site() -> Path:
 
 
 @cache
-def app():
+def app() -> "FastAPI":
     """The guarded app. Made at the first request, since it imports the API server's half of Airflow."""
     from airflow.api_fastapi.app import get_auth_manager
     from airflow.api_fastapi.core_api.security import get_user
@@ -60,7 +65,7 @@ def app():
     app = FastAPI(title=NAME, docs_url=None, redoc_url=None, openapi_url=None, dependencies=[Depends(get_user)])
 
     @app.middleware("http")
-    async def add_headers(request: Request, call_next) -> Response:
+    async def add_headers(request: Request, call_next: "RequestResponseEndpoint") -> Response:
         response = await call_next(request)
         response.headers.update(HEADERS)
         return response
@@ -109,7 +114,7 @@ def file_of(root: Path, path: str) -> Path | None:
         return None
 
 
-async def serve(scope, receive, send) -> None:
+async def serve(scope: "Scope", receive: "Receive", send: "Send") -> None:
     await app()(scope, receive, send)
 
 

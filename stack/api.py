@@ -1,8 +1,10 @@
 """Airflow's REST API, as much of it as starting the history and watching it needs."""
 
+from __future__ import annotations
+
 import time
 from datetime import datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 import requests
@@ -10,6 +12,9 @@ import requests
 from stack import StackError
 from stack.credentials import ADMIN, Credentials
 from stack.settings import Stack
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 REPORTING = ("scheduler", "dag-processor", "triggerer")
 
@@ -23,7 +28,7 @@ class AirflowApi:
         self._session = requests.Session()
         self._session.trust_env = False  # no proxy between this machine and itself
 
-    def wait_healthy(self, still_alive, seconds: float = 120) -> None:
+    def wait_healthy(self, still_alive: Callable[[], None], seconds: float = 120) -> None:
         """Returns when the API server answers and the scheduler and the DAG processor have reported to it.
 
         still_alive is called between attempts and raises StackError when a service has died.

@@ -21,6 +21,10 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 ROOT = Path(__file__).resolve().parent.parent
 BOOTSTRAP = ROOT / "stack" / "requirements-bootstrap.txt"
@@ -31,7 +35,7 @@ LOCKS = {"runtime": (RUNTIME,), "dev": (RUNTIME, DEV), "bench": (RUNTIME, DEV, B
 ROOM_BYTES = 1.5e9
 
 
-def warehouse_home(environ=os.environ) -> Path:
+def warehouse_home(environ: Mapping[str, str] = os.environ) -> Path:
     """The state folder, absolute; a relative WAREHOUSE_HOME counts from the project."""
     return (ROOT / Path(environ.get("WAREHOUSE_HOME") or ".warehouse").expanduser()).resolve()
 

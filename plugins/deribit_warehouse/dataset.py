@@ -120,7 +120,7 @@ class Dataset:
     inputs: tuple[str, ...] = ()
     references: tuple[str, ...] = ()
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         object.__setattr__(self, "sql", self.sql or self.name)
         if self.snapshot and self.catalogue:
             raise ValueError(f"{self.name}: no catalogue is younger than the present moment, so it can't be waited for")

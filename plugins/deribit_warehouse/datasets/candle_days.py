@@ -2,10 +2,18 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from deribit_warehouse.dataset import Window
 
+if TYPE_CHECKING:
+    from psycopg import Connection
 
-def load(exchange, connection, window: Window, provenance) -> tuple:
+    from deribit_warehouse.exchange import Exchange
+    from deribit_warehouse.warehouse.ingestion import Ingested, Provenance
+
+
+def load(exchange: Exchange, connection: Connection, window: Window, provenance: Provenance) -> tuple[Ingested, int]:
     """Stores the candles of a window, in one transaction: (Ingested, requests)."""
     from deribit_warehouse.warehouse.candles import store_candles
 

@@ -3,14 +3,21 @@
 from __future__ import annotations
 
 import logging
+from typing import TYPE_CHECKING
 
 from deribit_warehouse.dataset import Dataset, Window
 from deribit_warehouse.tables import FUNDING_RATE
 
+if TYPE_CHECKING:
+    from psycopg import Connection
+
+    from deribit_warehouse.exchange import Exchange
+    from deribit_warehouse.warehouse.ingestion import Ingested, Provenance
+
 log = logging.getLogger(__name__)
 
 
-def load(exchange, connection, window: Window, provenance) -> tuple:
+def load(exchange: Exchange, connection: Connection, window: Window, provenance: Provenance) -> tuple[Ingested, int]:
     """Stores the hours that end in (begins, ends] and then the exchange's own sum of them, a transaction each:
     (Ingested, requests)."""
     from deribit_warehouse.exchange import ExchangeError, ExchangeUnavailable

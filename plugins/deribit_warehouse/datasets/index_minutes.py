@@ -5,13 +5,20 @@ from __future__ import annotations
 
 import logging
 from datetime import timedelta
+from typing import TYPE_CHECKING
 
 from deribit_warehouse.dataset import Dataset, Window
+
+if TYPE_CHECKING:
+    from psycopg import Connection
+
+    from deribit_warehouse.exchange import Exchange
+    from deribit_warehouse.warehouse.ingestion import Ingested, Provenance
 
 log = logging.getLogger(__name__)
 
 
-def load(exchange, connection, window: Window, provenance) -> tuple:
+def load(exchange: Exchange, connection: Connection, window: Window, provenance: Provenance) -> tuple[Ingested, int]:
     """Keeps the minutes that a perpetual's funding chart still tells of its index, in one transaction: (Ingested,
     requests)."""
     from deribit_warehouse.warehouse.index import store_chart

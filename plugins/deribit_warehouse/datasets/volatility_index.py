@@ -3,8 +3,15 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from typing import TYPE_CHECKING
 
 from deribit_warehouse.dataset import Dataset, Table, Window
+
+if TYPE_CHECKING:
+    from psycopg import Connection
+
+    from deribit_warehouse.exchange import Exchange
+    from deribit_warehouse.warehouse.ingestion import Ingested, Provenance
 
 VOLATILITY_INDEX_HOUR = Table(
     "volatility_index", {"currency": "text", "ts": "timestamptz"},
@@ -12,7 +19,7 @@ VOLATILITY_INDEX_HOUR = Table(
 )  # fmt: skip
 
 
-def load(exchange, connection, window: Window, provenance) -> tuple:
+def load(exchange: Exchange, connection: Connection, window: Window, provenance: Provenance) -> tuple[Ingested, int]:
     """Stores the hours that begin in a window, in one transaction: (Ingested, requests)."""
     import numpy as np
 

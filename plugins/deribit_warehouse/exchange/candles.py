@@ -136,7 +136,7 @@ class Grid:
     out_of_window: list[np.ndarray] = field(default_factory=lambda: [np.empty(0, np.int64)])
     out_of_order: list[np.ndarray] = field(default_factory=lambda: [np.empty(0, np.int64)])
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         minutes = (self.end - self.start) // MINUTE
         self.values = np.full((len(COLUMNS), minutes), np.nan)
         self.present = np.zeros(minutes, bool)

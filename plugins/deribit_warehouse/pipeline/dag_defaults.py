@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import timedelta
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from airflow.providers.standard.operators.empty import EmptyOperator
 from airflow.sdk import Asset, AssetAlias, AssetAny, AssetOrTimeSchedule, CronDataIntervalTimetable, Param
@@ -13,16 +13,19 @@ from deribit_warehouse.alerts import notify_failure, on_task_failure
 from deribit_warehouse.dataset import PREFIX, Dataset
 from deribit_warehouse.datasets import INSTRUMENTS
 
+if TYPE_CHECKING:
+    from airflow.sdk import Context
+
 MONTHLY_TIMETABLE = CronDataIntervalTimetable("0 0 1 * *", timezone="UTC")
 """A run a calendar month, after it has closed; its data interval is the month."""
 
 
-def record_task_failure(context) -> None:
+def record_task_failure(context: Context) -> None:
     """Task-level on_failure_callback: keeps why a task failed for good, for the run's one message."""
     on_task_failure(context, record=_record)
 
 
-def _record(**failure) -> None:
+def _record(**failure: Any) -> None:
     from deribit_warehouse.warehouse.validations import record_run_failure
 
     from .connections import market

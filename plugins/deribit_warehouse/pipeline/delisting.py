@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections import Counter
 from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any
 
 from airflow.sdk import TriggerRule, get_current_context, task
 
@@ -17,6 +18,9 @@ from .interval import instant, midnight, milliseconds
 from .isolation import PerInstrument
 from .waiting import waits_for_exchange
 
+if TYPE_CHECKING:
+    from deribit_warehouse.alerts import QuarantinedKey
+
 log = logging.getLogger(__name__)
 
 SILENCE = timedelta(days=7)
@@ -25,7 +29,7 @@ SILENCE = timedelta(days=7)
 
 @task(pool=EXCHANGE_POOL, trigger_rule=TriggerRule.ALL_DONE, multiple_outputs=False)
 @waits_for_exchange()
-def find_delistings(starts) -> dict[str, str]:
+def find_delistings(starts: Any) -> dict[str, str]:
     """Finds the perpetuals that are listed and dead: {instrument: ISO end}, those told before included.
 
     A delisted perpetual may stay in the catalogue for ever, its chart going on flat with volume 0. Its end is the last
@@ -74,7 +78,7 @@ def find_delistings(starts) -> dict[str, str]:
 
 
 @task(pool=VALIDATION_POOL, trigger_rule=TriggerRule.ALL_DONE, multiple_outputs=False)
-def clip_to_lifetimes(ended) -> dict[str, dict[str, int]]:
+def clip_to_lifetimes(ended: Any) -> dict[str, dict[str, int]]:
     """Takes back what is stored outside the lifetimes as they are known now; returns what was published of it: {days:
     {instrument: n}, hours: {...}}.
 
@@ -108,7 +112,7 @@ def clip_to_lifetimes(ended) -> dict[str, dict[str, int]]:
     return {what: dict(counts) for what, counts in taken_back.items()}
 
 
-def found(instrument: str, at: datetime | None, rule: str, observed: str):
+def found(instrument: str, at: datetime | None, rule: str, observed: str) -> QuarantinedKey:
     """Something to be told of an instrument: an alerts.QuarantinedKey of a warning, which is also in the log."""
     from deribit_warehouse.alerts import QuarantinedKey
 

@@ -4,7 +4,7 @@ run."""
 from __future__ import annotations
 
 from datetime import date, timedelta
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from airflow.sdk import TriggerRule, get_current_context, task
 from airflow.sdk.exceptions import AirflowSkipException
@@ -14,6 +14,11 @@ from deribit_warehouse.dataset import VALIDATION_POOL, Dataset
 from .connections import market
 from .interval import asked_range, midnight
 from .publish import blocked_error, notify_quarantine, validate_and_publish
+
+if TYPE_CHECKING:
+    from airflow.sdk import Context
+
+    from deribit_warehouse.warehouse.ingestion import Provenance
 
 
 @task
@@ -75,7 +80,7 @@ def publish_derived(dataset: Dataset, window: dict[str, str]) -> dict[str, Any]:
     return validated.summary()
 
 
-def computed_by(dataset: Dataset, context):
+def computed_by(dataset: Dataset, context: Context) -> Provenance:
     """Where a computed version came from: an ingestion.Provenance."""
     from deribit_warehouse.warehouse.ingestion import Provenance
 
@@ -84,6 +89,6 @@ def computed_by(dataset: Dataset, context):
 
 # a window that is skipped silences none of the others; where one failed, the run's own message names them all
 @task(trigger_rule=TriggerRule.NONE_FAILED_MIN_ONE_SUCCESS)
-def notify(published) -> None:
+def notify(published: Any) -> None:
     """Tells once of everything the run's windows hold back or warn of."""
     notify_quarantine(get_current_context())

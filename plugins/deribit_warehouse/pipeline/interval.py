@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from datetime import UTC, date, datetime, time, timedelta
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from airflow.sdk.exceptions import AirflowFailException
 
 from deribit_warehouse.dataset import Dataset
+
+if TYPE_CHECKING:
+    from airflow.sdk import Context
 
 BOUNDS = ("from", "to")
 
@@ -15,7 +18,7 @@ LONGEST = timedelta(days=92)
 """The longest range one run of a history DAG takes: its gate reads all of it at once. For more there are backfills."""
 
 
-def interval_of(dataset: Dataset, context) -> tuple[datetime, datetime] | None:
+def interval_of(dataset: Dataset, context: Context) -> tuple[datetime, datetime] | None:
     """What a run loads and validates of a dataset, [begins, ends), UTC: its interval(); of a snapshot, which can only
     be asked for now, the run's own moment, and any configuration is refused. Raises AirflowFailException."""
     if not dataset.snapshot:
@@ -25,7 +28,7 @@ def interval_of(dataset: Dataset, context) -> tuple[datetime, datetime] | None:
     return moment, moment
 
 
-def interval(context) -> tuple[datetime, datetime] | None:
+def interval(context: Context) -> tuple[datetime, datetime] | None:
     """What a run of a history DAG loads and validates: [begins, ends), UTC.
 
     Its parameters from and to; without them its data interval, which a run of the calendar or a backfill has, and a
@@ -49,7 +52,7 @@ def interval(context) -> tuple[datetime, datetime] | None:
     return found
 
 
-def asked_range(context) -> tuple[date | None, date | None]:
+def asked_range(context: Context) -> tuple[date | None, date | None]:
     """The run's parameters from and to, days [from, to), each None where it was not given.
 
     They come from a form or an API call, so everything else than two dates in order is refused, with what it was and
@@ -62,7 +65,7 @@ def asked_range(context) -> tuple[date | None, date | None]:
     return begins, ends
 
 
-def configuration(context, known: tuple[str, ...] = ()) -> dict[str, Any]:
+def configuration(context: Context, known: tuple[str, ...] = ()) -> dict[str, Any]:
     """The run's configuration. Raises AirflowFailException for keys that nothing here reads."""
     conf = context["dag_run"].conf or {}
     if not isinstance(conf, dict):

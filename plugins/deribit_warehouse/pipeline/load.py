@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from datetime import datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from airflow.sdk import get_current_context, task
 
@@ -15,6 +15,9 @@ from .connections import base_url, exchange, market
 from .interval import interval_of
 from .isolation import PerInstrument
 from .waiting import CATALOGUE, finished_before_waiting, wait, waits_for_exchange
+
+if TYPE_CHECKING:
+    from psycopg import Connection
 
 log = logging.getLogger(__name__)
 
@@ -59,7 +62,7 @@ def plan(dataset: Dataset) -> list[dict[str, Any]]:
     ]
 
 
-def wait_for_catalogue(connection, currencies: list[str], until: datetime) -> None:
+def wait_for_catalogue(connection: Connection, currencies: list[str], until: datetime) -> None:
     """Ends the task's process, to be asked again, while the futures of a currency were last read before an instant."""
     from deribit_warehouse.warehouse import catalogue
 

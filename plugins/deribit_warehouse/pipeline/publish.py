@@ -21,6 +21,10 @@ from .interval import interval_of, midnight
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
+    from pandas import DataFrame
+    from psycopg import Connection
+
+    from deribit_warehouse.quality.validate import Decision, Validation
 
 log = logging.getLogger(__name__)
 
@@ -30,7 +34,7 @@ CATCHUP_MONTHS = 6
 
 # in the pool of its dataset (datasets.POOLS says why)
 @task(pool=VALIDATION_POOL, trigger_rule=TriggerRule.ALL_DONE, retries=1, multiple_outputs=False)
-def publish(dataset: Dataset, loaded) -> dict[str, Any]:
+def publish(dataset: Dataset, loaded: Any) -> list[dict[str, Any]]:
     """Validates what is stored of the run's interval and publishes what passed.
 
     Runs when every load is done, failed ones included: what they did not bring is missing, is named, and does not
@@ -84,7 +88,7 @@ def tell_who_waits(dataset: Dataset, context: Context, asked: tuple[datetime, da
         context["outlet_events"][READY].add(ready(other))
 
 
-def pending_months(dataset: Dataset, context) -> list[tuple[datetime, datetime]]:
+def pending_months(dataset: Dataset, context: Context) -> list[tuple[datetime, datetime]]:
     """The months, [begins, ends), that a run without an interval validates: those it has validated before, if it is
     tried again or was cleared, and those with days that wait and can be validated; started by hand, also those with
     what a validation has blocked, and with what was only loaded."""
@@ -106,7 +110,7 @@ class Validated:
     """What came of an interval. changes: versions that were published, taken back or held back by it."""
 
     validation_id: int
-    decision: Any
+    decision: Decision
     rows: int
     waiting: int
     published: int
@@ -121,7 +125,13 @@ class Validated:
 
 
 def validate_and_publish(
-    connection, dataset: Dataset, context, begins: datetime, ends: datetime, *, only_asked: bool = False
+    connection: Connection,
+    dataset: Dataset,
+    context: Context,
+    begins: datetime,
+    ends: datetime,
+    *,
+    only_asked: bool = False,
 ) -> Validated | None:
     """Validates what is stored of [begins, ends) and decides on its versions, in the caller's transaction. None: there
     is nothing to validate.
@@ -160,7 +170,7 @@ def validate_and_publish(
     return Validated(validation_id, decision, len(profile), waiting, published, changes)
 
 
-def require_all_loads(context) -> None:
+def require_all_loads(context: Context) -> None:
     """Raises AirflowFailException when Airflow's database has lost a load of the run: Airflow takes those that are left
     for all, so the gate would validate, and call green, what was never loaded."""
     ti = context["ti"]
@@ -172,7 +182,9 @@ def require_all_loads(context) -> None:
         )
 
 
-def validate_profile(dataset: Dataset, profile, context, begins: datetime, ends: datetime) -> tuple:
+def validate_profile(
+    dataset: Dataset, profile: DataFrame, context: Context, begins: datetime, ends: datetime
+) -> tuple[Validation, Decision]:
     """What the dataset's suite says of a profile, and what is decided: (validation, decision). Asks no database."""
     from deribit_warehouse.quality.suites import read_suite, read_waivers
     from deribit_warehouse.quality.validate import decide, validate
@@ -186,8 +198,9 @@ def validate_profile(dataset: Dataset, profile, context, begins: datetime, ends:
 
 
 def record_validation(
-    connection, dataset: Dataset, profile, context, begins: datetime, ends: datetime, validation, decision
-) -> int:
+    connection: Connection, dataset: Dataset, profile: DataFrame, context: Context, begins: datetime, ends: datetime,
+    validation: Validation, decision: Decision,
+) -> int:  # fmt: skip
     """Records a validation and its findings in the caller's transaction; returns the validation's id."""
     from deribit_warehouse.quality.suites import day_of
     from deribit_warehouse.quality.validate import Finding, stored_result
@@ -215,12 +228,14 @@ def record_validation(
     return validation_id
 
 
-def key_of(row, dataset: Dataset) -> tuple:
+def key_of(row: Any, dataset: Dataset) -> tuple:
     """What names a row of a dataset's profile."""
     return tuple(getattr(row, key) for key in dataset.keys)
 
 
-def decide_versions(connection, dataset: Dataset, validation_id: int, profile, decision) -> tuple[int, int]:
+def decide_versions(
+    connection: Connection, dataset: Dataset, validation_id: int, profile: DataFrame, decision: Decision
+) -> tuple[int, int]:
     """Publishes the versions behind a profile's rows that passed and holds the others back, in the caller's
     transaction; returns how many were not published before, and that with how many were not held back before. Of a
     blocked interval what is published stays as it is, and what is pending stays so until somebody asks for it, or it
@@ -244,7 +259,7 @@ def decide_versions(connection, dataset: Dataset, validation_id: int, profile, d
     return published, published + newly_held
 
 
-def partition_rows(profile, dataset: Dataset, decision) -> tuple[list, list]:
+def partition_rows(profile: DataFrame, dataset: Dataset, decision: Decision) -> tuple[list, list]:
     """The profile's rows that may be published, and those that are held back."""
     held = set(decision.quarantined_keys)
     rows = list(profile.itertuples(index=False))
@@ -267,7 +282,7 @@ def notes(rows: list, table: Table) -> list[tuple]:
     if not table.noted:
         return []
 
-    def noted(row) -> tuple:
+    def noted(row: Any) -> tuple:
         values = (getattr(row, column) for column in table.noted)
         # pandas makes floats of whole numbers beside which one is missing
         return tuple((int(v) if isinstance(v, float) else v) if notna(v) else None for v in values)
@@ -280,7 +295,7 @@ def blocked_error(dataset: Dataset, because: list[str]) -> AirflowFailException:
     return AirflowFailException(f"{dataset.name} was blocked, nothing of it was published: " + "; ".join(because))
 
 
-def notify_quarantine(context) -> None:
+def notify_quarantine(context: Context) -> None:
     """One message about a run that goes on with quarantined keys or new warnings; none when all of it was told before.
     A run in which a task has failed will fail, and its one message, told by the DAG's on_failure_callback, names them.
     """

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from datetime import UTC, datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from airflow.sdk import TriggerRule, get_current_context, task
 from airflow.sdk.exceptions import AirflowException
@@ -18,6 +18,9 @@ from .interval import configuration, instant, milliseconds
 from .isolation import PerInstrument
 from .publish import blocked_error, notify_quarantine, record_validation, validate_profile
 from .waiting import waits_for_exchange
+
+if TYPE_CHECKING:
+    from deribit_warehouse.exchange import Instrument
 
 log = logging.getLogger(__name__)
 
@@ -70,7 +73,7 @@ def read_catalogue(kind: str, currency: str, reading: dict[str, Any]) -> dict[st
 
 @task(pool=EXCHANGE_POOL, trigger_rule=TriggerRule.ALL_DONE_MIN_ONE_SUCCESS, multiple_outputs=False)
 @waits_for_exchange()
-def discover_funding_starts(futures) -> dict[str, str]:
+def discover_funding_starts(futures: Any) -> dict[str, str]:
     """Finds the first hour of funding of each perpetual it was not found for yet: {instrument: ISO hour end}.
 
     A perpetual that fails keeps the others from nothing; the task then waits or fails as load does.
@@ -102,7 +105,7 @@ def discover_funding_starts(futures) -> dict[str, str]:
 
 
 @task(pool=VALIDATION_POOL, trigger_rule=TriggerRule.ALL_DONE_MIN_ONE_SUCCESS, multiple_outputs=False)
-def check_catalogue(futures, options) -> dict[str, Any]:
+def check_catalogue(futures: Any, options: Any) -> dict[str, Any]:
     """Validates what is in the catalogue, whichever of its readings failed, and notes what breaks a rule.
 
     Nothing is held back. What is noted is told in one message when it is new, and stays in the view quality_findings
@@ -132,7 +135,7 @@ def check_catalogue(futures, options) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def catalogue_row(i) -> tuple:
+def catalogue_row(i: Instrument) -> tuple:
     """An exchange.Instrument in the order of load/stage_instrument.sql."""
     from deribit_warehouse.exchange.instruments import implied
 

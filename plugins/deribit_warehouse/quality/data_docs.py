@@ -21,16 +21,20 @@ import os
 import re
 import secrets
 import shutil
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
 from html import escape
 from itertools import groupby
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from deribit_warehouse.quality.suites import Suite
+
+if TYPE_CHECKING:
+    from great_expectations.render import RenderedDocumentContent
+    from jinja2 import Template
 
 CURRENT = "current"
 PAGES = Path(__file__).parent / "pages"
@@ -120,7 +124,7 @@ def build_site(results: Iterable[dict[str, Any]], into: Path, *, keep: int, suit
 
 
 @contextmanager
-def _alone(into: Path):
+def _alone(into: Path) -> Iterator[None]:
     with open(into / ".lock", "w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         yield
@@ -232,7 +236,7 @@ def _rendered_suite(suite: Suite) -> dict[str, Any]:
     return _rendered(ExpectationSuitePageRenderer().render(suite.to_gx()))
 
 
-def _rendered(document) -> dict[str, Any]:
+def _rendered(document: RenderedDocumentContent) -> dict[str, Any]:
     """Great Expectations' sections as HTML, without its page around them.
 
     The first section repeats what our own header says, less well.
@@ -245,7 +249,7 @@ def _rendered(document) -> dict[str, Any]:
 
 
 @cache
-def _sections_template():
+def _sections_template() -> Template:
     """Compiled once: a view compiles its templates anew, which is most of what a page costs."""
     from great_expectations.render.view import DefaultJinjaPageView
 

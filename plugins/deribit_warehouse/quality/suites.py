@@ -10,7 +10,10 @@ import json
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from great_expectations import ExpectationSuite
 
 SEVERITIES = ("critical", "warning", "info")
 SCOPES = ("key", "table")
@@ -36,7 +39,7 @@ class Suite:
     keys: tuple[str, ...]
     expectations: tuple[dict[str, Any], ...]
 
-    def to_gx(self):
+    def to_gx(self) -> ExpectationSuite:
         """The suite as a `great_expectations.ExpectationSuite`, complete or not at all (SuiteError)."""
         import great_expectations as gx
 

@@ -20,6 +20,12 @@ from typing import TYPE_CHECKING, Any
 from deribit_warehouse.quality.suites import SEVERITIES, Suite, Waiver
 
 if TYPE_CHECKING:
+    from great_expectations.core.expectation_validation_result import (
+        ExpectationSuiteValidationResult,
+        ExpectationValidationResult,
+    )
+    from great_expectations.expectations.expectation import Expectation
+    from great_expectations.expectations.expectation_configuration import ExpectationConfiguration
     from pandas import DataFrame
 
 # So many subjects (instruments, indexes) must have failed, or all there are, before a batch counts as broken: of a
@@ -216,7 +222,9 @@ def stored_result(validation: Validation, decision: Decision, **meta: Any) -> di
     return {**validation.result, "meta": {**validation.result["meta"], **decided, **meta}}
 
 
-def _run(profile: DataFrame, suite: Suite, run_name: str, parameters: dict[str, Any]):
+def _run(
+    profile: DataFrame, suite: Suite, run_name: str, parameters: dict[str, Any]
+) -> ExpectationSuiteValidationResult:
     """Great Expectations' result of `suite` over a data frame in memory, in a context that dies with the call."""
     import great_expectations as gx
 
@@ -251,7 +259,7 @@ def _each_configuration_once() -> Iterator[None]:
     built: dict[int, tuple[Expectation, Any]] = {}
     original = Expectation.configuration
 
-    def configuration(expectation: Expectation):
+    def configuration(expectation: Expectation) -> ExpectationConfiguration:
         # the expectation is kept beside it, so that no other can come to its place in memory
         if id(expectation) not in built:
             built[id(expectation)] = expectation, original.fget(expectation)
@@ -282,12 +290,12 @@ def _comparable(profile: DataFrame) -> DataFrame:
     return profile.assign(**columns) if columns else profile
 
 
-def _errored(gx_result) -> bool:
+def _errored(gx_result: ExpectationValidationResult) -> bool:
     """Great Expectations reports an expectation that raised as one with an empty result, successful or not."""
     return not gx_result.result or _exception(gx_result) is not None
 
 
-def _exception(gx_result) -> str | None:
+def _exception(gx_result: ExpectationValidationResult) -> str | None:
     """The first exception's message: one flat record when the expectation raised, one a metric when its metrics did."""
     information = gx_result.exception_info or {}
     records = [information] if "raised_exception" in information else list(information.values())
@@ -297,7 +305,7 @@ def _exception(gx_result) -> str | None:
     return None
 
 
-def _broken_rule(gx_result, suite: Suite) -> BrokenRule:
+def _broken_rule(gx_result: ExpectationValidationResult, suite: Suite) -> BrokenRule:
     configuration = gx_result.expectation_config
     meta = configuration.meta or {}
     severity = str(getattr(configuration.severity, "value", configuration.severity))
@@ -325,7 +333,9 @@ def _broken_rule(gx_result, suite: Suite) -> BrokenRule:
     return BrokenRule(**described, severity=severity, observed=shown)
 
 
-def _stored(gx_result, suite: Suite, run_name: str, meta: dict[str, Any]) -> dict[str, Any]:
+def _stored(
+    gx_result: ExpectationSuiteValidationResult, suite: Suite, run_name: str, meta: dict[str, Any]
+) -> dict[str, Any]:
     """The result as JSON that Postgres takes: no NaN, no infinity, long lists of failing keys cut for the data docs."""
     result = gx_result.to_json_dict()
     for each, original in zip(result["results"], gx_result.results, strict=True):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import struct
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 from psycopg import Connection
@@ -11,6 +11,9 @@ from psycopg import Connection
 from . import sql
 from .arrays import HEADER, TRAILER, bits, boolean, float8, float8_array, int2, int4
 from .ingestion import Ingested, Provenance, lock, record_fetched
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 MINUTE = 60_000
 DAY = 86_400_000
@@ -63,7 +66,7 @@ def fresh_minutes(candles: Candles) -> np.ndarray:
     return candles.present & (volume > 0) & np.isfinite(cost) & inside
 
 
-def _days(instrument_id: int, candles: Candles):
+def _days(instrument_id: int, candles: Candles) -> Iterator[bytes]:
     start, end = candles.start, candles.end
     columns = [getattr(candles, name) for name in COLUMNS]
     fresh = fresh_minutes(candles)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from datetime import datetime
+from typing import TYPE_CHECKING
 
 from psycopg import Connection
 
@@ -11,11 +12,14 @@ from deribit_warehouse.dataset import Dataset
 
 from . import sql
 
+if TYPE_CHECKING:
+    from pandas import DataFrame
+
 
 def profile(
     connection: Connection, dataset: Dataset, begins: datetime, ends: datetime, *, currencies: list[str],
     outages: Iterable[tuple[datetime, datetime]] = (),
-):  # fmt: skip
+) -> DataFrame:  # fmt: skip
     """One row a key that should exist in [begins, ends) (funding: hour ends in (begins, ends]), over its newest version
     (DataFrame): the dataset's keys, its table's key, version_id, rows_expected and rows_missing
     (minutes; funding: hours), and what the suite reads.
