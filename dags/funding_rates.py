@@ -12,8 +12,9 @@ asking and recorded.
 **Late data.** A corrected hour becomes a new version, published once it has passed; the published one stays until then.
 
 **Level.** The index is checked against the perpetual's candles and, where the two disagree, against the dated futures.
-An hour waits, and its day is named in the view `pending`, until the candles of that day were asked for; it is validated
-again when they are corrected. A run that an asset starts does that, and loads nothing.
+An hour waits, and its day is named in the view `pending`, until the candles of that day were asked for (a run of which
+all waits skips `publish`); it is validated again when they are corrected. A run that an asset starts does that, and
+loads nothing.
 
 **When it fails.** The exchange is waited for as for perpetuals. A missing hour is held back by name (rule
 `hours-complete`) and the others are published; clear the load when the exchange has it.

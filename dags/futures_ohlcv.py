@@ -14,8 +14,9 @@ runs by hand, as for perpetuals.
 **Late data.** As for perpetuals: a new version, published once it has passed.
 
 **Level.** It is checked against the perpetual, minute by minute; where that is wrong itself, against the true index
-hour by hour. A day waits, and is named in the view `pending`, until its perpetual was asked for; it is validated again
-when that is corrected. A run that an asset starts does that, and loads nothing.
+hour by hour. A day waits, and is named in the view `pending`, until its perpetual was asked for (a run of which all
+waits skips `publish`); it is validated again when that is corrected. A run that an asset starts does that, and loads
+nothing.
 
 **When it fails.** As for perpetuals. Days far from the perpetual's price, with broken bounds, holes, spikes or
 doubled minutes are held back one by one and listed in the view `quarantined`.
@@ -28,10 +29,7 @@ from deribit_warehouse.datasets import FUTURES_OHLCV
 
 
 @dag(
-    **pipeline.history_dag_args(FUTURES_OHLCV),
-    max_active_runs=5,
-    doc_md=__doc__,
-    tags=["deribit", "ohlcv", "history"],
+    **pipeline.history_dag_args(FUTURES_OHLCV), max_active_runs=5, doc_md=__doc__, tags=["deribit", "ohlcv", "history"]
 )
 def futures_ohlcv():
     batches = pipeline.plan(FUTURES_OHLCV)

@@ -15,7 +15,7 @@ new one has passed. A day with fewer minutes never replaces a fuller one.
 
 **Level.** It is checked against the true hourly index in the funding history, before there was any (BTC:
 2019-04-30T10:00Z) against the dated futures. A day waits, and is named in the view `pending`, until its funding was
-asked for; it is validated again when that is corrected.
+asked for (a run of which all waits skips `publish`); it is validated again when that is corrected.
 
 **When it fails.** An exchange that is away, or refuses an instrument, is waited for, and what was loaded stays. A
 failed batch, or instrument, keeps the others from nothing: the gate names what is missing, publishes the rest,

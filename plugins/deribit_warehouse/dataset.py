@@ -99,7 +99,7 @@ class Dataset:
     patience: how long a load waits for an exchange that is away, where that is less than settings.longest_wait().
     inputs: the datasets it is computed from, if it is.
     references: those its rules compare it with, in the versions that are stored. Its profile says of each row what it
-    waits for of them (waits_for), and whether the exchange was asked for the row itself (asked).
+    waits for of them (waits_for), and whether the exchange was asked for the row itself (was_fetched).
 
     Functions do not show in its repr: Airflow serialises a task's arguments with it, and an address in it would make
     every parse another version of the DAG.

@@ -42,7 +42,7 @@ def test_the_calendar_asks_for_its_month_and_an_asset_for_everything(monkeypatch
         heard[:] = [(begins, ends, False)]
         return months
 
-    def stored(connection, table, begins, ends):
+    def months_of(connection, table, begins, ends):
         assert table == BASIS_SPREAD.table and heard == [(begins, ends)], "what is due is computed first"
         heard[:] = [(begins, ends, True)]
         return months
@@ -52,7 +52,7 @@ def test_the_calendar_asks_for_its_month_and_an_asset_for_everything(monkeypatch
     monkeypatch.setattr(derived, "market", lambda: nullcontext(connection))
     monkeypatch.setattr(publication, "compute", compute)
     monkeypatch.setattr(publication, "pending", pending)
-    monkeypatch.setattr(publication, "stored", stored)
+    monkeypatch.setattr(publication, "months", months_of)
     assert derived.windows.function(BASIS_SPREAD) == [
         {"label": "2024-05 (29 days)", "from": "2024-05-02", "to": "2024-05-31"}
     ]

@@ -246,8 +246,8 @@ def test_a_day_waits_for_its_funding_unless_there_was_none_that_early(warehouse,
     warehouse.publish_funding(perpetual)
     assert pending(warehouse) == 2
     warehouse.compute(INDEX_PRICES)
-    assert publication.stored(warehouse.connection, INDEX_DAY, END, None) == []
-    [month] = publication.stored(warehouse.connection, INDEX_DAY, DAYS[1], END)
+    assert publication.months(warehouse.connection, INDEX_DAY, END, None) == []
+    [month] = publication.months(warehouse.connection, INDEX_DAY, DAYS[1], END)
     assert (month["month"], month["first_day"], month["last_day"], month["days"]) == (FIRST, DAYS[1], DAYS[1], 1)
 
 

@@ -34,14 +34,14 @@ class World(Coin):
         if validated:
             self.validate(SOURCES[source])
 
-    def validate(self, dataset, begins=MONTH[0], ends=MONTH[1], only_asked=True):
+    def validate(self, dataset, begins=MONTH[0], ends=MONTH[1], only_fetched=True):
         """As a run does that an asset has started."""
         from deribit_warehouse.pipeline.publish import validate_and_publish
 
         context = {"dag_run": SimpleNamespace(dag_id=dataset.dag_id, run_id="run")}
         connection = self.warehouse.connection
         with connection.transaction():
-            return validate_and_publish(connection, dataset, context, begins, ends, only_asked=only_asked)
+            return validate_and_publish(connection, dataset, context, begins, ends, only_fetched=only_fetched)
 
     def settle(self) -> int:
         """Validates what can be until nothing can; how many times it took."""
@@ -183,8 +183,8 @@ def test_what_was_compared_with_a_corrected_version_is_validated_again(world, ma
     assert world.held() == set()
 
 
-def test_an_hour_without_an_index_is_judged_when_the_futures_come(world, market):
-    """The first day of the funding begins in its middle: what came before it the futures judge."""
+def test_an_hour_without_an_index_is_decided_on_when_the_futures_come(world, market):
+    """The first day of the funding begins in its middle: what came before it the futures decide on."""
     hours = [at(FIRST, 60 * k) for k in range(13, 25)]
     columns = np.stack([np.full(12, 1e-5), np.full(12, 8e-5), *np.full((2, 12), 50_000.0)])
     world.warehouse.funding(world.perpetual, hours, columns)

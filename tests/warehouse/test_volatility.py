@@ -111,3 +111,12 @@ def test_the_report_says_how_much_of_it_is_there(warehouse, market):
     assert tuple(row) == COLUMNS, "they are printed in this order"
     assert (row["dataset"], row["instruments"], row["rows"]) == ("volatility_index", 1, 24)
     assert 0 < row["coverage_percent"] < 1 and row["missing_minutes"] > 10_000
+
+
+def test_the_months_that_are_run_begin_with_the_first_hour_there_may_be(warehouse):
+    """It stands in the module, for the DAG, and in a view, for the statements."""
+    from deribit_warehouse.datasets import VOLATILITY_INDEX
+
+    assert {first for [first] in warehouse.rows("SELECT first_hour FROM store.volatility_currency")} == {
+        VOLATILITY_INDEX.since
+    }

@@ -71,20 +71,22 @@ LANGUAGE sql STABLE PARALLEL SAFE AS $$
                                        AND a.windows @> CASE WHEN "from" < "to" THEN tstzrange("from", "to") END)
 $$;
 
--- Whether an instrument's candles of a stretch of time are still to come: it lived then, and the exchange was not asked about
--- all of it.
-CREATE FUNCTION store.awaits_candles(instrument_id integer, "from" timestamptz, "to" timestamptz) RETURNS boolean
+-- What has to be loaded before something can be compared with a perpetual's candles of a stretch of time: those, in words, where
+-- it lived then and the exchange was not asked about all of it; else NULL.
+CREATE FUNCTION store.awaited_candles(perpetual_id integer, "from" timestamptz, "to" timestamptz) RETURNS text
 LANGUAGE sql STABLE PARALLEL SAFE AS $$
-    SELECT NOT store.was_fetched(l.instrument_id, 'candles', greatest(l.begins, awaits_candles."from"), least(l.ends, awaits_candles."to"))
-    FROM store.lifetime l WHERE l.instrument_id = awaits_candles.instrument_id
+    SELECT 'perpetuals_ohlcv of ' || l.label FROM store.lifetime l
+    WHERE l.instrument_id = awaited_candles.perpetual_id
+      AND NOT store.was_fetched(l.instrument_id, 'candles', greatest(l.begins, awaited_candles."from"), least(l.ends, awaited_candles."to"))
 $$;
 
 -- The same of a perpetual's funding, which begins with its first hour, or with the listing as long as none was found.
-CREATE FUNCTION store.awaits_funding(perpetual_id integer, "from" timestamptz, "to" timestamptz) RETURNS boolean
+CREATE FUNCTION store.awaited_funding(perpetual_id integer, "from" timestamptz, "to" timestamptz) RETURNS text
 LANGUAGE sql STABLE PARALLEL SAFE AS $$
-    SELECT NOT store.was_fetched(l.instrument_id, 'funding', greatest(coalesce(s.first_hour - interval '1 hour', l.begins), awaits_funding."from"),
-                                 least(l.funding_ends, awaits_funding."to"))
-    FROM store.lifetime l LEFT JOIN store.funding_start s USING (instrument_id) WHERE l.instrument_id = awaits_funding.perpetual_id
+    SELECT 'funding_rates of ' || l.label FROM store.lifetime l LEFT JOIN store.funding_start s USING (instrument_id)
+    WHERE l.instrument_id = awaited_funding.perpetual_id
+      AND NOT store.was_fetched(l.instrument_id, 'funding', greatest(coalesce(s.first_hour - interval '1 hour', l.begins), awaited_funding."from"),
+                                least(l.funding_ends, awaited_funding."to"))
 $$;
 
 -- Which versions are stored of the three sources of a coin's level, a day each: of the perpetual the newest one, of the index

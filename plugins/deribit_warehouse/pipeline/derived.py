@@ -43,7 +43,7 @@ def windows(dataset: Dataset) -> list[dict[str, str]]:
         publication.compute(connection, dataset, begins, ends, computed_by(dataset, context))
         # what was blocked would be blocked again at every ring
         if again:
-            months = publication.stored(connection, dataset.table, begins, ends)
+            months = publication.months(connection, dataset.table, begins, ends)
         else:
             months = publication.pending(connection, dataset, begins, ends, by_hand=run_type == "manual")
     return [

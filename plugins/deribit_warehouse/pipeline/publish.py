@@ -41,16 +41,16 @@ def publish(dataset: Dataset, loaded: Any) -> list[dict[str, Any]]:
     hold back the rest. A run without an interval takes the months with days that wait and can be validated, one after
     the other, each in a transaction of its own. Returns {validation_id, outcome, rows, waiting, quarantined, published}
     of each interval. Fails for good when the suite blocks one; then nothing of that is published. Skipped when there is
-    nothing to validate, or nothing came of it: so its asset starts no run that has nothing to do.
+    nothing to validate, or all of it waits, or nothing came of it: so its asset starts no run that has nothing to do.
     """
     context = get_current_context()
-    asked = interval_of(dataset, context)
-    if asked:
+    interval = interval_of(dataset, context)
+    if interval:
         require_all_loads(context)
     outcomes, blocked, changes, told = [], [], 0, False
-    for begins, ends in [asked] if asked else pending_months(dataset, context):
+    for begins, ends in [interval] if interval else pending_months(dataset, context):
         with market() as connection, connection.transaction():
-            validated = validate_and_publish(connection, dataset, context, begins, ends, only_asked=not asked)
+            validated = validate_and_publish(connection, dataset, context, begins, ends, only_fetched=interval is None)
         if validated is None:
             continue
         changes += validated.changes
@@ -62,13 +62,15 @@ def publish(dataset: Dataset, loaded: Any) -> list[dict[str, Any]]:
     if told:
         notify_quarantine(context)
     if changes:
-        tell_who_waits(dataset, context, asked)
-    if not outcomes or not (asked or changes):
-        raise AirflowSkipException(f"nothing of {dataset.name} is there to validate, or nothing came of it")
+        tell_who_waits(dataset, context, interval)
+    if not outcomes or not (interval or changes):
+        raise AirflowSkipException(
+            f"nothing of {dataset.name} was decided: there is nothing, or it waits (view pending), or all is as it was"
+        )
     return outcomes
 
 
-def tell_who_waits(dataset: Dataset, context: Context, asked: tuple[datetime, datetime] | None) -> None:
+def tell_who_waits(dataset: Dataset, context: Context, interval: tuple[datetime, datetime] | None) -> None:
     """An event for every dataset of which something waited for this one and can be validated now.
 
     Of a catchup's runs only each sixth month's and the newest month's do that: the run it starts validates all that
@@ -76,8 +78,8 @@ def tell_who_waits(dataset: Dataset, context: Context, asked: tuple[datetime, da
     """
     from deribit_warehouse.warehouse import publication
 
-    if asked and context["dag_run"].run_type == "scheduled":
-        ended = asked[1]
+    if interval and context["dag_run"].run_type == "scheduled":
+        ended = interval[1]
         if ended.month % CATCHUP_MONTHS and datetime.now(UTC) - ended > timedelta(days=31):
             return
     waiting = [other for other in DATASETS if dataset.name in other.references]
@@ -131,13 +133,13 @@ def validate_and_publish(
     begins: datetime,
     ends: datetime,
     *,
-    only_asked: bool = False,
+    only_fetched: bool = False,
 ) -> Validated | None:
     """Validates what is stored of [begins, ends) and decides on its versions, in the caller's transaction. None: there
     is nothing to validate.
 
     What is compared with something that has to be loaded first is left out: it stays as it is until that comes.
-    only_asked: so is what the exchange was never asked for, which is no finding where nobody wanted it.
+    only_fetched: so is what the exchange was never asked for, which is no finding where nobody wanted it.
     """
     from deribit_warehouse.quality.suites import read_outages
     from deribit_warehouse.warehouse import profiles, publication
@@ -147,14 +149,14 @@ def validate_and_publish(
     profile = profiles.profile(connection, dataset, begins, ends, currencies=settings.currencies(), outages=outages)
     waiting = 0
     if dataset.references:
-        if only_asked:
-            profile = profile[profile.asked]
+        if only_fetched:
+            profile = profile[profile.was_fetched]
         for awaited, rows in profile.waits_for.value_counts().items():
             log.warning("%s: %d rows from %s to %s wait for %s", dataset.name, rows, begins, ends, awaited)
             waiting += int(rows)
         left = profile[profile.waits_for.notna()].itertuples(index=False)
         publication.wait(connection, dataset.table, version_keys(list(left), dataset.table))
-        profile = profile[profile.waits_for.isna()].drop(columns=["waits_for", "asked"]).reset_index(drop=True)
+        profile = profile[profile.waits_for.isna()].drop(columns=["waits_for", "was_fetched"]).reset_index(drop=True)
     if profile.empty:
         log.info("nothing of %s is there to validate from %s to %s", dataset.name, begins, ends)
         return None

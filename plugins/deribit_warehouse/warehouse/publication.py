@@ -101,12 +101,12 @@ def pending(
     return sql.fetch(connection, sql.wrapped("publication/pending", pending=f"datasets/{dataset.sql}/pending"), values)
 
 
-def stored(
+def months(
     connection: Connection, table: Table, begins: date | None = None, ends: date | None = None
 ) -> list[dict[str, Any]]:
     """Months (month, first_day, last_day, days) with versions in a table whose key has a day, whether they wait or not,
     oldest first. begins, ends: days [begins, ends) or None."""
-    return sql.fetch(connection, sql.composed("publication/stored", table), {"from": begins, "to": ends})
+    return sql.fetch(connection, sql.composed("publication/months", table), {"from": begins, "to": ends})
 
 
 def prune(connection: Connection, kept_from: datetime, datasets: Iterable[Dataset]) -> dict[str, int]:

@@ -8,14 +8,14 @@
 WITH life AS MATERIALIZED (
     SELECT l.* FROM store.lifetime l WHERE l.settlement_currency IN (SELECT currency FROM store.collected)
 ), future AS MATERIALIZED (
-    SELECT instrument_id, perpetual_id, perpetual, from_day, past_day FROM store.future
+    SELECT instrument_id, perpetual_id, from_day, past_day FROM store.future
 ), version AS MATERIALIZED (
     SELECT v.* FROM store.level_versions(ARRAY(SELECT instrument_id FROM life WHERE perpetual), '-infinity', 'infinity') AS v
 ), newest AS MATERIALIZED (
     SELECT DISTINCT ON (instrument_id, day) instrument_id, day, state, validation_id, reference, compared_with
     FROM store.candle_day ORDER BY instrument_id, day, version_id DESC
 ), unsettled AS MATERIALIZED (
-    SELECT n.instrument_id, n.day, f.perpetual_id, f.perpetual, CASE WHEN n.state = 'pending' AND c.changed IS NOT TRUE THEN n.validation_id END AS blocked_by,
+    SELECT n.instrument_id, n.day, f.perpetual_id, CASE WHEN n.state = 'pending' AND c.changed IS NOT TRUE THEN n.validation_id END AS blocked_by,
            n.state = 'pending' AND n.validation_id IS NULL AND n.reference IS NULL AS loaded
     FROM newest n
     JOIN life l ON l.instrument_id = n.instrument_id AND n.day >= l.first_day AND n.day < l.past_day
@@ -30,8 +30,8 @@ WITH life AS MATERIALIZED (
     WHERE n.state = 'pending' OR c.changed
 )
 SELECT CASE WHEN l.perpetual THEN 'perpetuals_ohlcv' ELSE 'futures_ohlcv' END AS dataset, l.label AS instrument, u.day,
-       CASE WHEN l.perpetual AND store.awaits_funding(l.instrument_id, d.begins, d.ends) THEN 'funding_rates of ' || l.label
-            WHEN NOT l.perpetual AND store.awaits_candles(u.perpetual_id, d.begins, d.ends) THEN 'perpetuals_ohlcv of ' || u.perpetual END AS waits_for,
+       CASE WHEN l.perpetual THEN store.awaited_funding(l.instrument_id, d.begins, d.ends)
+            ELSE store.awaited_candles(u.perpetual_id, d.begins, d.ends) END AS waits_for,
        u.blocked_by, u.loaded
 FROM unsettled u JOIN life l USING (instrument_id)
 CROSS JOIN LATERAL (

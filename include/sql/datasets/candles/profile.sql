@@ -2,12 +2,12 @@
 -- pass over the minutes. Grain: instrument, day. Reads only.
 -- Parameters: from, to (timestamptz, the interval), perpetual (boolean), currencies (text[]).
 -- waits_for: what the exchange was not asked for yet that the level is checked against first (of a perpetual its funding, of
--- a future its perpetual). asked: whether it was asked for the day itself.
+-- a future its perpetual). was_fetched: whether it was asked for the day itself.
 -- An instrument begins with its first trade: what is missing before its first candle is explained wherever the exchange
 -- was asked for it and answered. Nothing else explains a missing minute: no known outage cost a candle.
 -- No value may stop the statement: what is multiplied or divided is held to what a product of two can hold.
 WITH expected AS (
-    SELECT i.instrument_id, i.label AS instrument, d::date AS day, f.perpetual_id, f.perpetual,
+    SELECT i.instrument_id, i.label AS instrument, d::date AS day, f.perpetual_id,
            i.begins, b.first_candle_day, l.begins AT TIME ZONE 'UTC' AS asked_from, l.ends AT TIME ZONE 'UTC' AS asked_to,
            CASE WHEN %(perpetual)s THEN i.instrument_id ELSE f.perpetual_id END AS level_of,
            -- what the exchange was asked about from the listing on, without a hole
@@ -48,15 +48,13 @@ WITH expected AS (
            m.cost_without_volume, m.cost_off, m.cost_inconsistent, m.fill_off_previous, m.traded, m.fresh, m.spikes, m.largest_move, m.mean_move,
            m.referenced, CASE WHEN r.reference = 'index' THEN at_hours.distance ELSE m.reference_distance END AS reference_distance,
            r.reference,
-           -- an hour without an index is the futures' to judge; which of two that are far apart is wrong, the third's
+           -- the futures decide on an hour without an index, and a third source on which of two that are far apart is wrong
            CASE WHEN %(perpetual)s THEN store.compared_with(s.index_complete, k.index_price, k.futures)
                 ELSE store.compared_with(s.index_complete AND r.reference = 'perpetual' AND coalesce(m.farthest <= 0.25, true),
                                          k.perpetual, coalesce(k.index_price, 0) + coalesce(k.futures, 0)) END AS compared_with,
-           CASE WHEN %(perpetual)s AND store.awaits_funding(e.instrument_id, e.asked_from AT TIME ZONE 'UTC', e.asked_to AT TIME ZONE 'UTC')
-                THEN 'funding_rates of ' || e.instrument
-                WHEN NOT %(perpetual)s AND store.awaits_candles(e.perpetual_id, e.asked_from AT TIME ZONE 'UTC', e.asked_to AT TIME ZONE 'UTC')
-                THEN 'perpetuals_ohlcv of ' || e.perpetual END AS waits_for,
-           c.version_id IS NOT NULL OR store.was_fetched(e.instrument_id, 'candles', e.asked_from AT TIME ZONE 'UTC', e.asked_to AT TIME ZONE 'UTC') AS asked,
+           CASE WHEN %(perpetual)s THEN store.awaited_funding(e.instrument_id, e.asked_from AT TIME ZONE 'UTC', e.asked_to AT TIME ZONE 'UTC')
+                ELSE store.awaited_candles(e.perpetual_id, e.asked_from AT TIME ZONE 'UTC', e.asked_to AT TIME ZONE 'UTC') END AS waits_for,
+           c.version_id IS NOT NULL OR store.was_fetched(e.instrument_id, 'candles', e.asked_from AT TIME ZONE 'UTC', e.asked_to AT TIME ZONE 'UTC') AS was_fetched,
            CASE WHEN %(perpetual)s THEN lv.disagreement END AS level_disagreement,
            CASE WHEN %(perpetual)s THEN lv.index_distance END AS index_distance, c.turnover, turnover.usual AS usual_turnover
     FROM expected e
@@ -148,7 +146,7 @@ WITH expected AS (
     FROM day_profile WHERE mean_move > 0 AND mean_move < 'Infinity' GROUP BY instrument_id
 )
 SELECT d.instrument, d.day,
-       -- before 2026-06-30 none was told, and all were crypto
+       -- before 2026-06-30 the exchange sent none, and all were crypto
        coalesce((SELECT k.underlying_type FROM store.instrument k WHERE k.instrument_id = d.instrument_id), 'crypto') AS underlying_type,
        d.instrument_id, d.version_id, d.expected_minutes, d.minutes,
        coalesce(d.missing - d.explained, 0)::integer AS missing_minutes, coalesce(d.explained, 0)::integer AS explained_minutes,
@@ -163,7 +161,7 @@ SELECT d.instrument, d.day,
        coalesce(d.fill_off_previous, 0) AS fill_off_previous_minutes,
        s.seen AS spike_minutes, s.refuted AS refuted_spike_minutes,
        d.largest_move, d.largest_move / u.move AS largest_move_ratio,
-       coalesce(d.referenced, 0) AS reference_minutes, d.reference, d.compared_with, d.waits_for, d.asked, d.reference_distance,
+       coalesce(d.referenced, 0) AS reference_minutes, d.reference, d.compared_with, d.waits_for, d.was_fetched, d.reference_distance,
        d.level_disagreement, d.index_distance, store.price(d.turnover) / store.price(d.usual_turnover) AS turnover_ratio, coalesce(d.traded, 0) AS traded_minutes, coalesce(d.fresh, 0) AS fresh_minutes,
        d.expected_minutes AS rows_expected, d.expected_minutes - d.minutes AS rows_missing
 FROM day_profile d LEFT JOIN usual u USING (instrument_id)

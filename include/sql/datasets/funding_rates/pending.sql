@@ -22,7 +22,6 @@ WITH life AS MATERIALIZED (
     GROUP BY n.instrument_id, n.day
 )
 SELECT 'funding_rates' AS dataset, l.label AS instrument, u.day,
-       CASE WHEN store.awaits_candles(l.instrument_id, u.day::timestamp AT TIME ZONE 'UTC', (u.day + 1)::timestamp AT TIME ZONE 'UTC')
-            THEN 'perpetuals_ohlcv of ' || l.label END AS waits_for,
+       store.awaited_candles(l.instrument_id, u.day::timestamp AT TIME ZONE 'UTC', (u.day + 1)::timestamp AT TIME ZONE 'UTC') AS waits_for,
        CASE WHEN u.blocked THEN u.validation_id END AS blocked_by, u.loaded
 FROM unsettled u JOIN life l USING (instrument_id)

@@ -6,7 +6,7 @@
 --                    interest_1h / prev_index_price over them, as a fraction of the sum of |interest_1h| (at least
 --                    0.0002); NULL where one of the eight is not stored. month_off: the same over the interval.
 --   waits_for        the perpetual's candles of the day, which the index is checked against, if the exchange was not asked for
---                    them yet; asked: whether it was asked for the hour itself
+--                    them yet; was_fetched: whether it was asked for the hour itself
 --   checksum_off     how far the hours are from the exchange's own sum of the interval, as a fraction of the sum of
 --                    |interest_1h|; NULL where it was not asked for, or an hour of it is not stored
 -- No value may stop the statement: rates and prices are held to what can be multiplied and divided. What is computed
@@ -31,7 +31,7 @@ WITH newest AS (
     WINDOW w AS (PARTITION BY n.instrument_id ORDER BY n.ts),
            eight AS (PARTITION BY n.instrument_id ORDER BY n.ts RANGE BETWEEN interval '7 hours' PRECEDING AND CURRENT ROW)
 ), expected AS (
-    SELECT i.instrument_id, i.label AS instrument, h AS ts
+    SELECT i.instrument_id, h AS ts
     FROM store.funding_start s JOIN store.lifetime i USING (instrument_id)
     CROSS JOIN LATERAL generate_series(greatest(s.first_hour, %(from)s + interval '1 hour'), least(i.funding_ends, %(to)s), interval '1 hour') AS h
     WHERE i.settlement_currency = ANY(%(currencies)s)
@@ -43,11 +43,9 @@ WITH newest AS (
 ), stored AS MATERIALIZED (
     -- of each perpetual and day: what its hours are compared with, and whether that is still to come
     SELECT k.instrument_id, k.day, v.perpetual, v.futures,
-           CASE WHEN store.awaits_candles(k.instrument_id, k.day::timestamp AT TIME ZONE 'UTC', least((k.day + 1)::timestamp AT TIME ZONE 'UTC', %(to)s))
-                THEN 'perpetuals_ohlcv of ' || k.instrument END AS waits_for
-    FROM (SELECT DISTINCT e.instrument_id, e.instrument, ((e.ts - interval '1 microsecond') AT TIME ZONE 'UTC')::date AS day
-          FROM (SELECT instrument_id, instrument, ts FROM expected
-                UNION ALL SELECT w.instrument_id, i.label, w.ts FROM weighed w JOIN store.instrument i USING (instrument_id) WHERE w.ts > %(from)s) AS e) AS k
+           store.awaited_candles(k.instrument_id, k.day::timestamp AT TIME ZONE 'UTC', least((k.day + 1)::timestamp AT TIME ZONE 'UTC', %(to)s)) AS waits_for
+    FROM (SELECT DISTINCT e.instrument_id, ((e.ts - interval '1 microsecond') AT TIME ZONE 'UTC')::date AS day
+          FROM (SELECT instrument_id, ts FROM expected UNION ALL SELECT instrument_id, ts FROM weighed WHERE ts > %(from)s) AS e) AS k
     LEFT JOIN (SELECT v.* FROM (SELECT array_agg(DISTINCT instrument_id) AS perpetuals FROM weighed) AS w
                CROSS JOIN LATERAL store.level_versions(w.perpetuals, (%(from)s::timestamptz AT TIME ZONE 'UTC')::date,
                                                        ((%(to)s::timestamptz - interval '1 microsecond') AT TIME ZONE 'UTC')::date + 1) AS v) AS v
@@ -78,7 +76,7 @@ SELECT i.label AS instrument, t.ts, t.instrument_id, t.version_id, t.present, t.
        t.off / t.weight AS eight_hours_off, sum(t.off) OVER month / sum(t.weight) OVER month AS month_off,
        abs(store.price(nullif(c.value, 0)) - c.paid) / greatest(c.size, 1e-12) AS checksum_off,
        r.reference, store.compared_with(coalesce(r.reference = 'perpetual' AND r.distance <= 0.25, false), k.perpetual, k.futures) AS compared_with, k.waits_for,
-       t.present OR store.was_fetched(t.instrument_id, 'funding', t.ts - interval '1 hour', t.ts) AS asked,
+       t.present OR store.was_fetched(t.instrument_id, 'funding', t.ts - interval '1 hour', t.ts) AS was_fetched,
        CASE WHEN t.present AND l.index_off THEN store.disagreement(l.hour, l.perpetual, l.index_price, l.futures) END AS level_disagreement,
        t.on_the_hour::integer AS rows_expected, (NOT t.present)::integer AS rows_missing
 FROM together t JOIN store.instrument i USING (instrument_id)
