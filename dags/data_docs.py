@@ -4,13 +4,13 @@
 
 **Grain.** A page a validation, the newest 120 of each dataset. The database keeps all of them (view `validations`).
 
-**Schedule.** Every five minutes, skipped when the site already shows the newest validation: a catchup of a hundred
-months validates hundreds of intervals, and the site is rendered whole. Trigger it to have it at once. One run at a
-time: the site is built aside and swapped in.
+**Schedule.** Every five minutes, skipped when the site already shows the newest validation. Only what is new is
+rendered; the pages of the standing site are taken over. Trigger it to have it at once. One run at a time: the site is
+built aside and swapped in.
 
 **Late data.** A run that was cleared and validated again has a page for each validation, newest first.
 
-**When it fails.** The old site stays. The next run builds everything again.
+**When it fails.** The old site stays. The next run builds it again.
 """
 
 from datetime import timedelta

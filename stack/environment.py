@@ -119,10 +119,11 @@ def _airflow(stack: Stack, credentials: Credentials) -> dict[str, str]:
         "api_auth": {"jwt_secret": credentials.jwt_secret},
         "workers": {"execution_api_timeout": 30},
         "scheduler": {"catchup_by_default": False, "scheduler_idle_sleep_time": 0.5, "enable_health_check": False},
-        # callbacks of several runs of a file share a process and its time
+        # A file that changed is parsed again at the next refresh, whatever the interval; callbacks of several runs of a
+        # file share a process and its time.
         "dag_processor": {
             "refresh_interval": 20,
-            "min_file_process_interval": 60,
+            "min_file_process_interval": 300,
             "dag_file_processor_timeout": 180,
         },
         "logging": {

@@ -5,6 +5,9 @@ Its own site builder is not used: its pages fetch a dozen scripts and styles fro
 outcome, and it wants every result in a store of its own. These pages need no file but their own, so they are complete
 without internet and under a strict content security policy.
 
+A result never changes, and rendering one is most of what a build costs: the page of a result that the standing site
+shows already, made from the same result by the same templates, is taken over.
+
 The site lies in `<into>/current/`, a symbolic link to the newest build:
 
     index.html                      every validation, newest first, and the last outcome of each dataset
@@ -26,6 +29,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
 from html import escape
+from importlib.metadata import version
 from itertools import groupby
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -111,7 +115,7 @@ def build_site(results: Iterable[dict[str, Any]], into: Path, *, keep: int, suit
         build = into / f"site-{secrets.token_hex(4)}"
         build.mkdir()  # the umask says who may read it: the web server may be another user
         try:
-            _write(build, pages, suites)
+            _write(build, pages, suites, before)
             _swap(build, into)
         finally:
             # The site before stays for whoever is reading a file of it; what is older, or a crash left, goes.
@@ -190,14 +194,15 @@ def _key(row: dict[str, Any], named: list[str]) -> str:
     return " ".join(str(row.get(column)) for column in named) + (f" ({shown})" if shown else "")
 
 
-def _write(build: Path, pages: list[Page], suites: list[Suite]) -> None:
+def _write(build: Path, pages: list[Page], suites: list[Suite], before: Path) -> None:
     from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
     environment = Environment(loader=FileSystemLoader(PAGES), autoescape=True, undefined=StrictUndefined)
     datasets = sorted({page.dataset for page in pages} | {suite.dataset for suite in suites})
     files = {suite.name: f"expectations/{_file_name(suite.name)}.html" for suite in suites}
     rules = {suite.dataset: files[suite.name] for suite in suites}
-    shared = {"datasets": datasets, "suites": files, "rules": rules, "dataset_file": _dataset_file}
+    named = {"datasets": datasets, "suites": files, "rules": rules}
+    shared = {**named, "dataset_file": _dataset_file}
 
     def write(path: str, template: str, **values: Any) -> None:
         target = build / path
@@ -215,7 +220,42 @@ def _write(build: Path, pages: list[Page], suites: list[Suite]) -> None:
     for suite in suites:
         write(files[suite.name], "suite.html", title=f"{suite.dataset}: rules", suite=suite, **_rendered_suite(suite))
     for page in pages:
-        write(page.path, "validation.html", title=page.meta["run_name"], page=page, **_rendered_result(page))
+        made_from = _fingerprint(page, named)
+        if _made_from(before / page.path) == made_from:
+            (build / page.path).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(before / page.path, build / page.path)
+        else:
+            write(
+                page.path, "validation.html", title=page.meta["run_name"], page=page, made_from=made_from,
+                **_rendered_result(page),
+            )  # fmt: skip
+
+
+def _fingerprint(page: Page, named: dict[str, Any]) -> str:
+    """Of everything a validation's page is made from: the result, what every page names, and what renders it."""
+    import orjson
+
+    made_from = orjson.dumps([page.path, page.result, named, _renderer()], option=orjson.OPT_SORT_KEYS)
+    return hashlib.sha256(made_from).hexdigest()
+
+
+@cache
+def _renderer() -> str:
+    """Of the templates, this module and Great Expectations' version."""
+    files = [Path(__file__), *sorted(PAGES.glob("*.html"))]
+    digest = hashlib.sha256(version("great_expectations").encode())
+    for file in files:
+        digest.update(file.read_bytes())
+    return digest.hexdigest()
+
+
+def _made_from(page: Path) -> str | None:
+    """The fingerprint a page carries in its head; None where there is no such page, or it has none."""
+    if not page.is_file():
+        return None
+    with page.open("rb") as file:
+        found = re.search(rb'<meta name="made-from" content="([0-9a-f]{64})">', file.read(1024))
+    return found[1].decode() if found else None
 
 
 def _rendered_result(page: Page) -> dict[str, Any]:

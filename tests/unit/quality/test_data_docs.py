@@ -203,6 +203,55 @@ def test_the_newest_of_each_dataset_are_kept_and_the_rest_is_gone(tmp_path, resu
     assert run("perpetuals_ohlcv", 1) not in (tmp_path / "current/index.html").read_text()
 
 
+def contents(site: Path) -> dict[str, bytes]:
+    return {path.relative_to(site).as_posix(): path.read_bytes() for path in site.rglob("*") if path.is_file()}
+
+
+@pytest.fixture
+def rendered(monkeypatch) -> list[str]:
+    """The runs whose results Great Expectations has rendered, one after the other."""
+    names, render = [], docs._rendered_result
+
+    def counted(page: docs.Page) -> dict:
+        names.append(page.meta["run_name"])
+        return render(page)
+
+    monkeypatch.setattr(docs, "_rendered_result", counted)
+    return names
+
+
+def test_a_build_renders_only_what_the_standing_site_does_not_show(tmp_path, result_of, rendered):
+    results = [result_of("perpetuals_ohlcv", month) for month in (1, 2)]
+    docs.build_site(results, tmp_path / "often", keep=5)
+    results.append(result_of("perpetuals_ohlcv", 3, refuted_spike_minutes=2))
+    rendered.clear()
+    docs.build_site(results, tmp_path / "often", keep=5)
+    assert rendered == [run("perpetuals_ohlcv", 3)]
+    docs.build_site(results, tmp_path / "once", keep=5)
+    site, same = tmp_path / "often/current", tmp_path / "once/current"
+    assert contents(site) == contents(same)
+
+
+@pytest.mark.parametrize("what", ["result", "template", "suites", "damaged"])
+def test_a_page_is_rendered_again_where_anything_it_is_made_from_changed(
+    tmp_path, result_of, suites, rendered, monkeypatch, what
+):
+    result, now = result_of("perpetuals_ohlcv", 1), suites
+    docs.build_site([result], tmp_path, keep=5, suites=suites)
+    page = tmp_path / "current" / docs.page_path("perpetuals_ohlcv", run("perpetuals_ohlcv", 1))
+    if what == "result":
+        result["meta"]["outcome"] = "blocked"
+    elif what == "template":
+        monkeypatch.setattr(docs, "_renderer", lambda: "another")
+    elif what == "suites":
+        now = suites[:1]
+    else:
+        page.write_text("<html>")
+    rendered.clear()
+    docs.build_site([result], tmp_path, keep=5, suites=now)
+    assert rendered == [run("perpetuals_ohlcv", 1)]
+
+
 def test_a_run_validated_again_keeps_its_address_and_its_past(tmp_path, result_of):
     first = result_of("perpetuals_ohlcv", 1, at="2025-02-01T00:00:00+00:00", refuted_spike_minutes=2)
     second = result_of("perpetuals_ohlcv", 1, at="2025-02-02T00:00:00+00:00")
