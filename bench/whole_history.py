@@ -216,11 +216,9 @@ def pages(begins: int, ends: int) -> int:
     """The fewest pages that hold [begins, ends), ms, each instrument in one go."""
     from exchange_simulator.market import Market
 
-    volatility_of = VOLATILITY_INDEX.parameters
-    indexed = VOLATILITY_INDEX.since.timestamp() * 1000
-    hours = max(0, ends - max(begins, indexed))
-    pages = len(volatility_of["indexed"]) * ceil(hours / volatility.PAGE)
     market = Market()
+    hours = max(0, ends - max(begins, round(VOLATILITY_INDEX.since.timestamp() * 1000)))
+    pages = len(market.currencies) * ceil(hours / volatility.PAGE)  # each has a volatility index
     for row in market.instruments("future"):
         if row["settlement_currency"] == "USDC":
             continue
@@ -296,7 +294,8 @@ def prefer(process: psutil.Process) -> None:
 
 
 class Memory(threading.Thread):
-    """The proportional memory of everything a stack runs, the simulator left out, every five seconds. Bytes."""
+    """The proportional memory of everything a stack runs, the simulator left out, every fifteen seconds (asking costs
+    processor time itself). Bytes."""
 
     def __init__(self, stack: Stack):
         super().__init__(daemon=True)
@@ -309,7 +308,7 @@ class Memory(threading.Thread):
         self.join()
 
     def run(self) -> None:
-        while not self.stopped.wait(5):
+        while not self.stopped.wait(15):
             total = 0
             for process in processes(self.stack):
                 try:

@@ -35,7 +35,9 @@ from deribit_warehouse.datasets import BASIS_SPREAD, FUTURES_OHLCV, INSTRUMENTS,
     tags=["deribit", "basis", "derived"],
 )
 def basis_spread():
-    publish = pipeline.publish_derived.override(outlets=[pipeline.asset(BASIS_SPREAD)])
+    publish = pipeline.publish_derived.override(
+        pool=BASIS_SPREAD.validation_pool, outlets=[pipeline.asset(BASIS_SPREAD)]
+    )
     published = publish.partial(dataset=BASIS_SPREAD).expand(window=pipeline.windows(BASIS_SPREAD))
     chain([published, pipeline.notify(published)], pipeline.complete())
 

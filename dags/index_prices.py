@@ -34,7 +34,9 @@ from deribit_warehouse.datasets import FUNDING_RATES, INDEX_MINUTES, INDEX_PRICE
     tags=["deribit", "index", "derived"],
 )
 def index_prices():
-    publish = pipeline.publish_derived.override(outlets=[pipeline.asset(INDEX_PRICES)])
+    publish = pipeline.publish_derived.override(
+        pool=INDEX_PRICES.validation_pool, outlets=[pipeline.asset(INDEX_PRICES)]
+    )
     published = publish.partial(dataset=INDEX_PRICES).expand(window=pipeline.windows(INDEX_PRICES))
     chain([published, pipeline.notify(published)], pipeline.complete())
 

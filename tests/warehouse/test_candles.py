@@ -242,7 +242,7 @@ def test_provenance_and_coverage_say_what_there_is(warehouse):
     ]
     lives = 27 * 1440 + 480 - 60  # the days without any row are missing too
     assert warehouse.rows("SELECT * FROM coverage WHERE dataset <> 'volatility_index'") == [
-        ("futures_ohlcv", "BTC-28MAR25", "week", FIRST, lives, 1380 + 1440, lives - 1380 - 1440, 1, 1370, 0)
+        ("futures_ohlcv", "BTC-28MAR25", "week", FIRST, lives, 1380 + 1440, lives - 1380 - 1440, 1370, 0)
     ], "without a perpetual no basis is expected of it"
 
 

@@ -182,12 +182,18 @@ def test_coverage_counts_each_dataset_once_whatever_is_waiting(warehouse):
     for dataset in (BASIS_SPREAD, INDEX_PRICES):
         warehouse.compute(dataset)
         warehouse.decide(dataset, days=[FIRST])
-    columns = "present", "published_days", "published_minutes"
+    columns = "present", "published_minutes"
     for dataset, wanted in {
-        "perpetuals_ohlcv": (2880, 2, 2879), "futures_ohlcv": (2880, 2, 2879), "funding_rates": (24, 1, 24),
-        "index_prices": (1439, 1, 1439), "basis_spread": (2879, 1, 1439),
+        "perpetuals_ohlcv": (2880, 2879), "futures_ohlcv": (2880, 2879), "funding_rates": (24, 24),
+        "index_prices": (1439, 1439), "basis_spread": (2879, 1439),
     }.items():  # fmt: skip
         assert coverage(warehouse, dataset, *columns)[0] == wanted, dataset
+    # and where each version came from, waiting ones included
+    versions = "SELECT dataset, count(*), count(*) FILTER (WHERE state = 'published'), count(ts) FROM provenance"
+    assert warehouse.rows(f"{versions} WHERE host <> '' AND loaded_at <= now() GROUP BY 1 ORDER BY 1") == [
+        ("basis_spread", 2, 1, 0), ("funding_rates", 26, 24, 26), ("futures_ohlcv", 3, 2, 0), ("index_prices", 1, 1, 0),
+        ("perpetuals_ohlcv", 3, 2, 0),
+    ]  # fmt: skip
 
 
 # --- the perpetual of a day ----------------------------------------------------------------------------------------
@@ -316,7 +322,7 @@ def test_what_is_stored_outside_a_life_that_was_learned_later_leaves_the_views(w
         close if there else None for close, there in zip(candles.close[:2040], candles.present, strict=False)
     ]
     stored = (
-        "SELECT present, minutes, state FROM provenance WHERE instrument = 'BTC-PERPETUAL' ORDER BY version_id, day"
+        "SELECT present, expected, state FROM provenance WHERE dataset = 'perpetuals_ohlcv' ORDER BY version_id, day"
     )
     assert warehouse.rows(stored) == [
         (1438, 1440, "published"), (1440, 1440, "held"), (1440, 1440, "held"), (600, 600, "published"),
@@ -337,7 +343,7 @@ def test_what_is_stored_outside_a_life_that_was_learned_later_leaves_the_views(w
     ]  # fmt: skip
     assert coverage(warehouse, "perpetuals_ohlcv", "minutes", "published_minutes") == [(2040, 1438 + 600)]
     for dataset in ("index_prices", "basis_spread"):
-        assert coverage(warehouse, dataset, "published_days", "published_minutes") == [(2, 1438 + 600)]
+        assert coverage(warehouse, dataset, "published_minutes") == [(1438 + 600,)]
 
     # no minute is missed that nobody lived
     rows = basis_profile(warehouse.connection, begins=days[1], ends=APRIL).to_dict("records")

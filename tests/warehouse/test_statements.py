@@ -52,7 +52,7 @@ def contract(dataset: Dataset) -> list[str]:
         *(["plan"] if dataset.load else []),
         *(["compute", "withdraw", "due"] if dataset.computed else []),
         *(["profile"] if dataset.validated else []),
-        *(["summary", "pending", "expected", "stored"] if dataset.table else []),
+        *(["summary", "pending", "expected", "stored", "provenance"] if dataset.table else []),
         *(["corrections"] if dataset.table and dataset.load else []),
     ]
 

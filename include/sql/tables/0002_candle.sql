@@ -73,6 +73,8 @@ CREATE TABLE store.candle_day (
 
 CREATE UNIQUE INDEX candle_day_published ON store.candle_day (day, instrument_id) WHERE state = 'published';
 
+CREATE INDEX candle_day_undecided ON store.candle_day (day) WHERE state IN ('pending', 'held');
+
 CREATE INDEX candle_day_taken_away ON store.candle_day (validation_id) WHERE state IN ('held', 'superseded', 'withdrawn');
 
 -- ANALYZE has nothing to learn from the arrays, and reading them costs seconds

@@ -18,6 +18,8 @@ CREATE TABLE store.funding_rate (
 
 CREATE UNIQUE INDEX funding_rate_published ON store.funding_rate (ts, instrument_id) WHERE state = 'published';
 
+CREATE INDEX funding_rate_undecided ON store.funding_rate (ts) WHERE state IN ('pending', 'held');
+
 CREATE INDEX funding_rate_taken_away ON store.funding_rate (validation_id) WHERE state IN ('held', 'superseded', 'withdrawn');
 
 -- What the exchange says a perpetual's funding came to over a window (begins, ends], weighed by the index: its own sum, to

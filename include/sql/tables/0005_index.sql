@@ -31,6 +31,6 @@ CREATE TABLE store.index_day (
 
 CREATE UNIQUE INDEX index_day_published ON store.index_day (day, index_name) WHERE state = 'published';
 
-CREATE INDEX index_day_pending ON store.index_day (day) WHERE state = 'pending';
+CREATE INDEX index_day_undecided ON store.index_day (day) WHERE state IN ('pending', 'held');
 
 CREATE INDEX index_day_taken_away ON store.index_day (validation_id) WHERE state IN ('held', 'superseded', 'withdrawn');

@@ -16,6 +16,6 @@ CREATE TABLE store.basis_day (
 
 CREATE UNIQUE INDEX basis_day_published ON store.basis_day (instrument_id, day) WHERE state = 'published';
 
-CREATE INDEX basis_day_pending ON store.basis_day (day) WHERE state = 'pending';
+CREATE INDEX basis_day_undecided ON store.basis_day (day) WHERE state IN ('pending', 'held');
 
 CREATE INDEX basis_day_taken_away ON store.basis_day (validation_id) WHERE state IN ('held', 'superseded', 'withdrawn');

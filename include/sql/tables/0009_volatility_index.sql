@@ -16,4 +16,6 @@ CREATE TABLE store.volatility_index (
 
 CREATE UNIQUE INDEX volatility_index_published ON store.volatility_index (currency, ts) WHERE state = 'published';
 
+CREATE INDEX volatility_index_undecided ON store.volatility_index (ts) WHERE state IN ('pending', 'held');
+
 CREATE INDEX volatility_index_taken_away ON store.volatility_index (validation_id) WHERE state IN ('held', 'superseded', 'withdrawn');

@@ -51,7 +51,8 @@ CREATE VIEW instruments AS
 -- Which perpetual a dated future is measured against on the days [from_day, past_day): one of the same coin, quote,
 -- settlement and type. Of several (a successor, a name listed again) the older stays until its lifetime is over.
 CREATE VIEW store.future AS
-    SELECT f.instrument_id, f.instrument, f.label, f.base_currency, f.price_index, f.begins AS listed_at, f.expires_at,
+    SELECT f.instrument_id, f.instrument, f.label, f.settlement_period, f.base_currency, f.settlement_currency, f.price_index,
+           f.begins AS listed_at, f.ends, f.expires_at,
            p.instrument_id AS perpetual_id, p.instrument AS perpetual, p.begins AS perpetual_begins, p.ends AS perpetual_ends,
            greatest(p.from_day, f.first_day) AS from_day, least(p.past_day, f.past_day) AS past_day
     FROM store.lifetime f

@@ -22,12 +22,13 @@ CREATE VIEW validations AS
            rows_checked, minutes AS expected, missing, blocked_because
     FROM store.validation;
 
--- Where every version of every instrument-day came from, and what became of it (the states: table store.candle_day).
+-- Where every version of every dataset came from, and what became of it (the states: table store.candle_day).
 CREATE VIEW provenance AS
-    SELECT i.label AS instrument, c.day, c.version_id, l.dataset, l.host, l.run_id, l.loaded_at, c.state::text AS state, c.validation_id, v.validated_at,
-           v.run_id AS validated_by_run, c.present, c.n AS minutes
-    FROM store.candle_day c JOIN store.instrument i USING (instrument_id) JOIN store.ingestion l USING (version_id)
-    LEFT JOIN store.validation v USING (validation_id);
+    SELECT p.dataset, p.instrument, p.day, p.ts, p.version_id, l.host, l.run_id, l.loaded_at, p.state::text AS state, p.validation_id,
+           v.validated_at, v.run_id AS validated_by_run, p.present, p.expected
+    FROM (
+{datasets/*/provenance}
+    ) AS p JOIN store.ingestion l USING (version_id) LEFT JOIN store.validation v USING (validation_id);
 
 -- What was published and then replaced by something else: every value of a minute (funding, volatility: of an hour) that
 -- differs between a version that was once shown and the next one that was, and when that was published. old is NULL where a value

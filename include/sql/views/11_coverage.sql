@@ -20,19 +20,19 @@ CREATE VIEW store.month_coverage AS
                                            e.ends AT TIME ZONE 'UTC' - interval '1 minute', interval '1 month') AS m(at)
         WHERE e.begins < e.ends
     ), stored AS (
-        SELECT kind, subject, month, sum(present)::bigint AS present, sum(published_days)::bigint AS published_days,
+        SELECT kind, subject, month, sum(present)::bigint AS present,
                sum(published_minutes)::bigint AS published_minutes, sum(unreferenced_days)::bigint AS unreferenced_days
         FROM (
 {datasets/*/stored}
         ) AS parts GROUP BY kind, subject, month
     )
     SELECT m.dataset, m.instrument, m.settlement_period, m.month, m.minutes, coalesce(s.present, 0) AS present,
-           m.minutes - coalesce(s.present, 0) AS missing, coalesce(s.published_days, 0) AS published_days,
+           m.minutes - coalesce(s.present, 0) AS missing,
            coalesce(s.published_minutes, 0) AS published_minutes, coalesce(s.unreferenced_days, 0) AS unreferenced_days, m.loadable
     FROM months m LEFT JOIN stored s USING (kind, subject, month);
 
 CREATE VIEW coverage AS
-    SELECT dataset, instrument, settlement_period, month, minutes, present, missing, published_days, published_minutes, unreferenced_days
+    SELECT dataset, instrument, settlement_period, month, minutes, present, missing, published_minutes, unreferenced_days
     FROM store.month_coverage;
 
 -- Months of which something is expected that a run brings, and of an instrument nothing is published and nothing is held back:

@@ -19,16 +19,16 @@ DATASETS = (
 
 POOLS = {
     EXCHANGE_POOL: 6,
-    VALIDATION_POOL: 2,
-    **{dataset.validation_pool: 1 for dataset in DATASETS if dataset.load and dataset.table},
+    VALIDATION_POOL: 1,
+    **{dataset.validation_pool: 1 for dataset in DATASETS if dataset.table},
 }
 """Airflow pools and their slots: tasks that ask the exchange, and tasks that read a month of minutes at
 once. Together fewer than the executor runs at a time, so that neither keeps the plans waiting.
 
-The publishing tasks of a dataset that is loaded have a pool of one slot: two that end together while their asset starts
-several DAGs deadlock in Airflow's own database, and its API server fails one of them for good (it queues the DAGs in
-the order of a set). A pool and not max_active_tis_per_dag, which switches off Airflow's detection of a run that can't
-go on any more."""
+The publishing tasks of a dataset have a pool of one slot, beside one for those that belong to none: two that end
+together while their asset starts several DAGs deadlock in Airflow's own database, and its API server fails one of them
+for good (it queues the DAGs in the order of a set). A pool and not max_active_tis_per_dag, which switches off Airflow's
+detection of a run that can't go on any more."""
 
 
 def by_name(name: str) -> Dataset:

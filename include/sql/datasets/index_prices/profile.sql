@@ -17,21 +17,23 @@ CROSS JOIN LATERAL (
                 THEN (extract(epoch FROM least((x.day + 1)::timestamp AT TIME ZONE 'UTC', i.ends)
                         - greatest(x.day::timestamp AT TIME ZONE 'UTC', i.begins)) / 60)::integer END AS expected) AS l
 CROSS JOIN LATERAL (
-    SELECT count(*) FILTER (WHERE coalesce(t.hourly, u.charted, u.proxy) IS NOT NULL)::integer AS known,
-           count(*) FILTER (WHERE coalesce(t.hourly, u.charted, u.proxy) IS NULL)::integer AS unknown,
-           count(*) FILTER (WHERE coalesce(t.hourly, u.charted) IS NOT NULL)::integer AS true_minutes,
-           count(*) FILTER (WHERE coalesce(t.hourly, u.charted, u.proxy) <= 0
-                               -- NaN is greater than any number; and no market has a number like 1e51
-                               OR coalesce(t.hourly, u.charted, u.proxy) > 1e50)::integer AS not_positive,
+    SELECT count(v.price)::integer AS known, count(*)::integer - count(v.price)::integer AS unknown,
+           count(v.index_price)::integer AS true_minutes,
+           -- NaN is greater than any number; and no market has a number like 1e51
+           count(*) FILTER (WHERE v.price <= 0 OR v.price > 1e50)::integer AS not_positive,
            -- of the two it is checked against one may be wrong itself: the nearer counts
-           max(least(store.symmetric_distance(store.price(u.charted), store.price(u.proxy)), store.symmetric_distance(store.price(u.charted), h.nearest))) AS chart_distance
-    FROM (SELECT coalesce(p.first_minute, 0) AS first, coalesce(p.n, 1440) AS n) AS w
+           max(CASE WHEN u.charted IS NOT NULL THEN (
+               SELECT least(store.symmetric_distance(store.price(u.charted), store.price(u.proxy)),
+                            -- the index at the end of the minute's hour, else at its beginning
+                            store.symmetric_distance(store.price(u.charted), store.price(coalesce(x.hourly[k.hour + 1], x.hourly[k.hour]))))
+               FROM (SELECT (w.first + u.i - 1) / 60 AS hour) AS k) END) AS chart_distance
+    FROM (SELECT coalesce(p.first_minute, 0) AS first, coalesce(p.n, 1440) AS n OFFSET 0) AS w
     CROSS JOIN LATERAL (
         SELECT unnest(p.close) AS proxy, unnest(store.slice_minutes(x.minutes, 0, w.first, w.n)) AS charted, generate_series(1, w.n) AS i) AS u
-    CROSS JOIN LATERAL (SELECT CASE WHEN mod(w.first + u.i, 60) = 0 THEN x.hourly[(w.first + u.i) / 60] END AS hourly) AS t
-    -- the index at the end of the minute's hour, else at its beginning
     CROSS JOIN LATERAL (
-        SELECT CASE WHEN u.charted IS NOT NULL THEN store.price(coalesce(x.hourly[(w.first + u.i - 1) / 60 + 1], x.hourly[(w.first + u.i - 1) / 60])) END AS nearest) AS h
+        SELECT t.index_price, coalesce(t.index_price, u.proxy) AS price
+        FROM (SELECT coalesce(CASE WHEN mod(w.first + u.i, 60) = 0 THEN x.hourly[(w.first + u.i) / 60] END, u.charted) AS index_price OFFSET 0) AS t
+        OFFSET 0) AS v
 ) AS m
 WHERE x.state <> 'withdrawn'
 ORDER BY x.index_name, x.day

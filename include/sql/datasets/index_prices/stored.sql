@@ -1,7 +1,6 @@
 -- What is stored of the index, by month. Grain: perpetual, month. Reads only.
-SELECT 'index_prices' AS kind, perpetual_id::text AS subject, month, present, published_days, published AS published_minutes, 0::bigint AS unreferenced_days
+SELECT 'index_prices' AS kind, perpetual_id::text AS subject, month, present, published AS published_minutes, 0::bigint AS unreferenced_days
 FROM (SELECT x.perpetual_id, date_trunc('month', x.day::timestamp)::date AS month, sum(m.known) AS present,
-             count(*) FILTER (WHERE x.state = 'published') AS published_days,
              coalesce(sum(m.known) FILTER (WHERE x.state = 'published'), 0) AS published
       FROM store.index_day x
       LEFT JOIN store.candle_day p ON p.instrument_id = x.perpetual_id AND p.day = x.day AND p.version_id = x.perpetual_version_id
