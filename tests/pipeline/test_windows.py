@@ -21,7 +21,7 @@ RANGE = {"from": "2024-02-01", "to": None}
         ("backfill", RANGE, (date(2024, 2, 1), None, True)),
     ],
 )
-def test_the_calendar_asks_for_its_month_and_an_asset_for_everything(monkeypatch, bag, run_type, conf, asked):
+def test_the_calendar_asks_for_its_month_and_an_asset_for_everything(monkeypatch, run_type, conf, asked):
     from deribit_warehouse.datasets import BASIS_SPREAD
     from deribit_warehouse.pipeline import derived
     from deribit_warehouse.warehouse import publication
