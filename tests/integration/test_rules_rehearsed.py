@@ -99,7 +99,7 @@ class Rehearsal:
         from deribit_warehouse.datasets import FUNDING_RATES
         from deribit_warehouse.exchange import candles, funding
         from deribit_warehouse.warehouse import catalogue
-        from deribit_warehouse.warehouse.candles import store_candles
+        from deribit_warehouse.warehouse.day_arrays import store_candles
         from deribit_warehouse.warehouse.funding import store_funding
         from deribit_warehouse.warehouse.ingestion import Provenance
 

@@ -15,7 +15,7 @@ from hypothesis.extra.numpy import arrays
 
 from deribit_warehouse.tables import CANDLE_DAY
 from deribit_warehouse.warehouse import publication, sql
-from deribit_warehouse.warehouse.candles import store_candles
+from deribit_warehouse.warehouse.day_arrays import store_candles
 from deribit_warehouse.warehouse.ingestion import Ingested, Provenance
 from tests.warehouse.days import COLUMNS, DAY, FIRST, HOST, MINUTE, Candles, Warehouse, at, bits, minutes, ms, trading
 
