@@ -381,6 +381,6 @@ def test_aligned_lays_minutes_beside_each_other(shared_warehouse, first, start, 
 
 def test_plain_statements_name_the_unknown(shared_warehouse):
     with pytest.raises(FileNotFoundError):
-        sql.statement("load/nothing")
-    with pytest.raises(LookupError, match="load/origin"):
-        sql.row(shared_warehouse.connection, "load/origin")
+        sql.statement("ingestion/nothing")
+    with pytest.raises(LookupError, match="ingestion/origin"):
+        sql.row(shared_warehouse.connection, "ingestion/origin")

@@ -137,7 +137,7 @@ def check_catalogue(futures: Any, options: Any) -> dict[str, Any]:
 
 
 def catalogue_row(i: Instrument) -> tuple:
-    """An exchange.Instrument in the order of load/stage_instrument.sql."""
+    """An exchange.Instrument in the order of catalogue/stage.sql."""
     from deribit_warehouse.exchange.instruments import implied
 
     return (

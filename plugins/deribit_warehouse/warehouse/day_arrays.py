@@ -50,14 +50,14 @@ def store_candles(connection: Connection, instrument_id: int, candles: Candles, 
     so that a day is always validated whole. Running it twice, or twice at once, changes nothing more.
     """
     lock(connection, provenance)
-    sql.run(connection, "load/stage_candle_day")
-    with connection.cursor().copy(sql.statement("load/copy_candle_day")) as copy:
+    sql.run(connection, "day_arrays/stage")
+    with connection.cursor().copy(sql.statement("day_arrays/copy")) as copy:
         copy.write(HEADER)
         for row in _days(instrument_id, candles):
             copy.write(row)
         copy.write(TRAILER)
     record_fetched(connection, instrument_id, "candles", candles.start, candles.end)
-    return Ingested(**sql.row(connection, "load/merge_candle_day", **provenance.values()))
+    return Ingested(**sql.row(connection, "day_arrays/merge", **provenance.values()))
 
 
 def fresh_minutes(candles: Candles) -> np.ndarray:
