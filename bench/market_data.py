@@ -17,8 +17,8 @@ from deribit_warehouse.exchange.pagination import windows
 from deribit_warehouse.exchange.response import result_of
 from deribit_warehouse.tables import BASIS_DAY, CANDLE_DAY
 from deribit_warehouse.warehouse import publication, validations
-from deribit_warehouse.warehouse.candles import store_candles
 from deribit_warehouse.warehouse.catalogue import record_collected, store_instruments
+from deribit_warehouse.warehouse.day_arrays import store_candles
 from deribit_warehouse.warehouse.ingestion import Provenance
 from exchange_simulator.chart import chart
 from exchange_simulator.listings import MINUTE, Listing

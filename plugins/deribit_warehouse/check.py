@@ -159,7 +159,7 @@ def rate_limited(market_url: str | None, interval: float) -> Iterator[RateLimit]
     with ExitStack() as opened:
         try:
             connection = opened.enter_context(psycopg.connect(market_url, autocommit=True, connect_timeout=5))
-            run(connection, "load/check_rate_limit")
+            run(connection, "limiter/check")
         except psycopg.Error as error:
             print(f"Note: the limiter does not count these requests: {str(error).strip().splitlines()[0]}", flush=True)
             yield rate_limit

@@ -53,7 +53,7 @@ def test_the_contracts_are_kept():
         ("plugins/deribit_warehouse/warehouse/rate_limiter.py", "import requests", "knows no HTTP"),
         ("plugins/deribit_warehouse/quality/validate.py", "import psycopg", "knows no HTTP and no SQL"),
         ("dags/basis_spread.py", "import deribit_warehouse.warehouse.sql", "DAG files wire"),
-        ("plugins/deribit_warehouse/pipeline/derived.py", "import dags.basis_spread", "nothing imports a DAG file"),
+        ("plugins/deribit_warehouse/pipeline/load.py", "import dags.basis_spread", "nothing imports a DAG file"),
         ("exchange_simulator/quotes.py", "import deribit_warehouse.datasets", "an exchange of its own"),
         ("exchange_simulator/quotes.py", "import stack.settings", "how they are started"),
         ("stack/printing.py", "import deribit_warehouse.exchange.client", "starts the rest as processes"),

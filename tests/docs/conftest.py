@@ -81,16 +81,16 @@ def listed(instrument: str, expires: datetime | None) -> tuple:
 
 
 def store_day(connection, instrument: str, instrument_id: int, price: float, day: date = DAY) -> None:
-    from deribit_warehouse.warehouse import candles
+    from deribit_warehouse.warehouse import day_arrays
 
     begins = int(datetime(day.year, day.month, day.day, tzinfo=UTC).timestamp() * 1000)
     flat = {name: np.full(MINUTES, price) for name in ("open", "high", "low", "close")}
     found = SimpleNamespace(
         start=begins, end=begins + MINUTES * 60_000, present=np.ones(MINUTES, bool), **flat,
         volume=np.ones(MINUTES), cost=np.full(MINUTES, price),
-        **{name: np.empty(0, np.int64) for name in candles.DEFECTS},
+        **{name: np.empty(0, np.int64) for name in day_arrays.DEFECTS},
     )  # fmt: skip
-    assert candles.store_candles(connection, instrument_id, found, source(instrument)).added == 1
+    assert day_arrays.store_candles(connection, instrument_id, found, source(instrument)).added == 1
 
 
 def source(subject: str):

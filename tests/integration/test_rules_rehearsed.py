@@ -99,7 +99,7 @@ class Rehearsal:
         from deribit_warehouse.datasets import FUNDING_RATES
         from deribit_warehouse.exchange import candles, funding
         from deribit_warehouse.warehouse import catalogue
-        from deribit_warehouse.warehouse.candles import store_candles
+        from deribit_warehouse.warehouse.day_arrays import store_candles
         from deribit_warehouse.warehouse.funding import store_funding
         from deribit_warehouse.warehouse.ingestion import Provenance
 
@@ -123,7 +123,7 @@ class Rehearsal:
 
     def validate_and_publish(self, dataset, begins: datetime, ends: datetime) -> list[str]:
         """Publishes what passes; returns why the interval is blocked, if it is."""
-        from deribit_warehouse.pipeline.publish import validate_and_publish
+        from deribit_warehouse.pipeline.validate_and_publish import validate_and_publish
 
         with self.connection.transaction():
             validated = validate_and_publish(self.connection, dataset, self.context, begins, ends)

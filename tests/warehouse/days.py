@@ -22,8 +22,8 @@ from deribit_warehouse.datasets import (
 from deribit_warehouse.exchange import candles as exchange
 from deribit_warehouse.tables import CANDLE_DAY, FUNDING_RATE
 from deribit_warehouse.warehouse import publication, sql, validations
-from deribit_warehouse.warehouse.candles import COLUMNS, DAY, MINUTE, store_candles
 from deribit_warehouse.warehouse.catalogue import record_collected, store_instruments, windows
+from deribit_warehouse.warehouse.day_arrays import COLUMNS, DAY, MINUTE, store_candles
 from deribit_warehouse.warehouse.funding import record_start, store_funding
 from deribit_warehouse.warehouse.ingestion import Ingested, Provenance
 from deribit_warehouse.warehouse.profiles import profile

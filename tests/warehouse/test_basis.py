@@ -10,8 +10,8 @@ import pytest
 
 from deribit_warehouse.datasets import BASIS_SPREAD, INDEX_PRICES
 from deribit_warehouse.tables import CANDLE_DAY
-from deribit_warehouse.warehouse.candles import fresh_minutes
 from deribit_warehouse.warehouse.completion import term_structure
+from deribit_warehouse.warehouse.day_arrays import fresh_minutes
 from deribit_warehouse.warehouse.index import store_chart
 from deribit_warehouse.warehouse.ingestion import Provenance
 from tests.warehouse.days import FIRST, HOST, Candles, Warehouse, at, basis_profile, minutes, ms, trading

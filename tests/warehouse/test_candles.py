@@ -15,7 +15,7 @@ from hypothesis.extra.numpy import arrays
 
 from deribit_warehouse.tables import CANDLE_DAY
 from deribit_warehouse.warehouse import publication, sql
-from deribit_warehouse.warehouse.candles import store_candles
+from deribit_warehouse.warehouse.day_arrays import store_candles
 from deribit_warehouse.warehouse.ingestion import Ingested, Provenance
 from tests.warehouse.days import COLUMNS, DAY, FIRST, HOST, MINUTE, Candles, Warehouse, at, bits, minutes, ms, trading
 
@@ -381,6 +381,6 @@ def test_aligned_lays_minutes_beside_each_other(shared_warehouse, first, start, 
 
 def test_plain_statements_name_the_unknown(shared_warehouse):
     with pytest.raises(FileNotFoundError):
-        sql.statement("load/nothing")
-    with pytest.raises(LookupError, match="load/origin"):
-        sql.row(shared_warehouse.connection, "load/origin")
+        sql.statement("ingestion/nothing")
+    with pytest.raises(LookupError, match="ingestion/origin"):
+        sql.row(shared_warehouse.connection, "ingestion/origin")

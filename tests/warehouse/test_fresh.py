@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from deribit_warehouse.datasets import BASIS_SPREAD
-from deribit_warehouse.warehouse.candles import fresh_minutes
+from deribit_warehouse.warehouse.day_arrays import fresh_minutes
 from tests.warehouse.days import COLUMNS, FIRST, MINUTE, Candles, at, trading
 
 LISTED, UNTIL = at("2025-01-01"), at("2026-12-25", 480)

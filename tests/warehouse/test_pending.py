@@ -36,7 +36,7 @@ class World(Coin):
 
     def validate(self, dataset, begins=MONTH[0], ends=MONTH[1], only_fetched=True):
         """As a run does that an asset has started."""
-        from deribit_warehouse.pipeline.publish import validate_and_publish
+        from deribit_warehouse.pipeline.validate_and_publish import validate_and_publish
 
         context = {"dag_run": SimpleNamespace(dag_id=dataset.dag_id, run_id="run")}
         connection = self.warehouse.connection

@@ -9,7 +9,7 @@ from itertools import groupby
 import numpy as np
 import pytest
 
-from deribit_warehouse.warehouse.candles import fresh_minutes
+from deribit_warehouse.warehouse.day_arrays import fresh_minutes
 from tests.warehouse.days import COLUMNS, FIRST, Candles, Warehouse, at, candle_profile, trading
 
 LISTED, EXPIRES = at(FIRST, 500), at(FIRST + timedelta(days=4), 480)

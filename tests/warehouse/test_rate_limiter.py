@@ -146,7 +146,7 @@ def test_it_holds_however_requests_come_and_whoever_is_late(market, rate, steps)
         for pause, late in steps:
             pass_by(pause)
             slot, _ = connection.execute(
-                statement("load/reserve_slot"), {"bucket": "history", "most": most, "window": seconds}
+                statement("limiter/reserve_slot"), {"bucket": "history", "most": most, "window": seconds}
             ).fetchone()
             reserved.append(slot.timestamp() + ago)
             waiting = [at for at, slot in enumerate(reserved) if slot > time.time() + ago]
@@ -160,7 +160,7 @@ def test_it_holds_however_requests_come_and_whoever_is_late(market, rate, steps)
                     del reserved[which]  # forgotten, a whole window waits behind it: it is not used
                     continue
                 [moved] = connection.execute(
-                    statement("load/move_slot"), {"bucket": "history", "slot": missed}
+                    statement("limiter/move_slot"), {"bucket": "history", "slot": missed}
                 ).fetchone()
                 reserved[which] = moved.timestamp() + ago
             assert len(given(connection)) <= most, "older slots are forgotten"

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 def load(exchange: Exchange, connection: Connection, window: Window, provenance: Provenance) -> tuple[Ingested, int]:
     """Stores the candles of a window, in one transaction: (Ingested, requests)."""
-    from deribit_warehouse.warehouse.candles import store_candles
+    from deribit_warehouse.warehouse.day_arrays import store_candles
 
     candles = exchange.candles(window.instrument, window.begins_ms, window.ends_ms)
     with connection.transaction():

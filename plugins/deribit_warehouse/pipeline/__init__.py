@@ -9,10 +9,9 @@ from .dag_defaults import (
     history_dag_args,
 )
 from .delisting import clip_to_lifetimes, find_delistings
-from .derived import notify, publish_derived, windows
 from .docs_site import build_data_docs
 from .load import load, plan
-from .publish import publish
+from .publish import notify, publish, publish_derived, windows
 from .read_catalogue import READINGS, check_catalogue, discover_funding_starts, read_catalogue
 from .retention import prune_versions
 

@@ -1,30 +1,27 @@
-"""Between loaded and published: a suite validates the interval's profile, and what passed is published by the
-transaction that recorded the outcome."""
+"""The tasks between loaded and published: of what the exchange told, and of what is computed from published data, where
+what is pending is asked of the data, not of the event that started the run."""
 
 from __future__ import annotations
 
 import logging
-from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from airflow.sdk import TriggerRule, get_current_context, task
 from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException
 
-from deribit_warehouse import settings
-from deribit_warehouse.dataset import VALIDATION_POOL, Dataset, Table
+from deribit_warehouse.dataset import VALIDATION_POOL, Dataset
 from deribit_warehouse.datasets import DATASETS
 
 from .connections import market
 from .dag_defaults import READY, ready
-from .interval import interval_of, midnight
+from .interval import asked_range, interval_of, midnight
+from .validate_and_publish import validate_and_publish
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
-    from pandas import DataFrame
-    from psycopg import Connection
 
-    from deribit_warehouse.quality.validate import Decision, Validation
+    from deribit_warehouse.warehouse.ingestion import Provenance
 
 log = logging.getLogger(__name__)
 
@@ -70,6 +67,35 @@ def publish(dataset: Dataset, loaded: Any) -> list[dict[str, Any]]:
     return outcomes
 
 
+def require_all_loads(context: Context) -> None:
+    """Raises AirflowFailException when Airflow's database has lost a load of the run: Airflow takes those that are left
+    for all, so the gate would validate, and call green, what was never loaded."""
+    ti = context["ti"]
+    planned = max(1, len(ti.xcom_pull(task_ids="plan") or ()))  # without a batch Airflow keeps one row, skipped
+    there = ti.get_ti_count(dag_id=ti.dag_id, task_ids=["load"], run_ids=[ti.run_id])
+    if there < planned:
+        raise AirflowFailException(
+            f"Airflow's database has lost {planned - there} of the run's {planned} loads; clear the run, all its tasks"
+        )
+
+
+def pending_months(dataset: Dataset, context: Context) -> list[tuple[datetime, datetime]]:
+    """The months, [begins, ends), that a run without an interval validates: those it has validated before, if it is
+    tried again or was cleared, and those with days that wait and can be validated; started by hand, also those with
+    what a validation has blocked, and with what was only loaded."""
+    from deribit_warehouse.warehouse import publication, validations
+
+    dag_run = context["dag_run"]
+    with market() as connection:
+        before = validations.run_intervals(connection, dataset.name, dag_run.dag_id, dag_run.run_id)
+        months = publication.pending(connection, dataset, by_hand=dag_run.run_type == "manual")
+    if dataset.references:  # its profile says what the exchange was asked for: the month is validated as a whole
+        whole = [(m["month"], (m["month"] + timedelta(days=31)).replace(day=1)) for m in months]
+    else:
+        whole = [(m["first_day"], m["last_day"] + timedelta(days=1)) for m in months]
+    return list(dict.fromkeys([*before, *((midnight(first), midnight(past)) for first, past in whole)]))
+
+
 def tell_who_waits(dataset: Dataset, context: Context, interval: tuple[datetime, datetime] | None) -> None:
     """An event for every dataset of which something waited for this one and can be validated now.
 
@@ -90,206 +116,77 @@ def tell_who_waits(dataset: Dataset, context: Context, interval: tuple[datetime,
         context["outlet_events"][READY].add(ready(other))
 
 
-def pending_months(dataset: Dataset, context: Context) -> list[tuple[datetime, datetime]]:
-    """The months, [begins, ends), that a run without an interval validates: those it has validated before, if it is
-    tried again or was cleared, and those with days that wait and can be validated; started by hand, also those with
-    what a validation has blocked, and with what was only loaded."""
-    from deribit_warehouse.warehouse import publication, validations
+@task
+def windows(dataset: Dataset) -> list[dict[str, str]]:
+    """The windows to validate, a month each at most: [{label, from, to}], ISO dates, [from, to).
 
-    dag_run = context["dag_run"]
-    with market() as connection:
-        before = validations.run_intervals(connection, dataset.name, dag_run.dag_id, dag_run.run_id)
-        months = publication.pending(connection, dataset, by_hand=dag_run.run_type == "manual")
-    if dataset.references:  # its profile says what the exchange was asked for: the month is validated as a whole
-        whole = [(m["month"], (m["month"] + timedelta(days=31)).replace(day=1)) for m in months]
-    else:
-        whole = [(m["first_day"], m["last_day"] + timedelta(days=1)) for m in months]
-    return list(dict.fromkeys([*before, *((midnight(first), midnight(past)) for first, past in whole)]))
-
-
-@dataclass(frozen=True)
-class Validated:
-    """What came of an interval. changes: versions that were published, taken back or held back by it."""
-
-    validation_id: int
-    decision: Decision
-    rows: int
-    waiting: int
-    published: int
-    changes: int
-
-    def summary(self) -> dict[str, Any]:
-        """As an XCom shows it."""
-        return {
-            "validation_id": self.validation_id, "outcome": self.decision.outcome, "rows": self.rows,
-            "waiting": self.waiting, "quarantined": len(self.decision.quarantined_keys), "published": self.published,
-        }  # fmt: skip
-
-
-def validate_and_publish(
-    connection: Connection,
-    dataset: Dataset,
-    context: Context,
-    begins: datetime,
-    ends: datetime,
-    *,
-    only_fetched: bool = False,
-) -> Validated | None:
-    """Validates what is stored of [begins, ends) and decides on its versions, in the caller's transaction. None: there
-    is nothing to validate.
-
-    What is compared with something that has to be loaded first is left out: it stays as it is until that comes.
-    only_fetched: so is what the exchange was never asked for, which is no finding where nobody wanted it.
+    First a version is added for every day whose published inputs are not those it was computed from: in the run's month
+    when the calendar started it, anywhere when an asset did. The windows are what then waits; what a validation blocked
+    waits for a run by hand. With the run's parameters from or to, or in a backfill of its month: everything in that
+    range, again.
     """
-    from deribit_warehouse.quality.suites import read_outages
-    from deribit_warehouse.warehouse import profiles, publication
-
-    publication.share_decisions(connection)
-    outages = [(o.start, o.end) for o in read_outages(settings.EXPECTATIONS / "known_outages.json")]
-    profile = profiles.profile(connection, dataset, begins, ends, currencies=settings.currencies(), outages=outages)
-    waiting = 0
-    if dataset.references:
-        if only_fetched:
-            profile = profile[profile.was_fetched]
-        for awaited, rows in profile.waits_for.value_counts().items():
-            log.warning("%s: %d rows from %s to %s wait for %s", dataset.name, rows, begins, ends, awaited)
-            waiting += int(rows)
-        left = profile[profile.waits_for.notna()].itertuples(index=False)
-        publication.wait(connection, dataset.table, version_keys(list(left), dataset.table))
-        profile = profile[profile.waits_for.isna()].drop(columns=["waits_for", "was_fetched"]).reset_index(drop=True)
-    if profile.empty:
-        log.info("nothing of %s is there to validate from %s to %s", dataset.name, begins, ends)
-        return None
-    validation, decision = validate_profile(dataset, profile, context, begins, ends)
-    if decision.quarantined_keys and not decision.blocked_because:
-        publication.exclude_computation(connection, dataset.table, DATASETS)
-    validation_id = record_validation(connection, dataset, profile, context, begins, ends, validation, decision)
-    published, changes = decide_versions(connection, dataset, validation_id, profile, decision)
-    log.info(
-        "%s from %s to %s: %s; %d rows validated, %d newly published, %d quarantined", dataset.name, begins, ends,
-        decision.outcome, len(profile), published, len(decision.quarantined_keys),
-    )  # fmt: skip
-    return Validated(validation_id, decision, len(profile), waiting, published, changes)
-
-
-def require_all_loads(context: Context) -> None:
-    """Raises AirflowFailException when Airflow's database has lost a load of the run: Airflow takes those that are left
-    for all, so the gate would validate, and call green, what was never loaded."""
-    ti = context["ti"]
-    planned = max(1, len(ti.xcom_pull(task_ids="plan") or ()))  # without a batch Airflow keeps one row, skipped
-    there = ti.get_ti_count(dag_id=ti.dag_id, task_ids=["load"], run_ids=[ti.run_id])
-    if there < planned:
-        raise AirflowFailException(
-            f"Airflow's database has lost {planned - there} of the run's {planned} loads; clear the run, all its tasks"
-        )
-
-
-def validate_profile(
-    dataset: Dataset, profile: DataFrame, context: Context, begins: datetime, ends: datetime
-) -> tuple[Validation, Decision]:
-    """What the dataset's suite says of a profile, and what is decided: (validation, decision). Asks no database."""
-    from deribit_warehouse.quality.suites import read_suite, read_waivers
-    from deribit_warehouse.quality.validate import decide, validate
-
-    suite = read_suite(settings.EXPECTATIONS / f"{dataset.name}.json")
-    run_name = f"{dataset.name} · {begins:%Y-%m-%d} to {ends:%Y-%m-%d} · {context['dag_run'].run_id}"
-    validation = validate(profile, suite, keys=list(dataset.keys), run_name=run_name)
-    return validation, decide(
-        validation, waivers=read_waivers(settings.EXPECTATIONS / "waivers.json"), tolerated_share=suite.tolerated_share
-    )
-
-
-def record_validation(
-    connection: Connection, dataset: Dataset, profile: DataFrame, context: Context, begins: datetime, ends: datetime,
-    validation: Validation, decision: Decision,
-) -> int:  # fmt: skip
-    """Records a validation and its findings in the caller's transaction; returns the validation's id."""
-    from deribit_warehouse.quality.suites import day_of
-    from deribit_warehouse.quality.validate import Finding, stored_result
-    from deribit_warehouse.warehouse import validations
-
-    dag_run = context["dag_run"]
-    validation_id = validations.record_validation(
-        connection, dataset=dataset.name, dag_id=dag_run.dag_id, run_id=dag_run.run_id, begins=begins, ends=ends,
-        outcome=decision.outcome, suite=validation.suite, rows=validation.rows,
-        expected=int(profile.rows_expected.sum()), missing=int(profile.rows_missing.sum()),
-        blocked_because=decision.blocked_because,
-        result=stored_result(validation, decision, interval_from=begins.isoformat(), interval_to=ends.isoformat(),
-                        dag_id=dag_run.dag_id, run_id=dag_run.run_id),
-    )  # fmt: skip
-    days = {key_of(row, dataset): day_of(getattr(row, dataset.day)) for row in profile.itertuples(index=False)}
-    validations.record_findings(
-        connection, validation_id, dataset.name,
-        seen={(key[0], day) for key, day in days.items()},
-        findings=[
-            (f.key[0], days[f.key], f.key[1] if dataset.day == "ts" else None, f.rule, f.severity, str(f.observed),
-             f.waived_reason)
-            for f in (*decision.quarantined, *decision.waived, *decision.warnings) if isinstance(f, Finding)
-        ],
-    )  # fmt: skip
-    return validation_id
-
-
-def key_of(row: Any, dataset: Dataset) -> tuple:
-    """What names a row of a dataset's profile."""
-    return tuple(getattr(row, key) for key in dataset.keys)
-
-
-def decide_versions(
-    connection: Connection, dataset: Dataset, validation_id: int, profile: DataFrame, decision: Decision
-) -> tuple[int, int]:
-    """Publishes the versions behind a profile's rows that passed and holds the others back, in the caller's
-    transaction; returns how many were not published before, and that with how many were not held back before. Of a
-    blocked interval what is published stays as it is, and what is pending stays so until somebody asks for it, or it
-    changes, or what it is compared with does."""
     from deribit_warehouse.warehouse import publication
 
-    table = dataset.table
-    if decision.blocked_because:
-        rows = list(profile.itertuples(index=False))
-        publication.block(connection, table, validation_id, version_keys(rows, table), notes(rows, table))
-        return 0, 0
-    passed, held = partition_rows(profile, dataset, decision)
-    newly_held, taken_back = publication.hold(
-        connection, table, validation_id, version_keys(held, table), DATASETS, notes(held, table)
-    )
-    published = publication.publish(
-        connection, table, validation_id, version_keys(passed, table), notes(passed, table)
-    )  # fmt: skip
-    if taken_back:
-        log.warning("%d published versions of %s broke a rule now and were taken back", taken_back, dataset.name)
-    return published, published + newly_held
+    context = get_current_context()
+    begins, ends = asked_range(context)
+    again = bool(begins or ends)
+    run_type = context["dag_run"].run_type
+    if not again and run_type in ("scheduled", "backfill"):
+        begins, ends = context["data_interval_start"].date(), context["data_interval_end"].date()
+        again = run_type == "backfill"
+    with market() as connection, connection.transaction():
+        publication.compute(connection, dataset, begins, ends, computed_by(dataset, context))
+        # what was blocked would be blocked again at every ring
+        if again:
+            months = publication.months(connection, dataset.table, begins, ends)
+        else:
+            months = publication.pending(connection, dataset, begins, ends, by_hand=run_type == "manual")
+    return [
+        {
+            "label": f"{m['month']:%Y-%m} ({m['days']} days)",
+            "from": str(m["first_day"]),
+            "to": str(m["last_day"] + timedelta(days=1)),
+        }
+        for m in months
+    ]
 
 
-def partition_rows(profile: DataFrame, dataset: Dataset, decision: Decision) -> tuple[list, list]:
-    """The profile's rows that may be published, and those that are held back."""
-    held = set(decision.quarantined_keys)
-    rows = list(profile.itertuples(index=False))
-    return [r for r in rows if key_of(r, dataset) not in held], [r for r in rows if key_of(r, dataset) in held]
+@task(task_id="publish", pool=VALIDATION_POOL, map_index_template="{{ label }}", retries=1, multiple_outputs=False)
+def publish_derived(dataset: Dataset, window: dict[str, str]) -> dict[str, Any]:
+    """Validates a window of a derived dataset, computed in full, and publishes what passed, in one transaction.
+
+    Returns {validation_id, outcome, rows, waiting, quarantined, published}. Fails for good when the suite blocks the
+    window; then what was published of it stays, and what was pending is pending until it changes or somebody asks for
+    it. Skipped when there is nothing to validate.
+    """
+    from deribit_warehouse.warehouse import publication
+
+    context = get_current_context()
+    context["label"] = window["label"]
+    begins, ends = date.fromisoformat(window["from"]), date.fromisoformat(window["to"])
+    with market() as connection, connection.transaction():
+        # what changed since the windows were planned is computed first, and nothing is taken back until the end
+        publication.compute(connection, dataset, begins, ends, computed_by(dataset, context))
+        validated = validate_and_publish(connection, dataset, context, midnight(begins), midnight(ends))
+        if validated is None:
+            raise AirflowSkipException(f"nothing of {dataset.name} is there to validate from {begins} to {ends}")
+    if because := validated.decision.blocked_because:
+        raise blocked_error(dataset, because)
+    return validated.summary()
 
 
-def version_keys(rows: list, table: Table) -> list[tuple]:
-    """The versions behind a profile's rows: the values of the table's key, and version_id. What is missing has none."""
-    from pandas import notna
+def computed_by(dataset: Dataset, context: Context) -> Provenance:
+    """Where a computed version came from: an ingestion.Provenance."""
+    from deribit_warehouse.warehouse.ingestion import Provenance
 
-    there = (row for row in rows if notna(row.version_id))
-    return [(*(getattr(row, column) for column in table.key), int(row.version_id)) for row in there]
+    return Provenance(dataset.name, "all", "this warehouse", context["dag_run"].run_id)
 
 
-def notes(rows: list, table: Table) -> list[tuple]:
-    """What the profile says of those versions that is kept beside their state, in step with version_keys(); nothing for
-    a table that keeps nothing."""
-    from pandas import notna
-
-    if not table.noted:
-        return []
-
-    def noted(row: Any) -> tuple:
-        values = (getattr(row, column) for column in table.noted)
-        # pandas makes floats of whole numbers beside which one is missing
-        return tuple((int(v) if isinstance(v, float) else v) if notna(v) else None for v in values)
-
-    return [noted(row) for row in rows if notna(row.version_id)]
+# a window that is skipped silences none of the others; where one failed, the run's own message names them all
+@task(trigger_rule=TriggerRule.NONE_FAILED_MIN_ONE_SUCCESS)
+def notify(published: Any) -> None:
+    """Tells once of everything the run's windows hold back or warn of."""
+    notify_quarantine(get_current_context())
 
 
 def blocked_error(dataset: Dataset, because: list[str]) -> AirflowFailException:

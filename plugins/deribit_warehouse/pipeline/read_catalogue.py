@@ -16,7 +16,8 @@ from deribit_warehouse.datasets import INSTRUMENTS
 from .connections import exchange, market
 from .interval import configuration, instant, milliseconds
 from .isolation import PerInstrument
-from .publish import blocked_error, notify_quarantine, record_validation, validate_profile
+from .publish import blocked_error, notify_quarantine
+from .validate_and_publish import record_validation, validate_profile
 from .waiting import waits_for_exchange
 
 if TYPE_CHECKING:
@@ -136,7 +137,7 @@ def check_catalogue(futures: Any, options: Any) -> dict[str, Any]:
 
 
 def catalogue_row(i: Instrument) -> tuple:
-    """An exchange.Instrument in the order of load/stage_instrument.sql."""
+    """An exchange.Instrument in the order of catalogue/stage.sql."""
     from deribit_warehouse.exchange.instruments import implied
 
     return (

@@ -16,15 +16,15 @@ from .ingestion import lock_subject
 def store_instruments(connection: Connection, rows: Iterable[Sequence]) -> tuple[int, int]:
     """Merges one reading of the catalogue, in the caller's transaction, and returns (added, changed).
 
-    rows: tuples in the order of load/stage_instrument.sql; times as UTC datetimes, a perpetual's expiry as
+    rows: tuples in the order of catalogue/stage.sql; times as UTC datetimes, a perpetual's expiry as
     'infinity'. Nothing is ever deleted.
     """
     lock_subject(connection, "instruments", "the catalogue")
-    sql.run(connection, "load/stage_instrument")
-    with connection.cursor().copy(sql.statement("load/copy_instrument")) as copy:
+    sql.run(connection, "catalogue/stage")
+    with connection.cursor().copy(sql.statement("catalogue/copy")) as copy:
         for row in rows:
             copy.write_row(row)
-    merged = sql.row(connection, "load/merge_instrument")
+    merged = sql.row(connection, "catalogue/merge")
     return merged["added"], merged["changed"]
 
 
@@ -35,22 +35,22 @@ def record_reading(
     """Says that `host` told a currency's and kind's listed or expired instruments, and which of its rows could not be
     read: (subject, cause)."""
     question = {"currency": currency, "kind": kind, "host": host, "expired": expired}
-    sql.run(connection, "load/record_catalogue_reading", **question, instruments=instruments, run_id=run_id)
+    sql.run(connection, "catalogue/record_reading", **question, instruments=instruments, run_id=run_id)
     rows = list(unreadable)
     sql.run(
-        connection, "load/record_unreadable_instruments", **question,
+        connection, "catalogue/record_unreadable", **question,
         subjects=[r[0] for r in rows], causes=[r[1] for r in rows],
     )  # fmt: skip
 
 
 def record_collected(connection: Connection, currency: str, currencies: list[str], since: datetime) -> None:
     """Says that a currency is collected from an instant on, and that none but the configured currencies are."""
-    sql.run(connection, "load/record_collected", currency=currency, currencies=currencies, since=since)
+    sql.run(connection, "catalogue/record_collected", currency=currency, currencies=currencies, since=since)
 
 
 def read_at(connection: Connection, currencies: list[str]) -> dict[str, datetime]:
     """When the futures of each currency were last read in full, from both hosts; one never read is absent."""
-    return {r["currency"]: r["read_at"] for r in sql.rows(connection, "load/catalogue_age", currencies=currencies)}
+    return {r["currency"]: r["read_at"] for r in sql.rows(connection, "catalogue/age", currencies=currencies)}
 
 
 def windows(

@@ -15,7 +15,7 @@ class WrongDriver(RuntimeError):
 
 
 def ready(connection: Any) -> Connection:
-    """The same connection with rows as tuples, times in UTC and the other settings of load/session.sql, in transactions
+    """The same connection with rows as tuples, times in UTC and the other settings of session.sql, in transactions
     that the caller ends. Raises WrongDriver, which says what to install."""
     if not isinstance(connection, Connection):
         raise WrongDriver(
@@ -24,6 +24,6 @@ def ready(connection: Any) -> Connection:
         )
     connection.row_factory, connection.cursor_factory = tuple_row, Cursor
     connection.autocommit = True  # what is set in a transaction is lost when it is rolled back
-    run(connection, "load/session")
+    run(connection, "session")
     connection.autocommit = False
     return connection

@@ -37,7 +37,7 @@ def store_funding(
     stored = store_rows(
         connection, FUNDING_RATE, rows | dict(zip(FUNDING_RATE.values, values, strict=True)), provenance
     )  # fmt: skip
-    sql.run(connection, "load/drop_untold_hours")
+    sql.run(connection, "funding/drop_untold_hours")
     if window is not None:
         record_fetched(connection, instrument_id, "funding", *window)
     return stored
@@ -46,15 +46,15 @@ def store_funding(
 def record_checksum(connection: Connection, instrument_id: int, begins: int, ends: int, value: float) -> None:
     """Keeps what the exchange says the funding of (begins, ends], ms, came to (a fraction)."""
     window = {"begins": datetime.fromtimestamp(begins / 1000, UTC), "ends": datetime.fromtimestamp(ends / 1000, UTC)}
-    sql.run(connection, "load/record_funding_checksum", instrument_id=instrument_id, value=value, **window)
+    sql.run(connection, "funding/record_checksum", instrument_id=instrument_id, value=value, **window)
 
 
 def perpetuals_without_start(connection: Connection, currencies: list[str]) -> list[dict[str, Any]]:
     """Perpetuals whose first funding hour was never looked for: instrument_id, instrument, and not_before, the instant
     to look from."""
-    return sql.rows(connection, "load/perpetuals_without_funding_start", currencies=currencies)
+    return sql.rows(connection, "funding/perpetuals_without_start", currencies=currencies)
 
 
 def record_start(connection: Connection, instrument_id: int, first_hour: datetime) -> None:
     """Records the first hour (its end, UTC) the exchange has of a perpetual's funding."""
-    sql.run(connection, "load/record_funding_start", instrument_id=instrument_id, first_hour=first_hour)
+    sql.run(connection, "funding/record_start", instrument_id=instrument_id, first_hour=first_hour)

@@ -54,13 +54,13 @@ def lock(connection: Connection, provenance: Provenance) -> None:
 
 
 def lock_subject(connection: Connection, dataset: str, subject: str) -> None:
-    sql.rows(connection, "load/lock_subject", dataset=dataset, subject=subject)
+    sql.rows(connection, "ingestion/lock_subject", dataset=dataset, subject=subject)
 
 
 def record_fetched(connection: Connection, instrument_id: int, what: str, begins: int, ends: int) -> None:
     """Says that the exchange has answered for the whole window [begins, ends), ms: what: "candles" or "funding"."""
     window = {"begins": datetime.fromtimestamp(begins / 1000, UTC), "ends": datetime.fromtimestamp(ends / 1000, UTC)}
-    sql.run(connection, "load/record_fetched", instrument_id=instrument_id, what=what, **window)
+    sql.run(connection, "ingestion/record_fetched", instrument_id=instrument_id, what=what, **window)
 
 
 def claim_origin(connection: Connection, live_host: str, history_host: str) -> None:
@@ -68,8 +68,8 @@ def claim_origin(connection: Connection, live_host: str, history_host: str) -> N
 
     Simulated, recorded and live data never share a database.
     """
-    sql.run(connection, "load/claim_origin", live_host=live_host, history_host=history_host)
-    held = sql.row(connection, "load/origin")
+    sql.run(connection, "ingestion/claim_origin", live_host=live_host, history_host=history_host)
+    held = sql.row(connection, "ingestion/origin")
     if (held["live_host"], held["history_host"]) != (live_host, history_host):
         raise OriginMismatch(
             f"this database holds data of {held['live_host']}, the connections point at {live_host}: "

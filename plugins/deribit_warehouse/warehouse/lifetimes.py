@@ -19,7 +19,7 @@ from .publication import decide_alone, hold
 def open_perpetuals(connection: Connection, currencies: list[str]) -> list[dict[str, Any]]:
     """Perpetuals the catalogue knows no end of: instrument_id, instrument, listed_at and ends_at, the end that was
     found (UTC) or None."""
-    return sql.rows(connection, "load/open_perpetuals", currencies=currencies)
+    return sql.rows(connection, "lifetimes/open_perpetuals", currencies=currencies)
 
 
 def record_delisting(
@@ -27,14 +27,14 @@ def record_delisting(
 ) -> bool:
     """Keeps where a lifetime was found to end, and its newest funded hour if there is one; whether that is news."""
     return bool(sql.run(
-        connection, "load/record_delisting", instrument_id=instrument_id, ends_at=ends_at, last_hour=last_hour,
+        connection, "lifetimes/record_delisting", instrument_id=instrument_id, ends_at=ends_at, last_hour=last_hour,
         reason=reason,
     ))  # fmt: skip
 
 
 def undo_delisting(connection: Connection, instrument_id: int) -> bool:
     """Opens a lifetime again; whether it had an end."""
-    return bool(sql.run(connection, "load/undo_delisting", instrument_id=instrument_id))
+    return bool(sql.run(connection, "lifetimes/undo_delisting", instrument_id=instrument_id))
 
 
 def beyond(connection: Connection, datasets: Sequence[Dataset]) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
@@ -55,7 +55,7 @@ def beyond(connection: Connection, datasets: Sequence[Dataset]) -> tuple[list[di
 
 
 def _beyond(connection: Connection) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
-    return sql.rows(connection, "load/days_beyond"), sql.rows(connection, "load/hours_beyond")
+    return sql.rows(connection, "lifetimes/days_beyond"), sql.rows(connection, "lifetimes/hours_beyond")
 
 
 def take_back(
@@ -75,7 +75,7 @@ def take_back(
     for is_published in (True, False):
         if cut := [d for d in days if d["n"] and d["is_published"] == is_published]:
             sql.run(
-                connection, "load/cut_days", is_published=is_published, validation_id=validation_id, run_id=run_id,
+                connection, "lifetimes/cut_days", is_published=is_published, validation_id=validation_id, run_id=run_id,
                 instrument_ids=[d["instrument_id"] for d in cut], days=[d["day"] for d in cut],
                 version_ids=[d["version_id"] for d in cut], firsts=[d["first"] for d in cut], ns=[d["n"] for d in cut],
             )  # fmt: skip

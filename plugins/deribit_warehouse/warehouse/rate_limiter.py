@@ -51,13 +51,13 @@ class RateLimiter:
         self.sleep = sleep
         self.clock = clock
         asked = clock()
-        run(connection, "load/commit_without_waiting")
+        run(connection, "limiter/commit_without_waiting")
         self.fastest_answer = clock() - asked
 
     def __call__(self, bucket: str) -> None:
         most, seconds = window(self.rates[bucket], BURSTS.get(bucket, 1))
-        reserve_slot, bound = statement("load/reserve_slot"), {"bucket": bucket, "most": most, "window": seconds}
-        move_slot = statement("load/move_slot")
+        reserve_slot, bound = statement("limiter/reserve_slot"), {"bucket": bucket, "most": most, "window": seconds}
+        move_slot = statement("limiter/move_slot")
         slot = None
         while True:
             asked = self.clock()

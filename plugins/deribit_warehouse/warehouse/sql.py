@@ -1,4 +1,5 @@
-"""The statements: files in include/sql, named by their path without the ending."""
+"""The statements: files in include/sql, named by their path without the ending. A folder there is named for what its
+statements serve; datasets/ has one for what each dataset is asked."""
 
 from __future__ import annotations
 
@@ -18,7 +19,7 @@ FOLDER = Path(__file__).resolve().parents[3] / "include" / "sql"
 
 @cache
 def statement(name: str) -> LiteralString:
-    """The text of a statement, such as ``load/merge_candle_day``. Raises FileNotFoundError for an unknown name."""
+    """The text of a statement, such as ``day_arrays/merge``. Raises FileNotFoundError for an unknown name."""
     return cast(LiteralString, (FOLDER / f"{name}.sql").read_text())
 
 

@@ -15,7 +15,7 @@ from deribit_warehouse.exchange.funding import HOUR
 from deribit_warehouse.exchange.funding import collect as collect_funding
 from deribit_warehouse.exchange.instruments import instrument, reader
 from deribit_warehouse.exchange.response import result_of
-from tests.unit.exchange.scripted import reply, serving
+from tests.exchange.scripted import reply, serving
 
 pytestmark = pytest.mark.recorded
 

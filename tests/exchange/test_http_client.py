@@ -18,7 +18,7 @@ from deribit_warehouse.exchange import (
     RequestRejected,
 )
 from deribit_warehouse.exchange.http_client import LONGEST_PAUSE, seconds
-from tests.unit.exchange.scripted import PRICE, bad_gzip, error, reply, reset, result, serving, stalled, truncated
+from tests.exchange.scripted import PRICE, bad_gzip, error, reply, reset, result, serving, stalled, truncated
 
 NO_DATA = result({"status": "no_data"} | {key: [] for key in "ticks open high low close volume cost".split()})
 DAY = 86_400_000

@@ -17,8 +17,8 @@ from cryptography.x509.oid import NameOID
 
 from deribit_warehouse.exchange import BadResponse, ExchangeUnavailable
 from deribit_warehouse.exchange.limits import MB, Limits
-from tests.unit.exchange.scripted import PRICE, serving
-from tests.unit.exchange.test_limits import OK, SPACES, dripping, endless
+from tests.exchange.scripted import PRICE, serving
+from tests.exchange.test_limits import OK, SPACES, dripping, endless
 
 
 @pytest.fixture(scope="module")

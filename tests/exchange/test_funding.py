@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from deribit_warehouse.exchange import funding
 from deribit_warehouse.exchange.errors import Malformed
 from deribit_warehouse.exchange.funding import HOUR, RATES, collect, first_hour, last_hour, read_page
-from tests.unit.exchange.fake_exchange import FakeExchange, rates
+from tests.exchange.fake_exchange import FakeExchange, rates
 
 BORN = 1_534_244_400_000
 

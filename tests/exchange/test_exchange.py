@@ -10,8 +10,8 @@ import orjson
 from deribit_warehouse.exchange import Exchange
 from deribit_warehouse.exchange.candles import Grid, read_page
 from deribit_warehouse.exchange.response import result_of
-from tests.unit.exchange.fake_exchange import COLUMNS, HOUR, MINUTE, FakeExchange, candle
-from tests.unit.exchange.scripted import result, serving
+from tests.exchange.fake_exchange import COLUMNS, HOUR, MINUTE, FakeExchange, candle
+from tests.exchange.scripted import result, serving
 
 BORN = 1_534_244_400_000
 

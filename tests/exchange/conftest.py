@@ -8,7 +8,7 @@ from pytest_httpserver import HTTPServer
 
 from deribit_warehouse.exchange import Exchange
 
-RECORDED = Path(__file__).parents[4] / "shared" / "data" / "recorded"
+RECORDED = Path(__file__).parents[3] / "shared" / "data" / "recorded"
 
 
 @pytest.fixture

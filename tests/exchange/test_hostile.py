@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from deribit_warehouse.exchange import BadResponse, Exchange, ExchangeError, ExchangeUnavailable, RequestRejected
 from deribit_warehouse.exchange.errors import AttemptFailed, clean, iso, request_text, shown
-from tests.unit.exchange.scripted import PRICE, error, reply, result, serving
+from tests.exchange.scripted import PRICE, error, reply, result, serving
 
 scalars = st.one_of(
     st.none(),

@@ -11,7 +11,7 @@ from deribit_warehouse.exchange import BadResponse
 from deribit_warehouse.exchange.errors import AttemptFailed, Malformed
 from deribit_warehouse.exchange.instruments import NEVER, UnreadableRow, implied, instrument, reader
 from deribit_warehouse.exchange.response import rows_of
-from tests.unit.exchange.fake_exchange import FakeExchange, row
+from tests.exchange.fake_exchange import FakeExchange, row
 
 BORN, EXPIRY = 1_719_561_600_000, 1_735_300_800_000
 

@@ -54,7 +54,7 @@ def collect(request, monkeypatch):
     """
     from deribit_warehouse.datasets import FUNDING_RATES, INDEX_MINUTES, PERPETUALS_OHLCV
     from deribit_warehouse.pipeline import isolation, waiting
-    from deribit_warehouse.warehouse import candles, funding, index
+    from deribit_warehouse.warehouse import day_arrays, funding, index
     from deribit_warehouse.warehouse.ingestion import Ingested
 
     # the package's own load and read_catalogue are the tasks
@@ -89,7 +89,7 @@ def collect(request, monkeypatch):
         monkeypatch.setattr(load, "finished_before_waiting", lambda: set(finished))
         monkeypatch.setattr(load, "base_url", lambda _: "http://exchange")
         monkeypatch.setattr(isolation, "reschedule", reschedule)
-        monkeypatch.setattr(candles, "store_candles", lambda c, i, found, p: keep(found.name, Ingested()))
+        monkeypatch.setattr(day_arrays, "store_candles", lambda c, i, found, p: keep(found.name, Ingested()))
         monkeypatch.setattr(funding, "store_funding", lambda c, i, t, columns, p, *_: keep(p.subject, Ingested()))
         monkeypatch.setattr(funding, "record_checksum", lambda *_: None)
         monkeypatch.setattr(

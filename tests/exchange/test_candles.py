@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from deribit_warehouse.exchange import candles
 from deribit_warehouse.exchange.candles import COLUMNS, HOUR, MINUTE, collect, last_trade, read_page
 from deribit_warehouse.exchange.errors import Malformed
-from tests.unit.exchange.fake_exchange import FakeExchange, candle
+from tests.exchange.fake_exchange import FakeExchange, candle
 
 DAY = 1_440 * MINUTE
 BORN = 1_534_242_300_000 // MINUTE * MINUTE

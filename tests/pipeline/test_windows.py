@@ -2,6 +2,7 @@
 
 from contextlib import nullcontext
 from datetime import UTC, date, datetime
+from importlib import import_module
 from types import SimpleNamespace
 
 import pytest
@@ -21,11 +22,11 @@ RANGE = {"from": "2024-02-01", "to": None}
         ("backfill", RANGE, (date(2024, 2, 1), None, True)),
     ],
 )
-def test_the_calendar_asks_for_its_month_and_an_asset_for_everything(monkeypatch, bag, run_type, conf, asked):
+def test_the_calendar_asks_for_its_month_and_an_asset_for_everything(monkeypatch, run_type, conf, asked):
     from deribit_warehouse.datasets import BASIS_SPREAD
-    from deribit_warehouse.pipeline import derived
     from deribit_warehouse.warehouse import publication
 
+    publish = import_module("deribit_warehouse.pipeline.publish")  # the package's own publish is the task
     context = {"dag_run": SimpleNamespace(run_type=run_type, conf=conf, run_id="run")}
     if run_type in ("scheduled", "backfill"):  # a run of an asset has no interval
         context |= {"data_interval_start": MAY, "data_interval_end": JUNE}
@@ -47,13 +48,13 @@ def test_the_calendar_asks_for_its_month_and_an_asset_for_everything(monkeypatch
         heard[:] = [(begins, ends, True)]
         return months
 
-    monkeypatch.setattr(derived, "get_current_context", lambda: context)
+    monkeypatch.setattr(publish, "get_current_context", lambda: context)
     connection = SimpleNamespace(transaction=nullcontext)
-    monkeypatch.setattr(derived, "market", lambda: nullcontext(connection))
+    monkeypatch.setattr(publish, "market", lambda: nullcontext(connection))
     monkeypatch.setattr(publication, "compute", compute)
     monkeypatch.setattr(publication, "pending", pending)
     monkeypatch.setattr(publication, "months", months_of)
-    assert derived.windows.function(BASIS_SPREAD) == [
+    assert publish.windows.function(BASIS_SPREAD) == [
         {"label": "2024-05 (29 days)", "from": "2024-05-02", "to": "2024-05-31"}
     ]
     assert heard == [asked]

@@ -12,7 +12,7 @@ import pytest
 
 from deribit_warehouse.exchange import BadResponse, ExchangeUnavailable
 from deribit_warehouse.exchange.limits import LIMITS, MB, Limits, limits_of
-from tests.unit.exchange.scripted import PRICE, reply, result, serving
+from tests.exchange.scripted import PRICE, reply, result, serving
 
 PEAK = 60 * MB  # of what Python allocates meanwhile; the default limit is 8 MB
 

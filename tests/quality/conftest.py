@@ -11,7 +11,7 @@ import pytest
 from deribit_warehouse.quality import suites
 from deribit_warehouse.quality import validate as validation
 
-EXPECTATIONS = Path(__file__).parents[3] / "expectations"
+EXPECTATIONS = Path(__file__).parents[2] / "expectations"
 
 
 def candles(instrument: str, rows: int) -> pd.DataFrame:

@@ -1,0 +1,195 @@
+"""A suite validates the profile of what is stored, and what passed is published by the transaction that recorded the
+outcome."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+from deribit_warehouse import settings
+from deribit_warehouse.dataset import Dataset, Table
+from deribit_warehouse.datasets import DATASETS
+
+if TYPE_CHECKING:
+    from airflow.sdk import Context
+    from pandas import DataFrame
+    from psycopg import Connection
+
+    from deribit_warehouse.quality.validate import Decision, Validation
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Validated:
+    """What came of an interval. changes: versions that were published, taken back or held back by it."""
+
+    validation_id: int
+    decision: Decision
+    rows: int
+    waiting: int
+    published: int
+    changes: int
+
+    def summary(self) -> dict[str, Any]:
+        """As an XCom shows it."""
+        return {
+            "validation_id": self.validation_id, "outcome": self.decision.outcome, "rows": self.rows,
+            "waiting": self.waiting, "quarantined": len(self.decision.quarantined_keys), "published": self.published,
+        }  # fmt: skip
+
+
+def validate_and_publish(
+    connection: Connection,
+    dataset: Dataset,
+    context: Context,
+    begins: datetime,
+    ends: datetime,
+    *,
+    only_fetched: bool = False,
+) -> Validated | None:
+    """Validates what is stored of [begins, ends) and decides on its versions, in the caller's transaction. None: there
+    is nothing to validate.
+
+    What is compared with something that has to be loaded first is left out: it stays as it is until that comes.
+    only_fetched: so is what the exchange was never asked for, which is no finding where nobody wanted it.
+    """
+    from deribit_warehouse.quality.suites import read_outages
+    from deribit_warehouse.warehouse import profiles, publication
+
+    publication.share_decisions(connection)
+    outages = [(o.start, o.end) for o in read_outages(settings.EXPECTATIONS / "known_outages.json")]
+    profile = profiles.profile(connection, dataset, begins, ends, currencies=settings.currencies(), outages=outages)
+    waiting = 0
+    if dataset.references:
+        if only_fetched:
+            profile = profile[profile.was_fetched]
+        for awaited, rows in profile.waits_for.value_counts().items():
+            log.warning("%s: %d rows from %s to %s wait for %s", dataset.name, rows, begins, ends, awaited)
+            waiting += int(rows)
+        left = profile[profile.waits_for.notna()].itertuples(index=False)
+        publication.wait(connection, dataset.table, version_keys(list(left), dataset.table))
+        profile = profile[profile.waits_for.isna()].drop(columns=["waits_for", "was_fetched"]).reset_index(drop=True)
+    if profile.empty:
+        log.info("nothing of %s is there to validate from %s to %s", dataset.name, begins, ends)
+        return None
+    validation, decision = validate_profile(dataset, profile, context, begins, ends)
+    if decision.quarantined_keys and not decision.blocked_because:
+        publication.exclude_computation(connection, dataset.table, DATASETS)
+    validation_id = record_validation(connection, dataset, profile, context, begins, ends, validation, decision)
+    published, changes = decide_versions(connection, dataset, validation_id, profile, decision)
+    log.info(
+        "%s from %s to %s: %s; %d rows validated, %d newly published, %d quarantined", dataset.name, begins, ends,
+        decision.outcome, len(profile), published, len(decision.quarantined_keys),
+    )  # fmt: skip
+    return Validated(validation_id, decision, len(profile), waiting, published, changes)
+
+
+def validate_profile(
+    dataset: Dataset, profile: DataFrame, context: Context, begins: datetime, ends: datetime
+) -> tuple[Validation, Decision]:
+    """What the dataset's suite says of a profile, and what is decided: (validation, decision). Asks no database."""
+    from deribit_warehouse.quality.suites import read_suite, read_waivers
+    from deribit_warehouse.quality.validate import decide, validate
+
+    suite = read_suite(settings.EXPECTATIONS / f"{dataset.name}.json")
+    run_name = f"{dataset.name} · {begins:%Y-%m-%d} to {ends:%Y-%m-%d} · {context['dag_run'].run_id}"
+    validation = validate(profile, suite, keys=list(dataset.keys), run_name=run_name)
+    return validation, decide(
+        validation, waivers=read_waivers(settings.EXPECTATIONS / "waivers.json"), tolerated_share=suite.tolerated_share
+    )
+
+
+def record_validation(
+    connection: Connection, dataset: Dataset, profile: DataFrame, context: Context, begins: datetime, ends: datetime,
+    validation: Validation, decision: Decision,
+) -> int:  # fmt: skip
+    """Records a validation and its findings in the caller's transaction; returns the validation's id."""
+    from deribit_warehouse.quality.suites import day_of
+    from deribit_warehouse.quality.validate import Finding, stored_result
+    from deribit_warehouse.warehouse import validations
+
+    dag_run = context["dag_run"]
+    validation_id = validations.record_validation(
+        connection, dataset=dataset.name, dag_id=dag_run.dag_id, run_id=dag_run.run_id, begins=begins, ends=ends,
+        outcome=decision.outcome, suite=validation.suite, rows=validation.rows,
+        expected=int(profile.rows_expected.sum()), missing=int(profile.rows_missing.sum()),
+        blocked_because=decision.blocked_because,
+        result=stored_result(validation, decision, interval_from=begins.isoformat(), interval_to=ends.isoformat(),
+                        dag_id=dag_run.dag_id, run_id=dag_run.run_id),
+    )  # fmt: skip
+    days = {key_of(row, dataset): day_of(getattr(row, dataset.day)) for row in profile.itertuples(index=False)}
+    validations.record_findings(
+        connection, validation_id, dataset.name,
+        seen={(key[0], day) for key, day in days.items()},
+        findings=[
+            (f.key[0], days[f.key], f.key[1] if dataset.day == "ts" else None, f.rule, f.severity, str(f.observed),
+             f.waived_reason)
+            for f in (*decision.quarantined, *decision.waived, *decision.warnings) if isinstance(f, Finding)
+        ],
+    )  # fmt: skip
+    return validation_id
+
+
+def decide_versions(
+    connection: Connection, dataset: Dataset, validation_id: int, profile: DataFrame, decision: Decision
+) -> tuple[int, int]:
+    """Publishes the versions behind a profile's rows that passed and holds the others back, in the caller's
+    transaction; returns how many were not published before, and that with how many were not held back before. Of a
+    blocked interval what is published stays as it is, and what is pending stays so until somebody asks for it, or it
+    changes, or what it is compared with does."""
+    from deribit_warehouse.warehouse import publication
+
+    table = dataset.table
+    if decision.blocked_because:
+        rows = list(profile.itertuples(index=False))
+        publication.block(connection, table, validation_id, version_keys(rows, table), notes(rows, table))
+        return 0, 0
+    passed, held = partition_rows(profile, dataset, decision)
+    newly_held, taken_back = publication.hold(
+        connection, table, validation_id, version_keys(held, table), DATASETS, notes(held, table)
+    )
+    published = publication.publish(
+        connection, table, validation_id, version_keys(passed, table), notes(passed, table)
+    )  # fmt: skip
+    if taken_back:
+        log.warning("%d published versions of %s broke a rule now and were taken back", taken_back, dataset.name)
+    return published, published + newly_held
+
+
+def partition_rows(profile: DataFrame, dataset: Dataset, decision: Decision) -> tuple[list, list]:
+    """The profile's rows that may be published, and those that are held back."""
+    held = set(decision.quarantined_keys)
+    rows = list(profile.itertuples(index=False))
+    return [r for r in rows if key_of(r, dataset) not in held], [r for r in rows if key_of(r, dataset) in held]
+
+
+def key_of(row: Any, dataset: Dataset) -> tuple:
+    """What names a row of a dataset's profile."""
+    return tuple(getattr(row, key) for key in dataset.keys)
+
+
+def version_keys(rows: list, table: Table) -> list[tuple]:
+    """The versions behind a profile's rows: the values of the table's key, and version_id. What is missing has none."""
+    from pandas import notna
+
+    there = (row for row in rows if notna(row.version_id))
+    return [(*(getattr(row, column) for column in table.key), int(row.version_id)) for row in there]
+
+
+def notes(rows: list, table: Table) -> list[tuple]:
+    """What the profile says of those versions that is kept beside their state, in step with version_keys(); nothing for
+    a table that keeps nothing."""
+    from pandas import notna
+
+    if not table.noted:
+        return []
+
+    def noted(row: Any) -> tuple:
+        values = (getattr(row, column) for column in table.noted)
+        # pandas makes floats of whole numbers beside which one is missing
+        return tuple((int(v) if isinstance(v, float) else v) if notna(v) else None for v in values)
+
+    return [noted(row) for row in rows if notna(row.version_id)]
