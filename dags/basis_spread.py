@@ -34,7 +34,7 @@ from deribit_warehouse.datasets import BASIS_SPREAD, FUTURES_OHLCV, INSTRUMENTS,
     doc_md=__doc__,
     tags=["deribit", "basis", "derived"],
 )
-def basis_spread():
+def basis_spread() -> None:
     publish = pipeline.publish_derived.override(outlets=[pipeline.asset(BASIS_SPREAD)])
     published = publish.partial(dataset=BASIS_SPREAD).expand(window=pipeline.windows(BASIS_SPREAD))
     chain([published, pipeline.notify(published)], pipeline.complete())

@@ -33,7 +33,7 @@ from deribit_warehouse.datasets import FUNDING_RATES, INDEX_MINUTES, INDEX_PRICE
     doc_md=__doc__,
     tags=["deribit", "index", "derived"],
 )
-def index_prices():
+def index_prices() -> None:
     publish = pipeline.publish_derived.override(outlets=[pipeline.asset(INDEX_PRICES)])
     published = publish.partial(dataset=INDEX_PRICES).expand(window=pipeline.windows(INDEX_PRICES))
     chain([published, pipeline.notify(published)], pipeline.complete())

@@ -20,14 +20,14 @@ def float8_array(values: np.ndarray, missing: np.ndarray | None = None) -> bytes
     elements = np.empty(n, ELEMENT)
     elements["length"] = 8
     elements["value"] = values
-    has_null = missing is not None and bool(missing.any())
-    if has_null:
+    nulls = missing if missing is not None and missing.any() else None
+    if nulls is not None:
         # a NULL is a length of -1 with no value behind it, so the elements are no longer of one size
         null = struct.pack("!i", -1)
-        body = b"".join(null if gone else element.tobytes() for element, gone in zip(elements, missing, strict=True))
+        body = b"".join(null if gone else element.tobytes() for element, gone in zip(elements, nulls, strict=True))
     else:
         body = elements.tobytes()
-    body = struct.pack("!iiIii", 1, int(has_null), FLOAT8, n, 1) + body
+    body = struct.pack("!iiIii", 1, int(nulls is not None), FLOAT8, n, 1) + body
     return struct.pack("!i", len(body)) + body
 
 
