@@ -46,6 +46,7 @@ lint:
 	@$(DEV) ruff check .
 	@$(DEV) ruff format --check .
 	@$(DEV) lint-imports
+	@$(DEV) mypy
 	@$(DEV) check-jsonschema --builtin-schema vendor.compose-spec docker-compose.yaml
 
 bench:

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import psycopg
 from psycopg import sql
@@ -30,13 +31,13 @@ class Server:
     def dsn(self, database: str, role: str = "market_loader") -> str:
         return postgres.dsn(self.stack, self.credentials, role, database)
 
-    def connect(self, database: str, role: str = "market_loader", **options) -> psycopg.Connection:
+    def connect(self, database: str, role: str = "market_loader", **options: Any) -> psycopg.Connection:
         return psycopg.connect(self.dsn(database, role), **options)
 
     @property
     def version(self) -> str:
         with self.connect("postgres", "postgres") as connection:
-            return connection.info.parameter_status("server_version")
+            return str(connection.info.parameter_status("server_version"))
 
     @contextmanager
     def market(self, name: str) -> Iterator[str]:
@@ -65,7 +66,7 @@ def server() -> Iterator[Server]:
     try:
         postgres.initialise(stack, credentials)
         account = postgres.account()
-        who = {"user": account.pw_uid, "group": account.pw_gid, "extra_groups": []} if account else {}
+        who: dict[str, Any] = {"user": account.pw_uid, "group": account.pw_gid, "extra_groups": []} if account else {}
         with (home / "postgres.log").open("w") as log:
             process = subprocess.Popen(
                 postgres.command(stack), cwd=home / "postgres", stdout=log, stderr=subprocess.STDOUT,

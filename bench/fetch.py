@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
+from typing import Any
 
 import numpy as np
 
@@ -68,7 +69,7 @@ def our_funding(client: Exchange) -> np.ndarray:
     return client.funding(PERPETUAL, *FUNDING).timestamp
 
 
-def ccxt_client(exchange: Running):
+def ccxt_client(exchange: Running) -> Any:
     """ccxt's Deribit client, its catalogue read."""
     import ccxt  # in its own lock, which only `make bench` installs
 
@@ -79,7 +80,7 @@ def ccxt_client(exchange: Running):
     return client
 
 
-def ccxt_candles(client) -> np.ndarray:
+def ccxt_candles(client: Any) -> np.ndarray:
     begin, end = CANDLES
     rows = []
     while begin < end:
@@ -92,7 +93,7 @@ def ccxt_candles(client) -> np.ndarray:
     return ticks[ticks < end]
 
 
-def ccxt_funding(client) -> np.ndarray:
+def ccxt_funding(client: Any) -> np.ndarray:
     begin, end = FUNDING[0] + 1, FUNDING[1]
     rows = []
     while begin <= end:

@@ -14,9 +14,11 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
+from functools import partial
 from itertools import islice
 from pathlib import Path
 from statistics import median
+from typing import Any
 
 from stack import postgres
 
@@ -70,15 +72,15 @@ def through_us_and_psql(server: Server, database: str, work: Part, minutes: int)
             written = 0
             for _ in range(RUNS):  # in turns, so that a busy moment of the machine meets all three
                 empty(server, database, "public.bare")
-                times["ceiling"].append(at_once([lambda file=file: copy(server, database, file) for file in files]))
+                times["ceiling"].append(at_once([partial(copy, server, database, file) for file in files]))
                 empty(server, database, "store.ingestion, store.candle_day")
-                times["fresh"].append(at_once([lambda part=part: load(server, database, part) for part in parts]))
+                times["fresh"].append(at_once([partial(load, server, database, part) for part in parts]))
                 server.checkpoint()
                 before = changes(server, database)
-                times["rerun"].append(at_once([lambda part=part: load(server, database, part) for part in parts]))
+                times["rerun"].append(at_once([partial(load, server, database, part) for part in parts]))
                 written = max(written, changes(server, database) - before)
             rate = {name: minutes / median(taken) for name, taken in times.items()}
-            compared = {
+            compared: dict[str, Any] = {
                 "unit": "rows/s",
                 "baseline": rate["ceiling"],
                 "note": f"psql \\copy, {writers} at once",

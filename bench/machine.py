@@ -14,7 +14,7 @@ import psutil
 def description(postgres_version: str) -> list[str]:
     """Lines for the table's header."""
     memory = psutil.virtual_memory().total / 2**30
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     named = ("apache-airflow", "great-expectations", "numpy", "psycopg")
     packages = ", ".join(f"{name} {version(name)}" for name in named)
     load = os.getloadavg()[0]

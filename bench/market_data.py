@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from typing import Any
 
 import numpy as np
 import orjson
@@ -12,7 +14,7 @@ from psycopg import Connection
 from deribit_warehouse.datasets import BASIS_SPREAD
 from deribit_warehouse.exchange import candles as pages
 from deribit_warehouse.exchange.candles import Candles
-from deribit_warehouse.exchange.instruments import instrument
+from deribit_warehouse.exchange.instruments import Instrument, instrument
 from deribit_warehouse.exchange.pagination import windows
 from deribit_warehouse.exchange.response import result_of
 from deribit_warehouse.tables import BASIS_DAY, CANDLE_DAY
@@ -23,6 +25,7 @@ from deribit_warehouse.warehouse.ingestion import Provenance
 from exchange_simulator.chart import chart
 from exchange_simulator.listings import MINUTE, Listing
 from exchange_simulator.market import Market
+from exchange_simulator.replay import Replay
 
 HOST = "http://127.0.0.1"
 NOW = datetime(2026, 11, 1, tzinfo=UTC)
@@ -74,7 +77,7 @@ def bodies(source: Market, window: Window) -> dict[int, bytes]:
 def read(window: Window, sent: dict[int, bytes]) -> Candles:
     """What the exchange client makes of these pages: its own reading, without the network."""
 
-    def ask(method, params, reader):
+    def ask(method: str, params: Mapping[str, Any], reader: Callable[[Any], Any]) -> Any:
         return reader(result_of(200, sent[params["start_timestamp"]]))
 
     return pages.collect(ask, window.listing.name, window.begins, window.ends)
@@ -83,17 +86,22 @@ def read(window: Window, sent: dict[int, bytes]) -> Candles:
 def register(connection: Connection, listings: list[Listing], coin_suffix: str = "") -> dict[str, int]:
     """Puts contracts into the catalogue and returns all ids by name. With a suffix they are another coin's: it is
     appended to their names and their coin."""
+
+    def coin(one: Instrument) -> str:
+        assert one.settlement_currency, "the simulator says it of every contract"
+        return one.settlement_currency + coin_suffix
+
     found = [instrument(one.row(ms(NOW)), at, HOST) for at, one in enumerate(listings)]
     with connection.transaction():
         store_instruments(connection, [
             (one.instrument_name + coin_suffix, one.exchange_id, one.kind, one.base_currency + coin_suffix,
-             one.quote_currency, one.settlement_currency + coin_suffix, one.settlement_period, one.instrument_type,
+             one.quote_currency, coin(one), one.settlement_period, one.instrument_type,
              one.price_index, one.tick_size, one.contract_size, time_of(one.created), time_of(one.expires), one.strike,
              one.option_type, one.state, one.is_active, one.host, one.underlying_type, None, None, None)
             for one in found
         ])  # fmt: skip
-        for currency in {one.settlement_currency + coin_suffix for one in found}:
-            record_collected(connection, currency, [currency, *collected(connection)], time_of(0))
+        for currency in {coin(one) for one in found}:
+            record_collected(connection, currency, [currency, *collected(connection)], datetime.fromtimestamp(0, UTC))
         return dict(connection.execute("SELECT instrument, instrument_id FROM store.instrument").fetchall())
 
 
@@ -105,14 +113,14 @@ def time_of(instant: int | None) -> datetime | str:
     return "infinity" if instant is None else datetime.fromtimestamp(instant / 1000, UTC)
 
 
-def store(connection: Connection, instrument_id: int, window: Window, candles) -> object:
+def store(connection: Connection, instrument_id: int, window: Window, candles: Candles) -> object:
     """One transaction, as a task loads it; returns what it changed."""
     provenance = Provenance("bench", window.listing.name, HOST, "bench")
     with connection.transaction():
         return store_candles(connection, instrument_id, candles, provenance)
 
 
-def fill(connection: Connection, source: Market, contracts: list[Window], times: int = 1) -> None:
+def fill(connection: Connection, source: Market | Replay, contracts: list[Window], times: int = 1) -> None:
     """Loads whole windows, `times` times: the further ones as other coins, each with a perpetual of its own.
 
     What the simulated exchange lost is missing, as in earnest. Every coin has prices of its own, in proportion: of
@@ -139,7 +147,8 @@ def on_grid(window: Window, columns: dict[str, np.ndarray]) -> Candles:
     grid.place(columns["ticks"], values, window.begins, window.ends)
     nothing = np.empty(0, np.int64)
     return Candles(
-        window.listing.name, window.begins, window.ends, *grid.values, grid.present, nothing, nothing, nothing, nothing,
+        window.listing.name, window.begins, window.ends, **dict(zip(pages.COLUMNS, grid.values, strict=True)),
+        present=grid.present, duplicate=nothing, misaligned=nothing, out_of_window=nothing, out_of_order=nothing,
         requests=0,
     )  # fmt: skip
 

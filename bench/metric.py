@@ -47,7 +47,9 @@ class Metric:
             return self.value >= self.at_least
         if self.at_most is not None:
             return self.value <= self.at_most
-        return self.ratio is not None and self.ratio >= self.ratio_at_least
+        if self.ratio is None or self.ratio_at_least is None:
+            return False
+        return self.ratio >= self.ratio_at_least
 
     def row(self) -> dict:
         """The object in results.json."""

@@ -11,11 +11,14 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
+from typing import LiteralString
 
 from psycopg import Connection
 
 from deribit_warehouse.tables import CANDLE_DAY
 from deribit_warehouse.warehouse import publication
+from exchange_simulator.market import Market
 
 from . import market_data
 from .database import Server
@@ -53,7 +56,7 @@ def run(server: Server) -> Iterator[Metric]:
         month = Month(contracts, market_data.register(connection, [window.listing for window in contracts]))
         loaded = written(connection, lambda: load(connection, source, month))
         published = written(connection, lambda: market_data.publish(connection, *MONTH))
-        days, minutes = connection.execute("SELECT count(*), sum(present) FROM store.candle_day").fetchone()
+        [[days, minutes]] = connection.execute("SELECT count(*), sum(present) FROM store.candle_day").fetchall()
         connection.rollback()
         yield Metric("publication: instrument-days", days, "days", note=f"{minutes:,} minutes")
         yield Metric("publication: WAL, loading them", loaded / MIB, "MiB")
@@ -64,7 +67,8 @@ def run(server: Server) -> Iterator[Metric]:
         yield Metric("publication: WAL, loading every day again", again / MIB, "MiB", loaded / MIB, "the load")
         republished = written(connection, lambda: market_data.publish(connection, *MONTH))
         yield Metric("publication: WAL, publishing every day again", republished / MIB, "MiB", at_most=5)
-        kept = connection.execute("SELECT count(*) FROM store.candle_day WHERE state = 'superseded'").fetchone()[0]
+        superseded = "SELECT count(*) FROM store.candle_day WHERE state = 'superseded'"
+        [[kept]] = connection.execute(superseded).fetchall()
         yield Metric("publication: versions kept beside the published ones", kept, "days", days, "days")
         nothing = written(connection, lambda: publish_candles(connection, "published"))
         yield Metric("publication: WAL, validating it again unchanged", nothing / MIB, "MiB", at_most=0.1)
@@ -75,18 +79,18 @@ def run(server: Server) -> Iterator[Metric]:
                 "before"
             )  # fmt: skip
 
-        shown = connection.execute(SHOWN).fetchone()[0]
+        [[shown]] = connection.execute(SHOWN).fetchall()
         perpetuals = Month([window for window in contracts if window.listing.perpetual], month.ids)
         load(connection, source, perpetuals, dearer=3)
         publish_candles(connection)
-        still = connection.execute(SHOWN).fetchone()[0]
+        [[still]] = connection.execute(SHOWN).fetchall()
         yield Metric(
             "publication: basis minutes shown after every perpetual day was published again", still, "minutes", shown,
             "before", ratio_at_least=1,
         )  # fmt: skip
 
 
-def load(connection: Connection, source, month: Month, dearer: int = 1) -> None:
+def load(connection: Connection, source: Market, month: Month, dearer: int = 1) -> None:
     """Every contract's days; their prices in proportion, so that no two loads are equal."""
     for window in month.contracts:
         columns = source.candles(window.listing.name, window.begins, window.ends - 1)
@@ -117,13 +121,14 @@ def written(connection: Connection, work: Callable[[], object]) -> int:
     return int(ended - began)
 
 
+def fetched(reader: Connection, asked: LiteralString) -> list[tuple]:
+    return reader.execute(asked).fetchall()
+
+
 def reads(server: Server, database: str) -> dict[str, float]:
     """Seconds a question, medians, of a database that is vacuumed first."""
     with server.connect(database, "market_owner", autocommit=True) as owner:
         owner.execute("VACUUM (ANALYZE)")
     server.checkpoint()
     with server.connect(database, options="-c timezone=UTC", autocommit=True) as reader:
-        return {
-            question: seconds(lambda asked=asked: reader.execute(asked).fetchall(), 9)
-            for question, asked in READS.items()
-        }
+        return {question: seconds(partial(fetched, reader, asked), 9) for question, asked in READS.items()}

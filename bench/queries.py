@@ -6,10 +6,12 @@ the newest 30 days of the same minutes, vacuumed, and the same question in plain
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from typing import Any, LiteralString
 
+from pandas import DataFrame
 from psycopg import Connection
 
 from deribit_warehouse import settings
@@ -116,7 +118,7 @@ def answers(connection: Connection, begins: datetime, ends: datetime, runs: int 
     instant = ends - timedelta(days=9, hours=11, minutes=23)
     name = longest(connection, begins, ends)
 
-    def asked(statement: str, *values) -> list[tuple]:
+    def asked(statement: LiteralString, *values: Any) -> list[tuple]:
         found = connection.execute(statement, values).fetchall()
         connection.rollback()
         return found
@@ -125,7 +127,7 @@ def answers(connection: Connection, begins: datetime, ends: datetime, runs: int 
         basis_profile(connection, begins, ends)
         connection.rollback()
 
-    def again(check) -> None:
+    def again(check: Callable[[DataFrame], object]) -> None:
         """A day as if it had never been validated: paired, computed, and what the check says of it written."""
         connection.execute("DELETE FROM store.basis_day WHERE day = %s", [day])
         publication.compute(connection, BASIS_SPREAD, day, day + timedelta(days=1), market_data.COMPUTED)
@@ -139,7 +141,7 @@ def answers(connection: Connection, begins: datetime, ends: datetime, runs: int 
     [[validation_id]] = asked("SELECT max(validation_id) FROM store.validation")
     suite = read_suite(settings.EXPECTATIONS / "basis_spread.json")
 
-    def great_expectations(profile) -> None:
+    def great_expectations(profile: DataFrame) -> None:
         validate(profile, suite, keys=["instrument", "day"], run_name="bench")
 
     great_expectations(basis_profile(connection, midnight, midnight + timedelta(days=1)))  # warm
@@ -156,7 +158,7 @@ def answers(connection: Connection, begins: datetime, ends: datetime, runs: int 
     )
 
 
-def basis_profile(connection: Connection, begins: datetime, ends: datetime):
+def basis_profile(connection: Connection, begins: datetime, ends: datetime) -> DataFrame:
     return profiles.profile(connection, BASIS_SPREAD, begins, ends, currencies=[])
 
 
@@ -212,7 +214,7 @@ def baselines(connection: Connection) -> Rows:
     day = ENDS - timedelta(days=10)
     instant = ENDS - timedelta(days=9, hours=11, minutes=23)
 
-    def asked(statement: str, **values) -> list[tuple]:
+    def asked(statement: LiteralString, **values: Any) -> list[tuple]:
         found = connection.execute(statement, values).fetchall()
         connection.rollback()
         return found

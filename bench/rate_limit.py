@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import multiprocessing
 from collections.abc import Iterator
+from multiprocessing.synchronize import Barrier
 
 import psycopg
 
@@ -44,7 +45,7 @@ def run(server: Server) -> Iterator[Metric]:
     yield Metric("rate_limit: refused", stats["refused"], "requests", at_most=0)
 
 
-def ask(dsn: str, live: str, history: str, ready) -> None:
+def ask(dsn: str, live: str, history: str, ready: Barrier) -> None:
     """In a process of its own: pages of candles as a load task asks for them."""
     with psycopg.connect(dsn, autocommit=True) as connection:
         rate_limiter = RateLimiter(connection, {"public": ALLOWED})

@@ -11,8 +11,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+from pandas import DataFrame
 from psycopg import Connection
 
 from deribit_warehouse import settings
@@ -54,7 +56,7 @@ def rates(connection: Connection, folder: Path) -> Iterator[Rate]:
         if max(one.first_minute * 60_000, first) < min(one.expires, past)
     ]
     market_data.fill(connection, source, windows)
-    ids = dict(connection.execute("SELECT instrument, instrument_id FROM store.instrument").fetchall())
+    ids: dict[str, int] = dict(connection.execute("SELECT instrument, instrument_id FROM store.instrument").fetchall())
     hours = source.funding("BTC-PERPETUAL", 0, source.now_ms)
     times = hours["timestamp"]
     with connection.transaction():
@@ -66,14 +68,14 @@ def rates(connection: Connection, folder: Path) -> Iterator[Rate]:
         )  # fmt: skip
         # its candles of those months were not recorded: nothing to check the index against
         record_fetched(connection, ids["BTC-PERPETUAL"], "candles", int(times[0]) - 3_600_000, first)
-    interval = {"currencies": ["BTC", "ETH"], "begins": instant(first), "ends": instant(past)}
+    interval: dict[str, Any] = {"currencies": ["BTC", "ETH"], "begins": instant(first), "ends": instant(past)}
     yield from validated("perpetuals_ohlcv", profiles.profile(connection, PERPETUALS_OHLCV, **interval))
     yield from validated("futures_ohlcv", profiles.profile(connection, FUTURES_OHLCV, **interval))
     until = {"begins": instant(times[0]) - timedelta(hours=1), "ends": instant(times[-1])}
     yield from validated("funding_rates", profiles.profile(connection, FUNDING_RATES, **interval | until))
 
 
-def validated(dataset: str, profile) -> Iterator[Rate]:
+def validated(dataset: str, profile: DataFrame) -> Iterator[Rate]:
     suite = read_suite(settings.EXPECTATIONS / f"{dataset}.json")
     validation = validate(profile, suite, keys=list(suite.keys), run_name="recorded")
     broken = {each.rule: len(set(each.keys)) or len(profile) for each in validation.broken}

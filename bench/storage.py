@@ -61,4 +61,5 @@ def size(connection: Connection, perpetual: bool, columns: str) -> float:
     """Bytes a minute of these columns together."""
     bytes_ = " + ".join(f"pg_column_size({column})" for column in columns.split())
     statement = f"SELECT sum({bytes_})::float8 / sum(n) FROM encoded WHERE perpetual = %s"
-    return connection.execute(statement, [perpetual]).fetchone()[0]
+    [[found]] = connection.execute(statement, [perpetual]).fetchall()
+    return found

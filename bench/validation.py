@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from statistics import median
+from typing import Any, Self
 
 import psycopg
 
@@ -33,7 +34,7 @@ class Counting(psycopg.Cursor):
 
     statements = 0
 
-    def execute(self, *given, **named):
+    def execute(self, *given: Any, **named: Any) -> Self:
         Counting.statements += 1
         return super().execute(*given, **named)
 

@@ -21,6 +21,7 @@ from contextlib import suppress
 from datetime import UTC, datetime
 from math import ceil
 from pathlib import Path
+from typing import Any, LiteralString
 
 import orjson
 import psutil
@@ -81,8 +82,12 @@ def main() -> None:
             shutil.rmtree(home, ignore_errors=True)
 
 
-def report(asked, printed: str, stats: dict, memory: Memory, processor: dict[str, float], stack: Stack) -> None:
-    took = float(re.search(r"The history has run: .* in (\d+) s", printed)[1])
+def report(
+    asked: argparse.Namespace, printed: str, stats: dict, memory: Memory, processor: dict[str, float], stack: Stack
+) -> None:
+    ended = re.search(r"The history has run: .* in (\d+) s", printed)
+    assert ended, "a start that succeeded says so"
+    took = float(ended[1])
     fewest = fewest_requests(asked.first_day)
     bound = fewest / asked.rate
     # while there was history to fetch: from the first page to the last, the catalogue before it left out
@@ -150,7 +155,7 @@ def report(asked, printed: str, stats: dict, memory: Memory, processor: dict[str
     RESULTS.write_bytes(orjson.dumps([metric.row() for metric in metrics], option=orjson.OPT_INDENT_2) + b"\n")
 
 
-def sampled(asked, stack: Stack) -> list[Metric]:
+def sampled(asked: argparse.Namespace, stack: Stack) -> list[Metric]:
     from exchange_simulator.market import Market
 
     with psycopg.connect(database(stack, "market", "market_reader"), autocommit=True) as connection:
@@ -179,7 +184,7 @@ def questions(stack: Stack) -> list[Metric]:
     quiesce(stack)
     with psycopg.connect(database(stack, "market", "market_reader"), autocommit=True) as connection:
 
-        def asked(statement: str, *values) -> float:
+        def asked(statement: LiteralString, *values: Any) -> float:
             return seconds(lambda: connection.execute(statement, values).fetchall(), 5) * 1000
 
         [[instant]] = connection.execute(
@@ -216,6 +221,7 @@ def pages(begins: int, ends: int) -> int:
     """The fewest pages that hold [begins, ends), ms, each instrument in one go."""
     from exchange_simulator.market import Market
 
+    assert VOLATILITY_INDEX.since
     market = Market()
     hours = max(0, ends - max(begins, round(VOLATILITY_INDEX.since.timestamp() * 1000)))
     pages = len(market.currencies) * ceil(hours / volatility.PAGE)  # each has a volatility index
@@ -297,7 +303,7 @@ class Memory(threading.Thread):
     """The proportional memory of everything a stack runs, the simulator left out, every fifteen seconds (asking costs
     processor time itself). Bytes."""
 
-    def __init__(self, stack: Stack):
+    def __init__(self, stack: Stack) -> None:
         super().__init__(daemon=True)
         self.stack = stack
         self.peak = self.largest_task = 0

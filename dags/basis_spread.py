@@ -34,7 +34,7 @@ from deribit_warehouse.datasets import BASIS_SPREAD, FUTURES_OHLCV, INSTRUMENTS,
     doc_md=__doc__,
     tags=["deribit", "basis", "derived"],
 )
-def basis_spread():
+def basis_spread() -> None:
     publish = pipeline.publish_derived.override(
         pool=BASIS_SPREAD.validation_pool, outlets=[pipeline.asset(BASIS_SPREAD)]
     )

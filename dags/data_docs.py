@@ -26,7 +26,7 @@ from deribit_warehouse import pipeline
     doc_md=__doc__,
     tags=["deribit", "quality"],
 )
-def data_docs():
+def data_docs() -> None:
     pipeline.build_data_docs()
 
 

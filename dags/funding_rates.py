@@ -32,7 +32,7 @@ from deribit_warehouse.datasets import FUNDING_RATES
     doc_md=__doc__,
     tags=["deribit", "funding", "history"],
 )
-def funding_rates():
+def funding_rates() -> None:
     batches = pipeline.plan(FUNDING_RATES)
     loaded = pipeline.load.override(priority_weight=20).partial(dataset=FUNDING_RATES).expand(batch=batches)
     publish = pipeline.publish.override(

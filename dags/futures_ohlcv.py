@@ -31,7 +31,7 @@ from deribit_warehouse.datasets import FUTURES_OHLCV
 @dag(
     **pipeline.history_dag_args(FUTURES_OHLCV), max_active_runs=5, doc_md=__doc__, tags=["deribit", "ohlcv", "history"]
 )
-def futures_ohlcv():
+def futures_ohlcv() -> None:
     batches = pipeline.plan(FUTURES_OHLCV)
     loaded = pipeline.load.partial(dataset=FUTURES_OHLCV).expand(batch=batches)
     publish = pipeline.publish.override(

@@ -28,7 +28,7 @@ from deribit_warehouse.datasets import INDEX_MINUTES
     doc_md=__doc__,
     tags=["deribit", "index", "collection"],
 )
-def index_minutes():
+def index_minutes() -> None:
     batches = pipeline.plan(INDEX_MINUTES)
     load = pipeline.load.override(outlets=[pipeline.asset(INDEX_MINUTES)])
     loaded = load.partial(dataset=INDEX_MINUTES).expand(batch=batches)

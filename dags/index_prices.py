@@ -33,7 +33,7 @@ from deribit_warehouse.datasets import FUNDING_RATES, INDEX_MINUTES, INDEX_PRICE
     doc_md=__doc__,
     tags=["deribit", "index", "derived"],
 )
-def index_prices():
+def index_prices() -> None:
     publish = pipeline.publish_derived.override(
         pool=INDEX_PRICES.validation_pool, outlets=[pipeline.asset(INDEX_PRICES)]
     )

@@ -21,7 +21,7 @@ expiry, or a lifetime of no length, is stored all the same. Both are notes, told
 kept in the view quality_findings: the catalogue holds nothing back.
 """
 
-from airflow.sdk import chain, dag
+from airflow.sdk import XComArg, chain, dag
 
 from deribit_warehouse import pipeline, settings
 from deribit_warehouse.datasets import INSTRUMENTS, PERPETUALS_OHLCV
@@ -32,8 +32,8 @@ from deribit_warehouse.datasets import INSTRUMENTS, PERPETUALS_OHLCV
     doc_md=__doc__,
     tags=["deribit", "catalogue"],
 )
-def instruments():
-    def read(kind: str):
+def instruments() -> None:
+    def read(kind: str) -> XComArg:
         task = pipeline.read_catalogue.override(task_id=f"read_{kind}s").partial(kind=kind)
         return task.expand(currency=settings.currencies(), reading=pipeline.READINGS)
 

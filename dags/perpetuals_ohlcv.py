@@ -35,7 +35,7 @@ from deribit_warehouse.datasets import PERPETUALS_OHLCV
     doc_md=__doc__,
     tags=["deribit", "ohlcv", "history"],
 )
-def perpetuals_ohlcv():
+def perpetuals_ohlcv() -> None:
     batches = pipeline.plan(PERPETUALS_OHLCV)
     loaded = pipeline.load.override(priority_weight=10).partial(dataset=PERPETUALS_OHLCV).expand(batch=batches)
     publish = pipeline.publish.override(

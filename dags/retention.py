@@ -29,7 +29,7 @@ from deribit_warehouse import pipeline
     doc_md=__doc__,
     tags=["deribit", "retention"],
 )
-def retention():
+def retention() -> None:
     pipeline.prune_versions()
 
 

@@ -28,7 +28,7 @@ from deribit_warehouse.datasets import VOLATILITY_INDEX
     doc_md=__doc__,
     tags=["deribit", "volatility", "history"],
 )
-def volatility_index():
+def volatility_index() -> None:
     batches = pipeline.plan(VOLATILITY_INDEX)
     loaded = pipeline.load.partial(dataset=VOLATILITY_INDEX).expand(batch=batches)
     publish = pipeline.publish.override(

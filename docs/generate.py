@@ -14,6 +14,10 @@ import sys
 import tempfile
 from datetime import timedelta
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from airflow.sdk import DAG
 
 ROOT = Path(__file__).resolve().parent.parent
 DICTIONARY = ROOT / "include" / "sql"
@@ -48,15 +52,15 @@ def dags() -> str:
     return "\n".join([HEAD, index, *map(section, dags)])
 
 
-def section(dag) -> str:
-    paragraphs = [f"## {dag.dag_id}\n", dag.doc_md.strip() + "\n", facts(dag), tasks(dag)]
+def section(dag: DAG) -> str:
+    paragraphs = [f"## {dag.dag_id}\n", said(dag) + "\n", facts(dag), tasks(dag)]
     if dag.params:
         parameters = [[f"`{name}`", str(dag.params.get_param(name).description)] for name in dag.params]
         paragraphs.append(table(["run parameter", "meaning"], parameters))
     return "\n".join(paragraphs)
 
 
-def facts(dag) -> str:
+def facts(dag: DAG) -> str:
     rows = [
         ["runs", schedule(dag)],
         ["past intervals", "run by themselves (catchup)" if dag.catchup else "not run by themselves (no catchup)"],
@@ -68,7 +72,7 @@ def facts(dag) -> str:
     return table(["fact", "value"], rows)
 
 
-def tasks(dag) -> str:
+def tasks(dag: DAG) -> str:
     rows = []
     for task in dag.topological_sort():
         rows.append([
@@ -83,10 +87,11 @@ def tasks(dag) -> str:
     return table(["task", "instances", "pool", "retries", "timeout", "after", "asset"], rows)
 
 
-def schedule(dag) -> str:
+def schedule(dag: DAG) -> str:
     """In words: the calendar, and the assets that trigger it."""
-    condition = getattr(dag.timetable, "asset_condition", None)
-    calendar = dag.timetable.timetable if condition is not None else dag.timetable
+    timetable: Any = dag.timetable  # which kind it is says its condition
+    condition = getattr(timetable, "asset_condition", None)
+    calendar = timetable.timetable if condition is not None else timetable
     words = f"cron `{calendar.expression}` (UTC)"
     if condition is not None:
         assets = sorted(asset.name for asset in condition.objects)
@@ -94,11 +99,17 @@ def schedule(dag) -> str:
     return words
 
 
-def summary(dag) -> str:
-    return " ".join(dag.doc_md.strip().split("\n\n")[0].split())
+def summary(dag: DAG) -> str:
+    return " ".join(said(dag).split("\n\n")[0].split())
 
 
-def link(dag) -> str:
+def said(dag: DAG) -> str:
+    """What a DAG says of itself, in Markdown."""
+    assert dag.doc_md, f"{dag.dag_id} says nothing of itself"
+    return dag.doc_md.strip()
+
+
+def link(dag: DAG) -> str:
     return f"[{dag.dag_id}](#{dag.dag_id})"
 
 

@@ -7,7 +7,8 @@ import asyncio
 import signal
 import socket
 import sys
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -68,8 +69,9 @@ def _listening(host: str, port: int) -> socket.socket:
 class _Server(uvicorn.Server):
     """One of two servers in a loop; the loop handles the signals, once for both."""
 
-    def capture_signals(self) -> AbstractContextManager[None]:
-        return nullcontext()
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        yield
 
 
 async def _serve(simulator: Simulator, sockets: list[socket.socket]) -> None:
@@ -98,6 +100,7 @@ def main(given: list[str] | None = None) -> int:
     try:
         traits = (Traits.real() if arguments.real else Traits()).changed(arguments.traits)
         sockets = [_listening(arguments.host, port) for port in (arguments.port, arguments.history_port)]
+        source: Market | Replay
         if arguments.replay:
             source = Replay(arguments.replay, arguments.now, traits)
         else:

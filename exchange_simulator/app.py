@@ -73,7 +73,7 @@ class Simulator:
     ) -> Response:
         """The JSON-RPC envelope of a GET: no id, times in microseconds."""
         ended = self._microseconds()
-        body = {"usOut": ended, "usIn": began, "usDiff": ended - began, "testnet": False}
+        body: dict[str, object] = {"usOut": ended, "usIn": began, "usDiff": ended - began, "testnet": False}
         # The order of the keys is that of the recorded bodies.
         body |= {"jsonrpc": "2.0", "error": error} if error else {"result": result, "jsonrpc": "2.0"}
         return _json(body, status)
@@ -110,7 +110,7 @@ class Simulator:
             answer = self.exchange.answer(method, request.query_params, history)
             candles, response = answer.candles, self._enveloped(began, result=answer.result)
             if answer.patch:
-                response = Response(answer.patch(response.body), media_type="application/json")
+                response = Response(answer.patch(bytes(response.body)), media_type="application/json")
         except Refusal as refusal:
             response = self._enveloped(began, error=refusal.error, status=refusal.status)
         except BadRequest:

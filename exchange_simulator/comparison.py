@@ -118,17 +118,20 @@ def basis(market: Market, rows: Rows, instrument: str | Listing, first: int, pas
     exchange says, to 1e-12; returns how many minutes there are: none for a coin without a perpetual. Raises
     Different."""
     listing = market.listing(_name(instrument))
+    assert listing, f"{instrument} is what was published: the market lists it"
     name, expires = listing.name, listing.expires
     future = market.candles(listing, first, past - MINUTE)
     reference = market.listing(f"{name.split('-')[0]}-PERPETUAL")
-    perpetual = market.candles(reference, first, past - MINUTE) if reference else {"ticks": [], "close": np.zeros(0)}
+    none = {"ticks": np.zeros(0, np.int64), "close": np.zeros(0)}
+    perpetual = market.candles(reference, first, past - MINUTE) if reference else none
     ticks, here, there = np.intersect1d(future["ticks"], perpetual["ticks"], return_indices=True)
-    future, perpetual = future["close"][here], perpetual["close"][there]
+    close, against = future["close"][here], perpetual["close"][there]
     days = (expires - ticks - MINUTE) / 86_400_000
-    fraction = (future - perpetual) / perpetual
+    apart = close - against
+    fraction = apart / against
     annualised = np.divide(fraction * 365, days, out=np.full(len(days), np.nan), where=days >= 1)
     columns = ("ticks", "basis", "basis_fraction", "days_to_expiry", "annualised")
-    expected = [ticks, future - perpetual, fraction, days, annualised]
+    expected = [ticks, apart, fraction, days, annualised]
     return _same(name, columns, rows(BASIS, name, instant(first), instant(past)), expected, within=1e-12)
 
 

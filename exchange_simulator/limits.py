@@ -12,7 +12,8 @@ class Bucket:
 
     def __init__(self, size: float, refill: float) -> None:
         self.size, self.refill = size, refill
-        self._left, self._at = size, None
+        self._left = size
+        self._at: float | None = None
 
     def take(self, credits: float, now: float) -> bool:
         """Take credits if there are enough; say whether there were."""
@@ -60,7 +61,9 @@ class Stats:
         self._faults: Counter[str] = Counter()
         self._statuses: Counter[int] = Counter()
         self._candles = self._bytes = self._busiest = 0
-        self._busiest_at = self._first = self._last = None
+        self._busiest_at: float | None = None
+        self._first: float | None = None
+        self._last: float | None = None
         self._window: deque[float] = deque()
         self._first_of: dict[str, float] = {}
         self._last_of: dict[str, float] = {}

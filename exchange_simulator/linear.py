@@ -151,6 +151,7 @@ def index_steps(coin: str) -> int:
 
 def open_at(listing: Listing, minutes: np.ndarray) -> np.ndarray:
     """Which minutes (since 1970) are in the contract's trading hours."""
+    assert listing.opening, "asked of contracts that have trading hours"
     opens, closes = listing.opening
     weekday = (minutes // 1440 + 3) % 7  # 1970 began on a Thursday
     return (weekday < 5) & (minutes % 1440 >= opens) & (minutes % 1440 < closes)
@@ -161,10 +162,9 @@ def extra_interest(name: str, hours: np.ndarray, oddities: int) -> np.ndarray | 
     if name in _EXTRA:
         begins, ends, eight_hours = _EXTRA[name]
     elif name == _EXTRA_OF_ITS_MONTH[0]:
-        begins = _day(oddities).replace(day=1)
-        ends = (begins + timedelta(days=31)).replace(day=1)
+        first = _day(oddities).replace(day=1)
+        begins, ends = str(first), str((first + timedelta(days=31)).replace(day=1))
         eight_hours = _EXTRA_OF_ITS_MONTH[1]
     else:
         return 0.0
-    begins, ends = _ms(str(begins)), _ms(str(ends))
-    return np.where((hours > begins // HOUR) & (hours <= ends // HOUR), eight_hours / 8, 0.0)
+    return np.where((hours > _ms(begins) // HOUR) & (hours <= _ms(ends) // HOUR), eight_hours / 8, 0.0)

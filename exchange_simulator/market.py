@@ -130,7 +130,8 @@ class Market:
 
     def listing(self, instrument_name: str) -> Listing | None:
         """One of them, the newest of that name, or None if there is (not yet) such a name."""
-        return (self.listings_of(instrument_name) or [None])[-1]
+        found = self.listings_of(instrument_name)
+        return found[-1] if found else None
 
     def listings_of(self, instrument_name: str) -> list[Listing]:
         """All that ever had a name, in the order of their listing."""
@@ -350,7 +351,7 @@ class Market:
         return hours, prices[7:], hourly[7:], eight_hours
 
     def _interest(self, listing: Listing, hours: np.ndarray) -> np.ndarray:
-        rate = 1.2e-5
+        rate = np.full(hours.shape, 1.2e-5)
         for period, amplitude in ((700, 2.5e-5), (61, 2.5e-5), (7, 1.5e-5), (1, 5e-6)):
             rate = rate + amplitude * value_noise(seed_of(f"funding {listing.name} {period}"), hours, period)
         # Within a band around zero nobody pays, as on the exchange.

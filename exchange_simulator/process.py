@@ -67,7 +67,7 @@ def addresses(process: subprocess.Popen, log: int) -> tuple[str, str]:
         ended = process.poll() is not None
         said = os.pread(log, 1 << 16, 0).decode(errors="replace")  # seek would move the writer, too
         if found := ADDRESSES.search(said):
-            return found.groups()
+            return found[1], found[2]
         if ended or time.monotonic() > deadline:
             raise RuntimeError(f"the exchange simulator did not start: {said or 'it said nothing'}")
         time.sleep(0.05)

@@ -156,8 +156,8 @@ class Exchange:
             if key not in self._catalogue:
                 poorer = history and traits.history_fields
                 if of == "option":
-                    found = [chain for chain in chains if chain.coin == under and shown(chain)]
-                    pieces = [chain.rows_json(now, history=poorer, more=more) for chain in found]
+                    listed = [chain for chain in chains if chain.coin == under and shown(chain)]
+                    pieces = [chain.rows_json(now, history=poorer, more=more) for chain in listed]
                 else:
                     found = [one for one in futures if one.currency == under and shown(one)]
                     if of == "future":
@@ -320,13 +320,12 @@ class Exchange:
 
     def ticker(self, given: Parameters, history: bool) -> dict:
         name = given.text("instrument_name")
-        listing = self.source.listing(name)
-        contract = listing or self._chain_of(name)
+        contract = self.source.listing(name) or self._chain_of(name)
         if contract.expires <= self.source.now_ms:
             raise Refusal(-32602, "instrument is not open", "instrument_name")
-        if listing:
-            return quotes.future_ticker(self.source, listing)
-        return quotes.option_tickers(self.source, contract, only=name)[0]
+        if isinstance(contract, OptionChain):
+            return quotes.option_tickers(self.source, contract, only=name)[0]
+        return quotes.future_ticker(self.source, contract)
 
     def get_book_summary_by_currency(self, given: Parameters, history: bool) -> list[dict]:
         currency = given.text("currency", CURRENCIES)

@@ -18,7 +18,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import Field, dataclass, field, fields, replace
 from datetime import UTC, datetime
-from typing import TypeVar
+from typing import Any, TypeVar
 
 T = TypeVar("T")
 
@@ -169,7 +169,7 @@ class Traits:
     def changed(self, wanted: Iterable[str]) -> Traits:
         """With some traits set: `wanted` are texts like `funding_rows=500`. ValueError says what is wrong with one."""
         by_name = {trait.name: trait for trait in fields(self)}
-        changes = {}
+        changes: dict[str, Any] = {}
         for text in wanted:
             name, given, value = text.partition("=")
             if name not in by_name:
@@ -194,7 +194,7 @@ _SWITCH = {"on": True, "true": True, "True": True, "1": True, "off": False, "fal
 
 
 def _read(trait: Field, text: str) -> bool | int | float | str:
-    kind = type(trait.default)
+    kind: type[Any] = type(trait.default)
     try:
         if kind is bool:
             return _SWITCH[text]

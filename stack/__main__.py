@@ -11,6 +11,7 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, date, datetime
 from pathlib import Path
+from typing import NoReturn
 
 from rich.console import Console
 
@@ -339,7 +340,7 @@ def airflow(stack: Stack, words: list[str]) -> int:
     os.execve(sys.executable, [sys.executable, "-m", "airflow", *words], environ)
 
 
-def become(stack: Stack, name: str) -> None:
+def become(stack: Stack, name: str) -> NoReturn:
     """Replaces this process by a service."""
     if name == "simulator":
         command = services.simulator_command(stack)

@@ -38,7 +38,7 @@ class Progress:
     """Runs of one DAG. waiting counts the months that are still to be scheduled."""
 
     dag: str
-    kind: str
+    kind: str | None
     done: int
     active: int
     failed: int
@@ -139,9 +139,9 @@ def run_again(api: AirflowApi, unloaded: Iterable[dict[str, Any]]) -> list[str]:
     for row in unloaded:
         month = datetime(row["month"].year, row["month"].month, 1, tzinfo=UTC)
         dag = dag_id_of(row["dataset"])
-        run = api.run_of(dag, month) if month < scheduled_to.get(dag, month) else None
-        if run and run["state"] == "success":  # a month that has no run yet, or an open one, comes by itself
-            api.clear(dag, run["dag_run_id"])
+        made = api.run_of(dag, month) if month < scheduled_to.get(dag, month) else None
+        if made and made["state"] == "success":  # a month that has no run yet, or an open one, comes by itself
+            api.clear(dag, made["dag_run_id"])
             lacking[dag] = lacking.get(dag, 0) + 1
     notes += [f"{dag}: {_runs(number)} of months that lack an instrument" for dag, number in lacking.items()]
     return notes
@@ -170,7 +170,9 @@ def newest_month_first(api: AirflowApi, now: datetime) -> datetime | None:
     made = []
     for dag in dags:
         if waiting[dag["dag_id"]] > 1:
-            early = parse_time(dag["next_dagrun_data_interval_start"]) + timedelta(seconds=1)
+            oldest = parse_time(dag["next_dagrun_data_interval_start"])
+            assert oldest, "months are waiting, and it is the first of them"
+            early = oldest + timedelta(seconds=1)
             made.append(api.trigger(dag["dag_id"], **run, logical_date=early.isoformat()))
     return begins if any(made) else None
 
@@ -303,8 +305,8 @@ def months_waiting(start: datetime | None, end: datetime | None, now: datetime) 
 def _table(progress: list[Progress], seconds: float, waiting: str = "") -> Table:
     caption = Text(waiting.removeprefix("; ")) if waiting else None
     table = Table(title=f"History, {seconds:.0f} s", title_justify="left", caption=caption, caption_justify="left")
-    for column, side in (("DAG", "left"), ("done", "right"), ("of", "right"), ("active", "right"), ("failed", "right")):
-        table.add_column(column, justify=side)
+    for column in ("DAG", "done", "of", "active", "failed"):
+        table.add_column(column, justify="left" if column == "DAG" else "right")
     for one in progress:
         total = one.done + one.active + one.failed + one.waiting
         table.add_row(one.dag, str(one.done), str(total), str(one.active or ""), str(one.failed or ""))

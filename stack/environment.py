@@ -82,7 +82,7 @@ def process_environment(stack: Stack, environ: Mapping[str, str] = os.environ) -
 def _airflow(stack: Stack, credentials: Credentials) -> dict[str, str]:
     metadata = dsn(stack, credentials, "airflow", "airflow").removeprefix("postgresql")
     home = stack.home / "airflow"
-    settings = {
+    settings: dict[str, dict[str, object]] = {
         "core": {
             "executor": "LocalExecutor",
             # More than ever run at once (the pools see to that): a worker stays busy for up to min_heartbeat_interval,

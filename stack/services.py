@@ -12,6 +12,7 @@ import time
 from dataclasses import dataclass, field
 from http.client import HTTPException
 from pathlib import Path
+from typing import Any
 from xmlrpc.client import Fault, ServerProxy
 
 import psutil
@@ -161,7 +162,7 @@ def start_supervisor(stack: Stack) -> None:
 
 def start(stack: Stack, *names: str) -> None:
     """Has supervisord spawn services, without waiting for them. Raises StackError for one that can't be spawned."""
-    remote = _remote(stack).supervisor
+    remote: Any = _remote(stack).supervisor
     for name in names:
         try:
             if remote.getProcessInfo(name)["statename"] not in ("RUNNING", "STARTING"):
@@ -174,8 +175,9 @@ def states(stack: Stack) -> dict[str, str]:
     """The state of each service in supervisord's words (RUNNING, BACKOFF ...); empty when supervisord doesn't run."""
     if not supervisor_pid(stack):
         return {}
+    remote: Any = _remote(stack).supervisor
     try:
-        return {info["name"]: info["statename"] for info in _remote(stack).supervisor.getAllProcessInfo()}
+        return {info["name"]: info["statename"] for info in remote.getAllProcessInfo()}
     except (OSError, HTTPException, Fault):
         return {}
 

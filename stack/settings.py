@@ -60,8 +60,8 @@ class Stack:
     def exchange(self) -> tuple[str, str]:
         """The base URLs of the exchange's live host and of its history host."""
         if self.mode == "demo":
-            ports = self.simulator_port, self.simulator_history_port
-            return tuple(f"http://{self.simulator_host}:{port}" for port in ports)
+            host = f"http://{self.simulator_host}"
+            return f"{host}:{self.simulator_port}", f"{host}:{self.simulator_history_port}"
         return self.live_exchange, self.history_exchange
 
     @property

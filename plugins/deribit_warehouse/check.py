@@ -112,13 +112,9 @@ def lines(one: Assumption, result: CheckResult | Unanswered) -> list[str]:
 
 
 def record(one: Assumption, result: CheckResult | Unanswered) -> dict:
-    known = isinstance(result, CheckResult)
-    return {
-        "assumed": one.assumed,
-        "holds": result.holds if known else None,
-        "seen": result.seen if known else str(result),
-        "settings": result.settings if known else {},
-    }
+    if isinstance(result, Unanswered):
+        return {"assumed": one.assumed, "holds": None, "seen": str(result), "settings": {}}
+    return {"assumed": one.assumed, "holds": result.holds, "seen": result.seen, "settings": result.settings}
 
 
 def new_folder(parent: Path) -> Path:

@@ -58,12 +58,20 @@ class Window:
     @classmethod
     def unpacked(cls, fields: list) -> Window:
         """A window from what packed() made of one."""
-        *who, begins, ends, requests = fields
-        return cls(*who, *(datetime.fromtimestamp(ms / 1000, UTC) for ms in (begins, ends)), requests)
+        subject, instrument, instrument_id, *ms, requests = fields
+        begins, ends = (datetime.fromtimestamp(each / 1000, UTC) for each in ms)
+        return cls(subject, instrument, instrument_id, begins, ends, requests)
 
     def packed(self) -> list:
         """Its fields in their order as JSON takes them: times in milliseconds."""
         return [self.subject, self.instrument, self.instrument_id, self.begins_ms, self.ends_ms, self.requests]
+
+    @property
+    def listed_id(self) -> int:
+        """instrument_id of a window of an instrument. Raises ValueError for one without."""
+        if self.instrument_id is None:
+            raise ValueError(f"{self.subject} is no instrument")
+        return self.instrument_id
 
     @property
     def begins_ms(self) -> int:
@@ -129,6 +137,13 @@ class Dataset:
     def computed(self) -> bool:
         """Whether it is computed from what is published."""
         return bool(self.inputs)
+
+    @property
+    def versions(self) -> Table:
+        """The table of a dataset that is published. Raises ValueError for one that is not."""
+        if self.table is None:
+            raise ValueError(f"{self.name} is not published by itself: it has no table of versions")
+        return self.table
 
     @property
     def validated(self) -> bool:

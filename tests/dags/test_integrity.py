@@ -262,7 +262,7 @@ def test_every_mapped_task_has_readable_instances(every_task):
     assert {task.task_id for task in mapped} == {"load", "read_futures", "read_options", "publish"}
     for task in mapped:
         assert task.partial_kwargs["map_index_template"] == "{{ label }}", names([task])
-        assert '"label"' in source_of(task), f"{names([task])} never says its label"
+        assert "set_label(context, " in source_of(task), f"{names([task])} never says its label"
 
 
 def test_who_asks_the_exchange_or_judges_is_in_that_pool(every_task):

@@ -113,7 +113,7 @@ def collect(context: Mapping[str, Any], facts: RunFacts = warehouse_facts) -> Ru
     failures of tasks that succeeded since are left out), `facts` say why.
     """
     dag = context["dag"]
-    dag_run = context.get("dag_run")
+    dag_run: Any = context.get("dag_run")
     run_id = context.get("run_id") or dag_run.run_id
     asked = in_background(lambda: _known(facts(dag.dag_id, run_id)))
 
@@ -145,7 +145,9 @@ def collect(context: Mapping[str, Any], facts: RunFacts = warehouse_facts) -> Ru
 
 def _interval(dag_run: Any) -> tuple[datetime, datetime] | None:
     """What a run is about: the range it was started for by hand, else its data interval."""
-    conf = getattr(dag_run, "conf", None)
+    conf: Any = getattr(dag_run, "conf", None)
+    since: datetime | None
+    until: datetime | None
     try:
         since, until = (datetime.fromisoformat(conf[bound]).replace(tzinfo=UTC) for bound in ("from", "to"))
     except (TypeError, KeyError, ValueError):

@@ -116,45 +116,48 @@ def _connection(conn_id: str) -> Any | None:
     return connection
 
 
+def _literal(value: Any) -> Any:
+    """A field as it is: notifiers render theirs as Jinja templates, and an error text can hold one."""
+    from airflow.sdk import literal
+
+    return literal(value)
+
+
 def _smtp(message: Message, connection: Any) -> Any:
     from airflow.providers.smtp.notifications.smtp import SmtpNotifier
-    from airflow.sdk import literal
 
     extra = connection.extra_dejson
     if not extra.get("to") or not extra.get("from_email"):
         raise ValueError(f"connection {connection.conn_id} needs `to` and `from_email` in its extra")
-    # literal: notifiers render their fields as Jinja templates, and an error text can hold one.
     return SmtpNotifier(
         smtp_conn_id=connection.conn_id,
-        from_email=literal(extra["from_email"]),
-        to=literal(extra["to"]),
-        subject=literal(message.subject),
-        html_content=literal(message.html),
+        from_email=_literal(extra["from_email"]),
+        to=_literal(extra["to"]),
+        subject=_literal(message.subject),
+        html_content=_literal(message.html),
     )
 
 
 def _slack(message: Message, connection: Any) -> Any:
     from airflow.providers.slack.notifications.slack_webhook import SlackWebhookNotifier
-    from airflow.sdk import literal
 
     return SlackWebhookNotifier(
         slack_webhook_conn_id=connection.conn_id,
-        text=literal(slack_escape(message.subject)),
-        blocks=literal(message.blocks),
+        text=_literal(slack_escape(message.subject)),
+        blocks=_literal(message.blocks),
         unfurl_links=False,
     )
 
 
 def _webhook(message: Message, connection: Any) -> Any:
     from airflow.providers.http.notifications.http import HttpNotifier
-    from airflow.sdk import literal
 
     if not connection.host:
         raise ValueError(f"connection {connection.conn_id} needs the webhook's whole address as its host")
     # Without a timeout the hook waits for ever.
     timeout = connection.extra_dejson.get("timeout", TIMEOUT)
     return HttpNotifier(
-        http_conn_id=connection.conn_id, json=literal(message.payload), extra_options={"timeout": timeout}
+        http_conn_id=connection.conn_id, json=_literal(message.payload), extra_options={"timeout": timeout}
     )
 
 

@@ -19,4 +19,4 @@ def load(exchange: Exchange, connection: Connection, window: Window, provenance:
 
     candles = exchange.candles(window.instrument, window.begins_ms, window.ends_ms)
     with connection.transaction():
-        return store_candles(connection, window.instrument_id, candles, provenance), candles.requests
+        return store_candles(connection, window.listed_id, candles, provenance), candles.requests

@@ -30,7 +30,7 @@ def load(exchange: Exchange, connection: Connection, window: Window, provenance:
     columns = [funding.interest_1h, funding.interest_8h, funding.index_price, funding.prev_index_price]
     with connection.transaction():
         loaded = store_funding(
-            connection, window.instrument_id, funding.timestamp, columns, provenance, funding.duplicate, asked
+            connection, window.listed_id, funding.timestamp, columns, provenance, funding.duplicate, asked
         )
     try:
         value = exchange.funding_value(window.instrument, *asked)
@@ -41,7 +41,7 @@ def load(exchange: Exchange, connection: Connection, window: Window, provenance:
         log.warning("%s: the exchange's own sum of the funding could not be asked: %s", window.instrument, error)
     else:
         with connection.transaction():
-            record_checksum(connection, window.instrument_id, *asked, value)
+            record_checksum(connection, window.listed_id, *asked, value)
     return loaded, funding.requests + 1
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from functools import partial
 from operator import index
 from typing import Any
 
@@ -66,17 +67,17 @@ def collect(request: Request, instrument_name: str, start: int, end: int) -> Can
         return grid.place(ticks, values, left, right)
 
     for left, right in windows(start, end, PAGE):
-        cover(page, lambda left=left, right=right: grid.missing(left, right), left, right, MINUTE)
+        cover(page, partial(grid.missing, left, right), left, right, MINUTE)
     return Candles(
         instrument_name,
         start,
         end,
-        *grid.values,
-        grid.present,
-        *(
-            np.unique(np.concatenate(ticks))
-            for ticks in (grid.duplicate, grid.misaligned, grid.out_of_window, grid.out_of_order)
-        ),
+        **dict(zip(COLUMNS, grid.values, strict=True)),
+        present=grid.present,
+        duplicate=np.unique(np.concatenate(grid.duplicate)),
+        misaligned=np.unique(np.concatenate(grid.misaligned)),
+        out_of_window=np.unique(np.concatenate(grid.out_of_window)),
+        out_of_order=np.unique(np.concatenate(grid.out_of_order)),
         requests=grid.answers,
     )
 

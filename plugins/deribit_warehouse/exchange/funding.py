@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from functools import partial
 from operator import index
 from typing import Any
 
@@ -54,13 +55,19 @@ def collect(request: Request, instrument_name: str, start: int, end: int) -> Fun
 
     def page(left: int, right: int) -> int | None:
         params = funding_params(instrument_name, left, right)
-        return table.place(*request("get_funding_rate_history", params, read_page), left, right)
+        timestamp, values = request("get_funding_rate_history", params, read_page)
+        return table.place(timestamp, values, left, right)
 
     for left, right in windows(start + 1, end + 1, PAGE):
-        cover(page, lambda left=left, right=right: absent(table.seen, left, right), left, right, HOUR)
+        cover(page, partial(absent, table.seen, left, right), left, right, HOUR)
     timestamp, values = table.sorted()
     return Funding(
-        instrument_name, timestamp, *values, ms(table.duplicate), ms(table.out_of_window), requests=table.answers
+        instrument_name,
+        timestamp,
+        **dict(zip(RATES, values, strict=True)),
+        duplicate=ms(table.duplicate),
+        out_of_window=ms(table.out_of_window),
+        requests=table.answers,
     )
 
 

@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 from tenacity import RetryCallState, Retrying, retry_if_exception, wait_random_exponential
 
@@ -60,7 +60,8 @@ class HttpClient:
         BadResponse when the attempts are used up, and nothing else, whatever the answer (what `rate_limiter` raises is
         passed on).
         """
-        limits, spent = self._limits(method), []
+        limits = self._limits(method)
+        spent: list[float] = []
         retrying = Retrying(
             stop=lambda state: state.attempt_number >= self._attempts or sum(spent) >= MAX_ANSWER_TIMES * limits.total,
             wait=pause,
@@ -120,14 +121,20 @@ class HttpClient:
             self.name,
             state.attempt_number,
             self._attempts,
-            state.next_action.sleep,
-            state.outcome.exception(),
+            state.upcoming_sleep,
+            _failure(state),
         )
+
+
+def _failure(state: RetryCallState) -> AttemptFailed:
+    """Why an attempt is made again: nothing else is retried."""
+    assert state.outcome
+    return cast(AttemptFailed, state.outcome.exception())
 
 
 def pause(state: RetryCallState) -> float:
     """Seconds before the next attempt: exponential with full jitter, and never less than Retry-After asks for."""
-    failure = state.outcome.exception()
+    failure = _failure(state)
     return max(FULL_JITTER(state), min(failure.retry_after, LONGEST_PAUSE))
 
 

@@ -38,7 +38,7 @@ def read_chart(result: Any, instrument_name: str) -> IndexMinutes:
 
 def read_price(result: Any) -> float:
     """The price of get_index_price, USD. Raises Malformed."""
-    price = result.get("index_price") if isinstance(result, dict) else None
+    price: Any = result.get("index_price") if isinstance(result, dict) else None
     if type(price) not in (int, float) or not math.isfinite(price):
         raise Malformed(f"index_price is {shown(price)}, not a finite number")
     return float(price)

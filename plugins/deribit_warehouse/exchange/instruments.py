@@ -148,8 +148,8 @@ def instrument(row: Any, at: int, host: str) -> Instrument:
     def refuse(key: str) -> UnreadableRow:
         return UnreadableRow(row, at, f"{key} is {shown(row[key])}" if key in row else f"it has no {key}")
 
-    def word(key: str, form: re.Pattern = WORD, *, essential: bool = False) -> str | None:
-        found = row.get(key)
+    def word(key: str, form: re.Pattern[str] = WORD, *, essential: bool = False) -> Any:
+        found: Any = row.get(key)
         if found is None and not essential:
             return None
         if type(found) is str and form.fullmatch(found):
@@ -157,7 +157,7 @@ def instrument(row: Any, at: int, host: str) -> Instrument:
         raise refuse(key)
 
     def number(key: str, low: float, high: float, *types: type, essential: bool = False) -> Any:
-        found = row.get(key)
+        found: Any = row.get(key)
         if found is None and not essential:
             return None
         if type(found) in types and low <= found <= high:

@@ -8,8 +8,8 @@ import numpy as np
 
 from .errors import Malformed, shown
 
-NUMBER = frozenset({float, int, type(None)})
-WHOLE = frozenset({int})
+NUMBER: frozenset[type] = frozenset({float, int, type(None)})
+WHOLE: frozenset[type] = frozenset({int})
 
 
 def numbers(values: Any, what: str) -> np.ndarray:

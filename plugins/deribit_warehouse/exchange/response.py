@@ -16,7 +16,7 @@ import orjson
 from .errors import QUOTED, AttemptFailed, ExchangeUnavailable, InstrumentNotFound, Malformed, RequestRejected, clean
 
 # Codes of https://docs.deribit.com (JSON-RPC error codes) that say of the request that it is wrong.
-FINAL_CODES = {
+FINAL_CODES: dict[int | None, str] = {
     -32602: "invalid parameters",
     -32601: "method not found",
     10020: "invalid or unsupported instrument",
@@ -25,7 +25,7 @@ FINAL_CODES = {
 }
 # Codes of the same page that are known to go away by themselves; any other code is asked again as well. 13028 and 11094
 # are retried by public clients of this exchange, too.
-RETRYABLE_CODES = {
+RETRYABLE_CODES: dict[int | None, str] = {
     10028: "too many requests",
     10040: "retry",
     10041: "settlement in progress",

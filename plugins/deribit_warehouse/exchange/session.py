@@ -6,7 +6,7 @@ import http.client
 from collections.abc import Mapping
 from contextlib import closing
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 import requests
 import urllib3
@@ -73,8 +73,9 @@ class Session:
             request = self._session.prepare_request(
                 requests.Request("GET", f"{self.url}/api/v2/public/{method}", params=params)
             )
-            environment = self._session.merge_environment_settings(request.url, {}, True, None, None)
-            return Prepared(request, self._session.get_adapter(request.url), environment)
+            url = str(request.url)  # None only before it is prepared
+            environment = self._session.merge_environment_settings(url, {}, True, None, None)
+            return Prepared(request, cast(LimitedAdapter, self._session.get_adapter(url)), environment)
         except (requests.RequestException, ValueError) as error:
             raise AttemptFailed(
                 f"the request can't be made: {error_text(error)}", RequestRejected, retryable=False

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from operator import index
 from typing import Any
 
@@ -50,13 +51,19 @@ def collect(request: Request, currency: str, start: int, end: int) -> Volatility
         params = {
             "currency": currency, "start_timestamp": left, "end_timestamp": right - 1, "resolution": "3600",
         }  # fmt: skip
-        return table.place(*request("get_volatility_index_data", params, read_page), left, right)
+        timestamp, values = request("get_volatility_index_data", params, read_page)
+        return table.place(timestamp, values, left, right)
 
     for left, right in windows(start, end, PAGE):
-        cover(page, lambda left=left, right=right: absent(table.seen, left, right), left, right, HOUR)
+        cover(page, partial(absent, table.seen, left, right), left, right, HOUR)
     timestamp, values = table.sorted()
     return Volatility(
-        currency, timestamp, *values, ms(table.duplicate), ms(table.out_of_window), requests=table.answers
+        currency,
+        timestamp,
+        **dict(zip(PRICES, values, strict=True)),
+        duplicate=ms(table.duplicate),
+        out_of_window=ms(table.out_of_window),
+        requests=table.answers,
     )
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from airflow.providers.standard.operators.empty import EmptyOperator
 from airflow.sdk import Asset, AssetAlias, AssetAny, AssetOrTimeSchedule, CronDataIntervalTimetable, Param
@@ -121,6 +121,11 @@ def ready(dataset: Dataset) -> Asset:
 def asset(dataset: Dataset) -> Asset:
     """The asset that says a dataset has published something."""
     return Asset(name=dataset.dag_id, uri=dataset.uri, group="deribit")
+
+
+def set_label(context: Context, label: str) -> None:
+    """Says how a mapped task reads in the grid, where its map_index_template is "{{ label }}"."""
+    cast("dict[str, Any]", context)["label"] = label  # Airflow's type of a context knows its own keys only
 
 
 def complete() -> EmptyOperator:

@@ -44,9 +44,10 @@ def interval(context: Context) -> tuple[datetime, datetime] | None:
     elif begins or ends:
         raise refused("a run of a history DAG needs both from and to")
     else:
-        found = context.get("data_interval_start"), context.get("data_interval_end")
-        if None in found:
+        since, until = context.get("data_interval_start"), context.get("data_interval_end")
+        if since is None or until is None:
             return None
+        found = since, until
     if found[1] > datetime.now(UTC):
         raise refused(f"{found[1]:%Y-%m-%d %H:%M} UTC, where the run's interval ends, is not over yet")
     return found

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from datetime import timedelta
 
@@ -88,7 +88,7 @@ class PerInstrument:
         raise AirflowException(message)
 
 
-def causes(failed: dict[str, Exception]) -> str:
+def causes(failed: Mapping[str, Exception]) -> str:
     """Every name first, so that a message that is cut names them still; then each with its cause."""
     each = "; ".join(f"{name}: {type(error).__name__}: {error}" for name, error in failed.items())
     return each if len(failed) == 1 else f"{', '.join(failed)}. {each}"

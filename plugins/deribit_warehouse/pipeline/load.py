@@ -12,6 +12,7 @@ from deribit_warehouse import settings
 from deribit_warehouse.dataset import EXCHANGE_POOL, Dataset, Window
 
 from .connections import base_url, exchange, market
+from .dag_defaults import set_label
 from .interval import interval_of
 from .isolation import PerInstrument
 from .waiting import CATALOGUE, finished_before_waiting, wait, waits_for_exchange
@@ -48,7 +49,8 @@ def plan(dataset: Dataset) -> list[dict[str, Any]]:
         if dataset.catalogue:
             wait_for_catalogue(connection, currencies, ends)
         windows = catalogue.windows(connection, dataset, begins, ends, currencies=currencies)
-    batches, requests = [], BATCH_REQUESTS
+    batches: list[list[Window]] = []
+    requests = BATCH_REQUESTS
     for window in windows:
         if requests >= BATCH_REQUESTS:
             batches.append([])
@@ -88,8 +90,9 @@ def load(dataset: Dataset, batch: dict[str, Any]) -> dict[str, int]:
     """
     from deribit_warehouse.warehouse.ingestion import Ingested, Provenance
 
+    assert dataset.load, f"{dataset.name} does not come from the exchange"
     context = get_current_context()
-    context["label"] = batch["label"]
+    set_label(context, batch["label"])
     run_id = context["dag_run"].run_id
     host = base_url(settings.LIVE_HOST)
     windows = [Window.unpacked(fields) for fields in batch["windows"]]

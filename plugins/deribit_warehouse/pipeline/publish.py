@@ -14,7 +14,7 @@ from deribit_warehouse.dataset import VALIDATION_POOL, Dataset
 from deribit_warehouse.datasets import DATASETS
 
 from .connections import market
-from .dag_defaults import READY, ready
+from .dag_defaults import READY, ready, set_label
 from .interval import asked_range, interval_of, midnight
 from .validate_and_publish import validate_and_publish
 
@@ -132,13 +132,15 @@ def windows(dataset: Dataset) -> list[dict[str, str]]:
     again = bool(begins or ends)
     run_type = context["dag_run"].run_type
     if not again and run_type in ("scheduled", "backfill"):
-        begins, ends = context["data_interval_start"].date(), context["data_interval_end"].date()
+        since, until = context["data_interval_start"], context["data_interval_end"]
+        assert since and until, "a run of the calendar or a backfill has an interval"
+        begins, ends = since.date(), until.date()
         again = run_type == "backfill"
     with market() as connection, connection.transaction():
         publication.compute(connection, dataset, begins, ends, computed_by(dataset, context))
         # what was blocked would be blocked again at every ring
         if again:
-            months = publication.months(connection, dataset.table, begins, ends)
+            months = publication.months(connection, dataset.versions, begins, ends)
         else:
             months = publication.pending(connection, dataset, begins, ends, by_hand=run_type == "manual")
     return [
@@ -162,7 +164,7 @@ def publish_derived(dataset: Dataset, window: dict[str, str]) -> dict[str, Any]:
     from deribit_warehouse.warehouse import publication
 
     context = get_current_context()
-    context["label"] = window["label"]
+    set_label(context, window["label"])
     begins, ends = date.fromisoformat(window["from"]), date.fromisoformat(window["to"])
     with market() as connection, connection.transaction():
         # what changed since the windows were planned is computed first, and nothing is taken back until the end

@@ -14,6 +14,7 @@ from deribit_warehouse.dataset import EXCHANGE_POOL, VALIDATION_POOL
 from deribit_warehouse.datasets import INSTRUMENTS
 
 from .connections import exchange, market
+from .dag_defaults import set_label
 from .interval import configuration, instant, milliseconds
 from .isolation import PerInstrument
 from .publish import blocked_error, notify_quarantine
@@ -49,7 +50,8 @@ def read_catalogue(kind: str, currency: str, reading: dict[str, Any]) -> dict[st
     context = get_current_context()
     configuration(context)
     host, expired = reading["host"], reading["expired"]
-    context["label"] = f"{currency} {kind}s, {'expired' if expired else 'listed'}, {host} host"
+    label = f"{currency} {kind}s, {'expired' if expired else 'listed'}, {host} host"
+    set_label(context, label)
     with exchange() as deribit:
         answer = deribit.instruments(currency, kind, expired=expired, host=host)
     with market() as connection, connection.transaction():
@@ -59,11 +61,9 @@ def read_catalogue(kind: str, currency: str, reading: dict[str, Any]) -> dict[st
             host=host, expired=expired, unreadable=answer.unreadable,
         )  # fmt: skip
         catalogue.record_collected(connection, currency, settings.currencies(), settings.history_from())
-    log.info(
-        "%s: %d, of which %d are new and %d have changed", context["label"], len(answer.instruments), added, changed
-    )
+    log.info("%s: %d, of which %d are new and %d have changed", label, len(answer.instruments), added, changed)
     for subject, cause in answer.unreadable:
-        log.warning("a row of %s was left out: %s: %s", context["label"], subject, cause)
+        log.warning("a row of %s was left out: %s: %s", label, subject, cause)
     return {
         "instruments": len(answer.instruments),
         "added": added,

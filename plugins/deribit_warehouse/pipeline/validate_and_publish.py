@@ -70,14 +70,14 @@ def validate_and_publish(
             log.warning("%s: %d rows from %s to %s wait for %s", dataset.name, rows, begins, ends, awaited)
             waiting += int(rows)
         left = profile[profile.waits_for.notna()].itertuples(index=False)
-        publication.wait(connection, dataset.table, version_keys(list(left), dataset.table))
+        publication.wait(connection, dataset.versions, version_keys(list(left), dataset.versions))
         profile = profile[profile.waits_for.isna()].drop(columns=["waits_for", "was_fetched"]).reset_index(drop=True)
     if profile.empty:
         log.info("nothing of %s is there to validate from %s to %s", dataset.name, begins, ends)
         return None
     validation, decision = validate_profile(dataset, profile, context, begins, ends)
     if decision.quarantined_keys and not decision.blocked_because:
-        publication.exclude_computation(connection, dataset.table, DATASETS)
+        publication.exclude_computation(connection, dataset.versions, DATASETS)
     validation_id = record_validation(connection, dataset, profile, context, begins, ends, validation, decision)
     published, changes = decide_versions(connection, dataset, validation_id, profile, decision)
     log.info(
@@ -142,7 +142,7 @@ def decide_versions(
     changes, or what it is compared with does."""
     from deribit_warehouse.warehouse import publication
 
-    table = dataset.table
+    table = dataset.versions
     if decision.blocked_because:
         rows = list(profile.itertuples(index=False))
         publication.block(connection, table, validation_id, version_keys(rows, table), notes(rows, table))

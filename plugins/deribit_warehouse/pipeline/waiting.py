@@ -63,7 +63,7 @@ def reschedule(
     with market() as connection, connection.transaction():
         since, now = waits.wait(
             connection, ti.id, awaited, dag_id=ti.dag_id, run_id=ti.run_id, task_id=ti.task_id,
-            map_index=-1 if ti.map_index is None else ti.map_index, label=context.get("label") or "",
+            map_index=-1 if ti.map_index is None else ti.map_index, label=str(context.get("label") or ""),
             cause=cause[:MAX_CAUSE], finished=finished,
         )  # fmt: skip
         over = now - since >= bound

@@ -79,7 +79,7 @@ class Page:
     @property
     def interval(self) -> str:
         """What was validated: as the result says it, or from its two ends (ISO) where it says those."""
-        ends = [self.meta.get("interval_from"), self.meta.get("interval_to")]
+        ends: list[Any] = [self.meta.get("interval_from"), self.meta.get("interval_to")]
         said = " to ".join(end[:16].replace("T", " ") for end in ends) if all(ends) else ""
         return self.meta.get("interval", said)
 
@@ -283,7 +283,7 @@ def _rendered(document: RenderedDocumentContent) -> dict[str, Any]:
     """
     from markupsafe import Markup
 
-    content = document.to_json_dict()
+    content: Any = document.to_json_dict()
     html = _sections_template().render({**content, "sections": content["sections"][1:]})
     return {"body": Markup(html)}
 

@@ -176,7 +176,7 @@ def decide(validation: Validation, *, waivers: Iterable[Waiver], tolerated_share
             continue
         for key, observed in zip(broken.keys, broken.observed, strict=True):
             waiver = next((w for w in waivers if w.covers(validation.dataset, key, broken.rule)), None)
-            finding = Finding(key, broken.rule, broken.severity, observed, waiver and waiver.reason)
+            finding = Finding(key, broken.rule, broken.severity, observed, waiver.reason if waiver else None)
             if waiver:
                 waived.setdefault((key, broken.rule), finding)
             elif broken.severity == "warning":
@@ -230,7 +230,7 @@ def _run(
 
     logging.getLogger("great_expectations").setLevel(logging.WARNING)
     context = gx.get_context(mode="ephemeral")
-    context.variables.progress_bars = {"globally": False}
+    context.variables.progress_bars = {"globally": False}  # type: ignore[assignment]  # a dict is what it reads, too
     asset = context.data_sources.add_pandas("profile").add_dataframe_asset(suite.dataset)
     batch = asset.add_batch_definition_whole_dataframe("whole").get_batch({"dataframe": profile})
     try:
@@ -257,7 +257,8 @@ def _each_configuration_once() -> Iterator[None]:
     from great_expectations.expectations.expectation import Expectation
 
     built: dict[int, tuple[Expectation, Any]] = {}
-    original = Expectation.configuration
+    patched: Any = Expectation  # its types know no property that is replaced
+    original = patched.configuration
 
     def configuration(expectation: Expectation) -> ExpectationConfiguration:
         # the expectation is kept beside it, so that no other can come to its place in memory
@@ -265,11 +266,11 @@ def _each_configuration_once() -> Iterator[None]:
             built[id(expectation)] = expectation, original.fget(expectation)
         return built[id(expectation)][1]
 
-    Expectation.configuration = property(configuration)
+    patched.configuration = property(configuration)
     try:
         yield
     finally:
-        Expectation.configuration = original
+        patched.configuration = original
 
 
 def _comparable(profile: DataFrame) -> DataFrame:
@@ -307,6 +308,7 @@ def _exception(gx_result: ExpectationValidationResult) -> str | None:
 
 def _broken_rule(gx_result: ExpectationValidationResult, suite: Suite) -> BrokenRule:
     configuration = gx_result.expectation_config
+    assert configuration is not None, "a result that validate() gives has one"
     meta = configuration.meta or {}
     severity = str(getattr(configuration.severity, "value", configuration.severity))
     kwargs = configuration.kwargs

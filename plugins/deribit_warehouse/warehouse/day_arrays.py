@@ -38,9 +38,22 @@ class Candles(Protocol):
     of the same shape; duplicate, misaligned, out_of_order, out_of_window: the ticks (ms) that were wrong on the way.
     """
 
-    start: int
-    end: int
-    present: np.ndarray
+    @property
+    def start(self) -> int: ...
+    @property
+    def end(self) -> int: ...
+    @property
+    def low(self) -> np.ndarray: ...
+    @property
+    def high(self) -> np.ndarray: ...
+    @property
+    def close(self) -> np.ndarray: ...
+    @property
+    def volume(self) -> np.ndarray: ...
+    @property
+    def cost(self) -> np.ndarray: ...
+    @property
+    def present(self) -> np.ndarray: ...
 
 
 def store_candles(connection: Connection, instrument_id: int, candles: Candles, provenance: Provenance) -> Ingested:
@@ -110,14 +123,14 @@ def float8_array(values: np.ndarray, missing: np.ndarray | None = None) -> bytes
     elements = np.empty(n, ELEMENT)
     elements["length"] = 8
     elements["value"] = values
-    has_null = missing is not None and bool(missing.any())
-    if has_null:
+    nulls = missing if missing is not None and missing.any() else None
+    if nulls is not None:
         # a NULL is a length of -1 with no value behind it, so the elements are no longer of one size
         null = struct.pack("!i", -1)
-        body = b"".join(null if gone else element.tobytes() for element, gone in zip(elements, missing, strict=True))
+        body = b"".join(null if gone else element.tobytes() for element, gone in zip(elements, nulls, strict=True))
     else:
         body = elements.tobytes()
-    body = struct.pack("!iiIii", 1, int(has_null), FLOAT8, n, 1) + body
+    body = struct.pack("!iiIii", 1, int(nulls is not None), FLOAT8, n, 1) + body
     return struct.pack("!i", len(body)) + body
 
 

@@ -33,7 +33,7 @@ def store_funding(
     """
     twice = np.isin(timestamp, [] if duplicate is None else duplicate)
     values = [*(column.tolist() for column in columns), twice.tolist()]
-    rows = {"instrument_id": [instrument_id] * len(timestamp), "ts": instants(timestamp)}
+    rows: dict[str, list[Any]] = {"instrument_id": [instrument_id] * len(timestamp), "ts": instants(timestamp)}
     stored = store_rows(
         connection, FUNDING_RATE, rows | dict(zip(FUNDING_RATE.values, values, strict=True)), provenance
     )  # fmt: skip

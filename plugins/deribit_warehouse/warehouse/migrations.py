@@ -61,9 +61,9 @@ def migrate(dsn: str, folder: Path = sql.FOLDER) -> list[str]:
                 connection.execute(text)
             objects = [each for each in _objects(connection) if each not in others]
             made_here = {re.split(r"[ (]", each)[1] for each in objects}
-            for what, name, text in comments:
-                if name[0] in made_here:
-                    _comment(connection, what, name, text)
+            for what, path, text in comments:
+                if path[0] in made_here:
+                    _comment(connection, what, path, text)
             sql.run(connection, "migration/note_views", name=VIEWS, sha256=digest, objects=objects)
     return [*missing, VIEWS]
 

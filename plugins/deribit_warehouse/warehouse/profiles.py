@@ -35,4 +35,4 @@ def profile(
     }  # fmt: skip
     with connection.cursor() as cursor:
         cursor.execute(sql.statement(f"datasets/{dataset.sql}/profile"), values)
-        return pd.DataFrame(cursor.fetchall(), columns=[column.name for column in cursor.description])
+        return pd.DataFrame(cursor.fetchall(), columns=[column.name for column in cursor.description or ()])

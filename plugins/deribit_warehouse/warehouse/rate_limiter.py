@@ -64,7 +64,7 @@ class RateLimiter:
             if slot and (moved_slot := self.connection.execute(move_slot, {"bucket": bucket, "slot": slot}).fetchone()):
                 (slot,), delay = moved_slot, 0.0
             else:
-                slot, delay = self.connection.execute(reserve_slot, bound).fetchone()
+                [(slot, delay)] = self.connection.execute(reserve_slot, bound).fetchall()
             self.fastest_answer = min(self.fastest_answer, self.clock() - asked)
             self.sleep(delay)
             if self.clock() - asked - self.fastest_answer - delay <= LATE_TOLERANCE:
