@@ -127,10 +127,7 @@ def test_every_dag_tells_of_a_failed_run_in_one_message(every_dag):
         assert dag.on_failure_callback is notify_failure, dag.dag_id
 
 
-OPEN_RUNS = {
-    "deribit_futures_ohlcv": 5, "deribit_perpetuals_ohlcv": 3, "deribit_funding_rates": 2,
-    "deribit_index_prices": 2, "deribit_basis_spread": 2,
-}  # fmt: skip
+OPEN_RUNS = {"deribit_futures_ohlcv": 5, "deribit_perpetuals_ohlcv": 3, "deribit_funding_rates": 2}
 """How many runs of a DAG are open at once, as measured; one of every other. Airflow would open 16."""
 
 

@@ -91,13 +91,13 @@ def calendar_dag_args(dag_id: str, cron: str) -> dict[str, Any]:
 
 def derived_dag_args(dataset: Dataset, *inputs: Dataset) -> dict[str, Any]:
     """What the DAGs computed from published data have in common: a run a month with catchup, and one whenever an input
-    is published. They publish one after the other (the pool); what the next run has to do is looked for meanwhile."""
+    is published, one at a time: what is published while one runs starts one more, and not one each."""
     return {
         "dag_id": dataset.dag_id,
         "schedule": monthly_or(*map(asset, inputs)),
         "start_date": settings.history_from(),
         "catchup": True,
-        "max_active_runs": 2,
+        "max_active_runs": 1,
         "params": RANGE_PARAMS,
         "default_args": DEFAULT_ARGS,
         "on_failure_callback": notify_failure,
