@@ -74,11 +74,12 @@ $$;
 -- bring now, or at or above the most it can be worth (a call the forward, a put the strike), or it is so near either (1e-12
 -- of the root of forward times strike, 1e-9 of the most) that it tells rounding and no volatility.
 --
--- By parity the time value is the price of the out-of-the-money option of that strike. Its value as a function of s is convex
--- up to s0 = sqrt(2 |x|) and concave beyond, so from s0 Newton's steps never pass the solution: beyond s0 those of the
--- value, below s0 those of its logarithm as a function of 1 / s^2, of which it is nearly a straight line. The first is due
--- to Manaster and Koehler (1982), the branches are Jaeckel's ("By Implication", 2006). A few steps do; the last is the one
--- that moves s by less than 1e-8 of itself, which leaves an error of the square of that, or of rounding.
+-- By parity the time value is what the out-of-the-money option of that strike is worth. As a function of s that is convex up to
+-- s0 = sqrt(2 |x|), and concave from there on; its logarithm, as a function of 1 / s^2, is nearly a straight line up to s0.
+-- So Newton's method begins at s0, and goes up by the value or down by the logarithm without ever passing the solution. (That
+-- start is of Manaster and Koehler, 1982; to take the logarithm below it, of Jaeckel's "By Implication", 2006.) It takes four to
+-- seven steps, two dozen at the edges. The last is the one that moves s by less than 1e-8 of itself, which leaves the
+-- square of that, or rounding.
 CREATE FUNCTION implied_volatility(option_type text, strike float8, forward float8, price float8, days_to_expiry float8, inverse boolean)
 RETURNS TABLE (iv float8)
 LANGUAGE sql IMMUTABLE PARALLEL SAFE ROWS 1 AS $$
