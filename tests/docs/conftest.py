@@ -24,7 +24,7 @@ def filled_market(module_market):
 
 
 def fill(connection) -> None:
-    from deribit_warehouse.datasets import BASIS_SPREAD, INDEX_PRICES, VOLATILITY_INDEX
+    from deribit_warehouse.datasets import BASIS_SPREAD, DELIVERY_PRICES, INDEX_PRICES, VOLATILITY_INDEX
     from deribit_warehouse.tables import CANDLE_DAY, FUNDING_RATE
     from deribit_warehouse.warehouse import catalogue, funding, publication, rows, validations
     from deribit_warehouse.warehouse.ingestion import Provenance
@@ -59,6 +59,11 @@ def fill(connection) -> None:
     rows.store_rows(connection, VOLATILITY_INDEX.table, columns | {"duplicate": [False] * 24}, source("BTC"))
     versions = connection.execute("SELECT currency, ts, version_id FROM store.volatility_index").fetchall()
     publication.publish(connection, VOLATILITY_INDEX.table, validation(connection, "volatility_index"), versions)
+
+    columns = {"index_name": ["btc_usd"], "day": [DAY], "price": [90_000.0], "duplicate": [False]}
+    rows.store_rows(connection, DELIVERY_PRICES.table, columns, source("btc_usd"))
+    versions = connection.execute("SELECT index_name, day, version_id FROM store.delivery_price").fetchall()
+    publication.publish(connection, DELIVERY_PRICES.table, validation(connection, "delivery_prices"), versions)
 
     for dataset, days in ((INDEX_PRICES, 1), (BASIS_SPREAD, len(FUTURES))):
         computed_by = Provenance(dataset.name, "all", "this warehouse", "run")

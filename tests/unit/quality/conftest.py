@@ -104,6 +104,21 @@ def volatility(rows: int) -> pd.DataFrame:
     )
 
 
+def delivery(rows: int) -> pd.DataFrame:
+    return pd.DataFrame(
+        {
+            "index_name": "btc_usd",
+            "day": [date(2025, 6, 1) + timedelta(days=n) for n in range(rows)],
+            "missing": False,
+            "delivery_unpriced": False,
+            "duplicate": False,
+            "price_unknown": False,
+            "price": 80_000.0,
+            "move": 0.02,
+        }
+    )
+
+
 def index(rows: int) -> pd.DataFrame:
     return pd.DataFrame(
         {
@@ -165,6 +180,7 @@ CLEAN = {
     "futures_ohlcv": lambda rows: candles("BTC-26SEP25", rows),
     "funding_rates": funding,
     "volatility_index": volatility,
+    "delivery_prices": delivery,
     "index_prices": index,
     "basis_spread": basis,
     "instruments": instruments,

@@ -11,8 +11,8 @@ import pandas as pd
 import pytest
 
 DATASETS = [
-    "perpetuals_ohlcv", "futures_ohlcv", "funding_rates", "volatility_index", "index_prices", "basis_spread",
-    "instruments",
+    "perpetuals_ohlcv", "futures_ohlcv", "funding_rates", "volatility_index", "delivery_prices", "index_prices",
+    "basis_spread", "instruments",
 ]  # fmt: skip
 
 CANDLE_FAULTS = [
@@ -107,6 +107,15 @@ FAULTS = {
             for bad in (0.0, -1.0, 1001.0, math.inf)
         ),
         ({"bounds_hold": False}, {"high-low-bound"}),
+    ],
+    "delivery_prices": [
+        ({"missing": True, "price": None, "move": None}, {"days-complete"}),
+        ({"missing": True, "delivery_unpriced": True, "price": None}, {"days-complete", "deliveries-priced"}),
+        ({"duplicate": True}, {"days-not-doubled"}),
+        ({"price_unknown": True, "price": None}, {"price-known"}),
+        *(({"price": bad}, {"price-possible"}) for bad in (0.0, -1.0, 1e10, math.inf)),
+        ({"move": 1.1}, {"move-usual"}),
+        ({"move": 9.1}, {"move-usual", "move-possible"}),
     ],
     "index_prices": [
         ({"expected_minutes": 1441}, {"day-length"}),
