@@ -17,6 +17,7 @@ HISTORY = {
     "deribit_funding_rates": {"deribit_funding_rates_ready", "deribit_instruments"},
     "deribit_volatility_index": set(),
     "deribit_delivery_prices": set(),
+    "deribit_settlements": set(),
 }
 DERIVED = {
     "deribit_index_prices": {

@@ -10,11 +10,12 @@ from .index_minutes import INDEX_MINUTES
 from .index_prices import INDEX_PRICES
 from .instruments import INSTRUMENTS
 from .perpetuals_ohlcv import PERPETUALS_OHLCV
+from .settlements import SETTLEMENTS
 from .volatility_index import VOLATILITY_INDEX
 
 DATASETS = (
-    PERPETUALS_OHLCV, FUTURES_OHLCV, FUNDING_RATES, VOLATILITY_INDEX, DELIVERY_PRICES, INDEX_MINUTES, INDEX_PRICES,
-    BASIS_SPREAD, INSTRUMENTS,
+    PERPETUALS_OHLCV, FUTURES_OHLCV, FUNDING_RATES, VOLATILITY_INDEX, DELIVERY_PRICES, SETTLEMENTS, INDEX_MINUTES,
+    INDEX_PRICES, BASIS_SPREAD, INSTRUMENTS,
 )  # fmt: skip
 """All of them, in the order they are shown in: what something is computed from comes before it."""
 
@@ -48,6 +49,7 @@ __all__ = [
     "INSTRUMENTS",
     "PERPETUALS_OHLCV",
     "POOLS",
+    "SETTLEMENTS",
     "VOLATILITY_INDEX",
     "by_name",
 ]

@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable
 from dataclasses import replace
 
-from . import candles, delivery, funding, index, instruments, volatility
+from . import candles, delivery, funding, index, instruments, settlements, volatility
 from .candles import Candles
 from .delivery import DeliveryPrices
 from .funding import Funding
@@ -15,6 +15,7 @@ from .index import IndexMinutes
 from .instruments import Reading
 from .limits import Limits, limits_of
 from .response import rows_of
+from .settlements import Settlements
 from .volatility import Volatility
 
 
@@ -99,6 +100,10 @@ class Exchange:
     def delivery_prices(self, index_name: str, start: int, end: int) -> DeliveryPrices:
         """What contracts on an index were delivered at (08:00 UTC) in [start, end), a price a day."""
         return delivery.collect(self._live.request, index_name, start, end)
+
+    def settlements(self, instrument_name: str, start: int, end: int) -> Settlements:
+        """What was settled of an instrument in [start, end), once a day, its delivery included."""
+        return settlements.collect(self._live.request, instrument_name, start, end)
 
     def index_price(self, index_name: str) -> float:
         """The index now, USD."""

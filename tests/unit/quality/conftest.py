@@ -119,6 +119,26 @@ def delivery(rows: int) -> pd.DataFrame:
     )
 
 
+def settlement(rows: int) -> pd.DataFrame:
+    return pd.DataFrame(
+        {
+            "instrument": "BTC-PERPETUAL",
+            "day": [date(2025, 6, 1) + timedelta(days=n) for n in range(rows)],
+            "type": "settlement",
+            **dict.fromkeys(("missing", "hole", "undelivered", "delivery_misplaced", "duplicate"), False),
+            "values_unknown": 0,
+            "position": 8e8,
+            "mark_price": 80_010.0,
+            "index_price": 80_000.0,
+            "seconds_after_eight": 0.065,
+            "level_distance": 0.000125,
+            "delivery_off_index": 0.0,
+            "delivery_distance": 0.0,
+            "move": 0.02,
+        }
+    )
+
+
 def index(rows: int) -> pd.DataFrame:
     return pd.DataFrame(
         {
@@ -181,6 +201,7 @@ CLEAN = {
     "funding_rates": funding,
     "volatility_index": volatility,
     "delivery_prices": delivery,
+    "settlements": settlement,
     "index_prices": index,
     "basis_spread": basis,
     "instruments": instruments,
