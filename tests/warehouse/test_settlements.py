@@ -160,6 +160,21 @@ def test_a_hole_is_seen_over_the_edge_of_an_interval_and_so_is_a_move(warehouse)
     assert [row["move"] for row in rows[1:]] == pytest.approx([1.0, 0.0])
 
 
+@pytest.mark.parametrize("ends", [at("2025-03-10", 180), at("2025-03-10", 480), at("2025-03-10", 960)])
+def test_an_end_at_any_hour_has_its_delivery_on_its_day_and_nothing_after(warehouse, ends):
+    """A perpetual's, which may be found or be in the catalogue after days beyond it were loaded."""
+    id_ = perpetual(warehouse)
+    store(warehouse, id_, DAYS[:12])
+    store(warehouse, id_, [ends.date()], type="delivery", mark_price=80_000.0)
+    warehouse.rows(
+        "INSERT INTO store.delisting (instrument_id, ends_at, reason) VALUES (%s, %s, 'a test') RETURNING 1", id_, ends
+    )  # fmt: skip
+    rows = seen(warehouse)
+    assert [row["day"].day for row in rows if row["outlived"]] == [11, 12]
+    assert not any(row["delivery_misplaced"] or row["missing"] for row in rows)
+    assert sum(row["rows_expected"] for row in rows) == (9 if ends.hour == 3 else 10)
+
+
 def test_a_number_that_is_none_is_counted_and_compared_with_nothing(warehouse):
     id_ = perpetual(warehouse)
     store(warehouse, id_, DAYS[:1], mark_price=None, position=float("nan"))

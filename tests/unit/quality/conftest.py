@@ -125,7 +125,7 @@ def settlement(rows: int) -> pd.DataFrame:
             "instrument": "BTC-PERPETUAL",
             "day": [date(2025, 6, 1) + timedelta(days=n) for n in range(rows)],
             "type": "settlement",
-            **dict.fromkeys(("missing", "hole", "undelivered", "delivery_misplaced", "duplicate"), False),
+            **dict.fromkeys(("missing", "hole", "undelivered", "delivery_misplaced", "outlived", "duplicate"), False),
             "values_unknown": 0,
             "position": 8e8,
             "mark_price": 80_010.0,

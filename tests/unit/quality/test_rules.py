@@ -124,6 +124,7 @@ FAULTS = {
         ({"missing": True, "undelivered": True} | dict.fromkeys(SETTLED), {"sessions-told", "deliveries-complete"}),
         ({"type": "exercise"}, {"type-known"}),
         ({"delivery_misplaced": True}, {"delivery-at-the-end"}),
+        ({"outlived": True}, {"inside-lifetime"}),
         ({"duplicate": True}, {"settlements-not-doubled"}),
         ({"values_unknown": 1, "position": None}, {"values-known"}),
         *(({"position": bad}, {"position-possible"}) for bad in (-1.0, 1e16, math.inf)),

@@ -4,7 +4,7 @@
 --   hole               nothing was told although there was a position at the last settlement before and at the first after, within
 --                      seven days of the interval
 --   undelivered        a contract expired with a position at its last settlement, and no delivery was told
---   delivery_misplaced a delivery on another day than the lifetime's last
+--   delivery_misplaced a delivery on another day than that of the lifetime's end; outlived: something after that day
 --   values_unknown     how many of the five numbers every recorded row has are none here
 --   level_distance     between mark and index; move: between the mark and the one before it: the larger through the smaller, less one
 --   delivery_distance  between the index of a delivery and the stored delivery price of the day; NULL where that was not loaded
@@ -15,6 +15,7 @@ WITH asked AS (
     SELECT l.instrument_id, l.label, l.price_index, l.perpetual,
            ((l.begins - interval '8 hours') AT TIME ZONE 'UTC')::date + 1 AS first_day,  -- the first 08:00 after the listing
            ((l.ends - interval '8 hours') AT TIME ZONE 'UTC')::date AS last_day,         -- the last not after the end
+           (l.ends AT TIME ZONE 'UTC')::date AS end_day,
            CASE WHEN NOT l.perpetual AND date_trunc('minute', l.expires_at, 'UTC') = l.ends
                      AND (l.ends AT TIME ZONE 'UTC')::time = '08:00' THEN (l.ends AT TIME ZONE 'UTC')::date END AS delivery_day
     FROM store.lifetime l WHERE l.settlement_currency = ANY(%(currencies)s::text[])
@@ -38,7 +39,8 @@ WITH asked AS (
 SELECT l.label AS instrument, t.day, t.type, t.instrument_id, t.version_id, t.missing,
        t.missing AND coalesce(before.position > 0 AND after.position > 0, false) AS hole,
        t.missing AND t.type = 'delivery' AND coalesce(before.position > 0, false) AS undelivered,
-       NOT t.missing AND t.type = 'delivery' AND t.day <> l.last_day AS delivery_misplaced,
+       NOT t.missing AND t.type = 'delivery' AND t.day <> l.end_day AS delivery_misplaced,
+       NOT t.missing AND t.day > l.end_day AS outlived,
        coalesce(t.duplicate, false) AS duplicate, u.values_unknown, t.position, t.mark_price, t.index_price,
        extract(epoch FROM t.settled_at - (t.day + time '08:00') AT TIME ZONE 'UTC')::float8 AS seconds_after_eight,
        store.symmetric_distance(store.price(t.mark_price), store.price(t.index_price)) AS level_distance,
