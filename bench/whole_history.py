@@ -23,6 +23,7 @@ from math import ceil
 from pathlib import Path
 from typing import Any, LiteralString
 
+import numpy as np
 import orjson
 import psutil
 import psycopg
@@ -30,7 +31,7 @@ import requests
 from rich.console import Console
 
 from deribit_warehouse.datasets import DATASETS, VOLATILITY_INDEX
-from deribit_warehouse.exchange import candles, funding, volatility
+from deribit_warehouse.exchange import candles, delivery, funding, volatility
 from deribit_warehouse.warehouse.completion import summary
 from stack import credentials, postgres
 from stack.settings import Stack, separate_environment, stack_of
@@ -218,23 +219,35 @@ def fewest_requests(first_day: str) -> int:
 
 
 def pages(begins: int, ends: int) -> int:
-    """The fewest pages that hold [begins, ends), ms, each instrument in one go."""
+    """The fewest pages that hold [begins, ends), ms, each instrument in one go; what is a row a day is asked for a month at
+    a time, as it is published, and delivery prices from the newest day back to it."""
     from exchange_simulator.market import Market
 
     assert VOLATILITY_INDEX.since
     market = Market()
     hours = max(0, ends - max(begins, round(VOLATILITY_INDEX.since.timestamp() * 1000)))
     pages = len(market.currencies) * ceil(hours / volatility.PAGE)  # each has a volatility index
+    for month in months(begins, ends):
+        pages += len(market.currencies) * ceil((ends - month) / (delivery.PAGE * delivery.DAY))
     for row in market.instruments("future"):
         if row["settlement_currency"] == "USDC":
             continue
         listed = row["creation_timestamp"] // candles.MINUTE * candles.MINUTE
         first, last = max(begins, listed), min(ends, row["expiration_timestamp"])
         pages += max(0, ceil((last - first) / candles.PAGE))
+        pages += len(months(first, last))  # its settlements
         if row["settlement_period"] == "perpetual":
             funded_from = max(first, market.first_funding_ms(row["instrument_name"]))
             pages += max(0, ceil((last - funded_from) / funding.PAGE))
     return pages
+
+
+def months(begins: int, ends: int) -> list[int]:
+    """The beginnings of the months that have a part of [begins, ends), ms."""
+    if begins >= ends:
+        return []
+    first, last = np.array([begins, ends - 1], "datetime64[ms]").astype("datetime64[M]")
+    return np.arange(first, last + 1).astype("datetime64[ms]").astype(int).tolist()
 
 
 def database(stack: Stack, name: str, role: str) -> str:

@@ -2,10 +2,11 @@
 
 **Source.** The market database. A corrected day becomes a new version and the one it replaces is kept for
 `DERIBIT_KEEP_SUPERSEDED_DAYS` (400), so that what was published at any moment since then can be asked: the functions
-`candles`, `funding`, `volatility`, `index_price` and `basis` take `as_of`, and the view `corrections` lists the values
-of candles and funding that changed.
+`candles`, `funding` and others (data dictionary) take `as_of`, and the view `corrections` lists the values that
+changed of what is loaded.
 
-**Grain.** A version of an instrument-day, an hour of funding or volatility, a day of an index or a pair of the basis.
+**Grain.** A version of an instrument-day, an hour of funding or volatility, a delivery price or settlement, a day of an
+index or a pair of the basis.
 What is published, what waits, what is held back without a newer version, and what a published basis or index was
 computed from stays.
 

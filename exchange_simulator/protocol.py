@@ -13,7 +13,7 @@ from datetime import UTC, datetime
 import numpy as np
 import orjson
 
-from . import quotes
+from . import quotes, settlements
 from .chart import RESOLUTIONS, chart
 from .faults import Faults
 from .listings import DAY, HOUR, MINUTE, Listing, combo_rows, spot_rows
@@ -289,10 +289,7 @@ class Exchange:
         newest = (self.source.now_ms - 8 * HOUR) // DAY
         oldest = -(-(self.source.since_ms - 8 * HOUR) // DAY)
         days = np.arange(newest - offset, max(newest - offset - count, oldest - 1), -1)
-        # A delivery price is the average index of the half hour before 08:00 UTC.
-        half_hours = np.sort(days)[:, None] * DAY + 8 * HOUR - np.arange(30, 0, -1) * MINUTE
-        prices = self.source.index(coin, half_hours.ravel()).reshape(-1, 30).mean(axis=1)[::-1]
-        rows = zip(days.tolist(), np.rint(prices * 100) / 100, strict=True)
+        rows = zip(days.tolist(), settlements.delivery_prices(self.source, coin, days), strict=True)
         return {
             "data": [
                 {"date": f"{datetime.fromtimestamp(day * 86_400, UTC):%Y-%m-%d}", "delivery_price": float(price)}
@@ -300,6 +297,30 @@ class Exchange:
             ],
             "records_total": max(int(newest - oldest + 1), 0),
         }
+
+    def get_last_settlements_by_instrument(self, given: Parameters, history: bool) -> dict:
+        """Once a day just after 08:00 UTC, the newest first; a continuation is the time of the next one."""
+        name = self._listing(given).name
+        kind = given.optional("type", ("settlement", "delivery", "bankruptcy"))
+        count = given.integer("count", 20)
+        if not 1 <= count <= 1000:
+            raise Refusal(-32602, "must be from 1 to 1000", "count")
+        now = self.source.now_ms
+        last = min(now, given.integer("search_start_timestamp", now))
+        if token := given.text("continuation", default=""):
+            if not token.isalnum() or not token.startswith("s"):
+                raise Refusal(-32602, "wrong format", "continuation")
+            last = int(token[1:], 36)
+        found: list[dict] = []
+        for one in reversed(self.source.listings_of(name)):
+            for eight in range((min(last, one.ends) - 8 * HOUR) // DAY * DAY + 8 * HOUR, one.listed, -DAY):
+                row = settlements.settlement(self.source, one, eight)
+                if row["timestamp"] > last or kind not in (None, row["type"]):
+                    continue
+                if len(found) == count:
+                    return {"continuation": f"s{np.base_repr(row['timestamp'], 36)}", "settlements": found}
+                found.append(row)
+        return {"continuation": None, "settlements": found}
 
     def get_volatility_index_data(self, given: Parameters, history: bool) -> dict:
         currency = given.text("currency", self.source.currencies)
@@ -376,6 +397,7 @@ METHODS = {
         "get_index_price",
         "get_instrument",
         "get_instruments",
+        "get_last_settlements_by_instrument",
         "get_time",
         "get_tradingview_chart_data",
         "get_volatility_index_data",

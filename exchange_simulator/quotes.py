@@ -44,7 +44,7 @@ def _mark(source: Market | Replay, listing: Listing) -> float:
     return float(closes[-1]) if closes.size else _index(source, listing.priced_as)
 
 
-def _open_interest(name: str, now: int, scale: float) -> float:
+def open_interest(name: str, now: int, scale: float) -> float:
     hours = np.array([now // 3_600_000])
     return float(np.floor(scale * (1.1 + value_noise(seed_of(f"open interest {name}"), hours, 200))[0]))
 
@@ -70,7 +70,7 @@ def future_ticker(source: Market | Replay, listing: Listing) -> dict:
         "settlement_price": round(mark, 2),
         "min_price": round(mark * 0.985, 2),
         "max_price": round(mark * 1.015, 2),
-        "open_interest": int(_open_interest(listing.name, now, 5e8 if listing.perpetual else 2e7)),
+        "open_interest": int(open_interest(listing.name, now, 5e8 if listing.perpetual else 2e7)),
         "mark_price": round(mark, 2),
     }
     if listing.perpetual:

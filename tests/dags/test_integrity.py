@@ -16,6 +16,8 @@ HISTORY = {
     "deribit_futures_ohlcv": {"deribit_futures_ohlcv_ready", "deribit_instruments"},
     "deribit_funding_rates": {"deribit_funding_rates_ready", "deribit_instruments"},
     "deribit_volatility_index": set(),
+    "deribit_delivery_prices": set(),
+    "deribit_settlements": set(),
 }
 DERIVED = {
     "deribit_index_prices": {

@@ -24,7 +24,7 @@ def filled_market(module_market):
 
 
 def fill(connection) -> None:
-    from deribit_warehouse.datasets import BASIS_SPREAD, INDEX_PRICES, VOLATILITY_INDEX
+    from deribit_warehouse.datasets import BASIS_SPREAD, DELIVERY_PRICES, INDEX_PRICES, SETTLEMENTS, VOLATILITY_INDEX
     from deribit_warehouse.tables import CANDLE_DAY, FUNDING_RATE
     from deribit_warehouse.warehouse import catalogue, funding, publication, rows, validations
     from deribit_warehouse.warehouse.ingestion import Provenance
@@ -59,6 +59,18 @@ def fill(connection) -> None:
     rows.store_rows(connection, VOLATILITY_INDEX.table, columns | {"duplicate": [False] * 24}, source("BTC"))
     versions = connection.execute("SELECT currency, ts, version_id FROM store.volatility_index").fetchall()
     publication.publish(connection, VOLATILITY_INDEX.table, validation(connection, "volatility_index"), versions)
+
+    columns = {"index_name": ["btc_usd"], "day": [DAY], "price": [90_000.0], "duplicate": [False]}
+    rows.store_rows(connection, DELIVERY_PRICES.table, columns, source("btc_usd"))
+    versions = connection.execute("SELECT index_name, day, version_id FROM store.delivery_price").fetchall()
+    publication.publish(connection, DELIVERY_PRICES.table, validation(connection, "delivery_prices"), versions)
+
+    numbers = dict.fromkeys(("profit_loss", "session_profit_loss", "funding"), [None])
+    columns = {"instrument_id": [ids[PERPETUAL]], "day": [DAY], "type": ["settlement"], "duplicate": [False], **numbers}
+    columns |= {"settled_at": [BEGINS], "position": [7e8], "mark_price": [90_000.0], "index_price": [89_990.0]}
+    rows.store_rows(connection, SETTLEMENTS.table, columns, source(PERPETUAL))
+    versions = connection.execute("SELECT instrument_id, day, type, version_id FROM store.settlement").fetchall()
+    publication.publish(connection, SETTLEMENTS.table, validation(connection, "settlements"), versions)
 
     for dataset, days in ((INDEX_PRICES, 1), (BASIS_SPREAD, len(FUTURES))):
         computed_by = Provenance(dataset.name, "all", "this warehouse", "run")

@@ -104,6 +104,41 @@ def volatility(rows: int) -> pd.DataFrame:
     )
 
 
+def delivery(rows: int) -> pd.DataFrame:
+    return pd.DataFrame(
+        {
+            "index_name": "btc_usd",
+            "day": [date(2025, 6, 1) + timedelta(days=n) for n in range(rows)],
+            "missing": False,
+            "delivery_unpriced": False,
+            "duplicate": False,
+            "price_unknown": False,
+            "price": 80_000.0,
+            "move": 0.02,
+        }
+    )
+
+
+def settlement(rows: int) -> pd.DataFrame:
+    return pd.DataFrame(
+        {
+            "instrument": "BTC-PERPETUAL",
+            "day": [date(2025, 6, 1) + timedelta(days=n) for n in range(rows)],
+            "type": "settlement",
+            **dict.fromkeys(("missing", "hole", "undelivered", "delivery_misplaced", "outlived", "duplicate"), False),
+            "values_unknown": 0,
+            "position": 8e8,
+            "mark_price": 80_010.0,
+            "index_price": 80_000.0,
+            "seconds_after_eight": 0.065,
+            "level_distance": 0.000125,
+            "delivery_off_index": 0.0,
+            "delivery_distance": 0.0,
+            "move": 0.02,
+        }
+    )
+
+
 def index(rows: int) -> pd.DataFrame:
     return pd.DataFrame(
         {
@@ -165,6 +200,8 @@ CLEAN = {
     "futures_ohlcv": lambda rows: candles("BTC-26SEP25", rows),
     "funding_rates": funding,
     "volatility_index": volatility,
+    "delivery_prices": delivery,
+    "settlements": settlement,
     "index_prices": index,
     "basis_spread": basis,
     "instruments": instruments,

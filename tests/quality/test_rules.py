@@ -11,8 +11,8 @@ import pandas as pd
 import pytest
 
 DATASETS = [
-    "perpetuals_ohlcv", "futures_ohlcv", "funding_rates", "volatility_index", "index_prices", "basis_spread",
-    "instruments",
+    "perpetuals_ohlcv", "futures_ohlcv", "funding_rates", "volatility_index", "delivery_prices", "settlements",
+    "index_prices", "basis_spread", "instruments",
 ]  # fmt: skip
 
 CANDLE_FAULTS = [
@@ -47,6 +47,7 @@ CANDLE_FAULTS = [
     ({"turnover_ratio": 51}, {"turnover-usual"}),
 ]
 
+SETTLED = ("position", "mark_price", "index_price", "seconds_after_eight", "level_distance", "move")
 ROW = ("interest_1h", "interest_8h", "index_price", "prev_index_price", "eight_hours_off")
 
 # dataset -> what is done to a good row, and the rules it then breaks. Warnings and info count as broken here too.
@@ -107,6 +108,38 @@ FAULTS = {
             for bad in (0.0, -1.0, 1001.0, math.inf)
         ),
         ({"bounds_hold": False}, {"high-low-bound"}),
+    ],
+    "delivery_prices": [
+        ({"missing": True, "price": None, "move": None}, {"days-complete"}),
+        ({"missing": True, "delivery_unpriced": True, "price": None}, {"days-complete", "deliveries-priced"}),
+        ({"duplicate": True}, {"days-not-doubled"}),
+        ({"price_unknown": True, "price": None}, {"price-known"}),
+        *(({"price": bad}, {"price-possible"}) for bad in (0.0, -1.0, 1e10, math.inf)),
+        ({"move": 1.1}, {"move-usual"}),
+        ({"move": 9.1}, {"move-usual", "move-possible"}),
+    ],
+    "settlements": [
+        ({"missing": True} | dict.fromkeys(SETTLED), {"sessions-told"}),
+        ({"missing": True, "hole": True} | dict.fromkeys(SETTLED), {"sessions-told", "sessions-complete"}),
+        ({"missing": True, "undelivered": True} | dict.fromkeys(SETTLED), {"sessions-told", "deliveries-complete"}),
+        ({"type": "exercise"}, {"type-known"}),
+        ({"delivery_misplaced": True}, {"delivery-at-the-end"}),
+        ({"outlived": True}, {"inside-lifetime"}),
+        ({"duplicate": True}, {"settlements-not-doubled"}),
+        ({"values_unknown": 1, "position": None}, {"values-known"}),
+        *(({"position": bad}, {"position-possible"}) for bad in (-1.0, 1e16, math.inf)),
+        *(
+            ({f"{name}_price": bad}, {f"{name}-possible"})
+            for name in ("mark", "index")
+            for bad in (0.0, -1.0, 1e10, math.inf)
+        ),
+        ({"level_distance": 0.11}, {"mark-near-index-usual"}),
+        ({"level_distance": 0.51}, {"mark-near-index-usual", "mark-near-index"}),
+        ({"delivery_off_index": 0.0002}, {"delivery-at-index"}),
+        ({"delivery_distance": 0.0002}, {"delivery-price-agrees"}),
+        *(({"seconds_after_eight": bad}, {"settled-on-time"}) for bad in (-0.001, 3601.0)),
+        ({"move": 1.1}, {"move-usual"}),
+        ({"move": 9.1}, {"move-usual", "move-possible"}),
     ],
     "index_prices": [
         ({"expected_minutes": 1441}, {"day-length"}),

@@ -154,6 +154,9 @@ SERVED = {
     "get_index_price": ({"index_name": "btc_usd"}, {"index_price": 0.1, "estimated_delivery_price": 0.1}, True),
     "get_instrument": (PERPETUAL, "instruments_future.json", True),
     "get_instruments": ({"currency": "BTC", "kind": "future"}, "instruments_future.json", False),
+    "get_last_settlements_by_instrument": (
+        PERPETUAL | {"count": 5}, "settlements_instrument.json", True,
+    ),
     "get_time": ({}, "http_get_time.json", True),
     "get_tradingview_chart_data": (PERPETUAL | HOURS | {"resolution": "60"}, "tradingview_chart.json", True),
     "get_volatility_index_data": (
@@ -363,6 +366,37 @@ def test_volatility_pages_by_continuation(live):
     assert np.diff([row[0] for row in found]).tolist() == [HOUR] * (len(found) - 1)
     assert len(found) == 2400
     assert all(low <= min(opened, closed) and high >= max(opened, closed) for _, opened, high, low, closed in found)
+
+
+def test_settlements_page_by_continuation_and_end_with_the_delivery(live, market):
+    asked = {"instrument_name": "BTC-27MAR20", "count": 7}
+    page = live.get("get_last_settlements_by_instrument", **asked)
+    found = page["settlements"]
+    while page["continuation"]:
+        page = live.get("get_last_settlements_by_instrument", continuation=page["continuation"], **asked)
+        assert len(page["settlements"]) <= 7
+        found += page["settlements"]
+    future = market.listing("BTC-27MAR20")
+    assert len(found) == (future.expires - future.listed) // DAY + 1
+    assert [row["type"] for row in found] == ["delivery"] + ["settlement"] * (len(found) - 1)
+    assert {row["timestamp"] % DAY - 8 * HOUR for row in found} <= set(range(1000))
+    prices = {
+        row["date"]: row["delivery_price"]
+        for offset in (0, 1000, 2000)
+        for row in live.get("get_delivery_prices", index_name="btc_usd", offset=offset, count=1000)["data"]
+    }
+    assert found[0]["mark_price"] == found[0]["index_price"] == prices["2020-03-27"]
+    for row in found[1:]:
+        at = row["timestamp"] // DAY * DAY + 8 * HOUR
+        assert row["index_price"] == float(market.index("BTC", at)[0])
+        assert row["mark_price"] == pytest.approx(row["index_price"], rel=0.2)
+    deliveries = live.get("get_last_settlements_by_instrument", type="delivery", **asked)
+    assert deliveries == {"continuation": None, "settlements": found[:1]}
+    since = found[3]["timestamp"]
+    earlier = live.get("get_last_settlements_by_instrument", search_start_timestamp=since, **asked)
+    assert earlier["settlements"] == found[3:10]
+    for wrong in ({"count": 0}, {"count": 1001}, {"continuation": "?"}, {"instrument_name": "none"}):
+        assert live.ask("get_last_settlements_by_instrument", **(asked | wrong)).status_code == 400
 
 
 def test_options_are_quoted_now_and_only_now(live):

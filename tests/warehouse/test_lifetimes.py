@@ -28,6 +28,8 @@ from tests.warehouse.days import (
 
 APRIL = date(2025, 4, 1)
 USDC = {"quote": "USDC", "settlement": "USDC"}
+# what is compared with the candles of a perpetual or computed from them, and those themselves
+OF_CANDLES = "dataset NOT IN ('volatility_index', 'delivery_prices', 'settlements')"
 
 
 def end(warehouse: Warehouse, instrument_id: int, ends) -> None:
@@ -49,9 +51,7 @@ def coverage(warehouse: Warehouse, dataset: str, *columns: str) -> list[tuple]:
 def unloaded(warehouse: Warehouse) -> dict[tuple[str, date], list[str]]:
     return {
         (d, m): names
-        for d, m, names in warehouse.rows(
-            "SELECT * FROM unloaded WHERE month < '2025-06-01' AND dataset <> 'volatility_index'"
-        )
+        for d, m, names in warehouse.rows(f"SELECT * FROM unloaded WHERE month < '2025-06-01' AND {OF_CANDLES}")
     }
 
 
@@ -75,7 +75,7 @@ def test_a_life_of_no_length_is_none(warehouse, expires):
     assert candle_windows(
         warehouse.connection, perpetual=False, currencies=["BTC"], begins=at("2025-02-01"), ends=at(APRIL)
     ) == []  # fmt: skip
-    assert warehouse.rows("SELECT * FROM coverage WHERE dataset <> 'volatility_index'") == []
+    assert warehouse.rows(f"SELECT * FROM coverage WHERE {OF_CANDLES}") == []
 
 
 def test_nothing_is_expected_of_a_perpetual_after_its_end_and_what_came_stays_out(warehouse):
@@ -149,9 +149,7 @@ def test_what_was_never_loaded_is_expected_missing_and_named(warehouse):
 def test_a_currency_that_is_new_makes_its_months_unloaded_from_the_start_of_history(warehouse):
     warehouse.instrument("BTC_USDC-PERPETUAL", at("2025-01-01"), **USDC)
     record_collected(warehouse.connection, "BTC", ["BTC"], at("2025-02-01"))
-    assert (
-        unloaded(warehouse) == {} and warehouse.rows("SELECT * FROM coverage WHERE dataset <> 'volatility_index'") == []
-    )
+    assert unloaded(warehouse) == {} and warehouse.rows(f"SELECT * FROM coverage WHERE {OF_CANDLES}") == []
     record_collected(warehouse.connection, "USDC", ["BTC", "USDC"], at(APRIL))
     assert list(unloaded(warehouse)) == [("perpetuals_ohlcv", APRIL), ("perpetuals_ohlcv", date(2025, 5, 1))]
 

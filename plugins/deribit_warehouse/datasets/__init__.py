@@ -3,17 +3,19 @@
 from deribit_warehouse.dataset import EXCHANGE_POOL, VALIDATION_POOL, Dataset
 
 from .basis_spread import BASIS_SPREAD
+from .delivery_prices import DELIVERY_PRICES
 from .funding_rates import FUNDING_RATES
 from .futures_ohlcv import FUTURES_OHLCV
 from .index_minutes import INDEX_MINUTES
 from .index_prices import INDEX_PRICES
 from .instruments import INSTRUMENTS
 from .perpetuals_ohlcv import PERPETUALS_OHLCV
+from .settlements import SETTLEMENTS
 from .volatility_index import VOLATILITY_INDEX
 
 DATASETS = (
-    PERPETUALS_OHLCV, FUTURES_OHLCV, FUNDING_RATES, VOLATILITY_INDEX, INDEX_MINUTES, INDEX_PRICES, BASIS_SPREAD,
-    INSTRUMENTS,
+    PERPETUALS_OHLCV, FUTURES_OHLCV, FUNDING_RATES, VOLATILITY_INDEX, DELIVERY_PRICES, SETTLEMENTS, INDEX_MINUTES,
+    INDEX_PRICES, BASIS_SPREAD, INSTRUMENTS,
 )  # fmt: skip
 """All of them, in the order they are shown in: what something is computed from comes before it."""
 
@@ -39,6 +41,7 @@ def by_name(name: str) -> Dataset:
 __all__ = [
     "BASIS_SPREAD",
     "DATASETS",
+    "DELIVERY_PRICES",
     "FUNDING_RATES",
     "FUTURES_OHLCV",
     "INDEX_MINUTES",
@@ -46,6 +49,7 @@ __all__ = [
     "INSTRUMENTS",
     "PERPETUALS_OHLCV",
     "POOLS",
+    "SETTLEMENTS",
     "VOLATILITY_INDEX",
     "by_name",
 ]

@@ -6,14 +6,16 @@ import time
 from collections.abc import Callable
 from dataclasses import replace
 
-from . import candles, funding, index, instruments, volatility
+from . import candles, delivery, funding, index, instruments, settlements, volatility
 from .candles import Candles
+from .delivery import DeliveryPrices
 from .funding import Funding
 from .http_client import HttpClient
 from .index import IndexMinutes
 from .instruments import Reading
 from .limits import Limits, limits_of
 from .response import rows_of
+from .settlements import Settlements
 from .volatility import Volatility
 
 
@@ -94,6 +96,14 @@ class Exchange:
     def volatility(self, currency: str, start: int, end: int) -> Volatility:
         """The volatility index of the hours that begin in [start, end)."""
         return volatility.collect(self._live.request, currency, start, end)
+
+    def delivery_prices(self, index_name: str, start: int, end: int) -> DeliveryPrices:
+        """What contracts on an index were delivered at (08:00 UTC) in [start, end), a price a day."""
+        return delivery.collect(self._live.request, index_name, start, end)
+
+    def settlements(self, instrument_name: str, start: int, end: int) -> Settlements:
+        """What was settled of an instrument in [start, end), once a day, its delivery included."""
+        return settlements.collect(self._live.request, instrument_name, start, end)
 
     def index_price(self, index_name: str) -> float:
         """The index now, USD."""

@@ -3,14 +3,23 @@
 Both chart data and funding answer with the newest rows of a window and drop the older ones without a word, and an
 answer may lack rows because of a fault that passes. So nothing counts as missing before it was asked for twice.
 Windows here are half-open, [start, end) in ms.
+
+A list that is told newest first, by offset, is another matter: its offsets count from the newest row, which moves on
+while one asks. Counted from the oldest, by the number of rows the exchange says there are, a row keeps its place.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from typing import TypeVar
 
 import numpy as np
 
+from .errors import Malformed
+
+Row = TypeVar("Row")
+Part = Callable[[int], tuple[Sequence[Row], int]]  # asks from an offset on: rows, newest first, and how many there are
+TRIES = 3  # of a list that is told in two ways, and of a part that brings nothing new
 Page = Callable[[int, int], int | None]  # asks [start, end), keeps the rows, returns the oldest one's tick or None
 
 
@@ -48,3 +57,48 @@ def backwards(page: Page, start: int, end: int, step: int) -> tuple[int, int | N
     while first < end and (found := page(start, end)) is not None:
         answers, oldest, end = answers + 1, found, found
     return answers, oldest
+
+
+def newest_first(part: Part[Row], enough: Callable[[Row], bool], width: int) -> list[Row]:
+    """The rows of a list from the newest one on, until one is `enough` or there is none older. Those that came since
+    the first answer are not among them.
+
+    Every part but the first begins with a row that is known. By its place counted from the oldest it has to be the row
+    that was there before: so what comes in the meantime pushes nothing out of sight, and a row that an answer left out
+    is noticed. An answer of fewer than `width` rows is trusted when the next one has been joined to it. Raises
+    Malformed for a list that is told in two ways, or when less of it is told than there is, or when it grows by whole
+    pages while it is asked.
+    """
+    for _ in range(TRIES):
+        rows = _newest_first(part, enough, width)
+        if rows is not None:
+            return rows
+    raise Malformed(f"the list was told in two ways, {TRIES} times")
+
+
+def _newest_first(part: Part[Row], enough: Callable[[Row], bool], width: int) -> list[Row] | None:
+    """None: a row was not where it had been before, or there were more than there are."""
+    rows: list[Row] = []
+    told, total = part(0)
+    rows += told
+    there = total  # row i is the one at place there - i, counted from the oldest
+    proven, fruitless = len(rows) if len(rows) >= min(width, there) else 0, 0
+    while len(rows) < there and not (proven and enough(rows[proven - 1])):
+        if fruitless == TRIES:
+            raise Malformed(f"of {there} rows no more than the newest {len(rows)} are told")
+        offset = total - there + max(len(rows) - 1, 0)
+        told, total = part(offset)
+        begins = offset - (total - there)  # the row that the part has to begin with; below 0 it is a newer one
+        if begins > max(len(rows) - 1, 0):
+            return None  # rows were taken away
+        known = told[max(-begins, 0) : len(rows) - begins]
+        if list(known) != rows[max(begins, 0) :][: len(known)]:
+            return None
+        before = proven, len(rows)
+        if known:
+            proven = max(begins, 0) + len(known)
+        rows += told[len(rows) - begins :]
+        if len(told) >= min(width, total - offset):
+            proven = len(rows)
+        fruitless = fruitless + 1 if (proven, len(rows)) == before else 0
+    return rows if len(rows) <= there else None

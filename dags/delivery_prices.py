@@ -1,0 +1,40 @@
+"""The delivery prices of the collected currencies' indexes, daily: what contracts that expire at 08:00 UTC settle at.
+
+**Source.** `get_delivery_prices` of the live host. It knows no time, only an offset from the newest day, and says how
+many days there are (`records_total`): it is asked from the newest day back to the interval, 1,000 days a request.
+Counted from the oldest a day keeps its place while newer ones come, so that none is missed between two pages.
+
+**Grain.** One row an index and UTC day; the delivery is at 08:00 UTC. `price` is in the second currency of the index's
+name. The indexes are those of the futures and perpetuals that the catalogue has of the collected currencies.
+
+**Schedule.** Monthly with catchup: plan, load, publish. The plan waits for the catalogue, which says which indexes
+there are. Backfills, and runs by hand, as for perpetuals.
+
+**Late data.** A corrected price becomes a new version; the published one stays until the new one has passed.
+
+**When it fails.** The exchange is waited for as for perpetuals. A load whose answers do not fit together names the
+index: clear it. A day on which a contract expired and that has no price is named (rule `deliveries-priced`); clear the
+load when the exchange has it.
+"""
+
+from airflow.sdk import chain, dag
+
+from deribit_warehouse import pipeline
+from deribit_warehouse.datasets import DELIVERY_PRICES
+
+
+@dag(
+    **pipeline.history_dag_args(DELIVERY_PRICES),
+    max_active_runs=1,
+    doc_md=__doc__,
+    tags=["deribit", "delivery", "history"],
+)
+def delivery_prices() -> None:
+    batches = pipeline.plan(DELIVERY_PRICES)
+    loaded = pipeline.load.partial(dataset=DELIVERY_PRICES).expand(batch=batches)
+    publish = pipeline.publish.override(pool=DELIVERY_PRICES.validation_pool, outlets=[pipeline.asset(DELIVERY_PRICES)])
+    published = publish(DELIVERY_PRICES, loaded)
+    chain([loaded, published], pipeline.complete())
+
+
+delivery_prices()
