@@ -219,8 +219,8 @@ def fewest_requests(first_day: str) -> int:
 
 
 def pages(begins: int, ends: int) -> int:
-    """The fewest pages that hold [begins, ends), ms, each instrument in one go; what is a row a day is asked for a month at
-    a time, as it is published, and delivery prices from the newest day back to it."""
+    """The fewest pages that hold [begins, ends), ms, each instrument in one go; what is a row a day is asked for a
+    month at a time, as it is published, and delivery prices from the newest day back to it."""
     from exchange_simulator.market import Market
 
     assert VOLATILITY_INDEX.since
