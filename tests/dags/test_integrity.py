@@ -25,6 +25,7 @@ DERIVED = {
         "deribit_instruments",
     },
     "deribit_basis_spread": {"deribit_futures_ohlcv", "deribit_perpetuals_ohlcv", "deribit_instruments"},
+    "deribit_roll_calendar": {"deribit_futures_ohlcv", "deribit_instruments"},
 }
 COLLECTION = {"deribit_instruments": "0 0 * * *", "deribit_index_minutes": "0 */4 * * *"}
 SECTIONS = ["Source", "Grain", "Schedule", "Late data", "When it fails"]

@@ -24,7 +24,7 @@ def filled_market(module_market):
 
 
 def fill(connection) -> None:
-    from deribit_warehouse.datasets import BASIS_SPREAD, INDEX_PRICES, VOLATILITY_INDEX
+    from deribit_warehouse.datasets import BASIS_SPREAD, INDEX_PRICES, ROLL_CALENDAR, VOLATILITY_INDEX
     from deribit_warehouse.tables import CANDLE_DAY, FUNDING_RATE
     from deribit_warehouse.warehouse import catalogue, funding, publication, rows, validations
     from deribit_warehouse.warehouse.ingestion import Provenance
@@ -60,7 +60,7 @@ def fill(connection) -> None:
     versions = connection.execute("SELECT currency, ts, version_id FROM store.volatility_index").fetchall()
     publication.publish(connection, VOLATILITY_INDEX.table, validation(connection, "volatility_index"), versions)
 
-    for dataset, days in ((INDEX_PRICES, 1), (BASIS_SPREAD, len(FUTURES))):
+    for dataset, days in ((INDEX_PRICES, 1), (BASIS_SPREAD, len(FUTURES)), (ROLL_CALENDAR, 10)):
         computed_by = Provenance(dataset.name, "all", "this warehouse", "run")
         assert publication.compute(connection, dataset, DAY, NEXT, computed_by) == days
         key = ", ".join(dataset.table.key)

@@ -9,11 +9,12 @@ from .index_minutes import INDEX_MINUTES
 from .index_prices import INDEX_PRICES
 from .instruments import INSTRUMENTS
 from .perpetuals_ohlcv import PERPETUALS_OHLCV
+from .roll_calendar import ROLL_CALENDAR
 from .volatility_index import VOLATILITY_INDEX
 
 DATASETS = (
     PERPETUALS_OHLCV, FUTURES_OHLCV, FUNDING_RATES, VOLATILITY_INDEX, INDEX_MINUTES, INDEX_PRICES, BASIS_SPREAD,
-    INSTRUMENTS,
+    ROLL_CALENDAR, INSTRUMENTS,
 )  # fmt: skip
 """All of them, in the order they are shown in: what something is computed from comes before it."""
 
@@ -46,6 +47,7 @@ __all__ = [
     "INSTRUMENTS",
     "PERPETUALS_OHLCV",
     "POOLS",
+    "ROLL_CALENDAR",
     "VOLATILITY_INDEX",
     "by_name",
 ]
