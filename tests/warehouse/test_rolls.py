@@ -102,7 +102,7 @@ class Futures:
     def profile(self) -> dict[tuple, dict]:
         with self.warehouse.connection.transaction():
             found = profile(self.warehouse.connection, ROLL_CALENDAR, at(BEGIN), at(END, 1440), currencies=["BTC"])
-        assert not found[["follows", "held_in_time", "unfounded", "unpriced"]].isna().any().any()
+        assert not found[["follows", "held_in_time", "unfounded", "unpriced", "lead_unpriced"]].isna().any().any()
         return {(r["instrument"], r["rule"], r["eligible"], r["rank"]): r for r in found.to_dict("records")}
 
 
@@ -230,7 +230,12 @@ def test_legs_that_are_never_fresh_together_have_no_price(quarterly):
     quarterly.rolled()
     assert quarterly.prices(ROLL_DAY) == (None,) * 5
     assert quarterly.rolls()[1:] == [(ROLL_DAY, MARCH, JUNE)], "it rolls all the same"
-    assert quarterly.profile()[JUNE, "expiry", "quarterly", 0]["unpriced"] == 1
+    found = quarterly.profile()
+    assert {key[1:]: (row["unpriced"], row["lead_unpriced"]) for key, row in found.items() if key[0] == JUNE} == {
+        ("expiry", "quarterly", 0): (1, 1), ("expiry", "monthly", 0): (1, 1), ("expiry", "all", 0): (1, 0),
+    } | {("volume", eligible, 0): (0, 0) for eligible in ("quarterly", "monthly", "all")} | {
+        (rule, eligible, 1): (0, 0) for rule in ("expiry", "volume") for eligible in ("quarterly", "monthly", "all")
+    }  # fmt: skip
 
 
 def test_nothing_is_shown_before_it_was_validated(quarterly):

@@ -4,5 +4,5 @@ from deribit_warehouse.dataset import Dataset
 from deribit_warehouse.tables import ROLL
 
 ROLL_CALENDAR = Dataset(
-    name="roll_calendar", keys=("instrument", "rule", "eligible", "rank"), table=ROLL, inputs=("futures_ohlcv",)
+    name="roll_calendar", keys=("instrument", "day", "rule", "eligible", "rank"), table=ROLL, inputs=("futures_ohlcv",)
 )

@@ -153,6 +153,7 @@ def rolls(rows: int) -> pd.DataFrame:
             "held_in_time": True,
             "unfounded": False,
             "unpriced": 0,
+            "lead_unpriced": 0,
             "price_minutes": 3.0,
             "price_distance": 0.021,
         }

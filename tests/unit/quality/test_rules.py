@@ -143,6 +143,7 @@ FAULTS = {
         ({"price_distance": 0.51}, {"ratio-usual", "ratio-sane"}),
         ({"follows": False}, {"follows"}),
         ({"unpriced": 1}, {"priced"}),
+        ({"unpriced": 1, "lead_unpriced": 1}, {"priced", "lead-priced"}),
         ({"price_minutes": 721.0}, {"price-recent"}),
     ],
     "instruments": [

@@ -4,7 +4,7 @@
 --   days_later      from the expiry of the contract it leaves to that of the one it takes
 --   held_in_time    the contract it takes may be held on that day: listed before, and not yet too close to its expiry
 --   unfounded       rank 0 left a contract that could still be held, and was not told to by a larger turnover
---   unpriced        there is no minute of the day before that is fresh in both legs
+--   unpriced        there is no minute of the day before that is fresh in both legs; lead_unpriced: of a first contract that trades
 --   price_minutes   from the minute the prices are of to the roll
 --   price_distance  how far both prices are apart, as a fraction of the smaller one
 WITH newest AS MATERIALIZED (
@@ -23,6 +23,7 @@ SELECT s.label AS instrument, s.rule, s.eligible, s.rank, s.day, s.instrument_id
        NOT s.skipped AND s.rank = 0 AND coalesce(s.day < f.past_day, false)
            AND NOT coalesce(s.rule = 'volume' AND s.to_turnover > s.from_turnover, false) AS unfounded,
        (s.from_instrument_id IS NOT NULL AND s.price_at IS NULL)::integer AS unpriced,
+       (s.rank = 0 AND s.eligible <> 'all' AND s.from_instrument_id IS NOT NULL AND s.price_at IS NULL)::integer AS lead_unpriced,
        extract(epoch FROM s.day::timestamp AT TIME ZONE 'UTC' - s.price_at)::float8 / 60 AS price_minutes,
        store.symmetric_distance(s.from_close, s.to_close) AS price_distance,
        1 AS rows_expected, (s.from_instrument_id IS NOT NULL AND s.price_at IS NULL)::integer AS rows_missing
