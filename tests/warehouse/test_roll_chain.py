@@ -137,7 +137,7 @@ def test_by_volume_the_lead_moves_as_a_plain_walk_says(shared, turnovers):
     found = series_of(chain(shared, turnovers))["volume", "quarterly", 0]
     quarterly = [name for name in CONTRACTS if name in (MARCH, JUNE, SEPTEMBER, DECEMBER)]
     held, wanted = None, []
-    for day in days(BEGIN, END + timedelta(days=1)):
+    for day in days(BEGIN, END):
         there = [name for name in quarterly if LISTED_AT[name] <= at(day) and EXPIRIES[name] >= at(day, 1440)]
         if not there:
             continue

@@ -130,8 +130,8 @@ def test_by_expiry_a_contract_is_left_five_days_before(quarterly):
     assert quarterly.rolls(rank=1) == [(BEGIN, None, JUNE), (ROLL_DAY, JUNE, SEPTEMBER)]
     assert quarterly.rolls(rank=2) == [(BEGIN, None, SEPTEMBER)], "from then on there is no third"
     held = quarterly.held()
-    # known to the day after the last one with candles
-    assert held == {day: MARCH if day < ROLL_DAY else JUNE for day in days(BEGIN, END + timedelta(days=1))}
+    # known to the last day with candles
+    assert held == {day: MARCH if day < ROLL_DAY else JUNE for day in days(BEGIN, END)}
     assert quarterly.held(rank=2) == dict.fromkeys(days(BEGIN, ROLL_DAY), SEPTEMBER)
 
 

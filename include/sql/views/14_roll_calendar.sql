@@ -6,7 +6,7 @@
 --            nothing is compared, and the held one stays.
 --   rank k   the next to expire after that of rank k - 1; never one that expires before the one that the rank held last
 -- The contract held moves on in the order of expiry only, so none comes back. A day without a contract is left out. A series
--- begins with the first day that has published candles, and is known to the day after the last one.
+-- begins with the first day that has published candles, and is known to the last one.
 CREATE FUNCTION store.roll_chain()
 RETURNS TABLE (rule text, eligible text, rank smallint, instrument_id integer, from_instrument_id integer, day date)
 LANGUAGE plpgsql STABLE AS $$
@@ -24,7 +24,7 @@ BEGIN
                array_agg(v.turnover ORDER BY c.expires_at, c.instrument_id) AS turnovers
         FROM store.roll_contract c
         JOIN store.roll_extent x USING (family)
-        CROSS JOIN LATERAL generate_series(greatest(c.first_day, x.first_day)::timestamp, least(c.past_day - 1, x.last_day + 1)::timestamp,
+        CROSS JOIN LATERAL generate_series(greatest(c.first_day, x.first_day)::timestamp, least(c.past_day - 1, x.last_day)::timestamp,
                                            interval '1 day') AS k(day)
         -- by its key and no other way (LIMIT 1)
         LEFT JOIN LATERAL (SELECT CASE WHEN t.turnover BETWEEN 0 AND 1e50 THEN t.turnover END AS turnover FROM store.candle_day t
@@ -172,12 +172,12 @@ LANGUAGE sql STABLE PARALLEL SAFE AS $$
     ORDER BY r.day
 $$;
 
--- Which contract a series holds on each day, to the day after the last one that has candles.
+-- Which contract a series holds on each day, to the last one that has candles.
 CREATE VIEW held_contracts AS
     SELECT r.coin, r.quote_currency, r.settlement_currency, r.instrument_type, r.rule, r.eligible, r.rank, d.day::date AS day,
            r.to_contract AS contract, r.from_contract IS NOT NULL AND d.day = r.day AS rolled, r.expires_at, r.validation_id
     FROM store.rolls_of(NULL) AS r JOIN store.roll_extent x USING (family)
-    CROSS JOIN LATERAL generate_series(r.day::timestamp, least(r.past_day - 1, x.last_day + 1)::timestamp, interval '1 day') AS d(day);
+    CROSS JOIN LATERAL generate_series(r.day::timestamp, least(r.past_day - 1, x.last_day)::timestamp, interval '1 day') AS d(day);
 
 -- The minutes of a series of futures with from <= ts < to, in order of time: the published candles of the contract that is held, by
 -- the published rolls (or both as they were published at the moment as_of), as they were traded or adjusted backwards.
