@@ -21,3 +21,4 @@ FUNDING_RATE = Table(
 )  # fmt: skip
 INDEX_DAY = Table("index_day", {"index_name": "text", "day": "date"})
 BASIS_DAY = Table("basis_day", {"instrument_id": "integer", "day": "date"})
+ROLL = Table("roll", {"instrument_id": "integer", "rule": "text", "eligible": "text", "rank": "smallint"})

@@ -24,7 +24,9 @@ def filled_market(module_market):
 
 
 def fill(connection) -> None:
-    from deribit_warehouse.datasets import BASIS_SPREAD, DELIVERY_PRICES, INDEX_PRICES, SETTLEMENTS, VOLATILITY_INDEX
+    from deribit_warehouse.datasets import (
+        BASIS_SPREAD, DELIVERY_PRICES, INDEX_PRICES, ROLL_CALENDAR, SETTLEMENTS, VOLATILITY_INDEX,
+    )  # fmt: skip
     from deribit_warehouse.tables import CANDLE_DAY, FUNDING_RATE
     from deribit_warehouse.warehouse import catalogue, funding, publication, rows, validations
     from deribit_warehouse.warehouse.ingestion import Provenance
@@ -72,7 +74,7 @@ def fill(connection) -> None:
     versions = connection.execute("SELECT instrument_id, day, type, version_id FROM store.settlement").fetchall()
     publication.publish(connection, SETTLEMENTS.table, validation(connection, "settlements"), versions)
 
-    for dataset, days in ((INDEX_PRICES, 1), (BASIS_SPREAD, len(FUTURES))):
+    for dataset, days in ((INDEX_PRICES, 1), (BASIS_SPREAD, len(FUTURES)), (ROLL_CALENDAR, 10)):
         computed_by = Provenance(dataset.name, "all", "this warehouse", "run")
         assert publication.compute(connection, dataset, DAY, NEXT, computed_by) == days
         key = ", ".join(dataset.table.key)

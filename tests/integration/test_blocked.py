@@ -11,7 +11,7 @@ import pytest
 
 from .conftest import AFTER
 
-DERIVED = ("index_prices", "basis_spread")
+DERIVED = ("index_prices", "basis_spread", "roll_calendar")
 
 
 @pytest.fixture
@@ -25,7 +25,7 @@ def strict(monkeypatch, tmp_path):
         suite = json.loads((reviewed / f"{dataset}.json").read_text())
         suite["expectations"].append({
             "type": "expect_column_values_to_be_between", "severity": "critical", "description": "Nothing is good",
-            "kwargs": {"column": "expected_minutes", "max_value": -1},
+            "kwargs": {"column": "rows_expected", "max_value": -1},
             "meta": {"rule": "nothing-is-good", "why": "A test's."},
         })  # fmt: skip
         (folder / f"{dataset}.json").write_text(json.dumps(suite))

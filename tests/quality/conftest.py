@@ -175,6 +175,26 @@ def basis(rows: int) -> pd.DataFrame:
     )
 
 
+def rolls(rows: int) -> pd.DataFrame:
+    return pd.DataFrame(
+        {
+            "instrument": [f"BTC-{n + 1}JUN25" for n in range(rows)],
+            "rule": "expiry",
+            "eligible": "all",
+            "rank": 0,
+            "day": [date(2025, 6, 1) + timedelta(days=n) for n in range(rows)],
+            "follows": True,
+            "days_later": 91.0,
+            "held_in_time": True,
+            "unfounded": False,
+            "unpriced": 0,
+            "lead_unpriced": 0,
+            "price_minutes": 3.0,
+            "price_distance": 0.021,
+        }
+    )
+
+
 def instruments(rows: int) -> pd.DataFrame:
     dated = [f"ETH-{n + 1}JUN25" for n in range(rows - 2)]
     return pd.DataFrame(
@@ -204,6 +224,7 @@ CLEAN = {
     "settlements": settlement,
     "index_prices": index,
     "basis_spread": basis,
+    "roll_calendar": rolls,
     "instruments": instruments,
 }
 

@@ -12,7 +12,7 @@ import pytest
 
 DATASETS = [
     "perpetuals_ohlcv", "futures_ohlcv", "funding_rates", "volatility_index", "delivery_prices", "settlements",
-    "index_prices", "basis_spread", "instruments",
+    "index_prices", "basis_spread", "roll_calendar", "instruments",
 ]  # fmt: skip
 
 CANDLE_FAULTS = [
@@ -165,6 +165,19 @@ FAULTS = {
         ({"largest_annualised": 5.1}, {"annualised-usual"}),
         ({"largest_annualised": 20.1}, {"annualised-usual", "annualised-sane"}),
         ({"largest_annualised": math.inf}, {"annualised-usual", "annualised-sane"}),
+    ],
+    "roll_calendar": [
+        ({"days_later": 0.0}, {"never-back"}),
+        ({"days_later": -7.0}, {"never-back"}),
+        ({"days_later": None, "price_minutes": None, "price_distance": None}, set()),
+        ({"held_in_time": False}, {"held-in-time"}),
+        ({"unfounded": True}, {"founded"}),
+        ({"price_distance": 0.26}, {"ratio-usual"}),
+        ({"price_distance": 0.51}, {"ratio-usual", "ratio-sane"}),
+        ({"follows": False}, {"follows"}),
+        ({"unpriced": 1}, {"priced"}),
+        ({"unpriced": 1, "lead_unpriced": 1}, {"priced", "lead-priced"}),
+        ({"price_minutes": 721.0}, {"price-recent"}),
     ],
     "instruments": [
         ({"name_expiry_matches": False}, {"name-matches-expiry"}),

@@ -51,8 +51,12 @@ def test_a_tenth_is_tolerated_unless_the_suite_says_otherwise(write):
 
 
 @pytest.mark.parametrize(
-    "dataset", ["perpetuals_ohlcv", "futures_ohlcv", "funding_rates", "index_prices", "basis_spread", "instruments"]
-)
+    "dataset",
+    [
+        "perpetuals_ohlcv", "futures_ohlcv", "funding_rates", "index_prices", "basis_spread", "roll_calendar",
+        "instruments",
+    ],
+)  # fmt: skip
 def test_a_reviewed_suite_survives_great_expectations_own_serialisation(dataset, expectations):
     import great_expectations as gx
 

@@ -167,7 +167,7 @@ def test_the_summary_counts_what_is_published(warehouse, market):
     )
     assert abs(float(row["coverage_percent"]) - 200 / 3) < 1e-6
     assert 1 < row["bytes_a_row"] < 200
-    assert due(reader, DATASETS) == {"futures_ohlcv": 1}
+    assert due(reader, DATASETS) == {"futures_ohlcv": 1, "roll_calendar": 1}, "the series it begins, too"
     [waiting] = pending(reader)
     assert (waiting["dataset"], waiting["instruments"], waiting["days"]) == ("futures_ohlcv", 1, 1)
     assert (waiting["waits_for"], waiting["blocked"]) == (None, False)

@@ -62,3 +62,36 @@ CREATE VIEW store.future AS
           FROM store.lifetime WHERE perpetual) AS p
       USING (base_currency, quote_currency, settlement_currency, instrument_type)
     WHERE NOT f.perpetual AND greatest(p.from_day, f.first_day) < least(p.past_day, f.past_day);
+
+-- By which rules a series of futures rolls, and how many days before that of its expiry a contract is left at the latest.
+--   expiry   at that day and no other. Five days: the last week of a contract is the one in which trading moves on
+--   volume   as soon as the next contract was traded more than the one that is held, on the last closed day
+-- A change here moves the rolls that it concerns: each becomes a new version.
+CREATE VIEW store.roll_rule AS
+    SELECT rule, days_before_expiry FROM (VALUES ('expiry', 5), ('volume', 0)) AS r(rule, days_before_expiry);
+
+-- The dated futures that a series may hold, by rule and set of eligible contracts, on the days [first_day, past_day): those they
+-- live in full, up to the rule's last one. Futures of the same coin, quote, settlement and type are a family. What a contract
+-- is says its expiry, for the exchange calls quarterly ones monthly: the last Friday of a month, or of March, June, September
+-- and December. The expiry is the one it was listed with: that it ended earlier was not known before.
+CREATE VIEW store.roll_contract AS
+    SELECT concat_ws('/', f.base_currency, f.quote_currency, f.settlement_currency, f.instrument_type) AS family,
+           f.base_currency, f.quote_currency, f.settlement_currency, f.instrument_type, r.rule, e.eligible,
+           f.instrument_id, f.instrument, f.label, f.expires_at,
+           ((f.begins + interval '1 day' - interval '1 microsecond') AT TIME ZONE 'UTC')::date AS first_day,
+           x.day - r.days_before_expiry AS past_day
+    FROM store.lifetime f
+    CROSS JOIN LATERAL (SELECT (f.expires_at AT TIME ZONE 'UTC')::date AS day) AS x
+    CROSS JOIN LATERAL (SELECT extract(isodow FROM x.day) = 5 AND extract(month FROM x.day + 7) <> extract(month FROM x.day) AS monthly,
+                               extract(month FROM x.day) IN (3, 6, 9, 12) AS quarter_ends) AS k
+    CROSS JOIN store.roll_rule r
+    CROSS JOIN (VALUES ('quarterly'), ('monthly'), ('all')) AS e(eligible)
+    WHERE NOT f.perpetual AND f.quote_currency IS NOT NULL AND f.settlement_currency IS NOT NULL AND f.instrument_type IS NOT NULL
+      AND CASE e.eligible WHEN 'quarterly' THEN k.monthly AND k.quarter_ends WHEN 'monthly' THEN k.monthly ELSE true END;
+
+-- From which day to which (the last one itself) there are published candles of a family's dated futures.
+CREATE VIEW store.roll_extent AS
+    SELECT f.family, min(c.day) AS first_day, max(c.day) AS last_day
+    FROM (SELECT instrument_id, family FROM store.roll_contract WHERE rule = 'expiry' AND eligible = 'all') AS f
+    JOIN store.candle_day c ON c.instrument_id = f.instrument_id AND c.state = 'published'
+    GROUP BY f.family;

@@ -10,12 +10,13 @@ from .index_minutes import INDEX_MINUTES
 from .index_prices import INDEX_PRICES
 from .instruments import INSTRUMENTS
 from .perpetuals_ohlcv import PERPETUALS_OHLCV
+from .roll_calendar import ROLL_CALENDAR
 from .settlements import SETTLEMENTS
 from .volatility_index import VOLATILITY_INDEX
 
 DATASETS = (
     PERPETUALS_OHLCV, FUTURES_OHLCV, FUNDING_RATES, VOLATILITY_INDEX, DELIVERY_PRICES, SETTLEMENTS, INDEX_MINUTES,
-    INDEX_PRICES, BASIS_SPREAD, INSTRUMENTS,
+    INDEX_PRICES, BASIS_SPREAD, ROLL_CALENDAR, INSTRUMENTS,
 )  # fmt: skip
 """All of them, in the order they are shown in: what something is computed from comes before it."""
 
@@ -49,6 +50,7 @@ __all__ = [
     "INSTRUMENTS",
     "PERPETUALS_OHLCV",
     "POOLS",
+    "ROLL_CALENDAR",
     "SETTLEMENTS",
     "VOLATILITY_INDEX",
     "by_name",

@@ -89,14 +89,15 @@ def calendar_dag_args(dag_id: str, cron: str) -> dict[str, Any]:
     }
 
 
-def derived_dag_args(dataset: Dataset, *inputs: Dataset) -> dict[str, Any]:
-    """What the DAGs computed from published data have in common: a run a month with catchup, and one whenever an input
-    is published, one at a time: what is published while one runs starts one more, and not one each."""
+def derived_dag_args(dataset: Dataset, *inputs: Dataset, catchup: bool = True) -> dict[str, Any]:
+    """What the DAGs computed from published data have in common: a run a month, and one whenever one of these inputs is
+    published, one at a time: what is published while one runs starts one more, and not one each. catchup: whether past
+    months have runs of their own, too; not where one run computes all there are."""
     return {
         "dag_id": dataset.dag_id,
         "schedule": monthly_or(*map(asset, inputs)),
         "start_date": settings.history_from(),
-        "catchup": True,
+        "catchup": catchup,
         "max_active_runs": 1,
         "params": RANGE_PARAMS,
         "default_args": DEFAULT_ARGS,
