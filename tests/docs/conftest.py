@@ -25,7 +25,12 @@ def filled_market(module_market):
 
 def fill(connection) -> None:
     from deribit_warehouse.datasets import (
-        BASIS_SPREAD, DELIVERY_PRICES, INDEX_PRICES, ROLL_CALENDAR, SETTLEMENTS, VOLATILITY_INDEX,
+        BASIS_SPREAD,
+        DELIVERY_PRICES,
+        INDEX_PRICES,
+        ROLL_CALENDAR,
+        SETTLEMENTS,
+        VOLATILITY_INDEX,
     )  # fmt: skip
     from deribit_warehouse.tables import CANDLE_DAY, FUNDING_RATE
     from deribit_warehouse.warehouse import catalogue, funding, publication, rows, validations
