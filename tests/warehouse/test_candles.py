@@ -241,7 +241,7 @@ def test_provenance_and_coverage_say_what_there_is(warehouse):
         ("BTC-28MAR25", FIRST + timedelta(days=3), "load", 1440, False),
     ]
     lives = 27 * 1440 + 480 - 60  # the days without any row are missing too
-    others = "('volatility_index', 'delivery_prices', 'settlements')"
+    others = "('volatility_index', 'delivery_prices', 'settlements', 'roll_calendar')"
     assert warehouse.rows(f"SELECT * FROM coverage WHERE dataset NOT IN {others}") == [
         ("futures_ohlcv", "BTC-28MAR25", "week", FIRST, lives, 1380 + 1440, lives - 1380 - 1440, 1370, 0)
     ], "without a perpetual no basis is expected of it"

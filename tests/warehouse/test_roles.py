@@ -22,6 +22,9 @@ CALLS = {
     "constant_maturity": "SELECT * FROM constant_maturity('BTC', '-infinity', 'infinity')",
     "black_76": "SELECT * FROM black_76('call', 68000, 65000, 55, 30, true)",
     "implied_volatility": "SELECT * FROM implied_volatility('call', 68000, 65000, 0.04, 30, true)",
+    "funding_between": "SELECT * FROM funding_between('BTC-PERPETUAL', '2025-03-01', '2025-03-02')",
+    "rolls": "SELECT * FROM rolls('BTC')",
+    "continuous_futures": "SELECT * FROM continuous_futures('BTC', '2025-03-01', '2025-03-02')",
 }
 
 

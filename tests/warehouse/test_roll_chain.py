@@ -115,11 +115,13 @@ def test_no_series_ever_rolls_back_and_each_holds_one_contract_a_day(shared, tur
 @few
 @given(turnovers=turnovers, place=st.integers(1, len(SPAN) - 1), other=st.sampled_from([None, 0.0, 5.0]))
 def test_no_roll_knows_what_comes_after_the_day_before_it(shared, turnovers, place, other):
-    """Whatever becomes of a day and those after it, the rolls up to the morning of that day are the same."""
+    """Whatever becomes of a day and those after it, the rolls up to the morning of that day are the same; where nothing
+    of it is published (None), a series is not known on it."""
     morning = SPAN[place]
     changed = {key: other if key[1] >= morning else value for key, value in turnovers.items()}
-    before = [roll for roll in chain(shared, turnovers) if roll[3] <= morning]
-    assert [roll for roll in chain(shared, changed) if roll[3] <= morning] == before
+    known = morning if other is not None else SPAN[place - 1]
+    before = [roll for roll in chain(shared, turnovers) if roll[3] <= known]
+    assert [roll for roll in chain(shared, changed) if roll[3] <= known] == before
 
 
 @few
