@@ -21,6 +21,7 @@ PREFIX = "deribit_"
 
 EXCHANGE_POOL = f"{PREFIX}exchange"
 VALIDATION_POOL = f"{PREFIX}validation"
+LIVE_POOL = f"{PREFIX}live"
 
 
 @dataclass(frozen=True)

@@ -68,7 +68,7 @@ def fill(connection) -> None:
         publication.publish(connection, dataset.table, validation(connection, dataset.name), versions)
     finding = ("BTC-27FEB26", NEXT, None, "minutes-complete", "critical", "12", None)
     held = validation(connection, "futures_ohlcv", "quarantined")
-    validations.record_findings(connection, held, "futures_ohlcv", seen=[finding[:2]], findings=[finding])
+    validations.record_findings(connection, held, "futures_ohlcv", seen=[finding[:3]], findings=[finding])
     store_day(connection, PERPETUAL, ids[PERPETUAL], 90_000.0, NEXT)  # waits for its funding
 
 

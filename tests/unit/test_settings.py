@@ -15,6 +15,7 @@ VARIABLES = {
     "DERIBIT_LIVE_SHARE": settings.live_rate,
     "DERIBIT_CATALOGUE_REQUESTS_PER_SECOND": settings.catalogue_rate,
     "DERIBIT_WAIT_HOURS": settings.longest_wait,
+    "DERIBIT_SNAPSHOT_MINUTES": settings.snapshot_seconds,
 }
 NO_RATE = ["", "0", "-5", "nan", "inf", "-inf", "1e9", "1e-9", "fast", "15,5", "15 a second", "1" * 400]
 
@@ -31,6 +32,7 @@ def nothing_set(monkeypatch):
         *(("DERIBIT_REQUESTS_PER_SECOND", value) for value in NO_RATE),
         *(("DERIBIT_CATALOGUE_REQUESTS_PER_SECOND", value) for value in NO_RATE),
         *(("DERIBIT_LIVE_SHARE", value) for value in ["", "nan", "-0.1", "0.91", "1", "20 %", "inf"]),
+        *(("DERIBIT_SNAPSHOT_MINUTES", value) for value in ["", "0", "-5", "7", "61", "5.0", "five"]),
         *(("DERIBIT_WAIT_HOURS", value) for value in ["", "nan", "-1", "169", "inf", "12h"]),
         *(
             ("DERIBIT_CURRENCIES", value)

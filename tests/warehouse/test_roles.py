@@ -14,6 +14,8 @@ CALLS = {
     "candle_at": "SELECT * FROM candle_at(now())",
     "funding": "SELECT * FROM funding('BTC-PERPETUAL', '-infinity', 'infinity')",
     "volatility": "SELECT * FROM volatility('BTC', '-infinity', 'infinity')",
+    "summaries": "SELECT * FROM summaries('BTC-PERPETUAL', '-infinity', 'infinity')",
+    "chain_at": "SELECT * FROM chain_at('BTC', now())",
     "index_price": "SELECT * FROM index_price('btc_usd', '-infinity', 'infinity')",
     "basis": "SELECT * FROM basis('BTC-28MAR25', '-infinity', 'infinity')",
     "term_structure_at": "SELECT * FROM term_structure_at('BTC', now())",

@@ -23,7 +23,9 @@ def finding(key, rule="prices-positive", severity="critical", ts=None, observed=
 def find(warehouse: Warehouse, dataset="perpetuals_ohlcv", *, seen=(A, B, C), findings=(), **validation) -> int:
     validation_id = warehouse.validation(dataset, **validation)
     with warehouse.connection.transaction():
-        validations.record_findings(warehouse.connection, validation_id, dataset, seen=seen, findings=findings)
+        validations.record_findings(
+            warehouse.connection, validation_id, dataset, seen=[(*key, None) for key in seen], findings=findings
+        )
     return validation_id
 
 

@@ -1,29 +1,33 @@
 """The datasets, a module each, and the pools their tasks run in."""
 
-from deribit_warehouse.dataset import EXCHANGE_POOL, VALIDATION_POOL, Dataset
+from deribit_warehouse.dataset import EXCHANGE_POOL, LIVE_POOL, VALIDATION_POOL, Dataset
 
 from .basis_spread import BASIS_SPREAD
 from .funding_rates import FUNDING_RATES
 from .futures_ohlcv import FUTURES_OHLCV
 from .index_minutes import INDEX_MINUTES
 from .index_prices import INDEX_PRICES
+from .instrument_summaries import INSTRUMENT_SUMMARIES
 from .instruments import INSTRUMENTS
+from .options_chain import OPTIONS_CHAIN
 from .perpetuals_ohlcv import PERPETUALS_OHLCV
 from .volatility_index import VOLATILITY_INDEX
 
 DATASETS = (
     PERPETUALS_OHLCV, FUTURES_OHLCV, FUNDING_RATES, VOLATILITY_INDEX, INDEX_MINUTES, INDEX_PRICES, BASIS_SPREAD,
-    INSTRUMENTS,
+    INSTRUMENT_SUMMARIES, OPTIONS_CHAIN, INSTRUMENTS,
 )  # fmt: skip
 """All of them, in the order they are shown in: what something is computed from comes before it."""
 
 POOLS = {
     EXCHANGE_POOL: 6,
     VALIDATION_POOL: 2,
+    LIVE_POOL: 2,
     **{dataset.validation_pool: 1 for dataset in DATASETS if dataset.load and dataset.table},
 }
 """Airflow pools and their slots: tasks that ask the exchange, and tasks that read a month of minutes at
-once. Together fewer than the executor runs at a time, so that neither keeps the plans waiting.
+once; and the loads of snapshots, which nothing that is loaded of the past may keep from their beat. Together fewer than
+the executor runs at a time, so that none keeps the plans waiting.
 
 The publishing tasks of a dataset that is loaded have a pool of one slot: two that end together while their asset starts
 several DAGs deadlock in Airflow's own database, and its API server fails one of them for good (it queues the DAGs in
@@ -44,6 +48,8 @@ __all__ = [
     "INDEX_MINUTES",
     "INDEX_PRICES",
     "INSTRUMENTS",
+    "INSTRUMENT_SUMMARIES",
+    "OPTIONS_CHAIN",
     "PERPETUALS_OHLCV",
     "POOLS",
     "VOLATILITY_INDEX",

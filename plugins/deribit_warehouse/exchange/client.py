@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable
 from dataclasses import replace
 
-from . import candles, funding, index, instruments, volatility
+from . import candles, funding, index, instruments, summaries, volatility
 from .candles import Candles
 from .funding import Funding
 from .http_client import HttpClient
@@ -14,6 +14,7 @@ from .index import IndexMinutes
 from .instruments import Reading
 from .limits import Limits, limits_of
 from .response import rows_of
+from .summaries import Summaries
 from .volatility import Volatility
 
 
@@ -94,6 +95,12 @@ class Exchange:
     def volatility(self, currency: str, start: int, end: int) -> Volatility:
         """The volatility index of the hours that begin in [start, end)."""
         return volatility.collect(self._live.request, currency, start, end)
+
+    def summaries(self, currency: str, kind: str) -> Summaries:
+        """What every listed instrument of a currency and kind ("future", perpetuals among them, or "option") is at now;
+        one request. It can't be asked for later."""
+        params = {"currency": currency, "kind": kind}
+        return self._live.request("get_book_summary_by_currency", params, summaries.reader(currency, kind))
 
     def index_price(self, index_name: str) -> float:
         """The index now, USD."""

@@ -2,11 +2,13 @@
 
 from .dag_defaults import (
     READY,
+    SNAPSHOT_TASK,
     asset,
     calendar_dag_args,
     complete,
     derived_dag_args,
     history_dag_args,
+    snapshot_dag_args,
 )
 from .delisting import clip_to_lifetimes, find_delistings
 from .derived import notify, publish_derived, windows
@@ -19,6 +21,7 @@ from .retention import prune_versions
 __all__ = [
     "READINGS",
     "READY",
+    "SNAPSHOT_TASK",
     "asset",
     "build_data_docs",
     "calendar_dag_args",
@@ -36,5 +39,6 @@ __all__ = [
     "publish",
     "publish_derived",
     "read_catalogue",
+    "snapshot_dag_args",
     "windows",
 ]

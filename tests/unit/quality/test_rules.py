@@ -12,7 +12,7 @@ import pytest
 
 DATASETS = [
     "perpetuals_ohlcv", "futures_ohlcv", "funding_rates", "volatility_index", "index_prices", "basis_spread",
-    "instruments",
+    "instrument_summaries", "options_chain", "instruments",
 ]  # fmt: skip
 
 CANDLE_FAULTS = [
@@ -45,6 +45,20 @@ CANDLE_FAULTS = [
     ({"reference": "none"}, set()),
     ({"underlying_type": "equity"}, {"market-known"}),
     ({"turnover_ratio": 51}, {"turnover-usual"}),
+]
+
+SNAPSHOT_FAULTS = [
+    ({"missed_before": 1}, {"beats-complete"}),
+    ({"late_seconds": 61.0}, {"taken-on-time"}),
+    ({"late_seconds": -11.0}, {"taken-on-time"}),
+    ({"clock_span_seconds": 10.5}, {"made-at-once"}),
+    ({"marks_known": 0.89}, {"marks-known"}),
+    ({"without_mark": "BTC-27JUN25"}, {"mark-of-each-known"}),
+    ({"impossible": "BTC-27JUN25: mark -1"}, {"values-possible"}),
+    ({"crossed": "BTC-27JUN25: bid 2, ask 1"}, {"quotes-not-crossed"}),
+    ({"unreadable": "row 3: it is list, not an object"}, {"rows-readable"}),
+    ({"absent": "BTC-27JUN25"}, {"catalogue-complete"}),
+    ({"unknown": "BTC-27JUN25"}, {"instruments-known"}),
 ]
 
 ROW = ("interest_1h", "interest_8h", "index_price", "prev_index_price", "eight_hours_off")
@@ -132,6 +146,20 @@ FAULTS = {
         ({"largest_annualised": 5.1}, {"annualised-usual"}),
         ({"largest_annualised": 20.1}, {"annualised-usual", "annualised-sane"}),
         ({"largest_annualised": math.inf}, {"annualised-usual", "annualised-sane"}),
+    ],
+    "instrument_summaries": [
+        *SNAPSHOT_FAULTS,
+        ({"far_from_index": "BTC-27JUN25: mark 2, index 1"}, {"mark-near-index-possible"}),
+        ({"off_index": "BTC-27JUN25: mark 1.3, index 1"}, {"mark-near-index"}),
+        ({"without_funding": "BTC-PERPETUAL"}, {"funding-known"}),
+        ({"unusual_funding": "BTC-PERPETUAL: 0.03"}, {"funding-usual"}),
+    ],
+    "options_chain": [
+        *SNAPSHOT_FAULTS,
+        ({"missing": True}, {"expiry-present"}),
+        ({"ivs_known": 0.0}, {"mark-ivs-known"}),
+        ({"without_iv": "BTC-27JUN25-1-C"}, {"mark-iv-of-each-known"}),
+        ({"without_underlying": "BTC-27JUN25-1-C"}, {"underlying-known"}),
     ],
     "instruments": [
         ({"name_expiry_matches": False}, {"name-matches-expiry"}),

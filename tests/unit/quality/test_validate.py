@@ -35,7 +35,9 @@ def validated(*broken: BrokenRule, subjects: dict[str, int] | None = None) -> Va
     """A validation of twenty days of one perpetual, or of the rows of each subject."""
     subjects = subjects or {"BTC-PERPETUAL": 20}
     rows = sum(subjects.values())
-    return Validation("perpetuals_ohlcv", "perpetuals_ohlcv", rows, list(broken), {"meta": {"dataset": "x"}}, subjects)
+    return Validation(
+        "perpetuals_ohlcv", "perpetuals_ohlcv", "digest", rows, list(broken), {"meta": {"dataset": "x"}}, subjects
+    )
 
 
 def days_of(*instruments: str, days: int = 20) -> list[tuple]:
