@@ -58,6 +58,7 @@ def check() -> list[str]:
         longest_wait,
         keep_superseded,
         snapshot_seconds,
+        thin_snapshots_after,
     ):
         try:
             read()
@@ -183,6 +184,13 @@ def snapshot_seconds() -> int:
     if minutes not in BEATS:
         raise _complaint("DERIBIT_SNAPSHOT_MINUTES", str(minutes), allowed)
     return 60 * minutes
+
+
+def thin_snapshots_after() -> timedelta | None:
+    """The age from which of option chains one snapshot an hour is kept (env DERIBIT_THIN_CHAINS_DAYS, up to 36500);
+    None: all are (0, the default)."""
+    days = _number("DERIBIT_THIN_CHAINS_DAYS", "0", 0, 36_500, "days; 0 keeps all")
+    return timedelta(days=days) if days else None
 
 
 def _bracketed(host: str) -> str:

@@ -14,7 +14,7 @@ from deribit_warehouse.dataset import Window
 from deribit_warehouse.datasets import OPTIONS_CHAIN
 from deribit_warehouse.datasets.options_chain import OPTION_CHAIN
 from deribit_warehouse.exchange.summaries import Summaries, reader
-from deribit_warehouse.warehouse import publication
+from deribit_warehouse.warehouse import publication, snapshots
 from deribit_warehouse.warehouse.catalogue import record_reading
 from deribit_warehouse.warehouse.ingestion import Ingested, Provenance
 from deribit_warehouse.warehouse.profiles import profile
@@ -222,6 +222,33 @@ def test_the_chain_at_a_moment_is_that_of_the_newest_beat(warehouse):
     assert warehouse.rows(asked, NOON + 100 * BEAT) == [(41.0,)]
     as_of = "SELECT mark_iv FROM chain_at('BTC', %s, as_of => %s)"
     assert warehouse.rows(as_of, NOON + 100 * BEAT, published) == [(42.0,)]
+
+
+def test_old_chains_are_thinned_to_the_hour(warehouse):
+    """What is left is no gap: one an hour is what is expected from then on."""
+    base = datetime.now(UTC).replace(minute=0, second=0, microsecond=0) - timedelta(hours=5)
+    # from 35 past on, without the first two of the third hour
+    beats = [base + n * BEAT for n in range(7, 55) if n not in (24, 25)]
+    for beat in beats:
+        take(warehouse, [told("BTC-14MAR25-80000-C", beat), told("BTC-28MAR25-80000-C", beat)])
+    publish(warehouse)
+    before = base + timedelta(hours=3)
+
+    def thin() -> int:
+        with warehouse.connection.transaction():
+            return snapshots.thin(warehouse.connection, OPTIONS_CHAIN, before)
+
+    old = [beat for beat in beats if beat < before]
+    kept = [base + 7 * BEAT, base + 12 * BEAT, base + 26 * BEAT]
+    assert thin() == 2 * (len(old) - len(kept)) and thin() == 0
+    left = warehouse.rows("SELECT DISTINCT beat FROM options_chain ORDER BY beat")
+    assert [beat for [beat] in left] == kept + [beat for beat in beats if beat >= before]
+    stretches = warehouse.rows("SELECT begins, ends, seconds FROM store.snapshot_beat WHERE ends < 'infinity'")
+    assert stretches == [(base, before, 3600)]
+    gaps = warehouse.rows("SELECT first_beat FROM snapshot_gaps")
+    assert gaps == [(beats[-1] + BEAT,)], "but for what was never taken at the end"
+    assert take(warehouse, [told("BTC-14MAR25-80000-C", beats[-1] + BEAT)]) == Ingested(added=1)
+    assert seen(warehouse)["BTC-14MAR25"]["missed_before"] == 0
 
 
 def simulated_day(currency: str, beats: int, seed: int = 1):

@@ -224,7 +224,7 @@ def test_what_was_shown_at_a_moment_can_be_asked(warehouse):
 
 
 def test_an_instrument_at_a_beat_takes_few_bytes(warehouse, market):
-    """What made it a row a snapshot: a row an instrument takes three times as many (decision 41)."""
+    """What made it a row a snapshot: a row an instrument takes 250."""
     names = [f"C{n:02}_USDC-PERPETUAL" for n in range(60)]
     random = Random(1)
     prices = ("mark_price", "bid_price", "ask_price", "estimated_delivery_price")

@@ -4,7 +4,7 @@
 -- quotes holds nine numbers of each option as whole multiples of a power of ten, so that a value reads back as the decimal the
 -- exchange sent: quotes[k][i] / 10 ^ scales[k] is what field k says of instrument i, in the order mark_price, mark_iv, bid_price,
 -- ask_price, last_price, open_interest, volume, underlying_price, index_price. One array, and not nine: it is compressed as a
--- whole, and a call's volatility is that of the put with the same strike. What it takes: decision 42.
+-- whole, and a call's volatility is that of the put with the same strike. What it takes: docs/decisions.md.
 CREATE TABLE store.option_chain (
     currency      text        NOT NULL,                -- the settlement currency: the unit of the prices
     beat          timestamptz NOT NULL,

@@ -76,7 +76,7 @@ def row(one: OptionSeries, unreadable: list[str]) -> dict[str, Any]:
 
 OPTIONS_CHAIN = Dataset(
     name="options_chain", keys=("series", "ts"), day="ts", table=OPTION_CHAIN, load=load, snapshot=True,
-    catalogue=False, bucket="live",
+    thinned=True, catalogue=False, bucket="live",
     # who waits longer is of the next beat
     patience=timedelta(minutes=2),
 )  # fmt: skip

@@ -16,7 +16,7 @@ from .docs_site import build_data_docs
 from .load import load, plan
 from .publish import publish
 from .read_catalogue import READINGS, check_catalogue, discover_funding_starts, read_catalogue
-from .retention import prune_versions
+from .retention import prune_versions, thin_snapshots
 
 __all__ = [
     "READINGS",
@@ -40,5 +40,6 @@ __all__ = [
     "publish_derived",
     "read_catalogue",
     "snapshot_dag_args",
+    "thin_snapshots",
     "windows",
 ]

@@ -11,9 +11,9 @@ from typing import Any
 
 from psycopg import Connection
 
-from deribit_warehouse.dataset import Table
+from deribit_warehouse.dataset import Dataset, Table
 
-from . import sql
+from . import publication, sql
 from .ingestion import Ingested, Provenance, lock
 from .rows import store_rows
 
@@ -50,6 +50,17 @@ def store_snapshot(
         row["roster_id"] = roster["roster_id"]
     columns = {name: [row[name] for row in left] for name in (*table.key, *table.values)}
     return store_rows(connection, table, columns, provenance) + Ingested(unchanged=len(rows) - len(left))
+
+
+def thin(connection: Connection, dataset: Dataset, before: datetime) -> int:
+    """Deletes the snapshots of before a full hour but one an hour, in the caller's transaction; returns how many rows.
+    What was published at a moment of that time can't be asked any more of what is deleted."""
+    publication.decide_alone(connection)
+    values = {"dataset": dataset.name, "before": before}
+    with connection.cursor() as cursor:
+        deleted = cursor.execute(sql.composed("snapshots/thin", dataset.table), values).rowcount
+    sql.run(connection, "snapshots/record_thinned", **values)
+    return deleted
 
 
 def alike(values: Sequence[Any]) -> list[Any]:
