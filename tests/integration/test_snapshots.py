@@ -145,6 +145,23 @@ def test_a_summary_that_cannot_be_is_held_back_and_the_others_are_not(pipeline, 
     assert observed.startswith("BTC-PERPETUAL: mark -")
 
 
+def test_a_beat_waits_for_nothing_that_history_asks(pipeline, market, whole_exchange, monkeypatch):
+    """History has its share of the rate in use for hours to come: the snapshot draws from its own, and changes nothing
+    of that one."""
+    monkeypatch.setenv("DERIBIT_LIVE_SHARE", "0.2")
+    slots = "SELECT bucket, slots FROM store.rate_limit WHERE bucket = 'history'"
+    with psycopg.connect(market.dsn()) as connection:
+        connection.execute(
+            "INSERT INTO store.rate_limit SELECT 'history', array_agg(now() + interval '3 hours' + n * interval '60 ms') "
+            "FROM generate_series(1, 15) AS n"
+        )
+    saturated = market.rows(slots)
+    assert pipeline.run("instrument_summaries", AFTER) == "success"
+    assert market.rows(slots) == saturated
+    assert market.value("SELECT cardinality(slots) FROM store.rate_limit WHERE bucket = 'live'") >= 3
+    assert market.value("SELECT count(*) FROM instrument_summaries") > 90
+
+
 def test_a_day_of_beats_costs_the_quality_store_little_and_the_docs_a_page(pipeline, market, whole_exchange):
     """576 validations a day: what each costs in the database, with its indexes, and that a missed beat is told."""
     with psycopg.connect(market.dsn()) as connection:
