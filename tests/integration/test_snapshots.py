@@ -152,8 +152,8 @@ def test_a_beat_waits_for_nothing_that_history_asks(pipeline, market, whole_exch
     slots = "SELECT bucket, slots FROM store.rate_limit WHERE bucket = 'history'"
     with psycopg.connect(market.dsn()) as connection:
         connection.execute(
-            "INSERT INTO store.rate_limit SELECT 'history', array_agg(now() + interval '3 hours' + n * interval '60 ms') "
-            "FROM generate_series(1, 15) AS n"
+            "INSERT INTO store.rate_limit SELECT 'history', "
+            "array_agg(now() + interval '3 hours' + n * interval '60 ms') FROM generate_series(1, 15) AS n"
         )
     saturated = market.rows(slots)
     assert pipeline.run("instrument_summaries", AFTER) == "success"
