@@ -46,7 +46,7 @@ def load(exchange: Exchange, connection: Connection, window: Window, provenance:
         log.info("%s: the exchange lists no future of it", window.subject)
         return Ingested(), 1
     seconds = settings.snapshot_seconds()
-    beat = beat_of(int(found.timestamp.max()), seconds)
+    beat = beat_of(found.made_at, seconds)
     part = {
         "instruments": found.instruments, "told_at": alike(instants(found.timestamp)),
         "unreadable": [f"{subject}: {cause}" for subject, cause in found.unreadable],

@@ -40,14 +40,15 @@ def load(exchange: Exchange, connection: Connection, window: Window, provenance:
     from deribit_warehouse.warehouse.ingestion import Ingested
     from deribit_warehouse.warehouse.snapshots import beat_of, store_snapshot
 
-    series, unreadable = split(exchange.summaries(window.instrument, "option"))
+    found = exchange.summaries(window.instrument, "option")
+    series, unreadable = split(found)
     for subject, cause in unreadable:
         log.warning("the summary of %s was left out: %s", subject, cause)
     if not series:
         log.info("%s: the exchange lists no option of it", window.subject)
         return Ingested(), 1
     seconds = settings.snapshot_seconds()
-    beat = beat_of(max(int(each.timestamp.max()) for each in series), seconds)
+    beat = beat_of(found.made_at, seconds)
     parts = [row(each, [f"{subject}: {cause}" for subject, cause in unreadable]) for each in series]
     with connection.transaction():
         stored = store_snapshot(connection, OPTION_CHAIN, parts, provenance, beat=beat, seconds=seconds)

@@ -44,6 +44,12 @@ class Summaries:
     underlying_index: list[str]
     unreadable: list[tuple[str, str]]
 
+    @property
+    def made_at(self) -> int:
+        """When the answer was made, ms: the middle one of its rows' times, for one that is off must not move them all.
+        Raises IndexError where there is no row."""
+        return int(np.sort(self.timestamp)[len(self.timestamp) // 2])
+
 
 def reader(currency: str, kind: str) -> Callable[[Any], Summaries]:
     """Reads an answer of get_book_summary_by_currency about a kind ("future" or "option").

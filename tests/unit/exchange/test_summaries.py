@@ -79,6 +79,12 @@ def test_a_row_that_cannot_be_read_is_named_and_costs_no_other(row, said):
     assert said in cause and len(subject) <= 60 and subject.isascii()
 
 
+def test_one_row_with_another_time_does_not_move_the_answers():
+    rows = [told(f"BTC-{n}JAN26", creation_timestamp=STAMP + n) for n in range(1, 6)]
+    rows.append(told("BTC-9JAN26", creation_timestamp=STAMP + 10**10))
+    assert reader("BTC", "future")(rows).made_at == STAMP + 4
+
+
 @pytest.mark.parametrize("result", [None, {}, "x", [1, 2], [told("BTC-16JAN26-82000-C")]])
 def test_what_is_no_answer_about_futures_is_refused(result):
     with pytest.raises(Malformed, match="book summar"):
