@@ -1,4 +1,4 @@
-"""Replaced versions of what was published are kept for a set time, and deleted after it.
+"""Replaced versions of what was published are kept for a set time, and old option chains thinned where that is set.
 
 **Source.** The market database. A corrected day becomes a new version and the one it replaces is kept for
 `DERIBIT_KEEP_SUPERSEDED_DAYS` (400), so that what was published at any moment since then can be asked: the functions
@@ -8,7 +8,8 @@ changed of what is loaded.
 **Grain.** A version of an instrument-day, an hour of funding or volatility, a delivery price or settlement, a day of an
 index or a pair of the basis.
 What is published, what waits, what is held back without a newer version, and what a published basis or index was
-computed from stays.
+computed from stays. Of option chains that are older than `DERIBIT_THIN_CHAINS_DAYS` (0: all are kept) the first
+snapshot of each hour stays.
 
 **Schedule.** Daily. A moment before the time that is kept is an error from then on, never an answer with fewer rows.
 
@@ -32,6 +33,7 @@ from deribit_warehouse import pipeline
 )
 def retention() -> None:
     pipeline.prune_versions()
+    pipeline.thin_snapshots()
 
 
 retention()

@@ -46,6 +46,14 @@ Funding faults change the rows with timestamp in [from, to) in the same way.
 | missing_hour       | they are not there                                                                         |
 | funding_beyond_cap | interest_1h 0.02, interest_8h 0.16                                                         |
 | off_hour           | timestamps 7 minutes late                                                                  |
+
+Summary faults change the rows of book summaries of `instrument` (default every one); `param` is the field.
+
+| kind               | what becomes of the rows                                                                   |
+|--------------------|--------------------------------------------------------------------------------------------|
+| summary_null       | the field is null                                                                          |
+| summary_negated    | the field is negated                                                                       |
+| summary_missing    | they are not there                                                                         |
 """
 
 from __future__ import annotations
@@ -68,7 +76,8 @@ CANDLES = (
     "first_missing",
 )  # fmt: skip
 FUNDING = ("missing_hour", "funding_beyond_cap", "off_hour")
-KINDS = TRANSPORT + CANDLES + FUNDING
+SUMMARIES = ("summary_null", "summary_negated", "summary_missing")
+KINDS = TRANSPORT + CANDLES + FUNDING + SUMMARIES
 _PRICES = ("open", "low", "high", "close")
 _INFINITE = 1.2345678901234e300  # stands in the column for a number JSON can write and a double can't hold
 _FIELDS = {"kind", "method", "instrument", "times", "from", "to", "milliseconds", "status", "code", "reason", "param"}
@@ -173,8 +182,27 @@ class Faults:
             self.served(fault.kind)
         return columns
 
+    def on_summaries(self, rows: list[dict]) -> list[dict]:
+        for fault in self._faults:
+            if fault.kind not in SUMMARIES:
+                continue
+            hit = [fault.instrument in (None, row["instrument_name"]) for row in rows]
+            if not any(hit):
+                continue
+            if fault.kind == "summary_missing":
+                rows = [row for row, is_hit in zip(rows, hit, strict=True) if not is_hit]
+            else:
+                rows = [_with_field(row, fault) if is_hit else row for row, is_hit in zip(rows, hit, strict=True)]
+            self.served(fault.kind)
+        return rows
+
     def _on(self, listing: Listing, kinds: tuple[str, ...]) -> list[Fault]:
         return [fault for fault in self._faults if fault.kind in kinds and fault.instrument in (None, listing.name)]
+
+
+def _with_field(row: dict, fault: Fault) -> dict:
+    value = row.get(fault.param)
+    return row | {fault.param: None if fault.kind == "summary_null" or value is None else -value}
 
 
 def _ms(when: int | str) -> int:

@@ -108,7 +108,8 @@ class Market:
         self._lives: dict[str, list[Listing]] = {}
         for listing in sorted(self._every, key=lambda listing: listing.listed):
             self._lives.setdefault(listing.name, []).append(listing)
-        self._chains = self._option_chains(dated)
+        linear_dated = [one for one in usdc if not one.perpetual and one.coin in coins]
+        self._chains = self._option_chains(dated + (linear_dated if traits.linear_options else []))
 
     # -- what is listed ------------------------------------------------------------------------------------------
 
@@ -153,14 +154,14 @@ class Market:
 
     def _option_chains(self, dated: list[Listing]) -> list[OptionChain]:
         chains = []
-        for coin in self.currencies:
+        for coin in dict.fromkeys(future.coin for future in dated):
             futures = sorted((future for future in dated if future.coin == coin), key=lambda future: future.listed)
             levels = self.index(coin, np.array([future.listed for future in futures]))
             chains += [
                 chain_of(future, level, dense=self.traits.dense_options)
                 for future, level in zip(futures, levels.tolist(), strict=True)
             ]
-        return sorted(chains, key=lambda chain: (chain.coin, chain.expires))
+        return sorted(chains, key=lambda chain: (chain.currency, chain.coin, chain.expires))
 
     # -- prices --------------------------------------------------------------------------------------------------
 

@@ -156,7 +156,7 @@ class Exchange:
             if key not in self._catalogue:
                 poorer = history and traits.history_fields
                 if of == "option":
-                    listed = [chain for chain in chains if chain.coin == under and shown(chain)]
+                    listed = [chain for chain in chains if chain.currency == under and shown(chain)]
                     pieces = [chain.rows_json(now, history=poorer, more=more) for chain in listed]
                 else:
                     found = [one for one in futures if one.currency == under and shown(one)]
@@ -192,9 +192,9 @@ class Exchange:
         return listing
 
     def _chain_of(self, name: str) -> OptionChain:
-        future, _, rest = name.rpartition("-")[0].rpartition("-")
+        future = name.rpartition("-")[0].rpartition("-")[0]
         for chain in self.source.option_chains():
-            if chain.future.name == future and rest.isdigit() and int(rest) in chain.strikes and name[-2:] in _SIDES:
+            if chain.future.name == future and any(name == each for each, _, _ in chain.names()):
                 return chain
         raise Refusal(-32602, "instrument not found", "instrument_name")
 
@@ -357,7 +357,7 @@ class Exchange:
         if kept != edition:
             rows = quotes.book_summaries(self.source, currency, kind)
             self._summaries[currency, kind] = edition, rows
-        return rows
+        return self.faults.on_summaries(rows)
 
     # -- the server itself ---------------------------------------------------------------------------------------
 
@@ -383,7 +383,6 @@ def _volatility(currency: str, at_ms: np.ndarray) -> np.ndarray:
     return 60 + 22 * slow + 6 * fast
 
 
-_SIDES = ("-C", "-P")
 _NOT_ON_HISTORY = ("get_funding_rate_history", "get_funding_rate_value", "get_funding_chart_data")
 METHODS = {
     name: getattr(Exchange, name)

@@ -6,6 +6,8 @@ only, as on the exchange.
 
 from __future__ import annotations
 
+from math import floor, log10
+
 import numpy as np
 
 from .listings import DAY, Listing
@@ -49,9 +51,15 @@ def open_interest(name: str, now: int, scale: float) -> float:
     return float(np.floor(scale * (1.1 + value_noise(seed_of(f"open interest {name}"), hours, 200))[0]))
 
 
+def _digits(listing: Listing) -> int:
+    """Decimals of a mark price: two, and as many as the tick has where a price is a small part of a USD."""
+    return max(2, -floor(log10(listing.tick)))
+
+
 def future_ticker(source: Market | Replay, listing: Listing) -> dict:
     """The `ticker` of a perpetual or a dated future that is open."""
     now, today, index = source.now_ms, _today(source, listing), _index(source, listing.priced_as)
+    digits = _digits(listing)
     mark = today["last"] or index
     ticker = {
         "timestamp": now,
@@ -67,11 +75,11 @@ def future_ticker(source: Market | Replay, listing: Listing) -> dict:
         "index_price": index,
         "instrument_name": listing.name,
         "last_price": today["last"],
-        "settlement_price": round(mark, 2),
-        "min_price": round(mark * 0.985, 2),
-        "max_price": round(mark * 1.015, 2),
+        "settlement_price": round(mark, digits),
+        "min_price": round(mark * 0.985, digits),
+        "max_price": round(mark * 1.015, digits),
         "open_interest": int(open_interest(listing.name, now, 5e8 if listing.perpetual else 2e7)),
-        "mark_price": round(mark, 2),
+        "mark_price": round(mark, digits),
     }
     if listing.perpetual:
         funding = source.funding(listing.name, 0, now, newest=1)
@@ -81,8 +89,8 @@ def future_ticker(source: Market | Replay, listing: Listing) -> dict:
     if listing.perpetual:
         ticker["funding_8h"] = rate
     return ticker | {
-        "best_ask_price": round(mark + listing.tick, 4),
-        "best_bid_price": round(mark - listing.tick, 4),
+        "best_ask_price": round(mark + listing.tick, digits + 2),
+        "best_bid_price": round(mark - listing.tick, digits + 2),
         "best_ask_amount": 250 * listing.contract,
         "best_bid_amount": 400 * listing.contract,
     }
@@ -100,9 +108,9 @@ def book_summaries(source: Market | Replay, currency: str, kind: str | None) -> 
         ]
     if kind in (None, "option"):
         rows += [
-            _option_summary(ticker, currency)
+            _option_summary(ticker, chain)
             for chain in source.option_chains()
-            if chain.coin == currency and chain.expires > now
+            if chain.currency == currency and chain.expires > now
             for ticker in option_tickers(source, chain)
         ]
     return rows
@@ -128,14 +136,14 @@ def _future_summary(source: Market | Replay, listing: Listing) -> dict:
         "quote_currency": listing.quoted_in,
         "volume_usd": today["volume_usd"],
         "volume_notional": today["volume_usd"],
-        "mid_price": round((ticker["best_bid_price"] + ticker["best_ask_price"]) / 2, 4),
+        "mid_price": round((ticker["best_bid_price"] + ticker["best_ask_price"]) / 2, _digits(listing) + 2),
     }
     if listing.perpetual:
         summary |= {"funding_8h": ticker["funding_8h"], "current_funding": ticker["current_funding"]}
     return summary
 
 
-def _option_summary(ticker: dict, currency: str) -> dict:
+def _option_summary(ticker: dict, chain: OptionChain) -> dict:
     bid, ask = ticker["best_bid_price"] or None, ticker["best_ask_price"] or None
     return {
         "high": ticker["stats"]["high"],
@@ -150,8 +158,8 @@ def _option_summary(ticker: dict, currency: str) -> dict:
         "estimated_delivery_price": ticker["estimated_delivery_price"],
         "price_change": ticker["stats"]["price_change"],
         "volume": ticker["stats"]["volume"],
-        "base_currency": currency,
-        "quote_currency": currency,
+        "base_currency": chain.coin,
+        "quote_currency": chain.currency,
         "volume_usd": ticker["stats"]["volume_usd"],
         "mid_price": round((bid + ask) / 2, 8) if bid and ask else None,
         "mark_iv": ticker["mark_iv"],
@@ -162,11 +170,14 @@ def _option_summary(ticker: dict, currency: str) -> dict:
 
 
 def option_tickers(source: Market | Replay, chain: OptionChain, only: str | None = None) -> list[dict]:
-    """The `ticker` of every option of a chain, or of the one named `only`. Prices in coin, volatilities in percent."""
+    """The `ticker` of every option of a chain, or of the one named `only`. Prices are in coin, of linear options in
+    USDC, volatilities in percent."""
     now, index = source.now_ms, _index(source, chain.coin)
     forward = _mark(source, chain.future)
     names = [(name, strike, side) for name, strike, side in chain.names() if only in (None, name)]
-    strikes = np.array([strike for _, strike, _ in names], dtype=float)
+    strikes = np.array([chain.usd(strike) for _, strike, _ in names])
+    unit = forward if chain.future.linear else 1.0  # what a price of one coin is in the currency they are quoted in
+    tick = chain.tick
     call = np.array([side == "C" for _, _, side in names])
     years = max(chain.expires - now, 1000) / _YEAR
 
@@ -184,13 +195,15 @@ def option_tickers(source: Market | Replay, chain: OptionChain, only: str | None
     theta = -forward * density * volatility / (2 * years**0.5) / 365
     rho = np.where(call, 1, -1) * strikes * years * _normal(np.where(call, 1, -1) * (d1 - deviation)) / 100
 
-    dice = uniform(seed_of(f"quotes {chain.future.name}"), strikes.astype(np.int64) * 2 + call)
-    spread = 0.0005 + 0.02 * price
+    whole = np.array([strike for _, strike, _ in names], dtype=np.int64)
+    dice = uniform(seed_of(f"quotes {chain.future.name}"), whole * 2 + call)
+    price *= unit
+    spread = tick + 0.02 * price
     rows = []
     for place, (name, _, _) in enumerate(names):
         mark, iv = round(max(float(price[place]), 0.0), 4), round(float(volatility[place]) * 100, 2)
-        bid = max(np.floor((mark - spread[place]) / 0.0005) * 0.0005, 0.0) if dice[place] > 0.1 else 0.0
-        ask = np.ceil((mark + spread[place]) / 0.0005) * 0.0005 if dice[place] > 0.05 else 0.0
+        bid = max(np.floor((mark - spread[place]) / tick) * tick, 0.0) if dice[place] > 0.1 else 0.0
+        ask = np.ceil((mark + spread[place]) / tick) * tick if dice[place] > 0.05 else 0.0
         traded = dice[place] > 0.6
         volume = round(float(dice[place]) * 12, 1) if traded else 0.0
         rows.append(
@@ -202,7 +215,7 @@ def option_tickers(source: Market | Replay, chain: OptionChain, only: str | None
                     "low": mark if traded else None,
                     "price_change": 0.0 if traded else None,
                     "volume": volume,
-                    "volume_usd": round(volume * mark * index, 2),
+                    "volume_usd": round(volume * mark * index / unit, 2),
                 },
                 "greeks": {
                     "delta": round(float(delta[place]), 5),
@@ -215,8 +228,8 @@ def option_tickers(source: Market | Replay, chain: OptionChain, only: str | None
                 "instrument_name": name,
                 "last_price": mark if traded else None,
                 "settlement_price": mark,
-                "min_price": round(max(mark - 0.03, 0.0005), 4),
-                "max_price": round(mark + 0.03, 4),
+                "min_price": round(max(mark - 0.03 * unit, tick), 4),
+                "max_price": round(mark + 0.03 * unit, 4),
                 "open_interest": round(float(dice[place]) * 900, 1) if dice[place] > 0.2 else 0.0,
                 "mark_price": mark,
                 "interest_rate": 0.0,

@@ -91,6 +91,11 @@ class Traits:
         False, True, known="114,851 expired BTC options in 2025-05", invented="where their strikes lie"
     )
 
+    linear_options: bool = _trait(
+        False, True, known="options of BTC, ETH, SOL and XRP settle in USDC, too: XRP_USDC-21SEP26-1d25-C, recorded",
+        invented="their ladders; only with linear_world, whose dated futures they are priced on",
+    )  # fmt: skip
+
     # -- candles -------------------------------------------------------------------------------------------------
 
     late_first_candles: bool = _trait(

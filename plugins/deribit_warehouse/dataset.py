@@ -21,6 +21,7 @@ PREFIX = "deribit_"
 
 EXCHANGE_POOL = f"{PREFIX}exchange"
 VALIDATION_POOL = f"{PREFIX}validation"
+LIVE_POOL = f"{PREFIX}live"
 
 
 @dataclass(frozen=True)
@@ -100,7 +101,8 @@ class Dataset:
     keys: the columns of its profile that name what can be held back. day: the one that says which day a key belongs to.
     table: where its versions lie; None: it is not published by itself.
     sql: its folder of statements; its name, unless it shares one. parameters: bound in each of its statements.
-    load: what brings it from the exchange, if it comes from there. snapshot: it can only be asked for now.
+    load: what brings it from the exchange, if it comes from there. snapshot: it can only be asked for now; with a table
+    it has beats (beats.sql, a part of the view snapshot_gaps). thinned: of old ones one an hour may be kept.
     catalogue: whether a plan of it waits until the catalogue was read after its interval.
     since: the first there may be of it, where that is later than the history that is asked for may begin.
     bucket: whose share of the request rate its loads use, "history" or "live".
@@ -121,6 +123,7 @@ class Dataset:
     parameters: Mapping[str, Any] = field(default_factory=dict, hash=False)
     load: Load | None = field(default=None, repr=False, compare=False)
     snapshot: bool = False
+    thinned: bool = False
     catalogue: bool = True
     since: datetime | None = None
     bucket: str = "history"

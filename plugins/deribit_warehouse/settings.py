@@ -36,6 +36,9 @@ SLOWEST, FASTEST = 0.01, 1000.0
 """Requests a second that may be set: one in 100 seconds, at which the history would take years; and as many as the
 limiter in Postgres is tested with. The exchange takes 20 a second for long, 100 at once: more needs an agreement."""
 
+BEATS = (1, 2, 3, 4, 5, 6, 10, 12, 15, 20, 30, 60)
+"""Minutes from one snapshot to the next that may be set: so that the hours begin with one."""
+
 HOST_NAME = re.compile(r"[a-z0-9]([a-z0-9._-]*[a-z0-9])?\.?", re.ASCII | re.IGNORECASE)
 
 
@@ -54,6 +57,8 @@ def check() -> list[str]:
         catalogue_rate,
         longest_wait,
         keep_superseded,
+        snapshot_seconds,
+        thin_snapshots_after,
     ):
         try:
             read()
@@ -170,6 +175,22 @@ def keep_superseded() -> timedelta:
     """How long versions that were replaced are kept, so that what was published at a moment can be asked (env
     DERIBIT_KEEP_SUPERSEDED_DAYS, 1 to 36500)."""
     return timedelta(days=_number("DERIBIT_KEEP_SUPERSEDED_DAYS", "400", 1, 36_500, "days"))
+
+
+def snapshot_seconds() -> int:
+    """Seconds from one snapshot to the next (env DERIBIT_SNAPSHOT_MINUTES, whole minutes that divide an hour)."""
+    allowed = f"one of {', '.join(map(str, BEATS))} (minutes from one snapshot to the next)"
+    minutes = _read("DERIBIT_SNAPSHOT_MINUTES", "5", int, allowed)
+    if minutes not in BEATS:
+        raise _complaint("DERIBIT_SNAPSHOT_MINUTES", str(minutes), allowed)
+    return 60 * minutes
+
+
+def thin_snapshots_after() -> timedelta | None:
+    """The age from which of option chains one snapshot an hour is kept (env DERIBIT_THIN_CHAINS_DAYS, up to 36500);
+    None: all are (0, the default)."""
+    days = _number("DERIBIT_THIN_CHAINS_DAYS", "0", 0, 36_500, "days; 0 keeps all")
+    return timedelta(days=days) if days else None
 
 
 def _bracketed(host: str) -> str:

@@ -29,7 +29,8 @@ DERIVED = {
     "deribit_basis_spread": {"deribit_futures_ohlcv", "deribit_perpetuals_ohlcv", "deribit_instruments"},
     "deribit_roll_calendar": {"deribit_instruments"},
 }
-COLLECTION = {"deribit_instruments": "0 0 * * *", "deribit_index_minutes": "0 */4 * * *"}
+SNAPSHOTS = {"deribit_instrument_summaries": "*/5 * * * *", "deribit_options_chain": "*/5 * * * *"}
+COLLECTION = {"deribit_instruments": "0 0 * * *", "deribit_index_minutes": "0 */4 * * *"} | SNAPSHOTS
 SECTIONS = ["Source", "Grain", "Schedule", "Late data", "When it fails"]
 MONTHLY = "0 0 1 * *"
 
@@ -130,7 +131,10 @@ def test_every_dag_tells_of_a_failed_run_in_one_message(every_dag):
         assert dag.on_failure_callback is notify_failure, dag.dag_id
 
 
-OPEN_RUNS = {"deribit_futures_ohlcv": 5, "deribit_perpetuals_ohlcv": 3, "deribit_funding_rates": 2}
+OPEN_RUNS = {
+    "deribit_futures_ohlcv": 5, "deribit_perpetuals_ohlcv": 3, "deribit_funding_rates": 2,
+    **dict.fromkeys(SNAPSHOTS, 2),
+}  # fmt: skip
 """How many runs of a DAG are open at once, as measured; one of every other. Airflow would open 16."""
 
 
@@ -191,7 +195,28 @@ def test_what_is_derived_is_rung_by_its_inputs_and_catches_up_by_month(bag, name
 def test_collection_follows_the_calendar_and_never_the_past(bag, name):
     dag = bag.dags[name]
     assert dag.timetable.expression == COLLECTION[name]
-    assert dag.catchup is False and dag.max_active_runs == 1
+    assert dag.catchup is False and dag.max_active_runs == OPEN_RUNS.get(name, 1)
+
+
+@pytest.mark.parametrize(("minutes", "cron"), [("1", "*/1 * * * *"), ("15", "*/15 * * * *"), ("60", "0 * * * *")])
+def test_the_beat_of_snapshots_is_a_setting(monkeypatch, minutes, cron):
+    from deribit_warehouse import pipeline
+    from deribit_warehouse.datasets import INSTRUMENT_SUMMARIES
+
+    monkeypatch.setenv("DERIBIT_SNAPSHOT_MINUTES", minutes)
+    arguments = pipeline.snapshot_dag_args(INSTRUMENT_SUMMARIES)
+    assert arguments["schedule"].expression == cron and arguments["catchup"] is False
+
+
+@pytest.mark.parametrize("name", sorted(SNAPSHOTS))
+def test_a_snapshot_has_its_own_share_and_gives_up_for_the_next_beat(bag, name):
+    from deribit_warehouse.datasets import by_name
+
+    dataset = by_name(name.removeprefix("deribit_"))
+    assert dataset.bucket == "live" and dataset.patience < timedelta(minutes=5)
+    for task in bag.dags[name].task_dict.values():
+        if task.task_id != "complete":
+            assert task.execution_timeout <= timedelta(minutes=4) and task.retries == 1, names([task])
 
 
 def test_the_data_docs_are_built_one_at_a_time_and_not_for_every_gate(bag):
@@ -223,7 +248,9 @@ def test_an_asset_that_rings_several_dags_is_emitted_by_one_task_at_a_time(every
     assert {POOLS[task.pool] for task in several} == {1}
     # a DAG of one's own may listen to any of these
     gates = [task for task in every_task if task.task_id == "publish" and not task.is_mapped]
-    assert {POOLS[task.pool] for task in gates} == {1} and len({task.pool for task in gates}) == len(HISTORY)
+    assert {POOLS[task.pool] for task in gates} == {1} and len({task.pool for task in gates}) == len(gates) == len(
+        [*HISTORY, *SNAPSHOTS]
+    )
 
 
 def test_a_run_that_cannot_go_on_is_seen_by_airflow(every_dag, every_task):
@@ -266,7 +293,7 @@ def test_every_mapped_task_has_readable_instances(every_task):
 
 
 def test_who_asks_the_exchange_or_judges_is_in_that_pool(every_task):
-    from deribit_warehouse.dataset import EXCHANGE_POOL, VALIDATION_POOL
+    from deribit_warehouse.dataset import EXCHANGE_POOL, LIVE_POOL, VALIDATION_POOL
     from deribit_warehouse.datasets import POOLS
 
     expected = {}
@@ -276,7 +303,9 @@ def test_who_asks_the_exchange_or_judges_is_in_that_pool(every_task):
             ("record_validation", "validate_and_publish"), VALIDATION_POOL
         )
         expected[task.dag_id, task.task_id] = next((pools[n] for n in pools if n in calls), "default_pool")
-    for name in (*HISTORY, *DERIVED):
+    # a beat waits for nothing that is loaded of the past
+    expected |= {(name, "load"): LIVE_POOL for name in SNAPSHOTS}
+    for name in (*HISTORY, *DERIVED, *SNAPSHOTS):
         expected[name, "publish"] = f"{VALIDATION_POOL}_{name.removeprefix('deribit_')}"
     expected["deribit_instruments", "check_catalogue"] = f"{VALIDATION_POOL}_perpetuals_ohlcv"
     assert {(t.dag_id, t.task_id): t.pool for t in every_task} == expected

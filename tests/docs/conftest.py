@@ -79,6 +79,7 @@ def fill(connection) -> None:
     versions = connection.execute("SELECT instrument_id, day, type, version_id FROM store.settlement").fetchall()
     publication.publish(connection, SETTLEMENTS.table, validation(connection, "settlements"), versions)
 
+    fill_snapshots(connection)
     for dataset, days in ((INDEX_PRICES, 1), (BASIS_SPREAD, len(FUTURES)), (ROLL_CALENDAR, 10)):
         computed_by = Provenance(dataset.name, "all", "this warehouse", "run")
         assert publication.compute(connection, dataset, DAY, NEXT, computed_by) == days
@@ -87,8 +88,31 @@ def fill(connection) -> None:
         publication.publish(connection, dataset.table, validation(connection, dataset.name), versions)
     finding = ("BTC-27FEB26", NEXT, None, "minutes-complete", "critical", "12", None)
     held = validation(connection, "futures_ohlcv", "quarantined")
-    validations.record_findings(connection, held, "futures_ohlcv", seen=[finding[:2]], findings=[finding])
+    validations.record_findings(connection, held, "futures_ohlcv", seen=[finding[:3]], findings=[finding])
     store_day(connection, PERPETUAL, ids[PERPETUAL], 90_000.0, NEXT)  # waits for its funding
+
+
+def fill_snapshots(connection) -> None:
+    """Two snapshots of a perpetual and of a pair of options, with a gap between them."""
+    from deribit_warehouse.dataset import Window
+    from deribit_warehouse.datasets import INSTRUMENT_SUMMARIES, OPTIONS_CHAIN
+    from deribit_warehouse.exchange.summaries import reader
+    from deribit_warehouse.warehouse import publication
+
+    names = {"future": [PERPETUAL], "option": ["BTC-27FEB26-90000-C", "BTC-27FEB26-90000-P"]}
+    for dataset, kind in ((INSTRUMENT_SUMMARIES, "future"), (OPTIONS_CHAIN, "option")):
+        for hour in (10, 12):
+            row = {
+                "creation_timestamp": int(BEGINS.timestamp() * 1000) + hour * 3_600_000, "mark_price": 0.05,
+                "estimated_delivery_price": 90_000.0, "open_interest": 10.0, "volume": 1.0, "mark_iv": 45.0,
+                "underlying_price": 90_500.0, "underlying_index": "BTC-27FEB26", "interest_rate": 0.0,
+            }  # fmt: skip
+            answer = reader("BTC", kind)([row | {"instrument_name": name} for name in names[kind]])
+            exchange = SimpleNamespace(summaries=lambda currency, kind, answer=answer: answer)
+            dataset.load(exchange, connection, Window("BTC", "BTC", None, BEGINS, ENDS, 1), source("BTC"))
+        key = ", ".join(dataset.table.key)
+        versions = connection.execute(f"SELECT {key}, version_id FROM store.{dataset.table.name}").fetchall()
+        publication.publish(connection, dataset.table, validation(connection, dataset.name), versions)
 
 
 def listed(instrument: str, expires: datetime | None) -> tuple:

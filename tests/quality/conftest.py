@@ -215,6 +215,41 @@ def instruments(rows: int) -> pd.DataFrame:
     )
 
 
+def summaries(rows: int) -> pd.DataFrame:
+    named = ("without_mark", "impossible", "far_from_index", "off_index", "crossed", "without_funding")
+    return pd.DataFrame(
+        {
+            "currency": "BTC",
+            "ts": [datetime(2025, 6, 1, tzinfo=UTC) + timedelta(minutes=5 * n) for n in range(rows)],
+            "instruments": 13,
+            "missed_before": 0,
+            "late_seconds": 1.5,
+            "clock_span_seconds": 0.0,
+            "marks_known": 1.0,
+            **dict.fromkeys([*named, "unusual_funding", "unreadable", "absent", "unknown"]),
+        }
+    )
+
+
+def chain(rows: int) -> pd.DataFrame:
+    named = ("without_iv", "without_mark", "without_underlying", "impossible", "crossed")
+    return pd.DataFrame(
+        {
+            "series": "BTC-27JUN25",
+            "ts": [datetime(2025, 6, 1, tzinfo=UTC) + timedelta(minutes=5 * n) for n in range(rows)],
+            "currency": "BTC",
+            "missing": False,
+            "options": 108,
+            "missed_before": 0,
+            "late_seconds": 1.5,
+            "clock_span_seconds": 0.0,
+            "ivs_known": 1.0,
+            "marks_known": 1.0,
+            **dict.fromkeys([*named, "unreadable", "absent", "unknown"]),
+        }
+    )
+
+
 CLEAN = {
     "perpetuals_ohlcv": lambda rows: candles("BTC-PERPETUAL", rows),
     "futures_ohlcv": lambda rows: candles("BTC-26SEP25", rows),
@@ -225,6 +260,8 @@ CLEAN = {
     "index_prices": index,
     "basis_spread": basis,
     "roll_calendar": rolls,
+    "instrument_summaries": summaries,
+    "options_chain": chain,
     "instruments": instruments,
 }
 

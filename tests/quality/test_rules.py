@@ -12,7 +12,7 @@ import pytest
 
 DATASETS = [
     "perpetuals_ohlcv", "futures_ohlcv", "funding_rates", "volatility_index", "delivery_prices", "settlements",
-    "index_prices", "basis_spread", "roll_calendar", "instruments",
+    "index_prices", "basis_spread", "roll_calendar", "instrument_summaries", "options_chain", "instruments",
 ]  # fmt: skip
 
 CANDLE_FAULTS = [
@@ -45,6 +45,20 @@ CANDLE_FAULTS = [
     ({"reference": "none"}, set()),
     ({"underlying_type": "equity"}, {"market-known"}),
     ({"turnover_ratio": 51}, {"turnover-usual"}),
+]
+
+SNAPSHOT_FAULTS = [
+    ({"missed_before": 1}, {"beats-complete"}),
+    ({"late_seconds": 61.0}, {"taken-on-time"}),
+    ({"late_seconds": -11.0}, {"taken-on-time"}),
+    ({"clock_span_seconds": 10.5}, {"made-at-once"}),
+    ({"marks_known": 0.89}, {"marks-known"}),
+    ({"without_mark": "BTC-27JUN25"}, {"mark-of-each-known"}),
+    ({"impossible": "BTC-27JUN25: mark -1"}, {"values-possible"}),
+    ({"crossed": "BTC-27JUN25: bid 2, ask 1"}, {"quotes-not-crossed"}),
+    ({"unreadable": "row 3: it is list, not an object"}, {"rows-readable"}),
+    ({"absent": "BTC-27JUN25"}, {"catalogue-complete"}),
+    ({"unknown": "BTC-27JUN25"}, {"instruments-known"}),
 ]
 
 SETTLED = ("position", "mark_price", "index_price", "seconds_after_eight", "level_distance", "move")
@@ -178,6 +192,20 @@ FAULTS = {
         ({"unpriced": 1}, {"priced"}),
         ({"unpriced": 1, "lead_unpriced": 1}, {"priced", "lead-priced"}),
         ({"price_minutes": 721.0}, {"price-recent"}),
+    ],
+    "instrument_summaries": [
+        *SNAPSHOT_FAULTS,
+        ({"far_from_index": "BTC-27JUN25: mark 2, index 1"}, {"mark-near-index-possible"}),
+        ({"off_index": "BTC-27JUN25: mark 1.3, index 1"}, {"mark-near-index"}),
+        ({"without_funding": "BTC-PERPETUAL"}, {"funding-known"}),
+        ({"unusual_funding": "BTC-PERPETUAL: 0.03"}, {"funding-usual"}),
+    ],
+    "options_chain": [
+        *SNAPSHOT_FAULTS,
+        ({"missing": True}, {"expiry-present"}),
+        ({"ivs_known": 0.0}, {"mark-ivs-known"}),
+        ({"without_iv": "BTC-27JUN25-1-C"}, {"mark-iv-of-each-known"}),
+        ({"without_underlying": "BTC-27JUN25-1-C"}, {"underlying-known"}),
     ],
     "instruments": [
         ({"name_expiry_matches": False}, {"name-matches-expiry"}),

@@ -21,7 +21,9 @@ from deribit_warehouse.quality.validate import (
     BrokenRule,
     Validation,
     ValidationError,
+    brief_result,
     decide,
+    result_of_day,
     stored_result,
     validate,
 )
@@ -35,7 +37,9 @@ def validated(*broken: BrokenRule, subjects: dict[str, int] | None = None) -> Va
     """A validation of twenty days of one perpetual, or of the rows of each subject."""
     subjects = subjects or {"BTC-PERPETUAL": 20}
     rows = sum(subjects.values())
-    return Validation("perpetuals_ohlcv", "perpetuals_ohlcv", rows, list(broken), {"meta": {"dataset": "x"}}, subjects)
+    return Validation(
+        "perpetuals_ohlcv", "perpetuals_ohlcv", "digest", rows, list(broken), {"meta": {"dataset": "x"}}, subjects
+    )
 
 
 def days_of(*instruments: str, days: int = 20) -> list[tuple]:
@@ -376,3 +380,49 @@ def test_what_was_decided_is_recorded_with_the_result():
         "quarantined", 2, "deribit_perpetuals_ohlcv", "x",
     )  # fmt: skip
     assert "outcome" not in validation.result["meta"]
+
+
+def test_where_everything_holds_nothing_is_kept_of_a_snapshots_result(clean, validate):
+    validation = validate("options_chain", clean("options_chain"))
+    assert brief_result(validation, decide(validation, waivers=[], tolerated_share=1)) is None
+
+
+def brief(clean, validate, **fault) -> dict:
+    """What is kept of a chain whose fourth expiry has a fault."""
+    profile = clean("options_chain").astype(object)
+    for column, value in fault.items():
+        profile.at[3, column] = value
+    validation = validate("options_chain", profile)
+    return brief_result(validation, decide(validation, waivers=[], tolerated_share=1), run_id="run")
+
+
+def test_of_a_snapshots_result_only_what_broke_is_kept(clean, validate):
+    result = brief(clean, validate, ivs_known=0.0, crossed="BTC-27JUN25-1-C: bid 2, ask 1")
+    rules = [each["expectation_config"]["meta"]["rule"] for each in result["results"]]
+    assert sorted(rules) == ["mark-ivs-known", "quotes-not-crossed"]
+    assert result["meta"]["outcome"] == "quarantined" and result["meta"]["quarantined_rows"] == 1
+
+
+def test_the_results_of_a_day_are_put_together(clean, validate):
+    crossed = brief(clean, validate, crossed="BTC-27JUN25-1-C: bid 2, ask 1")
+    both = brief(clean, validate, ivs_known=0.0, crossed="BTC-27JUN25-2-C: bid 2, ask 1")
+    day = {
+        "dataset": "options_chain", "suite": "options_chain", "day": date(2025, 6, 1), "rows": 5760, "quarantined": 1,
+        "validated_at": datetime(2025, 6, 1, 23, 55, 2, tzinfo=UTC),
+        "outcomes": {"passed": 286, "warned": 1, "quarantined": 1}, "results": [crossed, both],
+    }  # fmt: skip
+    result = result_of_day(day)
+    assert result["meta"]["outcome"] == "quarantined"
+    assert result["meta"]["validations"] == "1 quarantined, 1 warned, 286 passed"
+    found = {each["expectation_config"]["meta"]["rule"]: each["result"] for each in result["results"]}
+    assert found["quotes-not-crossed"]["unexpected_count"] == 2 and found["mark-ivs-known"]["unexpected_count"] == 1
+    seen = [row["crossed"] for row in found["quotes-not-crossed"]["unexpected_index_list"]]
+    assert seen == ["BTC-27JUN25-1-C: bid 2, ask 1", "BTC-27JUN25-2-C: bid 2, ask 1"]
+    quiet = result_of_day(day | {"results": [], "outcomes": {"passed": 288}})
+    assert (quiet["success"], quiet["results"], quiet["meta"]["outcome"]) == (True, [], "passed")
+
+
+def test_a_digest_tells_suites_apart(suite_of):
+    suite = suite_of("options_chain")
+    assert suite.digest == replace(suite).digest != replace(suite, tolerated_share=0.5).digest
+    assert suite.digest != suite_of("instrument_summaries").digest

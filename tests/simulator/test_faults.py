@@ -152,6 +152,19 @@ def test_funding_faults(live):
 # -- transport -------------------------------------------------------------------------------------------------------
 
 
+def test_summary_faults(live):
+    asked = {"method": "get_book_summary_by_currency", "currency": "BTC", "kind": "future"}
+    before = {row["instrument_name"]: row for row in live.get(**asked)}
+    of_one = {"instrument": NAME, "param": "mark_price"}
+    live.faults({"kind": "summary_negated", **of_one}, {"kind": "summary_null", "param": "open_interest"})
+    rows = {row["instrument_name"]: row for row in live.get(**asked)}
+    assert {row["open_interest"] for row in rows.values()} == {None}
+    assert rows[NAME]["mark_price"] == -before[NAME]["mark_price"]
+    assert rows["BTC-PERPETUAL"]["mark_price"] == before["BTC-PERPETUAL"]["mark_price"]
+    live.faults({"kind": "summary_missing", "instrument": NAME})
+    assert {row["instrument_name"] for row in live.get(**asked)} == set(before) - {NAME}
+
+
 def test_an_error_code_comes_as_often_as_asked(live):
     live.faults({"kind": "error_code", "code": 10041, "times": 2})
     assert [live.ask("get_time").status_code for _ in range(3)] == [400, 400, 200]

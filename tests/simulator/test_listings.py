@@ -10,6 +10,9 @@ import orjson
 import pytest
 
 from exchange_simulator.listings import DAY, NEVER, expiry_of
+from exchange_simulator.market import Market
+from exchange_simulator.quotes import book_summaries
+from exchange_simulator.traits import Traits
 
 NOW = 1_789_939_037_426
 
@@ -87,3 +90,38 @@ def test_options_are_a_ladder_around_the_index(market):
         assert orjson.loads(b"[" + chain.rows_json(NOW, history=True) + b"]") == archived
         assert not {"instrument_type", "state", "max_leverage", "underlying_type"} & set(archived[0])
     assert 60_000 < sum(2 * len(chain.strikes) for chain in chains) < 120_000
+
+
+@pytest.fixture(scope="module")
+def world() -> Market:
+    return Market(now_ms=NOW, since_ms=NOW - 60 * DAY, traits=Traits(linear_world=True, linear_options=True))
+
+
+def test_options_on_linear_futures_settle_in_usdc(world):
+    """Their strikes are where their coin is, of a cheap one in parts of a USD, as XRP_USDC-21SEP26-1d25-C has it."""
+    chains = [chain for chain in world.option_chains() if chain.currency == "USDC"]
+    assert {chain.coin for chain in chains} >= {"BTC", "ETH", "SOL", "XRP"}
+    for chain in chains:
+        rows = chain.rows(NOW)
+        assert {(row["settlement_currency"], row["quote_currency"], row["base_currency"]) for row in rows} == {
+            ("USDC", "USDC", chain.coin)
+        }
+        assert orjson.loads(b"[" + chain.rows_json(NOW) + b"]") == rows
+        for row in rows:
+            assert float(row["instrument_name"].split("-")[2].replace("d", ".")) == row["strike"]
+        index = float(world.index(chain.coin, chain.listed)[0])
+        assert chain.usd(chain.strikes[0]) < index < chain.usd(chain.strikes[-1])
+    assert any("d" in name for chain in chains for name, _, _ in chain.names())
+
+
+def test_a_linear_option_is_priced_in_usdc_on_its_future(world):
+    rows = {row["instrument_name"]: row for row in book_summaries(world, "USDC", "option")}
+    by_future = {row["instrument_name"]: row["mark_price"] for row in book_summaries(world, "USDC", "future")}
+    assert len(rows) > 500
+    for name, call in rows.items():
+        if name.endswith("-C"):
+            put, strike = rows[name[:-1] + "P"], float(name.split("-")[2].replace("d", "."))
+            forward = call["underlying_price"]
+            assert call["mark_price"] - put["mark_price"] == pytest.approx(forward - strike, abs=2e-4 + 1e-6 * forward)
+            assert forward == pytest.approx(by_future[call["underlying_index"]], rel=1e-3)
+            assert call["mark_iv"] == put["mark_iv"], "one surface"

@@ -6,6 +6,7 @@ from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 
 import numpy as np
+import psycopg
 from psycopg import Connection
 
 from deribit_warehouse.dataset import Dataset, Table, Window
@@ -229,6 +230,12 @@ class Warehouse:
         with self.connection.transaction():
             due = sql.row(self.connection, f"datasets/{dataset.sql}/due")["days"]
             return due + sum(month["days"] for month in publication.pending(self.connection, dataset))
+
+
+def vacuum(market, table: str) -> None:
+    """Frees what updates left behind, as autovacuum does, which looks every minute."""
+    with psycopg.connect(market.dsn("market_owner"), autocommit=True) as connection:
+        connection.execute(f"VACUUM store.{table}")
 
 
 def candle_profile(connection: Connection, *, perpetual: bool, currencies: list[str], begins, ends):

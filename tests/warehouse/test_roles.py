@@ -16,6 +16,8 @@ CALLS = {
     "volatility": "SELECT * FROM volatility('BTC', '-infinity', 'infinity')",
     "delivery_price": "SELECT * FROM delivery_price('btc_usd', '-infinity', 'infinity')",
     "settlement": "SELECT * FROM settlement('BTC-PERPETUAL', '-infinity', 'infinity')",
+    "summaries": "SELECT * FROM summaries('BTC-PERPETUAL', '-infinity', 'infinity')",
+    "chain_at": "SELECT * FROM chain_at('BTC', now())",
     "index_price": "SELECT * FROM index_price('btc_usd', '-infinity', 'infinity')",
     "basis": "SELECT * FROM basis('BTC-28MAR25', '-infinity', 'infinity')",
     "term_structure_at": "SELECT * FROM term_structure_at('BTC', now())",

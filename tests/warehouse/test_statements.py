@@ -54,6 +54,7 @@ def contract(dataset: Dataset) -> list[str]:
         *(["profile"] if dataset.validated else []),
         *(["summary", "pending", "expected", "stored", "provenance"] if dataset.table else []),
         *(["corrections"] if dataset.table and dataset.load else []),
+        *(["beats"] if dataset.table and dataset.snapshot else []),
     ]
 
 

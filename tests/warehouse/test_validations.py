@@ -23,7 +23,9 @@ def finding(key, rule="prices-positive", severity="critical", ts=None, observed=
 def find(warehouse: Warehouse, dataset="perpetuals_ohlcv", *, seen=(A, B, C), findings=(), **validation) -> int:
     validation_id = warehouse.validation(dataset, **validation)
     with warehouse.connection.transaction():
-        validations.record_findings(warehouse.connection, validation_id, dataset, seen=seen, findings=findings)
+        validations.record_findings(
+            warehouse.connection, validation_id, dataset, seen=[(*key, None) for key in seen], findings=findings
+        )
     return validation_id
 
 
@@ -72,6 +74,40 @@ def test_a_finding_may_be_about_an_hour_and_say_anything(warehouse):
     assert warehouse.rows("SELECT ts, observed FROM quarantined") == [
         (at(FIRST, 60), "tab\there, line\nthere, \\N and 'quotes'")
     ]
+
+
+def snapshot(warehouse: Warehouse, minute: int, *, run_id: str, findings=("values-possible",)) -> int:
+    """A validation of a beat of BTC, and what it found."""
+    beat = at(FIRST, minute)
+    validation_id = warehouse.validation("instrument_summaries", begins=beat, ends=beat, run_id=run_id, result=None)
+    with warehouse.connection.transaction():
+        validations.record_findings(
+            warehouse.connection, validation_id, "instrument_summaries", seen=[("BTC", FIRST, beat)],
+            findings=[finding(("BTC", FIRST), rule, ts=beat) for rule in findings],
+        )  # fmt: skip
+    return validation_id
+
+
+def test_a_snapshots_finding_stands_until_its_own_beat_is_looked_at_again(warehouse):
+    open_beats = "SELECT ts FROM quarantined ORDER BY 1"
+    snapshot(warehouse, 5, run_id="a")
+    snapshot(warehouse, 10, run_id="b")
+    assert warehouse.rows(open_beats) == [(at(FIRST, 5),), (at(FIRST, 10),)]
+    snapshot(warehouse, 5, run_id="c", findings=())
+    assert warehouse.rows(open_beats) == [(at(FIRST, 10),)]
+
+
+def test_what_goes_on_is_told_once_and_not_at_every_beat(warehouse):
+    def known(run_id: str) -> list[tuple]:
+        report = validations.run_report_rows(warehouse.connection, "dag", run_id)
+        return sorted((f["rule"], f["known"]) for f in report["quarantined"])
+
+    snapshot(warehouse, 5, run_id="a")
+    snapshot(warehouse, 10, run_id="b", findings=("values-possible", "marks-known"))
+    snapshot(warehouse, 10 + 1445, run_id="c")
+    assert known("a") == [("values-possible", False)]
+    assert known("b") == [("marks-known", False), ("values-possible", True)]
+    assert known("c") == [("values-possible", False)], "after a day without it, it is news again"
 
 
 def test_an_outcome_is_one_of_four(warehouse):

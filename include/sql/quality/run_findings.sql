@@ -1,5 +1,6 @@
 -- What a run's validations said, for the message about it: a run that validates several windows has one each, and of
--- a window validated again only the newest counts. known: an earlier validation had said the same of the same key.
+-- a window validated again only the newest counts. known: an earlier validation had said the same of the same key; of a
+-- snapshot (its interval is a moment): of one in the day before, so that what goes on is told once.
 -- Grain: a finding, or a validation without any. Reads only.
 WITH validated AS (
     SELECT DISTINCT ON (dataset, interval_from, interval_to) * FROM store.validation
@@ -10,6 +11,11 @@ SELECT v.validation_id, v.outcome, v.blocked_because, q.subject AS instrument, q
        EXISTS (SELECT FROM store.quarantine e
                WHERE e.closed_by = q.validation_id AND e.dataset = q.dataset AND e.subject = q.subject AND e.day = q.day
                  AND e.ts IS NOT DISTINCT FROM q.ts AND e.rule = q.rule AND e.severity = q.severity
-                 AND e.waived_reason IS NULL) AS known
+                 AND e.waived_reason IS NULL)
+       OR v.interval_from = v.interval_to
+          AND EXISTS (SELECT FROM store.quarantine e
+                      WHERE e.dataset = q.dataset AND e.subject = q.subject AND e.day >= q.day - 1 AND e.rule = q.rule
+                        AND e.severity = q.severity AND e.ts < q.ts AND e.ts >= q.ts - interval '1 day'
+                        AND e.waived_reason IS NULL) AS known
 FROM validated v LEFT JOIN store.quarantine q ON q.validation_id = v.validation_id AND q.waived_reason IS NULL
 ORDER BY v.interval_from, v.validation_id, q.severity, q.subject, q.day, q.ts, q.rule

@@ -10,6 +10,7 @@ CREATE TABLE store.validation (
     validated_at  timestamptz NOT NULL DEFAULT clock_timestamp(),
     outcome       text        NOT NULL CHECK (outcome IN ('passed', 'warned', 'quarantined', 'blocked')),
     suite         text        NOT NULL,
+    suite_digest  text,                                -- of its content: which rules they were
     rows_checked  integer     NOT NULL,
     minutes       bigint      NOT NULL DEFAULT 0,      -- expected and missing, as the profile saw them
     missing       bigint      NOT NULL DEFAULT 0,

@@ -19,7 +19,7 @@ CREATE VIEW waiting AS
 
 CREATE VIEW validations AS
     SELECT validation_id, dataset, dag_id, run_id, interval_from, interval_to, validated_at, outcome, suite,
-           rows_checked, minutes AS expected, missing, blocked_because
+           rows_checked, minutes AS expected, missing, blocked_because, suite_digest
     FROM store.validation;
 
 -- Where every version of every dataset came from, and what became of it (the states: table store.candle_day).

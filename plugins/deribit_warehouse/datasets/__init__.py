@@ -1,6 +1,6 @@
 """The datasets, a module each, and the pools their tasks run in."""
 
-from deribit_warehouse.dataset import EXCHANGE_POOL, VALIDATION_POOL, Dataset
+from deribit_warehouse.dataset import EXCHANGE_POOL, LIVE_POOL, VALIDATION_POOL, Dataset
 
 from .basis_spread import BASIS_SPREAD
 from .delivery_prices import DELIVERY_PRICES
@@ -8,7 +8,9 @@ from .funding_rates import FUNDING_RATES
 from .futures_ohlcv import FUTURES_OHLCV
 from .index_minutes import INDEX_MINUTES
 from .index_prices import INDEX_PRICES
+from .instrument_summaries import INSTRUMENT_SUMMARIES
 from .instruments import INSTRUMENTS
+from .options_chain import OPTIONS_CHAIN
 from .perpetuals_ohlcv import PERPETUALS_OHLCV
 from .roll_calendar import ROLL_CALENDAR
 from .settlements import SETTLEMENTS
@@ -16,17 +18,19 @@ from .volatility_index import VOLATILITY_INDEX
 
 DATASETS = (
     PERPETUALS_OHLCV, FUTURES_OHLCV, FUNDING_RATES, VOLATILITY_INDEX, DELIVERY_PRICES, SETTLEMENTS, INDEX_MINUTES,
-    INDEX_PRICES, BASIS_SPREAD, ROLL_CALENDAR, INSTRUMENTS,
+    INDEX_PRICES, BASIS_SPREAD, ROLL_CALENDAR, INSTRUMENT_SUMMARIES, OPTIONS_CHAIN, INSTRUMENTS,
 )  # fmt: skip
 """All of them, in the order they are shown in: what something is computed from comes before it."""
 
 POOLS = {
     EXCHANGE_POOL: 6,
     VALIDATION_POOL: 1,
+    LIVE_POOL: 2,
     **{dataset.validation_pool: 1 for dataset in DATASETS if dataset.table},
 }
 """Airflow pools and their slots: tasks that ask the exchange, and tasks that read a month of minutes at
-once. Together fewer than the executor runs at a time, so that neither keeps the plans waiting.
+once; and the loads of snapshots, which nothing that is loaded of the past may keep from their beat. Together fewer than
+the executor runs at a time, so that none keeps the plans waiting.
 
 The publishing tasks of a dataset have a pool of one slot, beside one for those that belong to none: two that end
 together while their asset starts several DAGs deadlock in Airflow's own database, and its API server fails one of them
@@ -48,6 +52,8 @@ __all__ = [
     "INDEX_MINUTES",
     "INDEX_PRICES",
     "INSTRUMENTS",
+    "INSTRUMENT_SUMMARIES",
+    "OPTIONS_CHAIN",
     "PERPETUALS_OHLCV",
     "POOLS",
     "ROLL_CALENDAR",

@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable
 from dataclasses import replace
 
-from . import candles, delivery, funding, index, instruments, settlements, volatility
+from . import candles, delivery, funding, index, instruments, settlements, summaries, volatility
 from .candles import Candles
 from .delivery import DeliveryPrices
 from .funding import Funding
@@ -16,6 +16,7 @@ from .instruments import Reading
 from .limits import Limits, limits_of
 from .response import rows_of
 from .settlements import Settlements
+from .summaries import Summaries
 from .volatility import Volatility
 
 
@@ -104,6 +105,12 @@ class Exchange:
     def settlements(self, instrument_name: str, start: int, end: int) -> Settlements:
         """What was settled of an instrument in [start, end), once a day, its delivery included."""
         return settlements.collect(self._live.request, instrument_name, start, end)
+
+    def summaries(self, currency: str, kind: str) -> Summaries:
+        """What every listed instrument of a currency and kind ("future", perpetuals among them, or "option") is at now;
+        one request. It can't be asked for later."""
+        params = {"currency": currency, "kind": kind}
+        return self._live.request("get_book_summary_by_currency", params, summaries.reader(currency, kind))
 
     def index_price(self, index_name: str) -> float:
         """The index now, USD."""

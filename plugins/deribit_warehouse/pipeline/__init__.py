@@ -2,22 +2,25 @@
 
 from .dag_defaults import (
     READY,
+    SNAPSHOT_TASK,
     asset,
     calendar_dag_args,
     complete,
     derived_dag_args,
     history_dag_args,
+    snapshot_dag_args,
 )
 from .delisting import clip_to_lifetimes, find_delistings
 from .docs_site import build_data_docs
 from .load import load, plan
 from .publish import notify, publish, publish_derived, windows
 from .read_catalogue import READINGS, check_catalogue, discover_funding_starts, read_catalogue
-from .retention import prune_versions
+from .retention import prune_versions, thin_snapshots
 
 __all__ = [
     "READINGS",
     "READY",
+    "SNAPSHOT_TASK",
     "asset",
     "build_data_docs",
     "calendar_dag_args",
@@ -35,5 +38,7 @@ __all__ = [
     "publish",
     "publish_derived",
     "read_catalogue",
+    "snapshot_dag_args",
+    "thin_snapshots",
     "windows",
 ]

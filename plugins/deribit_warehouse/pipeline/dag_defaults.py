@@ -89,6 +89,22 @@ def calendar_dag_args(dag_id: str, cron: str) -> dict[str, Any]:
     }
 
 
+def snapshot_dag_args(dataset: Dataset) -> dict[str, Any]:
+    """What the DAGs of snapshots have in common: a run a beat and never one for a beat that is over. Two at a time: a
+    run that hangs must not cost the next beat, too; and it is given up before the one after that."""
+    beat = timedelta(seconds=settings.snapshot_seconds())
+    minutes = settings.snapshot_seconds() // 60
+    return {
+        **calendar_dag_args(dataset.dag_id, "0 * * * *" if minutes == 60 else f"*/{minutes} * * * *"),
+        "max_active_runs": 2,
+        "dagrun_timeout": max(2 * beat, timedelta(minutes=5)),
+    }
+
+
+SNAPSHOT_TASK = {"retries": 1, "retry_delay": timedelta(seconds=5), "execution_timeout": timedelta(minutes=4)}
+"""Of the tasks of a snapshot's run, beside what DEFAULT_ARGS says: who is later is of another beat."""
+
+
 def derived_dag_args(dataset: Dataset, *inputs: Dataset, catchup: bool = True) -> dict[str, Any]:
     """What the DAGs computed from published data have in common: a run a month, and one whenever one of these inputs is
     published, one at a time: what is published while one runs starts one more, and not one each. catchup: whether past

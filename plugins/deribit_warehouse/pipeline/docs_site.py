@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from itertools import chain
 from pathlib import Path
 
 from airflow.sdk import get_current_context, task
@@ -15,7 +16,7 @@ from .connections import market
 from .interval import configuration
 
 KEEP = 120
-"""Results a dataset the site shows; ten years of months. The database keeps all."""
+"""Results a dataset the site shows; ten years of months, of snapshots as many days. The database keeps all."""
 
 
 @task
@@ -27,7 +28,8 @@ def build_data_docs() -> int:
     """
     from deribit_warehouse.quality.data_docs import build_site
     from deribit_warehouse.quality.suites import read_suite
-    from deribit_warehouse.warehouse.completion import newest_validation, validation_results
+    from deribit_warehouse.quality.validate import result_of_day
+    from deribit_warehouse.warehouse.completion import newest_validation, validated_days, validation_results
 
     configuration(get_current_context())
     site = Path(os.environ["DERIBIT_DATA_DOCS_DIR"])
@@ -39,6 +41,9 @@ def build_data_docs() -> int:
         suites = [
             read_suite(settings.EXPECTATIONS / f"{dataset.name}.json") for dataset in DATASETS if dataset.validated
         ]
-        build_site(validation_results(connection, KEEP), site, keep=KEEP, suites=suites)
+        snapshots = [dataset.name for dataset in DATASETS if dataset.snapshot]
+        days = map(result_of_day, validated_days(connection, KEEP, snapshots))
+        results = chain(validation_results(connection, KEEP, snapshots), days)
+        build_site(results, site, keep=KEEP, suites=suites)
     shown.write_text(str(newest))
     return newest

@@ -6,6 +6,7 @@ import logging
 from datetime import UTC, datetime
 
 from airflow.sdk import task
+from airflow.sdk.exceptions import AirflowSkipException
 
 from deribit_warehouse import settings
 from deribit_warehouse.datasets import DATASETS
@@ -25,3 +26,22 @@ def prune_versions() -> dict[str, int]:
         pruned = publication.prune(connection, kept_from, DATASETS)
     log.info("replaced versions are kept since %s; deleted: %s", f"{kept_from:%Y-%m-%d %H:%M} UTC", pruned)
     return pruned
+
+
+@task(multiple_outputs=False)
+def thin_snapshots() -> dict[str, int]:
+    """Keeps one snapshot an hour of what is older than settings.thin_snapshots_after(), of the datasets that may be
+    thinned: {dataset: rows deleted}. Skipped while all are kept."""
+    from deribit_warehouse.warehouse import snapshots
+
+    age = settings.thin_snapshots_after()
+    if age is None:
+        raise AirflowSkipException("every snapshot is kept (DERIBIT_THIN_CHAINS_DAYS)")
+    before = (datetime.now(UTC) - age).replace(minute=0, second=0, microsecond=0)
+    deleted = {}
+    for dataset in DATASETS:
+        if dataset.thinned:
+            with market() as connection, connection.transaction():
+                deleted[dataset.name] = snapshots.thin(connection, dataset, before)
+    log.info("of snapshots before %s one an hour is kept; rows deleted: %s", f"{before:%Y-%m-%d %H:%M} UTC", deleted)
+    return deleted

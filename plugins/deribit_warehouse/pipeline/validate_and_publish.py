@@ -108,22 +108,25 @@ def record_validation(
 ) -> int:  # fmt: skip
     """Records a validation and its findings in the caller's transaction; returns the validation's id."""
     from deribit_warehouse.quality.suites import day_of
-    from deribit_warehouse.quality.validate import Finding, stored_result
+    from deribit_warehouse.quality.validate import Finding, brief_result, stored_result
     from deribit_warehouse.warehouse import validations
 
     dag_run = context["dag_run"]
+    # a snapshot is validated every few minutes
+    kept = brief_result if dataset.snapshot else stored_result
     validation_id = validations.record_validation(
         connection, dataset=dataset.name, dag_id=dag_run.dag_id, run_id=dag_run.run_id, begins=begins, ends=ends,
-        outcome=decision.outcome, suite=validation.suite, rows=validation.rows,
+        outcome=decision.outcome, suite=validation.suite, suite_digest=validation.suite_digest, rows=validation.rows,
         expected=int(profile.rows_expected.sum()), missing=int(profile.rows_missing.sum()),
         blocked_because=decision.blocked_because,
-        result=stored_result(validation, decision, interval_from=begins.isoformat(), interval_to=ends.isoformat(),
-                        dag_id=dag_run.dag_id, run_id=dag_run.run_id),
+        result=kept(validation, decision, interval_from=begins.isoformat(), interval_to=ends.isoformat(),
+                    dag_id=dag_run.dag_id, run_id=dag_run.run_id),
     )  # fmt: skip
     days = {key_of(row, dataset): day_of(getattr(row, dataset.day)) for row in profile.itertuples(index=False)}
     validations.record_findings(
         connection, validation_id, dataset.name,
-        seen={(key[0], day) for key, day in days.items()},
+        # a validation of days has seen all of each; one of snapshots nothing of the day but these
+        seen={(key[0], day, key[1] if dataset.snapshot else None) for key, day in days.items()},
         findings=[
             (f.key[0], days[f.key], f.key[1] if dataset.day == "ts" else None, f.rule, f.severity, str(f.observed),
              f.waived_reason)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
+from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -38,6 +39,12 @@ class Suite:
     tolerated_share: float
     keys: tuple[str, ...]
     expectations: tuple[dict[str, Any], ...]
+
+    @property
+    def digest(self) -> str:
+        """Of all that is in it: two validations with one digest asked the same."""
+        content = [self.name, self.version, self.tolerated_share, self.keys, self.expectations]
+        return sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:16]
 
     def to_gx(self) -> ExpectationSuite:
         """The suite as a `great_expectations.ExpectationSuite`, complete or not at all (SuiteError)."""

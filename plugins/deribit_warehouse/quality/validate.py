@@ -11,7 +11,7 @@ from __future__ import annotations
 import logging
 import math
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -34,6 +34,9 @@ FAILED_SUBJECTS = 3
 
 # Of each expectation the stored result keeps this many failing keys, for the data docs; quarantine has them all.
 KEPT_KEYS = 200
+
+OUTCOMES = ("blocked", "quarantined", "warned", "passed")
+"""What may come of a validation, the worst first."""
 
 
 class ValidationError(RuntimeError):
@@ -64,6 +67,7 @@ class Validation:
 
     dataset: str
     suite: str
+    suite_digest: str
     rows: int
     broken: list[BrokenRule]
     result: dict[str, Any]
@@ -143,6 +147,7 @@ def validate(
     return Validation(
         dataset=suite.dataset,
         suite=suite.name,
+        suite_digest=suite.digest,
         rows=len(profile),
         broken=broken,
         result=_stored(gx_result, suite, run_name, {"rows": len(profile), **(meta or {})}),
@@ -220,6 +225,74 @@ def stored_result(validation: Validation, decision: Decision, **meta: Any) -> di
         "blocked_because": decision.blocked_because,
     }
     return {**validation.result, "meta": {**validation.result["meta"], **decided, **meta}}
+
+
+def brief_result(validation: Validation, decision: Decision, **meta: Any) -> dict[str, Any] | None:
+    """What to store of a validation that is made every few minutes: nothing where every expectation held, else the
+    stored_result with the expectations that did not."""
+    if not validation.broken:
+        return None
+    result = stored_result(validation, decision, **meta)
+    return result | {"results": [each for each in result["results"] if not (each["success"] and each["result"])]}
+
+
+def result_of_day(day: Mapping[str, Any]) -> dict[str, Any]:
+    """The validations of a dataset's day as one result, for the data docs.
+
+    day: dataset, day (date), validated_at (datetime, of the newest), outcomes (how many had each), rows (of all),
+    quarantined (keys held back), results (of those that kept one, oldest first: brief_result). Of each expectation that
+    did not hold the keys of the whole day are put together.
+    """
+    merged: dict[tuple, dict[str, Any]] = {}
+    for result in day["results"]:
+        for each in result["results"]:
+            configuration = each["expectation_config"]
+            name = (configuration["type"], str(sorted(configuration["kwargs"].items())), configuration["meta"]["rule"])
+            merged[name] = _together(merged[name], each) if name in merged else each
+    outcomes = day["outcomes"]
+    newest = day["results"][-1]["meta"] if day["results"] else {}
+    return {
+        "success": not merged,
+        "results": list(merged.values()),
+        "statistics": {
+            "evaluated_expectations": len(merged), "successful_expectations": 0,
+            "unsuccessful_expectations": len(merged), "success_percent": None if merged else 100.0,
+        },
+        "suite_name": day["suite"],
+        "suite_parameters": {},
+        "id": None,
+        "meta": {
+            **{key: newest[key] for key in ("great_expectations_version", "suite_version") if key in newest},
+            "dataset": day["dataset"],
+            "run_name": f"{day['dataset']} · {day['day']}",
+            "interval": str(day["day"]),
+            "validated_at": day["validated_at"].astimezone(UTC).isoformat(timespec="seconds"),
+            "outcome": next(outcome for outcome in OUTCOMES if outcomes.get(outcome)),
+            "validations": ", ".join(f"{outcomes[outcome]} {outcome}" for outcome in OUTCOMES if outcomes.get(outcome)),
+            "rows": day["rows"],
+            "quarantined_rows": day["quarantined"],
+            "blocked_because": [why for result in day["results"] for why in result["meta"].get("blocked_because", [])],
+        },
+    }  # fmt: skip
+
+
+def _together(one: dict[str, Any], other: dict[str, Any]) -> dict[str, Any]:
+    """Two results of one expectation, of different profiles, as one of both: keys and counts added up."""
+    first, second = one["result"], other["result"]
+    if not first or not second:
+        return one if not first else other  # it could not be checked: that is what has to be seen
+    lists = ("unexpected_list", "unexpected_index_list", "partial_unexpected_list")
+    added: dict[str, Any] = {
+        name: ((first.get(name) or []) + (second.get(name) or []))[:KEPT_KEYS] for name in lists if name in first
+    }
+    counts = ("element_count", "unexpected_count", "missing_count")
+    added |= {name: first[name] + second.get(name, 0) for name in counts if name in first}
+    if added.get("element_count") and "unexpected_percent" in first:
+        share = 100.0 * added["unexpected_count"] / added["element_count"]
+        added |= dict.fromkeys(
+            ("unexpected_percent", "unexpected_percent_total", "unexpected_percent_nonmissing"), share
+        )
+    return {**one, "result": {**first, **added}}
 
 
 def _run(

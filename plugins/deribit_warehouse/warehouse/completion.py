@@ -91,6 +91,15 @@ def newest_validation(connection: Connection) -> int:
     return sql.row(connection, "report/newest_validation")["validation_id"]
 
 
-def validation_results(connection: Connection, keep: int) -> Iterator[dict[str, Any]]:
-    """The newest ``keep`` results of each dataset, oldest first, as Great Expectations gave them."""
-    return (found["result"] for found in sql.rows(connection, "report/validation_results", keep=keep))
+def validation_results(connection: Connection, keep: int, snapshots: Iterable[str] = ()) -> Iterator[dict[str, Any]]:
+    """The newest ``keep`` results of each dataset but those of snapshots, oldest first, as Great Expectations gave
+    them."""
+    found = sql.rows(connection, "report/validation_results", keep=keep, snapshots=list(snapshots))
+    return (row["result"] for row in found)
+
+
+def validated_days(connection: Connection, keep: int, snapshots: Iterable[str]) -> list[dict[str, Any]]:
+    """What came of the newest ``keep`` days of each dataset of snapshots, oldest first: dataset, day, suite,
+    validated_at (of the newest validation), outcomes (how many had each), rows, quarantined (rows held back), results
+    (of the validations that kept one, oldest first)."""
+    return sql.rows(connection, "report/validated_days", keep=keep, snapshots=list(snapshots))

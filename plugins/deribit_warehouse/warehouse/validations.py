@@ -14,25 +14,27 @@ from . import sql
 def record_validation(
     connection: Connection, *, dataset: str, dag_id: str, run_id: str, begins: datetime, ends: datetime, outcome: str,
     suite: str, rows: int, expected: int, missing: int, blocked_because: list[str], result: dict | None,
+    suite_digest: str | None = None,
 ) -> int:  # fmt: skip
     """Keeps one validation and returns its id. expected, missing: minutes (funding: hours) as the profile saw them.
-    result: what Great Expectations said; None where no suite was run."""
+    result: what Great Expectations said; None where no suite was run, or where it held in every point and that is all
+    there is to keep. suite_digest: of the suite's content."""
     return sql.row(
         connection, "quality/record_validation", dataset=dataset, dag_id=dag_id, run_id=run_id, outcome=outcome,
-        suite=suite, rows=rows, minutes=expected, missing=missing, blocked_because=blocked_because,
-        result=None if result is None else Jsonb(result),
+        suite=suite, suite_digest=suite_digest, rows=rows, minutes=expected, missing=missing,
+        blocked_because=blocked_because, result=None if result is None else Jsonb(result),
         **{"from": begins, "to": ends},
     )["validation_id"]  # fmt: skip
 
 
 def record_findings(
     connection: Connection, validation_id: int, dataset: str, *,
-    seen: Iterable[tuple[str, date]], findings: Iterable[Sequence],
+    seen: Iterable[tuple[str, date, datetime | None]], findings: Iterable[Sequence],
 ) -> None:  # fmt: skip
     """Replaces what was open for the keys a validation has seen by what it found.
 
-    seen: (subject, day) of every row validated. findings: tuples (subject, day, ts or None, rule, severity,
-    observed, waived_reason or None).
+    seen: (subject, day, ts) of every row validated; ts None: whatever was open for the day is looked at again.
+    findings: tuples (subject, day, ts or None, rule, severity, observed, waived_reason or None).
     """
     keys = list(seen)
     with connection.cursor().copy(sql.statement("quality/copy_findings")) as copy:
@@ -41,6 +43,7 @@ def record_findings(
     sql.run(
         connection, "quality/close_findings", validation_id=validation_id, dataset=dataset,
         subjects=[k[0] for k in keys], days=[k[1] for k in keys],
+        instants=[k[2] for k in keys],
     )  # fmt: skip
 
 

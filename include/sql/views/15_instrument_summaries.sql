@@ -1,0 +1,117 @@
+-- An array that is in step with names: one element says the same of all of them.
+CREATE FUNCTION store.for_each("values" anyarray, names text[]) RETURNS anyarray
+LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
+    SELECT CASE WHEN cardinality("values") = 1 AND cardinality(names) > 1 THEN array_fill("values"[1], ARRAY[cardinality(names)]) ELSE "values" END
+$$;
+
+-- The first five of some names or sentences, and how many more there are, for a finding; NULL where there are none.
+CREATE FUNCTION store.named(names text[]) RETURNS text
+LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
+    SELECT CASE WHEN cardinality(names) > 0 THEN array_to_string(names[1:5], '; ')
+                || CASE WHEN cardinality(names) > 5 THEN format('; and %s more', cardinality(names) - 5) ELSE '' END END
+$$;
+
+-- How many beats there were after the snapshot of "previous" and before the one of "beat"; 0 where there was none before. What
+-- lies before a change of their length is not counted here (the view snapshot_gaps has it).
+CREATE FUNCTION store.missed_beats(dataset text, beat timestamptz, previous timestamptz) RETURNS integer
+LANGUAGE sql STABLE PARALLEL SAFE AS $$
+    SELECT coalesce(max(greatest(ceil(extract(epoch FROM missed_beats.beat - greatest(missed_beats.previous, b.begins - make_interval(secs => b.seconds)))
+                                      / b.seconds)::integer - 1, 0)), 0)
+    FROM store.snapshot_beat b
+    WHERE b.dataset = missed_beats.dataset AND missed_beats.beat >= b.begins AND missed_beats.beat < b.ends AND missed_beats.previous IS NOT NULL
+$$;
+
+-- What the catalogue lists of a kind and settlement currency at a moment and a snapshot of then lacks. Listings and expiries take
+-- the exchange a few minutes: what is younger than ten or ends within ten is not asked for.
+CREATE FUNCTION store.absent_from(names text[], kind text, currency text, at timestamptz) RETURNS text[]
+LANGUAGE sql STABLE PARALLEL SAFE AS $$
+    SELECT array_agg(i.instrument ORDER BY i.instrument)
+    FROM store.instrument i LEFT JOIN store.delisting e USING (instrument_id)
+    WHERE i.kind = absent_from.kind AND i.settlement_currency = absent_from.currency
+      AND i.listed_at <= absent_from.at - interval '10 minutes' AND least(i.expires_at, e.ends_at) > absent_from.at + interval '10 minutes'
+      AND i.instrument <> ALL (absent_from.names)
+$$;
+
+-- What is in a snapshot and not in the catalogue, though that was read since there first was a snapshot with it. What was listed
+-- since then is no finding: the catalogue is read once a day.
+CREATE FUNCTION store.not_in_catalogue(names text[], kind text, currency text) RETURNS text[]
+LANGUAGE sql STABLE PARALLEL SAFE AS $$
+    -- rosters are many and long: they are looked at for the few that are left
+    WITH missing AS MATERIALIZED (
+        SELECT n FROM unnest(not_in_catalogue.names) AS n WHERE NOT EXISTS (SELECT FROM store.instrument i WHERE i.instrument = n)
+    )
+    SELECT array_agg(m.n ORDER BY m.n) FROM missing m
+    WHERE EXISTS (SELECT FROM store.roster r
+                  WHERE m.n = ANY (r.instruments)
+                    AND r.first_beat < (SELECT max(c.read_at) FROM store.catalogue_reading c
+                                        WHERE c.currency = not_in_catalogue.currency AND c.kind = not_in_catalogue.kind AND NOT c.expired))
+$$;
+
+-- What the perpetuals and dated futures were at, beat by beat, as it is published, or was at the moment as_of.
+CREATE FUNCTION store.instrument_summaries_of(as_of timestamptz)
+RETURNS TABLE (currency text, beat timestamptz, ts timestamptz, instrument text, kind text, base_currency text, quote_currency text,
+               mark_price float8, index_price float8, bid_price float8, ask_price float8, last_price float8,
+               open_interest float8, open_interest_unit text, volume float8, current_funding float8, funding_8h float8,
+               host text, loaded_at timestamptz, validation_id bigint, validated_at timestamptz)
+LANGUAGE sql STABLE PARALLEL SAFE AS $$
+    SELECT s.currency, s.beat, u.ts, u.instrument, CASE WHEN u.instrument LIKE '%-PERPETUAL' THEN 'perpetual' ELSE 'future' END,
+           n.base, n.quote, u.mark, u.index, u.bid, u.ask, u.last, u.interest, CASE WHEN n.quote = 'USD' THEN 'USD' ELSE n.base END, u.volume,
+           u.current_funding, u.funding_8h, l.host, l.loaded_at, v.validation_id, v.validated_at
+    FROM store.instrument_summary s
+    JOIN store.roster r USING (roster_id)
+    JOIN store.ingestion l USING (version_id)
+    JOIN store.validation v ON v.validation_id = CASE WHEN instrument_summaries_of.as_of IS NULL THEN s.validation_id
+         ELSE store.published_by(s.shown, (SELECT store.as_of(instrument_summaries_of.as_of))) END
+    CROSS JOIN LATERAL unnest(
+        r.instruments, store.for_each(s.told_at, r.instruments), store.for_each(s.mark_price, r.instruments),
+        store.for_each(s.index_price, r.instruments), store.for_each(s.bid_price, r.instruments), store.for_each(s.ask_price, r.instruments),
+        store.for_each(s.last_price, r.instruments), store.for_each(s.open_interest, r.instruments), store.for_each(s.volume, r.instruments),
+        store.for_each(s.current_funding, r.instruments), store.for_each(s.funding_8h, r.instruments)
+    ) AS u(instrument, ts, mark, index, bid, ask, last, interest, volume, current_funding, funding_8h)
+    CROSS JOIN LATERAL (SELECT split_part(split_part(u.instrument, '-', 1), '_', 1) AS base,
+                               coalesce(nullif(split_part(split_part(u.instrument, '-', 1), '_', 2), ''), 'USD') AS quote) AS n
+    WHERE CASE WHEN instrument_summaries_of.as_of IS NULL THEN s.state = 'published'
+               ELSE s.shown @> (SELECT store.as_of(instrument_summaries_of.as_of)) END
+      -- a moment that can't be told is an error, also where there is nothing to look at
+      AND (instrument_summaries_of.as_of IS NULL OR (SELECT store.as_of(instrument_summaries_of.as_of)) IS NOT NULL)
+$$;
+
+-- What every perpetual and dated future was at, beat by beat. ts is the exchange's clock.
+CREATE VIEW instrument_summaries AS SELECT * FROM store.instrument_summaries_of(NULL);
+
+-- That of one instrument with from <= ts < to, in order of time: what is published, or what was published at the moment as_of.
+CREATE FUNCTION summaries(instrument text, "from" timestamptz, "to" timestamptz, as_of timestamptz DEFAULT NULL)
+RETURNS SETOF instrument_summaries
+LANGUAGE sql STABLE PARALLEL SAFE AS $$
+    SELECT s.* FROM store.instrument_summaries_of(summaries.as_of) AS s
+    WHERE s.instrument = summaries.instrument AND s.ts >= summaries."from" AND s.ts < summaries."to"
+      -- a beat is at most ten seconds after its snapshot, and its snapshot within an hour of it
+      AND s.beat > summaries."from" - interval '1 hour' AND s.beat < summaries."to" + interval '10 seconds'
+    ORDER BY s.ts
+$$;
+
+-- Beats at which no snapshot was taken, of every dataset of snapshots and currency, a row a gap: from its first beat to its last
+-- one, up to the newest beat that is over. Gaps are for good: nothing brings a snapshot later.
+CREATE VIEW snapshot_gaps AS
+    WITH taken AS (
+        SELECT b.dataset, b.currency, p.begins, p.ends, p.seconds, date_bin(make_interval(secs => p.seconds), b.beat, '2000-01-01 00:00+00') AS beat
+        FROM (
+{datasets/*/beats}
+        ) AS b JOIN store.snapshot_beat p ON p.dataset = b.dataset AND b.beat >= p.begins AND b.beat < p.ends
+    ), firsts AS (
+        SELECT dataset, currency, min(beat) AS beat FROM taken GROUP BY dataset, currency
+    ), marks AS (
+        -- the beats there are, and of every stretch of time the one before its first and the one after its last
+        SELECT dataset, currency, seconds, begins, beat FROM taken
+        UNION
+        SELECT p.dataset, f.currency, p.seconds, p.begins, greatest(p.begins, f.beat) - make_interval(secs => p.seconds)
+        FROM store.snapshot_beat p JOIN firsts f USING (dataset) WHERE f.beat < p.ends
+        UNION
+        SELECT p.dataset, f.currency, p.seconds, p.begins, least(p.ends, date_bin(make_interval(secs => p.seconds), now(), '2000-01-01 00:00+00'))
+        FROM store.snapshot_beat p JOIN firsts f USING (dataset) WHERE f.beat < p.ends
+    )
+    SELECT g.dataset, g.currency, g.beat + g.step AS first_beat, g.next - g.step AS last_beat,
+           ceil(extract(epoch FROM g.next - g.beat) / g.seconds)::integer - 1 AS beats
+    FROM (SELECT dataset, currency, seconds, make_interval(secs => seconds) AS step, beat,
+                 lead(beat) OVER (PARTITION BY dataset, currency, begins ORDER BY beat) AS next FROM marks) AS g
+    WHERE g.next > g.beat + g.step;

@@ -1,0 +1,73 @@
+"""Snapshots: what can be asked of the exchange only now, by beats. A row holds arrays in step with a roster of names.
+
+A snapshot belongs to the beat that the exchange's clock says, whatever run took it and when: none is back-dated.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+from psycopg import Connection
+
+from deribit_warehouse.dataset import Dataset, Table
+
+from . import publication, sql
+from .ingestion import Ingested, Provenance, lock
+from .rows import store_rows
+
+LEAD_MS = 10_000
+"""How long before a beat a snapshot may be made and belong to it: the exchange makes one every two seconds or so, and a
+run that starts with its beat is told the one before."""
+
+
+def beat_of(told_at_ms: int, seconds: int) -> datetime:
+    """The beat a snapshot belongs to that the exchange made at an instant (ms): the last full multiple of some seconds,
+    or the next one where that is less than LEAD_MS away."""
+    return datetime.fromtimestamp((told_at_ms + LEAD_MS) // (seconds * 1000) * seconds, UTC)
+
+
+def store_snapshot(
+    connection: Connection, table: Table, parts: Sequence[Mapping[str, Any]], provenance: Provenance, *, beat: datetime,
+    seconds: int,
+) -> Ingested:  # fmt: skip
+    """Adds a snapshot of a currency (the provenance's subject) in the caller's transaction: a row a part.
+
+    parts: what the table's columns are told, but for currency, beat and roster_id, and the names of the `instruments`
+    that a part's arrays are in step with. seconds: from one beat to the next, as it is set now. What there is already
+    of the beat stays, unless a validation holds it back: so running it twice, or twice at once, changes nothing more.
+    """
+    lock(connection, provenance)
+    sql.run(connection, "snapshots/record_beat", dataset=provenance.dataset, beat=beat, seconds=seconds)
+    own = {"currency": provenance.subject, "beat": beat}
+    rows = [{**part, **own} for part in parts]
+    known = sql.fetch(connection, sql.composed("snapshots/taken", table), {"subject": provenance.subject, "beat": beat})
+    taken = {tuple(row.values()) for row in known}
+    left = [row for row in rows if tuple(row[column] for column in table.key) not in taken]
+    for row in left:
+        roster = sql.row(connection, "snapshots/roster", instruments=row["instruments"], beat=beat)
+        row["roster_id"] = roster["roster_id"]
+    columns = {name: [row[name] for row in left] for name in (*table.key, *table.values)}
+    return store_rows(connection, table, columns, provenance) + Ingested(unchanged=len(rows) - len(left))
+
+
+def thin(connection: Connection, dataset: Dataset, before: datetime) -> int:
+    """Deletes the snapshots of before a full hour but one an hour, in the caller's transaction; returns how many rows.
+    What was published at a moment of that time can't be asked any more of what is deleted."""
+    publication.decide_alone(connection)
+    values = {"dataset": dataset.name, "before": before}
+    with connection.cursor() as cursor:
+        deleted = cursor.execute(sql.composed("snapshots/thin", dataset.table), values).rowcount
+    sql.run(connection, "snapshots/record_thinned", **values)
+    return deleted
+
+
+def alike(values: Sequence[Any]) -> list[Any]:
+    """Values of an array; those that are all the same as an array of one."""
+    return list(values[:1]) if len(set(values)) == 1 else list(values)
+
+
+def known(values: Sequence[float]) -> list[float | None]:
+    """Numbers of an array, NaN as NULL; those that are all the same as an array of one."""
+    return alike([None if value != value else value for value in values])

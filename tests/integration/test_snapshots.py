@@ -1,0 +1,198 @@
+"""Snapshots through their DAGs: what the exchange says now, once a beat, value by value; refused where it can't be."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+import psycopg
+import pytest
+import requests
+
+from exchange_simulator.process import running
+
+NOW = datetime(2026, 10, 5, 12, 0, 1, 500_000, tzinfo=UTC)
+BEAT = datetime(2026, 10, 5, 12, tzinfo=UTC)
+AFTER = "2026-10-05"
+
+
+@pytest.fixture(scope="module")
+def whole_exchange():
+    """Coins and USDC, with options of both."""
+    traits = ("linear_world=true", "linear_options=true")
+    given = [word for trait in traits for word in ("--trait", trait)]
+    with running("--now", NOW.isoformat(), "--from", "2026-06-01T00:00:00", *given) as exchange:
+        yield exchange
+
+
+@pytest.fixture
+def pipeline(open_pipeline, market, whole_exchange, monkeypatch):
+    monkeypatch.setenv("DERIBIT_CURRENCIES", "BTC,ETH,USDC,EURR")
+    monkeypatch.setattr("deribit_warehouse.settings.history_from", lambda: datetime(2026, 9, 1, tzinfo=UTC))
+    yield open_pipeline(market, whole_exchange)
+    whole_exchange.faults()
+
+
+def said(exchange, method: str, **given):
+    return requests.get(f"{exchange.live_url}/api/v2/public/{method}", params=given, timeout=60).json()["result"]
+
+
+def summaries(exchange, kind: str) -> list[tuple[str, dict]]:
+    """(currency, row) of all there is of a kind, by name."""
+    rows = [(c, row) for c in ("BTC", "ETH", "USDC") for row in said(
+        exchange, "get_book_summary_by_currency", currency=c, kind=kind
+    )]  # fmt: skip
+    return sorted(rows, key=lambda pair: pair[1]["instrument_name"])
+
+
+FUTURES = {
+    "mark_price": "mark_price", "index_price": "estimated_delivery_price", "bid_price": "bid_price",
+    "ask_price": "ask_price", "last_price": "last", "open_interest": "open_interest", "volume": "volume",
+    "current_funding": "current_funding", "funding_8h": "funding_8h",
+}  # fmt: skip
+OPTIONS = {name: field for name, field in FUTURES.items() if "funding" not in name} | {
+    "mark_iv": "mark_iv", "underlying_price": "underlying_price", "underlying": "underlying_index",
+    "interest_rate": "interest_rate", "settlement": "quote_currency", "base_currency": "base_currency",
+}  # fmt: skip
+
+
+def shown(market, view: str, columns) -> list[tuple]:
+    return market.rows(f"SELECT currency, instrument, ts, beat, {', '.join(columns)} FROM {view} ORDER BY instrument")
+
+
+def wanted(exchange, kind: str, fields) -> list[tuple]:
+    return [
+        (currency, row["instrument_name"], datetime.fromtimestamp(row["creation_timestamp"] / 1000, UTC), BEAT,
+         *(row.get(field) for field in fields))
+        for currency, row in summaries(exchange, kind)
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("dataset", "kind", "fields", "at_least"),
+    [("instrument_summaries", "future", FUTURES, 90), ("options_chain", "option", OPTIONS, 2000)],
+)
+def test_every_value_is_the_exchanges(pipeline, market, whole_exchange, dataset, kind, fields, at_least):
+    assert pipeline.run(dataset, AFTER) == "success"
+    found = shown(market, dataset, fields)
+    assert len(found) >= at_least and {row[2] for row in found} == {NOW}
+    assert found == wanted(whole_exchange, kind, fields.values())
+    assert market.rows("SELECT * FROM quarantined") == []
+    # again, in the same beat: not a row is written
+    table = {"instrument_summaries": "instrument_summary", "options_chain": "option_chain"}[dataset]
+    written = market.rows(f"SELECT ctid, xmin FROM store.{table}")
+    assert pipeline.run(dataset, AFTER) == "success"
+    assert market.rows(f"SELECT ctid, xmin FROM store.{table}") == written
+    # where everything held nothing is kept of the result, and the rest of what came of it is
+    [(outcome, suite, digest, rows, result)] = market.rows(
+        "SELECT outcome, suite, suite_digest, rows_checked, result FROM store.validation ORDER BY validation_id LIMIT 1"
+    )
+    assert (outcome, suite, result) == ("passed", dataset, None) and len(digest) == 16 and rows >= 3
+
+
+def test_a_future_is_marked_where_its_candles_end_and_funded_as_its_history_says(pipeline, market, whole_exchange):
+    """The simulator agrees with itself, so that what is compared across datasets in tests means something."""
+    assert pipeline.run("instrument_summaries", AFTER) == "success"
+    ms = int(NOW.timestamp() * 1000)
+    for name in ("BTC-PERPETUAL", "SOL_USDC-PERPETUAL"):
+        [(mark, last, index, funding)] = market.rows(
+            "SELECT mark_price, last_price, index_price, funding_8h FROM instrument_summaries WHERE instrument = %s",
+            name,
+        )
+        chart = said(
+            whole_exchange, "get_tradingview_chart_data", instrument_name=name, start_timestamp=ms - 600_000,
+            end_timestamp=ms, resolution=1,
+        )  # fmt: skip
+        assert last == chart["close"][-1] and mark == pytest.approx(last, abs=0.005)
+        assert mark == pytest.approx(index, rel=0.02)
+        history = said(
+            whole_exchange, "get_funding_rate_history", instrument_name=name, start_timestamp=ms - 7_200_000,
+            end_timestamp=ms,
+        )  # fmt: skip
+        assert funding == history[-1]["interest_8h"]
+
+
+def test_the_catalogue_has_all_of_it(pipeline, market, whole_exchange):
+    assert pipeline.run("instruments", AFTER) == "success"
+    whole_exchange.faults({"kind": "summary_missing", "instrument": "ETH-PERPETUAL"})
+    for dataset in ("instrument_summaries", "options_chain"):
+        assert pipeline.run(dataset, AFTER) == "success"
+    found = market.rows(
+        "SELECT dataset, instrument, ts, rule, severity, observed FROM quality_findings WHERE dataset <> 'instruments'"
+    )
+    assert found == [("instrument_summaries", "ETH", BEAT, "catalogue-complete", "warning", "ETH-PERPETUAL")]
+
+
+def test_a_chain_without_volatilities_is_refused(pipeline, market, whole_exchange):
+    whole_exchange.faults({"kind": "summary_null", "param": "mark_iv"})
+    assert pipeline.run("options_chain", AFTER) == "success"
+    assert market.rows("SELECT * FROM options_chain") == []
+    held = market.rows("SELECT DISTINCT rule, severity, ts FROM quarantined")
+    assert held == [("mark-ivs-known", "critical", BEAT)]
+    [(outcome, kept)] = market.rows("SELECT outcome, jsonb_array_length(result -> 'results') FROM store.validation")
+    assert outcome == "quarantined" and kept == 2, "of what broke the result is kept, and nothing else"
+    # the next run of the beat brings what was refused
+    whole_exchange.faults()
+    assert pipeline.run("options_chain", AFTER) == "success"
+    assert market.value("SELECT count(*) FROM options_chain") > 2000
+    assert market.rows("SELECT * FROM quarantined") == []
+
+
+def test_a_summary_that_cannot_be_is_held_back_and_the_others_are_not(pipeline, market, whole_exchange):
+    whole_exchange.faults({"kind": "summary_negated", "param": "mark_price", "instrument": "BTC-PERPETUAL"})
+    assert pipeline.run("instrument_summaries", AFTER) == "success"
+    assert {currency for [currency] in market.rows("SELECT currency FROM instrument_summaries")} == {"ETH", "USDC"}
+    [(observed,)] = market.rows("SELECT observed FROM quarantined WHERE rule = 'values-possible'")
+    assert observed.startswith("BTC-PERPETUAL: mark -")
+
+
+def test_a_beat_waits_for_nothing_that_history_asks(pipeline, market, whole_exchange, monkeypatch):
+    """History has its share of the rate in use for hours to come: the snapshot draws from its own, and changes nothing
+    of that one."""
+    monkeypatch.setenv("DERIBIT_LIVE_SHARE", "0.2")
+    slots = "SELECT bucket, slots FROM store.rate_limit WHERE bucket = 'history'"
+    with psycopg.connect(market.dsn()) as connection:
+        connection.execute(
+            "INSERT INTO store.rate_limit SELECT 'history', "
+            "array_agg(now() + interval '3 hours' + n * interval '60 ms') FROM generate_series(1, 15) AS n"
+        )
+    saturated = market.rows(slots)
+    assert pipeline.run("instrument_summaries", AFTER) == "success"
+    assert market.rows(slots) == saturated
+    assert market.value("SELECT cardinality(slots) FROM store.rate_limit WHERE bucket = 'live'") >= 3
+    assert market.value("SELECT count(*) FROM instrument_summaries") > 90
+
+
+def test_a_day_of_beats_costs_the_quality_store_little_and_the_docs_a_page(pipeline, market, whole_exchange):
+    """576 validations a day: what each costs in the database, with its indexes, and that a missed beat is told."""
+    with psycopg.connect(market.dsn()) as connection:
+        connection.execute(
+            "INSERT INTO store.snapshot_beat (dataset, begins, seconds) "
+            "VALUES ('instrument_summaries', '2026-10-05 11:00+00', 300)"
+        )
+    assert pipeline.run("instrument_summaries", AFTER) == "success"
+    with psycopg.connect(market.dsn()) as connection:
+        connection.execute("UPDATE store.instrument_summary SET beat = beat - interval '20 minutes'")
+    assert pipeline.run("instrument_summaries", AFTER) == "success"
+    missed = market.rows("SELECT instrument, ts, rule, observed FROM quality_findings")
+    assert missed == [(currency, BEAT, "beats-complete", "3") for currency in ("BTC", "ETH", "USDC")]
+    [(first, second)] = market.rows(
+        "SELECT array_agg(outcome ORDER BY validation_id)::text, max(pg_column_size(result)) FROM store.validation"
+    )
+    assert first == "{passed,warned}" and second < 4000
+    with psycopg.connect(market.dsn()) as connection:
+        before = connection.execute("SELECT pg_total_relation_size('store.validation')").fetchone()[0]
+        connection.execute(
+            "INSERT INTO store.validation (dataset, dag_id, run_id, interval_from, interval_to, outcome, suite, "
+            "suite_digest, rows_checked, minutes, missing, blocked_because, result) "
+            "SELECT v.dataset, v.dag_id, v.run_id || n, v.interval_from + n * interval '5 minutes', "
+            "v.interval_to + n * interval '5 minutes', v.outcome, v.suite, v.suite_digest, v.rows_checked, v.minutes, "
+            "v.missing, v.blocked_because, v.result "
+            "FROM store.validation v CROSS JOIN generate_series(1, 2880) AS n WHERE v.outcome = 'passed'"
+        )
+        after = connection.execute("SELECT pg_total_relation_size('store.validation')").fetchone()[0]
+    assert (after - before) / 2880 < 1024
+    print(f"{(after - before) / 2880:.0f} bytes a validation")
+    assert pipeline.alone("data_docs", None) == "success"
+    pages = sorted((pipeline.docs / "current" / "validations" / "instrument_summaries").glob("*.html"))
+    assert len(pages) == 11, "ten days of five minutes, and the one before: a page a day"
+    assert any("beats-complete" in page.read_text() and "1 warned" in page.read_text() for page in pages)

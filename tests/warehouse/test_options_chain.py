@@ -1,0 +1,301 @@
+"""Option chains in the store: every decimal as it was sent, refused without volatilities, small enough to be kept."""
+
+from __future__ import annotations
+
+import csv
+import random
+from collections import defaultdict
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+
+import pytest
+
+from deribit_warehouse.dataset import Window
+from deribit_warehouse.datasets import OPTIONS_CHAIN
+from deribit_warehouse.datasets.options_chain import OPTION_CHAIN
+from deribit_warehouse.exchange.summaries import Summaries, reader
+from deribit_warehouse.warehouse import publication, snapshots
+from deribit_warehouse.warehouse.catalogue import record_reading
+from deribit_warehouse.warehouse.ingestion import Ingested, Provenance
+from deribit_warehouse.warehouse.profiles import profile
+from tests.warehouse.days import FIRST, HOST, Warehouse, at, vacuum
+
+BEAT = timedelta(minutes=5)
+NOON = at(FIRST, 720)
+
+
+class Answers:
+    def __init__(self, summaries: Summaries) -> None:
+        self.answer = summaries
+
+    def summaries(self, currency: str, kind: str) -> Summaries:
+        assert (currency, kind) == (self.answer.currency, "option")
+        return self.answer
+
+
+def told(name: str, told_at: datetime = NOON, **changed) -> dict:
+    return {
+        "instrument_name": name, "creation_timestamp": round(told_at.timestamp() * 1000), "mark_price": 0.08550357,
+        "mark_iv": 43.23, "bid_price": 0.084, "ask_price": 0.088, "last": None, "open_interest": 0.3, "volume": 0.0,
+        "underlying_price": 88_728.94666667, "underlying_index": "SYN.BTC-14MAR25", "interest_rate": 0.0,
+        "estimated_delivery_price": 88_530.23, "base_currency": "BTC", "mid_price": 0.086,
+    } | changed  # fmt: skip
+
+
+def take(warehouse: Warehouse, rows: list[dict], currency: str = "BTC") -> Ingested:
+    """Loads an answer as the dataset does."""
+    window = Window(currency, currency, None, NOON, NOON, 1)
+    source = Provenance("options_chain", currency, HOST, "run")
+    answer = reader(currency, "option")(rows)
+    stored, _ = OPTIONS_CHAIN.load(Answers(answer), warehouse.connection, window, source)
+    return stored
+
+
+def seen(warehouse: Warehouse, moment: datetime = NOON, currencies=("BTC", "ETH", "USDC")) -> dict[str, dict]:
+    """The profile's rows, by series and beat."""
+    with warehouse.connection.transaction():
+        found = profile(warehouse.connection, OPTIONS_CHAIN, moment, moment, currencies=list(currencies))
+    rows = [{k: None if v != v else v for k, v in row.items()} for row in found.to_dict("records")]
+    return {row["series"]: row for row in rows}
+
+
+def publish(warehouse: Warehouse) -> int:
+    return warehouse.decide_rows(OPTIONS_CHAIN)
+
+
+def recorded_chain(path) -> dict[str, list[dict]]:
+    """The recorded chain as the exchange would have sent it, by currency: numbers by their own text."""
+    chain = defaultdict(list)
+    with open(path, newline="") as file:
+        for row in csv.DictReader(file):
+            stamp = datetime.fromisoformat(row["timestamp"])
+            numbers = {
+                "mark_price": row["mark_price"], "bid_price": row["bid_price"], "ask_price": row["ask_price"],
+                "open_interest": row["open_interest"], "volume": row["volume"],
+                "underlying_price": row["futures_price"],
+                "estimated_delivery_price": row["index_price"], "interest_rate": "0.0",
+                # the recording has a fraction; the exchange sends percent with two decimals
+                "mark_iv": str(round(Decimal(row["implied_volatility"]) * 100, 2)),
+            }  # fmt: skip
+            chain[row["currency"]].append(
+                {name: float(value) if value else None for name, value in numbers.items()}
+                | {
+                    "instrument_name": row["instrument_name"], "last": None,
+                    "creation_timestamp": round(stamp.timestamp() * 1000),
+                    "underlying_index": row["futures_instrument_name"],
+                    "strike": float(row["strike"]), "option_type": row["option_type"],
+                    "expires": datetime.fromisoformat(row["expiry_datetime"]),
+                }
+            )  # fmt: skip
+    return chain
+
+
+SHOWN = {
+    "mark_price": "mark_price", "mark_iv": "mark_iv", "bid_price": "bid_price", "ask_price": "ask_price",
+    "last_price": "last", "open_interest": "open_interest", "volume": "volume", "underlying_price": "underlying_price",
+    "underlying": "underlying_index", "index_price": "estimated_delivery_price", "interest_rate": "interest_rate",
+    "strike": "strike", "option_type": "option_type", "expires_at": "expires",
+}  # fmt: skip
+
+
+@pytest.mark.recorded
+def test_the_recorded_chain_reads_back_as_the_exchanges_decimals(warehouse, recorded):
+    chain = recorded_chain(recorded / "option_chain_20251230T173115Z.csv")
+    for currency, rows in chain.items():
+        assert take(warehouse, rows, currency) == Ingested(added=12)
+    profiled = seen(warehouse)
+    assert len(profiled) == 24 and sum(row["options"] for row in profiled.values()) == 1304
+    for row in profiled.values():
+        assert {row[each] for each in ("without_iv", "without_mark", "without_underlying", "impossible")} == {None}
+        assert row["ivs_known"] == row["marks_known"] == 1
+    assert publish(warehouse) == 24
+    found = warehouse.rows(
+        f"SELECT instrument, ts, currency, {', '.join(SHOWN)} FROM options_chain ORDER BY instrument"
+    )
+    wanted = [
+        (row["instrument_name"], datetime.fromtimestamp(row["creation_timestamp"] / 1000, UTC), currency,
+         *(row[field] for field in SHOWN.values()))
+        for currency, rows in chain.items() for row in rows
+    ]  # fmt: skip
+    assert found == sorted(wanted)
+
+
+def test_a_chain_in_usdc_has_its_strikes_and_its_units(warehouse):
+    names = ["XRP_USDC-28MAR25-1d25-C", "XRP_USDC-28MAR25-1d25-P", "BTC_USDC-28MAR25-90000-C"]
+    take(warehouse, [told(name, mark_price=0.1491) for name in names], "USDC")
+    publish(warehouse)
+    assert warehouse.rows(
+        "SELECT instrument, strike, option_type, settlement, base_currency, expires_at FROM options_chain ORDER BY 1"
+    ) == [
+        (names[2], 90_000.0, "call", "USDC", "BTC", at("2025-03-28", 480)),
+        (names[0], 1.25, "call", "USDC", "XRP", at("2025-03-28", 480)),
+        (names[1], 1.25, "put", "USDC", "XRP", at("2025-03-28", 480)),
+    ]
+
+
+def test_a_second_run_of_a_beat_changes_no_row(warehouse):
+    rows = [told("BTC-14MAR25-80000-C"), told("BTC-28MAR25-80000-C")]
+    assert take(warehouse, rows) == Ingested(added=2)
+    publish(warehouse)
+    written = warehouse.rows("SELECT ctid, xmin, * FROM store.option_chain ORDER BY series")
+    assert take(warehouse, rows) == Ingested(unchanged=2)
+    later = [told(row["instrument_name"], NOON + timedelta(minutes=1), mark_price=0.5) for row in rows]
+    assert take(warehouse, later) == Ingested(unchanged=2)
+    assert warehouse.rows("SELECT ctid, xmin, * FROM store.option_chain ORDER BY series") == written
+
+
+def test_single_options_are_named(warehouse):
+    name = "BTC-14MAR25-{}-C".format
+    rows = [
+        told(name(1), mark_iv=None), told(name(2), mark_price=None), told(name(3), underlying_price=None),
+        told(name(4), mark_iv=0.05), told(name(5), open_interest=-1.0), told(name(6), bid_price=0.09),
+        told(name(7), underlying_price=20_000.0), told(name(8), volume="x"), told(name(9), mark_price=float("inf")),
+        told(name(10)), told("BTC-28MAR25-1-C"),
+    ]  # fmt: skip
+    take(warehouse, rows)
+    found = seen(warehouse)
+    row = found["BTC-14MAR25"]
+    assert row["without_iv"] == name(1) and row["ivs_known"] == 8 / 9
+    assert row["without_mark"] == name(2) and row["without_underlying"] == name(3)
+    assert row["impossible"] == (
+        f"{name(4)}: volatility 0.05; {name(5)}: open interest -1; "
+        f"{name(7)}: underlying 20000, index 88530.23; {name(9)}: mark Infinity"
+    )
+    assert row["crossed"] == f"{name(6)}: bid 0.09, ask 0.088"
+    assert row["unreadable"] == f"{name(8)}: volume is 'x', not a number"
+    assert found["BTC-28MAR25"]["unreadable"] is None and found["BTC-28MAR25"]["impossible"] is None
+
+
+def test_a_number_that_is_no_short_decimal_is_kept_as_it_is(warehouse):
+    rows = [told("BTC-14MAR25-1-C", mark_price=1 / 3, bid_price=0.1 + 0.2), told("BTC-14MAR25-2-C", bid_price=None)]
+    take(warehouse, rows)
+    publish(warehouse)
+    found = warehouse.rows("SELECT mark_price, bid_price, ask_price FROM options_chain ORDER BY instrument")
+    assert found == [(1 / 3, 0.1 + 0.2, 0.088), (0.08550357, None, 0.088)]
+
+
+def test_the_chain_is_compared_with_the_options_the_catalogue_lists(warehouse):
+    for name in ("BTC-14MAR25-80000-C", "BTC-14MAR25-90000-C", "BTC-28MAR25-80000-P"):
+        warehouse.instrument(
+            name, at("2025-01-01"), at("2025-03-14", 480), kind="option", quote="BTC", settlement="BTC"
+        )
+    warehouse.instrument("BTC-1MAR25-80000-P", at("2025-01-01"), NOON, kind="option", quote="BTC", settlement="BTC")
+    take(warehouse, [told("BTC-14MAR25-80000-C"), told("BTC-14MAR25-85000-C")])
+    with warehouse.connection.transaction():
+        record_reading(warehouse.connection, "BTC", "option", 3, "run", host="live", expired=False)
+    found = seen(warehouse)
+    assert {
+        series: (row["missing"], row["absent"], row["unknown"], row["options"]) for series, row in found.items()
+    } == {
+        "BTC-14MAR25": (False, "BTC-14MAR25-90000-C", "BTC-14MAR25-85000-C", 2),
+        "BTC-28MAR25": (True, "BTC-28MAR25-80000-P", None, 0),
+    }
+    assert found["BTC-28MAR25"]["version_id"] is None
+    assert publish(warehouse) == 1
+
+
+def test_a_missed_beat_is_named_once_a_currency(warehouse):
+    base = datetime.now(UTC).replace(minute=0, second=0, microsecond=0) - timedelta(hours=2)
+    for n in (0, 3):
+        take(warehouse, [told(f"BTC-{day}MAR25-80000-C", base + n * BEAT) for day in (14, 28)])
+    with warehouse.connection.transaction():
+        found = profile(warehouse.connection, OPTIONS_CHAIN, NOON, NOON, currencies=["BTC"])
+    assert found[found.missed_before > 0][["series", "ts", "missed_before"]].values.tolist() == [
+        ["BTC-14MAR25", base + 3 * BEAT, 2]
+    ]
+    [first, *_] = warehouse.rows("SELECT dataset, first_beat, last_beat, beats FROM snapshot_gaps ORDER BY first_beat")
+    assert first == ("options_chain", base + BEAT, base + 2 * BEAT, 2)
+
+
+def test_the_chain_at_a_moment_is_that_of_the_newest_beat(warehouse):
+    for n in range(3):
+        take(warehouse, [told("BTC-14MAR25-80000-C", NOON + n * BEAT, mark_iv=40.0 + n)])
+    take(warehouse, [told("ETH-14MAR25-3000-C", NOON + 4 * BEAT)], "ETH")
+    publish(warehouse)
+    asked = "SELECT mark_iv FROM chain_at('BTC', %s)"
+    assert warehouse.rows(asked, NOON + 1.5 * BEAT) == [(41.0,)]
+    assert warehouse.rows(asked, NOON + 100 * BEAT) == [(42.0,)]
+    assert warehouse.rows(asked, NOON - BEAT) == []
+    published = warehouse.value("SELECT clock_timestamp()")
+    newest = warehouse.newest_of(OPTIONS_CHAIN)[2:3]
+    assert warehouse.hold(OPTION_CHAIN, newest) == 1
+    assert warehouse.rows(asked, NOON + 100 * BEAT) == [(41.0,)]
+    as_of = "SELECT mark_iv FROM chain_at('BTC', %s, as_of => %s)"
+    assert warehouse.rows(as_of, NOON + 100 * BEAT, published) == [(42.0,)]
+
+
+def test_old_chains_are_thinned_to_the_hour(warehouse):
+    """What is left is no gap: one an hour is what is expected from then on."""
+    base = datetime.now(UTC).replace(minute=0, second=0, microsecond=0) - timedelta(hours=5)
+    # from 35 past on, without the first two of the third hour
+    beats = [base + n * BEAT for n in range(7, 55) if n not in (24, 25)]
+    for beat in beats:
+        take(warehouse, [told("BTC-14MAR25-80000-C", beat), told("BTC-28MAR25-80000-C", beat)])
+    publish(warehouse)
+    before = base + timedelta(hours=3)
+
+    def thin() -> int:
+        with warehouse.connection.transaction():
+            return snapshots.thin(warehouse.connection, OPTIONS_CHAIN, before)
+
+    old = [beat for beat in beats if beat < before]
+    kept = [base + 7 * BEAT, base + 12 * BEAT, base + 26 * BEAT]
+    assert thin() == 2 * (len(old) - len(kept)) and thin() == 0
+    left = warehouse.rows("SELECT DISTINCT beat FROM options_chain ORDER BY beat")
+    assert [beat for [beat] in left] == kept + [beat for beat in beats if beat >= before]
+    stretches = warehouse.rows("SELECT begins, ends, seconds FROM store.snapshot_beat WHERE ends < 'infinity'")
+    assert stretches == [(base, before, 3600)]
+    gaps = warehouse.rows("SELECT first_beat FROM snapshot_gaps")
+    assert gaps == [(beats[-1] + BEAT,)], "but for what was never taken at the end"
+    assert take(warehouse, [told("BTC-14MAR25-80000-C", beats[-1] + BEAT)]) == Ingested(added=1)
+    assert seen(warehouse)["BTC-14MAR25"]["missed_before"] == 0
+
+
+def simulated_day(currency: str, beats: int, seed: int = 1):
+    """Snapshots of 1,300 options of 12 expiries: marks of eight decimals that move, most else stays for a while."""
+    dice = random.Random(seed)
+    series = [f"{currency}-{day}JUN25" for day in range(1, 13)]
+    options = [(f"{one}-{50_000 + 1000 * n}", side) for one in series for n in range(54) for side in "CP"] + [
+        (f"{series[0]}-{200_000 + 1000 * n}", side) for n in range(2) for side in "CP"
+    ]
+    assert len(options) == 1300
+    state = {
+        each: told(
+            "-".join(each), mark_price=round(dice.uniform(0.0001, 0.9), 8), last=round(dice.uniform(0, 0.9), 4),
+            open_interest=round(dice.uniform(0, 3000), 1), volume=round(dice.uniform(0, 100), 1),
+        )
+        for each in options
+    }  # fmt: skip
+    for n in range(beats):
+        index, stamp = round(dice.uniform(80_000, 90_000), 2), round((NOON + n * BEAT).timestamp() * 1000)
+        volatility = {strike: round(dice.uniform(30, 90), 2) for strike, _ in options}
+        for (strike, _), row in state.items():
+            row["mark_price"] = round(abs(row["mark_price"] + dice.uniform(-3e-5, 3e-5)), 8)
+            row["mark_iv"] = volatility[strike]
+            row["bid_price"] = round(row["mark_price"] * 0.97, 4) or None
+            row["ask_price"] = round(row["mark_price"] * 1.03, 4)
+            if dice.random() < 0.05:
+                row |= {"open_interest": round(dice.uniform(0, 3000), 1), "volume": round(dice.uniform(0, 100), 1)}
+            row |= {
+                "creation_timestamp": stamp,
+                "estimated_delivery_price": index,
+                "underlying_price": round(index + 12.345, 4),
+            }
+        yield list(state.values())
+
+
+def test_a_day_of_chains_takes_at_most_forty_bytes_an_option(warehouse, market):
+    for n, rows in enumerate(simulated_day("BTC", 288)):
+        assert take(warehouse, rows) == Ingested(added=12)
+        validation_id = warehouse.validation("options_chain")
+        versions = warehouse.rows(
+            "SELECT currency, beat, series, version_id FROM store.option_chain WHERE state = 'pending'"
+        )
+        with warehouse.connection.transaction():
+            assert publication.publish(warehouse.connection, OPTION_CHAIN, validation_id, versions) == 12
+        if n % 12 == 11:
+            vacuum(market, "option_chain")
+    size = "SELECT pg_total_relation_size('store.option_chain') + pg_total_relation_size('store.roster')"
+    bytes_an_option = warehouse.value(size) / (288 * 1300)
+    print(f"{bytes_an_option:.1f} bytes an option and beat")
+    assert bytes_an_option <= 40

@@ -1,0 +1,248 @@
+"""Snapshots of the futures in the store: stamped by the exchange's clock, a row a beat, a gap where one was missed."""
+
+from __future__ import annotations
+
+import json
+import math
+from datetime import UTC, datetime, timedelta
+from random import Random
+
+import pytest
+
+from deribit_warehouse.dataset import Window
+from deribit_warehouse.datasets import INSTRUMENT_SUMMARIES
+from deribit_warehouse.datasets.instrument_summaries import COLUMNS, INSTRUMENT_SUMMARY
+from deribit_warehouse.exchange.summaries import Summaries, reader
+from deribit_warehouse.warehouse.catalogue import record_reading
+from deribit_warehouse.warehouse.ingestion import Ingested, Provenance
+from deribit_warehouse.warehouse.profiles import profile
+from deribit_warehouse.warehouse.snapshots import beat_of
+from tests.warehouse.days import FIRST, HOST, Warehouse, at, vacuum
+
+BEAT = timedelta(minutes=5)
+NOON = at(FIRST, 720)
+
+
+class Answers:
+    """An exchange that answers with what it is given."""
+
+    def __init__(self, summaries: Summaries) -> None:
+        self.answer = summaries
+
+    def summaries(self, currency: str, kind: str) -> Summaries:
+        assert (currency, kind) == (self.answer.currency, "future")
+        return self.answer
+
+
+def told(name: str, told_at: datetime, **changed) -> dict:
+    row = {
+        "instrument_name": name, "creation_timestamp": round(told_at.timestamp() * 1000), "mark_price": 50_000.5,
+        "bid_price": 50_000.0, "ask_price": 50_001.0, "last": 49_999.5, "open_interest": 1000, "volume": 12.5,
+        "estimated_delivery_price": 50_010.25,
+    }  # fmt: skip
+    if name.endswith("PERPETUAL"):
+        row |= {"current_funding": 0.0001, "funding_8h": -0.00002}
+    return row | changed
+
+
+def take(
+    warehouse: Warehouse, told_at: datetime, names=("BTC-PERPETUAL", "BTC-28MAR25"), rows: list | None = None, **changed
+) -> Ingested:
+    """Loads an answer as the dataset does."""
+    answer = rows if rows is not None else [told(name, told_at, **changed) for name in names]
+    window = Window("BTC", "BTC", None, NOON, NOON, 1)
+    source = Provenance("instrument_summaries", "BTC", HOST, "run")
+    stored, requests = INSTRUMENT_SUMMARIES.load(
+        Answers(reader("BTC", "future")(answer)), warehouse.connection, window, source
+    )
+    assert requests == 1
+    return stored
+
+
+def seen(warehouse: Warehouse, moment: datetime = NOON) -> list[dict]:
+    with warehouse.connection.transaction():
+        found = profile(warehouse.connection, INSTRUMENT_SUMMARIES, moment, moment, currencies=["BTC"])
+    return [{k: None if v != v else v for k, v in row.items()} for row in found.to_dict("records")]
+
+
+def publish(warehouse: Warehouse) -> int:
+    return warehouse.decide_rows(INSTRUMENT_SUMMARIES)
+
+
+@pytest.mark.recorded
+def test_the_recorded_answer_comes_out_of_the_view_as_it_was_sent(warehouse, recorded):
+    rows = json.loads((recorded / "responses" / "book_summary_future.json").read_text())
+    assert take(warehouse, NOON, rows=rows) == Ingested(added=1)
+    [row] = seen(warehouse, datetime.now(UTC))
+    assert row["instruments"] == 13 and row["marks_known"] == 1
+    said = {
+        k: row[k] for k in ("without_mark", "impossible", "far_from_index", "off_index", "crossed", "without_funding")
+    }
+    assert set(said.values()) == {None}
+    assert publish(warehouse) == 1
+    names = ["mark_price", "index_price", "bid_price", "ask_price", "last_price", "open_interest", "volume",
+             "current_funding", "funding_8h"]  # fmt: skip
+    shown = warehouse.rows(f"SELECT instrument, ts, {', '.join(names)} FROM instrument_summaries ORDER BY instrument")
+    fields = [COLUMNS[name] for name in names]
+    assert shown == [
+        (row["instrument_name"], datetime.fromtimestamp(row["creation_timestamp"] / 1000, UTC), *map(row.get, fields))
+        for row in sorted(rows, key=lambda row: row["instrument_name"])
+    ]
+    units = (
+        "SELECT DISTINCT kind, base_currency, quote_currency, open_interest_unit FROM instrument_summaries ORDER BY 1"
+    )
+    assert warehouse.rows(units) == [("future", "BTC", "USD", "USD"), ("perpetual", "BTC", "USD", "USD")]
+
+
+@pytest.mark.parametrize(
+    ("told_at", "seconds", "beat"),
+    [
+        (NOON, 300, NOON), (NOON - timedelta(seconds=2), 300, NOON), (NOON - timedelta(seconds=11), 300, NOON - BEAT),
+        (NOON + timedelta(seconds=289), 300, NOON), (NOON + timedelta(seconds=291), 300, NOON + BEAT),
+        (NOON + timedelta(seconds=61), 60, NOON + timedelta(seconds=60)),
+        (NOON + timedelta(minutes=30), 3600, NOON),
+    ],
+)  # fmt: skip
+def test_a_snapshot_belongs_to_the_beat_that_the_exchanges_clock_says(told_at, seconds, beat):
+    assert beat_of(round(told_at.timestamp() * 1000), seconds) == beat
+
+
+def test_a_run_that_starts_late_is_not_stamped_as_its_beat(warehouse):
+    late = NOON + timedelta(minutes=8, seconds=20)
+    take(warehouse, late)
+    assert warehouse.rows("SELECT beat, told_at FROM store.instrument_summary") == [(NOON + BEAT, [late])]
+
+
+def test_a_second_run_of_a_beat_changes_no_row(warehouse):
+    assert take(warehouse, NOON) == Ingested(added=1)
+    publish(warehouse)
+    written = warehouse.rows("SELECT ctid, xmin, * FROM store.instrument_summary")
+    assert take(warehouse, NOON) == Ingested(unchanged=1)
+    assert take(warehouse, NOON + timedelta(minutes=2), mark_price=51_000.0) == Ingested(unchanged=1)
+    assert warehouse.rows("SELECT ctid, xmin, * FROM store.instrument_summary") == written
+    assert warehouse.value("SELECT count(*) FROM store.roster") == 1
+
+
+def test_what_was_held_back_is_replaced_within_its_beat(warehouse):
+    take(warehouse, NOON, mark_price=-1.0)
+    assert warehouse.hold(INSTRUMENT_SUMMARY, warehouse.newest_of(INSTRUMENT_SUMMARIES)) == 0
+    assert take(warehouse, NOON + timedelta(minutes=1)) == Ingested(corrected=1)
+    [row] = seen(warehouse)
+    assert row["impossible"] is None
+    assert publish(warehouse) == 1
+    assert warehouse.rows("SELECT DISTINCT mark_price, ts FROM instrument_summaries") == [
+        (50_000.5, NOON + timedelta(minutes=1))
+    ]
+
+
+def test_a_beat_that_was_missed_is_a_gap_and_named(warehouse):
+    base = datetime.now(UTC).replace(minute=0, second=0, microsecond=0) - timedelta(hours=2)
+    for n in (0, 1, 4):
+        take(warehouse, base + n * BEAT + timedelta(seconds=3))
+    missed = {row["ts"]: (row["missed_before"], row["rows_missing"]) for row in seen(warehouse)}
+    assert missed == {base: (0, 0), base + BEAT: (0, 0), base + 4 * BEAT: (2, 2)}
+    gaps = warehouse.rows(
+        "SELECT dataset, currency, first_beat, last_beat, beats FROM snapshot_gaps ORDER BY first_beat"
+    )
+    assert gaps[0] == ("instrument_summaries", "BTC", base + 2 * BEAT, base + 3 * BEAT, 2)
+    assert gaps[1][2] == base + 5 * BEAT and gaps[1][4] >= 19, "what should have come since is missed, too"
+    publish(warehouse)
+    covered = warehouse.rows(
+        "SELECT sum(minutes), sum(present), sum(published_minutes) FROM coverage WHERE dataset = 'instrument_summaries'"
+    )
+    passed = int((datetime.now(UTC) - base) / BEAT)
+    assert covered in ([(passed, 3, 3)], [(passed - 1, 3, 3)])
+    assert warehouse.rows("SELECT * FROM unloaded") == [], "no run brings it"
+
+
+def test_another_length_of_beats_counts_from_when_it_holds(warehouse, monkeypatch):
+    base = datetime.now(UTC).replace(minute=0, second=0, microsecond=0) - timedelta(hours=1)
+    take(warehouse, base)
+    monkeypatch.setenv("DERIBIT_SNAPSHOT_MINUTES", "1")
+    for minute in (5, 6, 9):
+        take(warehouse, base + timedelta(minutes=minute))
+    assert warehouse.rows("SELECT begins, ends, seconds FROM store.snapshot_beat WHERE ends <> 'infinity'") == [
+        (base, base + BEAT, 300)
+    ]
+    assert [row["missed_before"] for row in seen(warehouse)] == [0, 0, 0, 2]
+    first, second, *_ = warehouse.rows("SELECT first_beat, beats FROM snapshot_gaps ORDER BY first_beat")
+    assert first == (base + timedelta(minutes=7), 2) and second[0] == base + timedelta(minutes=10)
+
+
+def test_what_the_catalogue_has_and_a_snapshot_lacks_is_named_and_the_other_way_round(warehouse):
+    warehouse.instrument("BTC-PERPETUAL", at("2024-01-01"))
+    warehouse.instrument("BTC-28MAR25", at("2025-01-01"), at("2025-03-28", 480))
+    warehouse.instrument("BTC-1MAR25", at("2025-01-01"), NOON + timedelta(minutes=5))
+    warehouse.instrument("BTC-7MAR25", NOON - timedelta(minutes=5), at("2025-03-07", 480))
+    warehouse.instrument("ETH-PERPETUAL", at("2024-01-01"), base="ETH")
+    take(warehouse, NOON, ["BTC-PERPETUAL", "BTC-27JUN25"])
+    [row] = seen(warehouse)
+    assert row["absent"] == "BTC-28MAR25", "what is young or about to end takes the exchange some minutes"
+    assert row["unknown"] is None, "the catalogue was not read since"
+    with warehouse.connection.transaction():
+        record_reading(warehouse.connection, "BTC", "future", 2, "run", host="live", expired=False)
+    [row] = seen(warehouse)
+    assert row["unknown"] == "BTC-27JUN25"
+    publish(warehouse)
+    assert warehouse.value("SELECT count(*) FROM instrument_summaries WHERE instrument = 'BTC-27JUN25'") == 1
+
+
+def test_single_instruments_are_named(warehouse):
+    rows = [
+        told("BTC-PERPETUAL", NOON, funding_8h=None), told("BTC-1", NOON, mark_price=None),
+        told("BTC-2", NOON, mark_price=-1), told("BTC-3", NOON, mark_price=20_000.0),
+        told("BTC-4", NOON, bid_price=50_002.0), told("BTC-5", NOON, mark_price=36_000),
+        told("BTC-6", NOON, open_interest=math.inf),
+        told("BTC-7-PERPETUAL", NOON + timedelta(seconds=30), funding_8h=0.03),
+        told("BTC-8", NOON, bid_price=None, ask_price=None, last=None), told("BTC-9", NOON, volume="x"),
+    ]  # fmt: skip
+    take(warehouse, NOON, rows=rows)
+    [row] = seen(warehouse)
+    assert row["without_mark"] == "BTC-1" and row["marks_known"] == 8 / 9
+    assert row["impossible"] == "BTC-2: mark -1; BTC-6: open interest Infinity"
+    assert row["far_from_index"] == "BTC-2: mark -1, index 50010.25; BTC-3: mark 20000, index 50010.25"
+    assert row["off_index"].endswith("BTC-5: mark 36000, index 50010.25")
+    assert row["crossed"] == "BTC-4: bid 50002, ask 50001" and row["without_funding"] == "BTC-PERPETUAL"
+    assert row["unusual_funding"] == "BTC-7-PERPETUAL: 0.03" and row["clock_span_seconds"] == 30
+    assert row["unreadable"] == "BTC-9: volume is 'x', not a number"
+    publish(warehouse)
+    assert warehouse.value("SELECT ts FROM instrument_summaries WHERE instrument LIKE 'BTC-7%%'") == NOON + timedelta(
+        seconds=30
+    )
+    asked = "SELECT mark_price, bid_price FROM summaries('BTC-8', %s, %s)"
+    assert warehouse.rows(asked, NOON, NOON + BEAT) == [(50_000.5, None)]
+
+
+def test_what_was_shown_at_a_moment_can_be_asked(warehouse):
+    take(warehouse, NOON)
+    before = warehouse.value("SELECT clock_timestamp()")
+    publish(warehouse)
+    asked = "SELECT count(*) FROM summaries('BTC-PERPETUAL', %s, %s, as_of => %s)"
+    span = NOON, NOON + BEAT
+    assert warehouse.value(asked, *span, before) == 0
+    assert warehouse.value(asked, *span, warehouse.value("SELECT clock_timestamp()")) == 1
+
+
+def test_an_instrument_at_a_beat_takes_few_bytes(warehouse, market):
+    """What made it a row a snapshot: a row an instrument takes 250."""
+    names = [f"C{n:02}_USDC-PERPETUAL" for n in range(60)]
+    random = Random(1)
+    prices = ("mark_price", "bid_price", "ask_price", "estimated_delivery_price")
+    for n in range(288):
+        moment = NOON + n * BEAT
+        rows = [
+            told(
+                name, moment, open_interest=random.randint(1, 10**9), last=random.randint(1, 10**5),
+                volume=random.uniform(1, 1e4), funding_8h=random.uniform(-1e-3, 1e-3),
+                current_funding=random.uniform(-1e-3, 1e-3),
+                **{price: round(random.uniform(1, 99_999), 2) for price in prices},
+            )
+            for name in names
+        ]  # fmt: skip
+        take(warehouse, moment, rows=rows)
+        if n % 12 == 11:
+            publish(warehouse)
+            vacuum(market, "instrument_summary")
+    bytes_a_row = warehouse.value("SELECT pg_total_relation_size('store.instrument_summary')") / (288 * 60)
+    print(f"{bytes_a_row:.1f} bytes an instrument and beat")
+    assert bytes_a_row < 100
