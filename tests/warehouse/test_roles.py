@@ -22,6 +22,7 @@ CALLS = {
     "basis": "SELECT * FROM basis('BTC-28MAR25', '-infinity', 'infinity')",
     "term_structure_at": "SELECT * FROM term_structure_at('BTC', now())",
     "constant_maturity": "SELECT * FROM constant_maturity('BTC', '-infinity', 'infinity')",
+    "greeks_at": "SELECT * FROM greeks_at('BTC', now())",
     "black_76": "SELECT * FROM black_76('call', 68000, 65000, 55, 30, true)",
     "implied_volatility": "SELECT * FROM implied_volatility('call', 68000, 65000, 0.04, 30, true)",
     "funding_between": "SELECT * FROM funding_between('BTC-PERPETUAL', '2025-03-01', '2025-03-02')",
