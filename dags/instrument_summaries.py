@@ -21,8 +21,7 @@ have are stored, and named once it was read without them.
 from airflow.sdk import chain, dag
 
 from deribit_warehouse import pipeline
-from deribit_warehouse.dataset import LIVE_POOL
-from deribit_warehouse.datasets import INSTRUMENT_SUMMARIES
+from deribit_warehouse.datasets import INSTRUMENT_SUMMARIES, LIVE_POOL
 
 
 @dag(

@@ -21,8 +21,7 @@ the catalogue does not have are stored, and named once it was read without them.
 from airflow.sdk import chain, dag
 
 from deribit_warehouse import pipeline
-from deribit_warehouse.dataset import LIVE_POOL
-from deribit_warehouse.datasets import OPTIONS_CHAIN
+from deribit_warehouse.datasets import LIVE_POOL, OPTIONS_CHAIN
 
 
 @dag(

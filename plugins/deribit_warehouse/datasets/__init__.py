@@ -53,6 +53,7 @@ __all__ = [
     "INDEX_PRICES",
     "INSTRUMENTS",
     "INSTRUMENT_SUMMARIES",
+    "LIVE_POOL",
     "OPTIONS_CHAIN",
     "PERPETUALS_OHLCV",
     "POOLS",
