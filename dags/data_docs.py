@@ -1,11 +1,13 @@
-"""The data-quality site: every suite, and the newest validations of every dataset, rendered by Great Expectations.
+"""The data-quality site: every suite, the newest validations of every dataset, and the completion report.
 
 **Source.** The results the gates stored in the market database; nothing is validated here.
 
-**Grain.** A page a validation, the newest 120 of each dataset. The database keeps all of them (view `validations`).
+**Grain.** A page a validation, the newest 120 of each dataset. The database keeps all of them (view `validations`). The
+completion report is one page, of all that is stored.
 
 **Schedule.** Every five minutes, skipped when the site already shows the newest validation. Only what is new is
-rendered; the pages of the standing site are taken over. Trigger it to have it at once. One run at a time: the site is
+rendered; the pages of the standing site are taken over. The completion report is computed again when it is an hour old,
+or a day where nothing was validated since. Trigger it to have it at once. One run at a time: the site is
 built aside and swapped in.
 
 **Late data.** A run that was cleared and validated again has a page for each validation, newest first.

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 NAME = "Data quality"
 PREFIX = "/deribit-data-docs"
-TYPES = {".html": "text/html", ".css": "text/css", ".js": "text/javascript"}
+TYPES = {".html": "text/html", ".css": "text/css", ".js": "text/javascript", ".md": "text/markdown"}
 HEADERS = {
     "Cache-Control": "no-store",
     "Content-Security-Policy": (

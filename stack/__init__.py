@@ -3,6 +3,7 @@
     python -m stack demo | up [--from YYYY-MM-DD]     start everything, run the history, print what is stored
     python -m stack check                             whether the exchange is as it is taken to be
     python -m stack status | down
+    python -m stack report [--output FILE]            the completion report, computed from the database
     python -m stack airflow | postgres ...            Airflow's or Postgres' own programs on a stack
     python -m stack secrets | prepare | service NAME  the steps of the above, one by one, for docker-compose.yaml
 

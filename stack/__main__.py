@@ -38,6 +38,9 @@ def main(arguments: list[str]) -> int:
     command.add_argument("--mode", choices=["demo", "live"], default=os.environ.get("WAREHOUSE_MODE") or "live")
     commands.add_parser("down", help="stop everything of both")
     commands.add_parser("status", help="what runs, and where")
+    command = commands.add_parser("report", help="the completion report, as Markdown")
+    command.add_argument("--mode", choices=["demo", "live"], default=os.environ.get("WAREHOUSE_MODE") or None)
+    command.add_argument("--output", type=Path, metavar="FILE", help="write it there instead of printing it")
     for name, what in (
         ("airflow", "Airflow's own command line, in a stack's environment"),
         ("postgres", "a program of Postgres (pg_dump, pg_restore, psql), logged in as the superuser"),
@@ -70,6 +73,8 @@ def main(arguments: list[str]) -> int:
             return down()
         if asked.command == "status":
             return status()
+        if asked.command == "report":
+            return report(the_stack(asked.mode), asked.output)
         if asked.command == "airflow":
             return airflow(the_stack(asked.mode), asked.words)
         if asked.command == "postgres":
@@ -267,6 +272,33 @@ def status() -> int:
         if states.get("postgres") == "RUNNING":
             print_what_waits(stack, credentials)
     return 0 if all(good) else 1
+
+
+def report(stack: Stack, output: Path | None) -> int:
+    """Prints the completion report, or writes it to a file. Raises StackError when the database can't be asked, or the
+    file not written; that criteria are not met is no failure."""
+    return write_report(postgres.dsn(stack, load(stack.home), "market_reader", "market"), output)
+
+
+def write_report(dsn: str, output: Path | None) -> int:
+    """What `report` does, of a market database. dsn: a libpq connection string of a reader."""
+    import psycopg
+
+    from deribit_warehouse.report import report_as_markdown
+
+    try:
+        text = report_as_markdown(dsn)
+    except psycopg.Error as error:
+        why = str(error).strip().splitlines()[0]
+        raise StackError(f"The market database can't be asked for its report: {why}. What runs: make status") from error
+    if output is None:
+        sys.stdout.write(text)
+        return 0
+    try:
+        output.write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise StackError(f"The report can't be written to {output}: {error.strerror}") from error
+    return 0
 
 
 def make_secrets(stack: Stack, adopt: bool = False) -> int:

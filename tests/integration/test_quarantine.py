@@ -78,6 +78,8 @@ def test_bad_candles_stay_out_until_the_exchange_corrects_them(
     site = "".join(page.read_text() for page in pipeline.docs.glob("current/**/*.html"))
     for instrument, day in bad:
         assert instrument in site and str(day) in site
+    report = (pipeline.docs / "current" / "report.md").read_text()
+    assert "| AC-007 |" in report and "| not passed |" in report and "rules broken: " in report
 
     # the exchange has corrected them, and the run is cleared
     assert pipeline.run("futures_ohlcv", AFTER) == "success"

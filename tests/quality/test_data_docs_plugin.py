@@ -19,7 +19,15 @@ from fastapi import FastAPI
 from fastapi.testclient import TestClient
 
 BROWSER = {"Accept": "text/html,application/xhtml+xml,*/*;q=0.8"}
-PATHS = ["/", "/index.html", "/site.css", "/site.js", "/datasets/futures_ohlcv.html", "/dataset/futures_ohlcv", "/none"]
+PATHS = [
+    "/",
+    "/index.html",
+    "/site.css",
+    "/report.md",
+    "/datasets/futures_ohlcv.html",
+    "/dataset/futures_ohlcv",
+    "/none",
+]
 OUTSIDE = [
     "/..%2fsecret.html",
     "/%2e%2e/secret.html",
@@ -58,6 +66,7 @@ def site(tmp_path, monkeypatch) -> Path:
         "index.html",
         "site.css",
         "site.js",
+        "report.md",
         "notes.txt",
         "datasets/futures_ohlcv.html",
         "datasets/futures.html",
@@ -144,7 +153,13 @@ def test_the_session_cookie_is_a_login(site, client, token):
 
 
 @pytest.mark.parametrize(
-    ("path", "kind"), [("/index.html", "text/html"), ("/site.css", "text/css"), ("/site.js", "text/javascript")]
+    ("path", "kind"),
+    [
+        ("/index.html", "text/html"),
+        ("/site.css", "text/css"),
+        ("/site.js", "text/javascript"),
+        ("/report.md", "text/markdown"),
+    ],
 )
 def test_a_reader_gets_the_files_with_their_types(path, kind, site, reader):
     answer = get(reader, path)

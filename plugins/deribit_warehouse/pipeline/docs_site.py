@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import time
+from datetime import timedelta
 from itertools import chain
 from pathlib import Path
 
@@ -18,25 +20,32 @@ from .interval import configuration
 KEEP = 120
 """Results a dataset the site shows; ten years of months, of snapshots as many days. The database keeps all."""
 
+REPORT_EVERY, REPORT_AT_LEAST = timedelta(hours=1), timedelta(days=1)
+"""How old the completion report becomes where something was validated since, and where nothing was: it reads the whole
+history, and also changes by what is loaded and by the month that ends."""
+
 
 @task
 def build_data_docs() -> int:
-    """Builds the site from the newest results of each dataset and swaps it into place. Returns the newest
-    validation's id.
+    """Builds the site from the newest results of each dataset and swaps it into place, with the completion report where
+    that is due. Returns the newest validation's id.
 
-    Skipped when the site already shows the newest validation. Raises KeyError when DERIBIT_DATA_DOCS_DIR is not set.
+    Skipped when the site already shows the newest validation and its report is not due. Raises KeyError when
+    DERIBIT_DATA_DOCS_DIR is not set.
     """
     from deribit_warehouse.quality.data_docs import build_site
     from deribit_warehouse.quality.suites import read_suite
     from deribit_warehouse.quality.validate import result_of_day
+    from deribit_warehouse.report import report
     from deribit_warehouse.warehouse.completion import newest_validation, validated_days, validation_results
 
     configuration(get_current_context())
     site = Path(os.environ["DERIBIT_DATA_DOCS_DIR"])
     with market() as connection:
         newest = newest_validation(connection)
-        shown = site / "newest_validation"
-        if shown.exists() and shown.read_text() == str(newest):
+        shown, reported = site / "newest_validation", site / "reported_validation"
+        due = report_is_due(reported, newest)
+        if not due and shown.exists() and shown.read_text() == str(newest):
             raise AirflowSkipException(f"the data docs already show validation {newest}")
         suites = [
             read_suite(settings.EXPECTATIONS / f"{dataset.name}.json") for dataset in DATASETS if dataset.validated
@@ -44,6 +53,21 @@ def build_data_docs() -> int:
         snapshots = [dataset.name for dataset in DATASETS if dataset.snapshot]
         days = map(result_of_day, validated_days(connection, KEEP, snapshots))
         results = chain(validation_results(connection, KEEP, snapshots), days)
-        build_site(results, site, keep=KEEP, suites=suites)
+        connection.rollback()  # the report reads of one moment, in a transaction of its own
+        made = report(connection) if due else None
+        build_site(results, site, keep=KEEP, suites=suites, report=made)
     shown.write_text(str(newest))
+    if due:
+        reported.write_text(str(newest))
     return newest
+
+
+def report_is_due(reported: Path, newest: int) -> bool:
+    """Whether the completion report is to be made anew. reported: the file that names the validation it was made after,
+    written when it was. newest: the newest validation's id."""
+    try:
+        made, after = reported.stat().st_mtime, reported.read_text()
+    except FileNotFoundError:
+        return True
+    age = timedelta(seconds=time.time() - made)
+    return age >= (REPORT_AT_LEAST if after == str(newest) else REPORT_EVERY)

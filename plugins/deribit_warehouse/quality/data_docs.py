@@ -14,6 +14,7 @@ The site lies in `<into>/current/`, a symbolic link to the newest build:
     datasets/<dataset>.html         the validations of a dataset
     validations/<dataset>/<run>.html
     expectations/<suite>.html       the rules and why
+    report.html, report.md          the completion report, where one was made
 """
 
 from __future__ import annotations
@@ -34,6 +35,7 @@ from itertools import groupby
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from deribit_warehouse.quality.completion_report import TITLE, Report, markdown
 from deribit_warehouse.quality.suites import Suite
 
 if TYPE_CHECKING:
@@ -43,6 +45,7 @@ if TYPE_CHECKING:
 CURRENT = "current"
 PAGES = Path(__file__).parent / "pages"
 ASSETS = ("site.css", "site.js")
+REPORT, DOWNLOAD = "report.html", "report.md"
 SHOWN_KEYS = 50
 
 
@@ -98,8 +101,12 @@ def page_path(dataset: str, run_name: str) -> str:
     return f"validations/{_file_name(dataset)}/{slug}-{hashlib.sha256(run_name.encode()).hexdigest()[:8]}.html"
 
 
-def build_site(results: Iterable[dict[str, Any]], into: Path, *, keep: int, suites: Iterable[Suite] = ()) -> None:
-    """Builds the site of the newest `keep` results of each dataset, and of `suites`, and puts it at `into`/current.
+def build_site(
+    results: Iterable[dict[str, Any]], into: Path, *, keep: int, suites: Iterable[Suite] = (),
+    report: Report | None = None,
+) -> None:  # fmt: skip
+    """Builds the site of the newest `keep` results of each dataset, of `suites` and of `report`, and puts it at
+    `into`/current. Without a report the one of the standing site is taken over.
 
     `results` are what `validate.stored_result` returned, in any order; their `meta` needs `dataset`, `run_name` and
     `validated_at` (ISO). The site is built aside and swapped in whole: a reader sees the old one or the new one, and
@@ -115,7 +122,7 @@ def build_site(results: Iterable[dict[str, Any]], into: Path, *, keep: int, suit
         build = into / f"site-{secrets.token_hex(4)}"
         build.mkdir()  # the umask says who may read it: the web server may be another user
         try:
-            _write(build, pages, suites, before)
+            _write(build, pages, suites, before, report)
             _swap(build, into)
         finally:
             # The site before stays for whoever is reading a file of it; what is older, or a crash left, goes.
@@ -194,14 +201,16 @@ def _key(row: dict[str, Any], named: list[str]) -> str:
     return " ".join(str(row.get(column)) for column in named) + (f" ({shown})" if shown else "")
 
 
-def _write(build: Path, pages: list[Page], suites: list[Suite], before: Path) -> None:
+def _write(build: Path, pages: list[Page], suites: list[Suite], before: Path, report: Report | None) -> None:
     from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
     environment = Environment(loader=FileSystemLoader(PAGES), autoescape=True, undefined=StrictUndefined)
     datasets = sorted({page.dataset for page in pages} | {suite.dataset for suite in suites})
     files = {suite.name: f"expectations/{_file_name(suite.name)}.html" for suite in suites}
     rules = {suite.dataset: files[suite.name] for suite in suites}
-    named = {"datasets": datasets, "suites": files, "rules": rules}
+    standing = [before / name for name in (REPORT, DOWNLOAD) if (before / name).is_file()]
+    reported = REPORT if report or len(standing) == 2 else None
+    named = {"datasets": datasets, "suites": files, "rules": rules, "report_file": reported}
     shared = {**named, "dataset_file": _dataset_file}
 
     def write(path: str, template: str, **values: Any) -> None:
@@ -212,6 +221,12 @@ def _write(build: Path, pages: list[Page], suites: list[Suite], before: Path) ->
 
     for asset in ASSETS:
         shutil.copyfile(PAGES / asset, build / asset)
+    if report:
+        write(REPORT, REPORT, title=TITLE, report=report)
+        (build / DOWNLOAD).write_text(markdown(report), encoding="utf-8")
+    elif reported:
+        for file in standing:
+            shutil.copyfile(file, build / file.name)
     newest = {dataset: next((page for page in pages if page.dataset == dataset), None) for dataset in datasets}
     write("index.html", "index.html", title="Data quality", pages=pages, newest=newest, dataset=None)
     for dataset in datasets:

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 import psycopg
-from psycopg import Connection
+from psycopg import Connection, IsolationLevel
 
 from deribit_warehouse.dataset import Dataset
 
@@ -19,6 +19,18 @@ COLUMNS = (
     "dataset", "instruments", "rows", "coverage_percent", "missing_minutes", "validation", "bytes_a_row",
 )  # fmt: skip
 """Of the summary, in the order they are shown in."""
+
+CONDITIONS = ("available", "degraded", "pending", "missing")
+"""Of a dataset's day, the best first (view dataset_condition)."""
+
+ACCEPTANCE = (
+    ("AC-007", "all futures contracts from 2019 on are present", "report/acceptance/ac_007"),
+    ("AC-008", "a basis for every timestamp of every contract", "report/acceptance/ac_008"),
+    ("AC-009", "futures storage at most 1.5 GB", "report/acceptance/ac_009"),
+    ("AC-010", "funding present for the whole history", "report/acceptance/ac_010"),
+    ("AC-011", "index prices for 100 % of 1-minute intervals", "report/acceptance/ac_011"),
+)
+"""The criteria the warehouse is accepted by: number, text, and the statement that says whether it is met."""
 
 
 def summary(dsn: str, datasets: Iterable[Dataset]) -> list[dict[str, Any]]:
@@ -37,6 +49,68 @@ def summary(dsn: str, datasets: Iterable[Dataset]) -> list[dict[str, Any]]:
                 known |= {"dataset": dataset.name, "validation": outcomes.get(dataset.name)}
                 found.append({column: known[column] for column in COLUMNS})
         return found
+
+
+def completion_report(connection: Connection, datasets: Iterable[Dataset]) -> dict[str, Any]:
+    """Everything the completion report says, of one moment, rows as dicts:
+
+    database: made_at, hosts, currencies, collected_from, bytes, catalogue_read_at. acceptance: criterion, text,
+    passed, expected, found, observed, query (the statement that said so). datasets: a row each that has a table: rows
+    and bytes that are published, days by condition, coverage_percent, its span. stretches: see report/stretches.sql.
+    pending, quarantine and last_runs: as the statements of these names say them.
+
+    The connection must not be in a transaction; it is left outside of one.
+    """
+    level, read_only = connection.isolation_level, connection.read_only
+    connection.isolation_level, connection.read_only = IsolationLevel.REPEATABLE_READ, True
+    try:
+        with connection.transaction():
+            stretches = sql.rows(connection, "report/stretches")
+            return {
+                "database": sql.row(connection, "report/database"),
+                "acceptance": [
+                    {"criterion": criterion, "text": text, **_answer(connection, name), "query": sql.statement(name)}
+                    for criterion, text, name in ACCEPTANCE
+                ],
+                "datasets": [
+                    _of_dataset(sql.row(connection, f"datasets/{dataset.sql}/summary", **dataset.parameters), dataset,
+                                [each for each in stretches if each["dataset"] == dataset.name])
+                    for dataset in datasets if dataset.table
+                ],
+                "stretches": [each for each in stretches if each["condition"] != "available" or each["reason"]],
+                "pending": sql.rows(connection, "report/pending"),
+                "quarantine": sql.rows(connection, "report/quarantine"),
+                "last_runs": sql.rows(connection, "report/last_runs"),
+            }  # fmt: skip
+    finally:
+        connection.isolation_level, connection.read_only = level, read_only
+
+
+def _answer(connection: Connection, name: str) -> dict[str, Any]:
+    """What a criterion's statement answers: run as it is shown, without a binding that % would mean something to."""
+    [answer] = sql.fetch(connection, sql.statement(name), None)
+    return answer
+
+
+def _of_dataset(published: dict[str, Any], dataset: Dataset, stretches: list[dict[str, Any]]) -> dict[str, Any]:
+    """A dataset's row of the report, from what its summary says and its stretches of days."""
+    days: Counter[str] = Counter()
+    total: Counter[str] = Counter()
+    for each in stretches:
+        days[each["condition"]] += each["days"]
+        total.update({name: each[name] for name in ("expected", "published", "held", "pending", "missing")})
+    changed = [each["last_modified"] for each in stretches if each["last_modified"]]
+    with_rows = [each for each in stretches if each["published"]]
+    return {
+        "dataset": dataset.name, "instruments": published["instruments"], "rows": published["rows"],
+        "bytes": round(published["rows"] * (published["bytes_a_row"] or 0)), "bytes_a_row": published["bytes_a_row"],
+        "first_day": min((each["first_day"] for each in with_rows), default=None),
+        "last_day": max((each["last_day"] for each in with_rows), default=None),
+        "coverage_percent": 100 * total["published"] / total["expected"] if total["expected"] else None,
+        **{name: total[name] for name in ("expected", "published", "held", "pending", "missing")},
+        "days": {condition: days[condition] for condition in CONDITIONS},
+        "last_modified": max(changed, default=None),
+    }  # fmt: skip
 
 
 def term_structure(dsn: str) -> list[dict[str, Any]]:

@@ -71,8 +71,10 @@ def rows(connection: Connection, name: str, /, **values: Any) -> list[dict[str, 
     return fetch(connection, statement(name), values)
 
 
-def fetch(connection: Connection, query: LiteralString | Composed, values: dict[str, Any]) -> list[dict[str, Any]]:
-    """The rows of a statement's text, a dict each."""
+def fetch(
+    connection: Connection, query: LiteralString | Composed, values: dict[str, Any] | None
+) -> list[dict[str, Any]]:
+    """The rows of a statement's text, a dict each. values: what is bound; None: nothing, and a % in it is a %."""
     with connection.cursor(row_factory=dict_row) as cursor:
         return cursor.execute(query, values).fetchall()
 

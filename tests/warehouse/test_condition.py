@@ -1,0 +1,289 @@
+"""The condition of every dataset's days, and the acceptance criteria that rest on it."""
+
+from __future__ import annotations
+
+from datetime import date, timedelta
+
+import numpy as np
+import psycopg
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from deribit_warehouse.datasets import BASIS_SPREAD, DATASETS, INDEX_PRICES
+from deribit_warehouse.tables import CANDLE_DAY
+from deribit_warehouse.warehouse import validations
+from deribit_warehouse.warehouse.completion import ACCEPTANCE, completion_report
+from tests.warehouse.days import FIRST, Warehouse, at, trading
+
+LAST = FIRST + timedelta(days=1)
+LISTED, EXPIRES = at(FIRST), at(LAST, 1440)
+NUMBERS = "expected, published, held, pending, missing"
+
+
+class Coin:
+    """A perpetual and a future that live for two days, and what is stored of them."""
+
+    def __init__(self, warehouse: Warehouse, ends=EXPIRES):
+        self.warehouse = warehouse
+        self.perpetual = warehouse.instrument("BTC-PERPETUAL", LISTED)
+        self.future = warehouse.instrument("BTC-3MAR25", LISTED, ends)
+        with warehouse.connection.transaction():  # the perpetual is listed for good, and dead
+            warehouse.connection.execute(
+                "INSERT INTO store.delisting (instrument_id, ends_at, last_hour, reason) VALUES (%s, %s, %s, 'test')",
+                [self.perpetual, ends, ends],
+            )
+
+    def store(self, *instruments: int, without: tuple[int, ...] = ()) -> None:
+        """Both days of some instruments, of which minutes of the first may be missing."""
+        for place, instrument in enumerate(instruments or (self.perpetual, self.future)):
+            self.warehouse.candles(instrument, trading(LISTED, EXPIRES, seed=place).without(*without))
+
+    def fund(self, without: tuple[int, ...] = ()) -> None:
+        hours = [at(FIRST, 60 * k) for k in range(1, 49) if k not in without]
+        columns = np.stack([np.full(len(hours), v) for v in (1e-5, 8e-5, 50_000.0, 50_000.0)])
+        self.warehouse.funding(self.perpetual, hours, columns)
+        self.warehouse.publish_funding(self.perpetual)
+
+    def compute(self) -> None:
+        for dataset in (INDEX_PRICES, BASIS_SPREAD):
+            self.warehouse.compute(dataset)
+            self.warehouse.decide(dataset)
+
+    def complete(self) -> None:
+        """Everything there is to have, published."""
+        self.store()
+        self.warehouse.publish(self.perpetual, self.future)
+        self.fund()
+        self.compute()
+
+    def find(self, dataset: str, subject: str, rule: str, *, severity: str = "critical", waived: str | None = None):
+        validation_id = self.warehouse.validation(dataset)
+        finding = (subject, FIRST, None, rule, severity, "1", waived)
+        with self.warehouse.connection.transaction():
+            validations.record_findings(
+                self.warehouse.connection, validation_id, dataset, seen=[finding[:2]], findings=[finding]
+            )
+
+    def of(self, dataset: str, day: date = FIRST) -> tuple:
+        """condition, the five numbers, and why."""
+        [row] = self.warehouse.rows(
+            f"SELECT condition, {NUMBERS}, why FROM dataset_condition WHERE dataset = %s AND day = %s", dataset, day
+        )
+        return row
+
+
+@pytest.fixture
+def coin(warehouse) -> Coin:
+    return Coin(warehouse)
+
+
+def criteria(market) -> dict[str, tuple]:
+    """passed, expected, found and observed of each acceptance criterion."""
+    with psycopg.connect(market.dsn("market_reader")) as connection:
+        rows = completion_report(connection, DATASETS)["acceptance"]
+    return {row["criterion"]: (row["passed"], row["expected"], row["found"], row["observed"]) for row in rows}
+
+
+def test_of_a_future_that_was_never_loaded_everything_is_missing(coin):
+    assert coin.of("futures_ohlcv") == (
+        "missing", 1440, 0, 0, 0, 1440, "1,440 of 1,440 minutes missing; nothing stored of 1"
+    )  # fmt: skip
+    [changed] = coin.warehouse.rows("SELECT DISTINCT last_modified FROM dataset_condition")
+    assert changed == (None,)
+
+
+def test_what_is_published_whole_is_available_and_says_when_it_changed(coin, warehouse):
+    coin.complete()
+    rows = warehouse.rows(
+        "SELECT DISTINCT condition, missing, why FROM dataset_condition WHERE dataset <> 'volatility_index'"
+    )
+    assert rows == [("available", 0, None)]
+    for dataset in ("perpetuals_ohlcv", "funding_rates", "index_prices", "basis_spread"):
+        assert coin.of(dataset)[0] == "available"
+    changed, validated = warehouse.rows(
+        "SELECT (SELECT max(last_modified) FROM dataset_condition WHERE dataset = 'basis_spread'), max(validated_at) "
+        "FROM store.validation WHERE dataset = 'basis_spread'"
+    )[0]
+    assert changed == validated
+
+
+def test_what_is_stored_and_not_validated_is_pending_and_says_for_what(coin):
+    coin.store(coin.future)
+    assert coin.of("futures_ohlcv") == (
+        "pending", 1440, 0, 0, 1440, 0, "1,440 minutes pending; waits for perpetuals_ohlcv of BTC-PERPETUAL"
+    )  # fmt: skip
+
+
+def test_what_a_validation_blocked_waits_for_a_run_by_hand(coin, warehouse):
+    coin.store(coin.perpetual)
+    coin.fund()
+    blocked = warehouse.validation("perpetuals_ohlcv", outcome="blocked")
+    warehouse.connection.execute("UPDATE store.candle_day SET validation_id = %s", [blocked])
+    assert coin.of("perpetuals_ohlcv")[-1].endswith(f"waits for a run by hand: validation {blocked} blocked it")
+
+
+def test_what_is_held_back_is_degraded_and_names_the_rule(coin, warehouse):
+    coin.store()
+    warehouse.publish(coin.perpetual, coin.future)
+    warehouse.hold(CANDLE_DAY, [key for key in warehouse.newest(coin.future) if key[1] == FIRST])
+    coin.find("futures_ohlcv", "BTC-3MAR25", "near-reference")
+    assert coin.of("futures_ohlcv") == (
+        "degraded", 1440, 0, 1440, 0, 0, "1,440 minutes held back; rules broken: near-reference"
+    )  # fmt: skip
+    assert coin.of("futures_ohlcv", LAST)[0] == "available"
+
+
+def test_minutes_the_exchange_does_not_have_are_missing_with_what_was_noted_of_them(coin, warehouse):
+    coin.store(without=(7, 8))
+    warehouse.publish(coin.perpetual, coin.future)
+    coin.find("futures_ohlcv", "BTC-3MAR25", "minutes-explained", severity="info")
+    assert coin.of("futures_ohlcv") == (
+        "degraded", 1440, 1438, 0, 0, 2, "2 of 1,440 minutes missing; warned of: minutes-explained"
+    )  # fmt: skip
+    coin.find("perpetuals_ohlcv", "BTC-PERPETUAL", "minutes-complete")
+    assert coin.of("perpetuals_ohlcv")[-1] == "2 of 1,440 minutes missing; rules broken: minutes-complete"
+
+
+def test_a_waived_finding_leaves_a_day_available_and_is_named_with_its_reason(coin):
+    coin.complete()
+    coin.find("futures_ohlcv", "BTC-3MAR25", "no-spike", waived="true trades")
+    assert coin.of("futures_ohlcv") == ("available", 1440, 1440, 0, 0, 0, "waived: no-spike (true trades)")
+
+
+def test_a_day_is_counted_once_while_a_correction_waits_and_degraded_when_it_is_held_back(coin, warehouse):
+    coin.complete()
+    warehouse.candles(coin.future, trading(LISTED, at(FIRST, 1440), seed=9))
+    assert coin.of("futures_ohlcv") == (
+        "available", 1440, 1440, 0, 0, 0, "a newer version of 1 pending; waits for the next run"
+    )  # fmt: skip
+    warehouse.connection.execute("UPDATE store.candle_day SET state = 'held' WHERE state = 'pending'")
+    assert coin.of("futures_ohlcv") == ("degraded", 1440, 1440, 0, 0, 0, "a newer version of 1 held back")
+
+
+def test_a_computed_day_whose_input_was_taken_back_is_missing_and_says_so(coin, warehouse):
+    coin.complete()
+    warehouse.hold(CANDLE_DAY, [key for key in warehouse.newest(coin.perpetual) if key[1] == FIRST])
+    assert coin.of("basis_spread") == (
+        "missing", 1440, 0, 0, 0, 1440, "1,440 of 1,440 minutes missing; what it was computed from was taken back"
+    )  # fmt: skip
+    assert coin.of("basis_spread", LAST)[0] == "available"
+
+
+def test_what_lies_outside_a_lifetime_is_not_counted(warehouse):
+    coin = Coin(warehouse, ends=at(LAST, 480))
+    coin.store(coin.future)
+    warehouse.publish(coin.future)
+    assert coin.of("futures_ohlcv", LAST)[:6] == ("available", 480, 480, 0, 0, 0)
+
+
+version = st.tuples(st.integers(0, 1440), st.sampled_from(["published", "pending", "held", "superseded", "withdrawn"]))
+
+
+@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(days=st.lists(st.lists(version, max_size=4), min_size=2, max_size=2))
+def test_expected_is_what_is_published_held_pending_and_missing_whatever_is_stored(coin, warehouse, days):
+    connection = warehouse.connection
+    with connection.transaction(force_rollback=True):
+        for day, versions in zip((FIRST, LAST), days, strict=True):
+            published = False
+            for present, state in versions:
+                state = "superseded" if state == "published" and published else state  # one a key
+                published |= state == "published"
+                [version_id] = connection.execute(
+                    "INSERT INTO store.ingestion (dataset, subject, host, run_id, added, grown, corrected) "
+                    "VALUES ('futures_ohlcv', 'x', 'h', 'r', 1, 0, 0) RETURNING version_id"
+                ).fetchone()
+                connection.execute(
+                    "INSERT INTO store.candle_day SELECT %s, %s, %s, %s, NULL, '{}', NULL, NULL, 0, 1440, %s, 0, 0, 0, "
+                    "0, a, a, a, a, a, a, 0::bit(1440), 0::bit(1440), true, 0 "
+                    "FROM array_fill(1::float8, ARRAY[1440]) AS a",
+                    [coin.future, day, version_id, state, present],
+                )
+        rows = connection.execute(
+            f"SELECT {NUMBERS} FROM dataset_condition WHERE dataset = 'futures_ohlcv' ORDER BY day"
+        ).fetchall()
+    for (expected, published, held, pending, missing), versions in zip(rows, days, strict=True):
+        assert expected == 1440 == published + held + pending + missing
+        assert min(published, held, pending, missing) >= 0
+        shown = next((present for present, state in versions if state == "published"), 0)
+        newest, became = versions[-1] if versions else (0, None)
+        more = max(newest - shown, 0)
+        assert published == shown
+        assert (held, pending) == (more * (became == "held"), more * (became == "pending"))
+
+
+def test_the_days_of_a_month_are_what_coverage_says_of_it(coin, warehouse):
+    coin.store(without=(3,))
+    warehouse.publish(coin.perpetual, coin.future)
+    coin.fund(without=(30,))
+    coin.compute()
+    days = "SELECT dataset, date_trunc('month', day::timestamp)::date AS month, {} FROM {} GROUP BY 1, 2 ORDER BY 1, 2"
+    counted = warehouse.rows(days.format("sum(expected), sum(published)", "dataset_condition"))
+    covered = warehouse.rows(
+        days.format("sum(minutes), sum(published_minutes)", "(SELECT *, month AS day FROM coverage) AS c")
+    )
+    assert counted == covered and len({dataset for dataset, *_ in counted}) >= 5
+
+
+def test_an_empty_database_passes_nothing(market):
+    assert [passed for passed, *_ in criteria(market).values()] == [False] * len(ACCEPTANCE)
+
+
+def test_a_complete_history_passes_all(coin, market):
+    coin.complete()
+    told = criteria(market)
+    assert {name: passed for name, (passed, *_) in told.items()} == dict.fromkeys(told, True)
+    assert told["AC-007"][1:3] == (1, 1) and told["AC-010"][1:3] == (48, 48)
+
+
+@pytest.mark.parametrize(
+    ("table", "broken"),
+    [
+        ("candle_day", {"AC-007", "AC-008", "AC-011"}),
+        ("funding_rate", {"AC-010"}),
+        ("index_day", {"AC-011"}),
+        ("basis_day", {"AC-008"}),
+    ],
+)
+def test_a_hole_in_the_history_fails_its_criteria_and_no_others(coin, market, table, broken):
+    coin.complete()
+    with psycopg.connect(market.dsn("market_owner"), autocommit=True) as connection:
+        if table == "candle_day":  # with what was computed from it
+            connection.execute("DELETE FROM store.basis_day WHERE day = %s", [LAST])
+            connection.execute("DELETE FROM store.index_day WHERE day = %s", [LAST])
+        moment = "(ts - interval '1 second')::date" if table == "funding_rate" else "day"
+        connection.execute(f"DELETE FROM store.{table} WHERE {moment} = %s", [LAST])
+    told = criteria(market)
+    assert {name for name, (passed, *_) in told.items() if not passed} == broken
+    for name in broken:
+        assert told[name][2] < told[name][1] and told[name][3]
+    if table == "funding_rate":
+        assert "first gap 2025-03-02: 24 of 24 hours missing; nothing stored of 1" in told["AC-010"][3]
+    if table == "candle_day":
+        assert told["AC-007"][3] == (
+            "1 of 2 contract-days since 2025-03-01, 1 days are not published of 1 contracts: BTC-3MAR25"
+        )
+
+
+def test_what_began_before_the_collection_is_missing_too(coin, market, warehouse):
+    coin.complete()
+    warehouse.connection.execute("UPDATE store.collected SET since = %s", [at(LAST)])
+    told = criteria(market)
+    assert {name for name, (passed, *_) in told.items() if not passed} == {"AC-008", "AC-010", "AC-011"}
+    assert told["AC-010"][3] == (
+        "1 of 1 days complete, 2025-03-02 to 2025-03-02, collected from 2025-03-02 only: 1 began earlier"
+    )
+
+
+def test_the_report_tells_of_one_moment_and_leaves_the_connection_as_it_was(coin, market):
+    coin.complete()
+    with psycopg.connect(market.dsn("market_reader")) as connection:
+        report = completion_report(connection, DATASETS)
+        assert connection.isolation_level is None and connection.read_only is None
+        assert connection.info.transaction_status == psycopg.pq.TransactionStatus.IDLE
+    futures = next(row for row in report["datasets"] if row["dataset"] == "futures_ohlcv")
+    assert (futures["instruments"], futures["rows"], futures["coverage_percent"]) == (1, 2880, 100)
+    assert (futures["first_day"], futures["last_day"], futures["days"]["available"]) == (FIRST, LAST, 2)
+    assert futures["bytes"] > 0
+    assert [row["dataset"] for row in report["datasets"]] == [d.name for d in DATASETS if d.table]
