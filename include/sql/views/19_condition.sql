@@ -19,9 +19,12 @@ CREATE VIEW store.day_condition AS
     WITH expected AS (
 {datasets/*/expected}
     ), version AS (
-        -- of each key what is published, and its newest version: {version_id, present, what became of it}
+        -- of each key what is published, its newest version, and the newest of those that are not decided on or were taken
+        -- away, {version_id, present, what became of it}: arrays are made of these few alone
         SELECT p.dataset, p.instrument, p.day, coalesce(max(p.present) FILTER (WHERE p.state = 'published'), 0) AS published,
-               max(ARRAY[p.version_id, p.present, CASE p.state WHEN 'pending' THEN 1 WHEN 'held' THEN 2 WHEN 'withdrawn' THEN 3 ELSE 0 END]) AS newest,
+               max(p.version_id) AS version_id,
+               max(ARRAY[p.version_id, p.present, CASE p.state WHEN 'pending' THEN 1 WHEN 'held' THEN 2 ELSE 3 END])
+                   FILTER (WHERE p.state IN ('pending', 'held', 'withdrawn')) AS other,
                max(p.validation_id) AS validation_id
         FROM (
 {datasets/*/provenance}
@@ -40,11 +43,12 @@ CREATE VIEW store.day_condition AS
         CROSS JOIN LATERAL generate_series(0, ceil((f.ends - f.midnight) / 86400)::integer - 1) AS n
         WHERE e.begins < e.ends
         UNION ALL
-        SELECT v.dataset, v.instrument, v.day, NULL, 0, v.published,
-               CASE WHEN v.newest[3] = 1 THEN greatest(v.newest[2] - v.published, 0) ELSE 0 END,
-               CASE WHEN v.newest[3] = 2 THEN greatest(v.newest[2] - v.published, 0) ELSE 0 END,
-               v.newest[3] = 3 AND v.published = 0, v.newest[3] = 2 AND v.published > 0, v.newest[3] = 1 AND v.published > 0, v.newest[1], v.validation_id
+        SELECT v.dataset, v.instrument, v.day, NULL, 0, v.published, CASE n.became WHEN 1 THEN n.more ELSE 0 END,
+               CASE n.became WHEN 2 THEN n.more ELSE 0 END, n.became = 3 AND v.published = 0, n.became = 2 AND v.published > 0,
+               n.became = 1 AND v.published > 0, v.version_id, v.validation_id
         FROM version v
+        CROSS JOIN LATERAL (SELECT CASE WHEN v.other[1] = v.version_id THEN v.other[3] END AS became,
+                                   greatest(v.other[2] - v.published, 0) AS more) AS n
     ), instrument_day AS (
         SELECT dataset, instrument, day, min(seconds) AS shortest, max(seconds) AS longest, sum(expected)::bigint AS expected,
                sum(published)::bigint AS published, sum(pending)::bigint AS pending, sum(held)::bigint AS held,
@@ -52,13 +56,16 @@ CREATE VIEW store.day_condition AS
                max(version_id) AS version_id, max(validation_id) AS validation_id
         FROM part GROUP BY dataset, instrument, day
     ), counted AS (
-        SELECT d.dataset, d.day, d.shortest, d.longest, d.expected, least(d.published, d.expected) AS published,
-               least(d.held, greatest(d.expected - d.published, 0)) AS held,
-               least(d.pending, greatest(d.expected - d.published - d.held, 0)) AS pending,
-               d.taken_back::integer AS taken_back, (d.version_id IS NULL)::integer AS unstored, d.uncertain::integer AS uncertain,
-               d.renewed::integer AS renewed,
-               d.version_id, d.validation_id, NULL::text AS broken, NULL::text AS waived, NULL::text AS noted, NULL::text AS awaited
-        FROM instrument_day d WHERE d.expected > 0
+        SELECT d.dataset, d.day, min(d.shortest) AS shortest, max(d.longest) AS longest, sum(d.expected) AS expected,
+               sum(n.published) AS published, sum(h.held) AS held, sum(least(d.pending, d.expected - n.published - h.held)) AS pending,
+               count(*) FILTER (WHERE d.taken_back) AS taken_back, count(*) FILTER (WHERE d.version_id IS NULL) AS unstored,
+               count(*) FILTER (WHERE d.uncertain) AS uncertain, count(*) FILTER (WHERE d.renewed) AS renewed,
+               max(d.version_id) AS version_id, max(d.validation_id) AS validation_id,
+               NULL::text AS broken, NULL::text AS waived, NULL::text AS noted, NULL::text AS awaited
+        FROM instrument_day d
+        CROSS JOIN LATERAL (SELECT least(d.published, d.expected) AS published) AS n
+        CROSS JOIN LATERAL (SELECT least(d.held, d.expected - n.published) AS held) AS h
+        WHERE d.expected > 0 GROUP BY d.dataset, d.day
         UNION ALL
         SELECT q.dataset, q.day, NULL, NULL, 0, 0, 0, 0, 0, 0, 0, 0, NULL, q.validation_id,
                CASE WHEN q.severity = 'critical' AND q.waived_reason IS NULL THEN q.rule END,
