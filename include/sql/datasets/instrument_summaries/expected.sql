@@ -1,8 +1,9 @@
 -- What there should be of the summaries: a snapshot a beat and currency, from the currency's first one to the newest beat that is
--- over. Grain: currency, stretch of time with one length of beats. Reads only. Columns as of the candles' expected.
+-- over, or of which there is one. Grain: currency, stretch of time with one length of beats. Reads only. Columns as of the candles' expected.
 SELECT 'instrument_summaries' AS kind, b.dataset, f.currency || ' every ' || b.seconds || ' s' AS subject, f.currency AS instrument,
        NULL::text AS settlement_period, greatest(b.begins, date_bin(make_interval(secs => b.seconds), f.beat, '2000-01-01 00:00+00')) AS begins,
-       least(b.ends, date_bin(make_interval(secs => b.seconds), now(), '2000-01-01 00:00+00')) AS ends, b.seconds, false AS loadable
+       least(b.ends, greatest(date_bin(make_interval(secs => b.seconds), now(), '2000-01-01 00:00+00'), f.newest + make_interval(secs => b.seconds))) AS ends,
+       b.seconds, false AS loadable
 FROM store.snapshot_beat b
-CROSS JOIN (SELECT currency, min(beat) AS beat FROM store.instrument_summary GROUP BY currency) AS f
+CROSS JOIN (SELECT currency, min(beat) AS beat, max(beat) AS newest FROM store.instrument_summary GROUP BY currency) AS f
 WHERE b.dataset = 'instrument_summaries'
