@@ -78,7 +78,7 @@ def report_of(told: dict[str, Any]) -> Report:
     tables = {
         "Datasets": table(map(_dataset, told["datasets"])),
         "Days": table(
-            {"dataset": each["dataset"], **each["days"],
+            {"dataset": each["dataset"], **{f"{condition} days": days for condition, days in each["days"].items()},
              **{name: each[name] for name in ("expected", "published", "held", "pending", "missing")}}
             for each in told["datasets"] if each["expected"]
         ),
