@@ -62,7 +62,7 @@ class Coin:
         finding = (subject, FIRST, None, rule, severity, "1", waived)
         with self.warehouse.connection.transaction():
             validations.record_findings(
-                self.warehouse.connection, validation_id, dataset, seen=[finding[:2]], findings=[finding]
+                self.warehouse.connection, validation_id, dataset, seen=[(subject, FIRST, None)], findings=[finding]
             )
 
     def of(self, dataset: str, day: date = FIRST) -> tuple:
@@ -95,12 +95,9 @@ def test_of_a_future_that_was_never_loaded_everything_is_missing(coin):
 
 def test_what_is_published_whole_is_available_and_says_when_it_changed(coin, warehouse):
     coin.complete()
-    rows = warehouse.rows(
-        "SELECT DISTINCT condition, missing, why FROM dataset_condition WHERE dataset <> 'volatility_index'"
-    )
-    assert rows == [("available", 0, None)]
-    for dataset in ("perpetuals_ohlcv", "funding_rates", "index_prices", "basis_spread"):
-        assert coin.of(dataset)[0] == "available"
+    stored = ["perpetuals_ohlcv", "futures_ohlcv", "funding_rates", "index_prices", "basis_spread"]
+    said = "SELECT dataset, condition, missing, why FROM dataset_condition WHERE dataset = ANY(%s)"
+    assert set(warehouse.rows(said, stored)) == {(dataset, "available", 0, None) for dataset in stored}
     changed, validated = warehouse.rows(
         "SELECT (SELECT max(last_modified) FROM dataset_condition WHERE dataset = 'basis_spread'), max(validated_at) "
         "FROM store.validation WHERE dataset = 'basis_spread'"
