@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import partial
+from typing import LiteralString
+
+from psycopg import Connection
 
 from .database import Server
 from .metric import Metric, seconds
@@ -28,6 +32,10 @@ VOLATILITIES = """
 """
 
 
+def asked(connection: Connection, statement: LiteralString) -> list[tuple]:
+    return connection.execute(statement).fetchall()
+
+
 def run(server: Server) -> Iterator[Metric]:
     with server.market("bench_options") as database, server.connect(database, autocommit=True) as connection:
         connection.execute(CHAIN)
@@ -36,6 +44,6 @@ def run(server: Server) -> Iterator[Metric]:
             ("greeks of a chain, as rows in Python", GREEKS, 60),
             ("volatility of its bids and asks, as rows in Python", VOLATILITIES, None),
         ):
-            options = len(connection.execute(statement).fetchall())
-            took = seconds(lambda statement=statement: connection.execute(statement).fetchall(), 50)
+            options = len(asked(connection, statement))
+            took = seconds(partial(asked, connection, statement), 50)
             yield Metric(f"options: {name}", took * 1000, "ms", at_most=bound, note=f"{options:,} options")

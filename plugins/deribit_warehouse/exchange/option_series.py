@@ -42,9 +42,11 @@ def split(found: Summaries) -> tuple[list[OptionSeries], list[tuple[str, str]]]:
     option's name is left out and named."""
     unreadable = list(found.unreadable)
     members: dict[str, list[tuple[str, float, int]]] = defaultdict(list)
+    expiries: dict[str, datetime] = {}
     for place, instrument in enumerate(found.instruments):
         parts = OPTION_NAME.fullmatch(instrument)
-        if parts and expiry_of(parts[1]):
+        if parts and (expires_at := expiry_of(parts[1])):
+            expiries[parts[1]] = expires_at
             members[parts[1]].append((parts[3], float(parts[2].replace("d", ".")), place))
         else:
             unreadable.append((instrument, "it is not the name of an option"))
@@ -54,7 +56,7 @@ def split(found: Summaries) -> tuple[list[OptionSeries], list[tuple[str, str]]]:
         series.append(
             OptionSeries(
                 name=name,
-                expires_at=expiry_of(name),
+                expires_at=expiries[name],
                 instruments=[found.instruments[place] for place in at],
                 timestamp=found.timestamp[at],
                 values={field: numbers[at] for field, numbers in found.values.items()},

@@ -87,9 +87,12 @@ def collect(request: Request, instrument_name: str, start: int, end: int) -> Set
             break
     keys = sorted(found)
     values = np.array([found[key][1] for key in keys], np.float64).reshape(-1, len(VALUES))
+    position, mark_price, index_price, profit_loss, session_profit_loss, paid = values.T  # in the order of VALUES
     return Settlements(
-        instrument_name, np.array([found[key][0] for key in keys], np.int64), [kind for _, kind in keys], *values.T,
-        np.array([key in duplicate for key in keys], bool), len(bankruptcies), requests,
+        instrument_name=instrument_name, timestamp=np.array([found[key][0] for key in keys], np.int64),
+        type=[kind for _, kind in keys], position=position, mark_price=mark_price, index_price=index_price,
+        profit_loss=profit_loss, session_profit_loss=session_profit_loss, funding=paid,
+        duplicate=np.array([key in duplicate for key in keys], bool), bankruptcies=len(bankruptcies), requests=requests,
     )  # fmt: skip
 
 

@@ -66,10 +66,10 @@ def reader(currency: str, kind: str) -> Callable[[Any], Summaries]:
         unreadable = []
         for at, row in enumerate(result):
             try:
-                name, *told = summary(row, at, kind)
+                name, stamp, underlying, told = summary(row, at, kind)
                 if name in found:
                     raise UnreadableRow(row, at, "it came more than once; the first is kept")
-                found[name] = tuple(told)
+                found[name] = stamp, underlying, told
             except UnreadableRow as error:
                 unreadable.append((error.subject, str(error)))
         if unreadable and not found:

@@ -58,7 +58,7 @@ def thin(connection: Connection, dataset: Dataset, before: datetime) -> int:
     publication.decide_alone(connection)
     values = {"dataset": dataset.name, "before": before}
     with connection.cursor() as cursor:
-        deleted = cursor.execute(sql.composed("snapshots/thin", dataset.table), values).rowcount
+        deleted = cursor.execute(sql.composed("snapshots/thin", dataset.versions), values).rowcount
     sql.run(connection, "snapshots/record_thinned", **values)
     return deleted
 
