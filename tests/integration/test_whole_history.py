@@ -22,8 +22,7 @@ FUTURES_LAST = ("funding_rates", "perpetuals_ohlcv", "futures_ohlcv")
 ORDERS = {
     "2018-08": PERPETUALS_FIRST,  # the first month; the perpetual is born on its 14th, among futures that are older
     "2019-05": PERPETUALS_LAST,  # the first whole month of funding; an outage over midnight cost no candle
-    "2024-03": PERPETUALS_LAST,  # of today's size
-    "2026-03": FUTURES_LAST,  # the end of a quarter, and the first futures that live four days
+    "2026-03": FUTURES_LAST,  # of today's size: the end of a quarter, and the first futures that live four days
 }
 BIRTH = "2018-08"
 
