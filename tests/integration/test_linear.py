@@ -35,7 +35,7 @@ def test_linear_contracts_with_every_oddity(open_pipeline, market, linear_exchan
     assert market.rows(ended) == [("ICP_USDC-PERPETUAL", DIED)]
     assert [m.text.count("ICP_USDC-PERPETUAL: listed-though-delisted") for m in told if "ICP" in m.text] == [1]
     assert {d for [d] in market.rows("SELECT dataset FROM unloaded")} == {
-        "perpetuals_ohlcv", "futures_ohlcv", "funding_rates",
+        "perpetuals_ohlcv", "futures_ohlcv", "funding_rates", "delivery_prices", "settlements",
     }, "a currency that is new makes its months pending"  # fmt: skip
 
     # the rest is one of each kind: sixty are no different, and take minutes
@@ -45,7 +45,8 @@ def test_linear_contracts_with_every_oddity(open_pipeline, market, linear_exchan
         "DELETE FROM store.instrument WHERE instrument NOT LIKE ALL (%s) RETURNING 1",
         list(KEPT), list(KEPT), role="market_loader",
     )  # fmt: skip
-    for dag in ("perpetuals_ohlcv", "funding_rates", "futures_ohlcv", "index_prices", "basis_spread", "index_minutes"):
+    loaded = ("perpetuals_ohlcv", "funding_rates", "futures_ohlcv", "delivery_prices", "settlements", "index_minutes")
+    for dag in (*loaded, "index_prices", "basis_spread", "roll_calendar"):
         assert pipeline.run(dag, AFTER) == "success", dag
 
     assert comparison.candles(source(), market.rows, "SOL_USDC-PERPETUAL", BEGINS, ENDS) == 10 * 1440
