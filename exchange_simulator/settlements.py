@@ -17,10 +17,13 @@ from .replay import Replay
 
 
 def delivery_prices(source: Market | Replay, coin: str, days: np.ndarray) -> np.ndarray:
-    """The delivery price of each day (since 1970, int64 of any order), USD to the cent: float64 of the same length."""
+    """The delivery price of each day (since 1970, int64 of any order), USD to the cent, of a coin of less than 1,000 to
+    five digits: float64 of the same length."""
     half_hours = np.asarray(days)[:, None] * DAY + 8 * HOUR - np.arange(30, 0, -1) * MINUTE
     ascending, place = np.unique(half_hours.ravel(), return_inverse=True)
-    return np.rint(source.index(coin, ascending)[place].reshape(-1, 30).mean(axis=1) * 100) / 100
+    prices = source.index(coin, ascending)[place].reshape(-1, 30).mean(axis=1)
+    scale = 10.0 ** np.maximum(2, 4 - np.floor(np.log10(prices)))  # a coin of 1e-5 has a price, too
+    return np.rint(prices * scale) / scale
 
 
 def settlement(source: Market | Replay, listing: Listing, eight: int) -> dict:

@@ -355,6 +355,13 @@ def test_index_price_chart_and_deliveries(live, market):
     assert len(rest["data"]) == 5 and rest["data"][-1]["date"] == "2018-08-01"
 
 
+def test_a_coin_of_a_hundred_thousandth_of_a_dollar_is_delivered_at_a_price():
+    from exchange_simulator.settlements import delivery_prices
+
+    prices = delivery_prices(Market(traits=Traits().changed(["linear_world=true"])), "PEPE", np.arange(20_700, 20_800))
+    assert (prices > 1e-6).all() and (prices < 1e-4).all() and len(set(prices.tolist())) > 90
+
+
 def test_volatility_pages_by_continuation(live):
     asked = {"currency": "BTC", "start_timestamp": NOW - 100 * DAY, "resolution": "3600"}
     found, end = [], NOW
