@@ -97,3 +97,10 @@ BEGIN
     END IF;
     RETURN coalesce((SELECT validation_id FROM store.validation WHERE validated_at <= at ORDER BY validated_at DESC, validation_id DESC LIMIT 1), 0);
 END $$;
+
+-- The first five of some names or sentences, and how many more there are, for a finding; NULL where there are none.
+CREATE FUNCTION store.named(names text[], separator text DEFAULT '; ') RETURNS text
+LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
+    SELECT CASE WHEN cardinality(names) > 0 THEN array_to_string(names[1:5], separator)
+                || CASE WHEN cardinality(names) > 5 THEN format(' and %s more', cardinality(names) - 5) ELSE '' END END
+$$;

@@ -4,13 +4,6 @@ LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
     SELECT CASE WHEN cardinality("values") = 1 AND cardinality(names) > 1 THEN array_fill("values"[1], ARRAY[cardinality(names)]) ELSE "values" END
 $$;
 
--- The first five of some names or sentences, and how many more there are, for a finding; NULL where there are none.
-CREATE FUNCTION store.named(names text[]) RETURNS text
-LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
-    SELECT CASE WHEN cardinality(names) > 0 THEN array_to_string(names[1:5], '; ')
-                || CASE WHEN cardinality(names) > 5 THEN format('; and %s more', cardinality(names) - 5) ELSE '' END END
-$$;
-
 -- How many beats there were after the snapshot of "previous" and before the one of "beat"; 0 where there was none before. What
 -- lies before a change of their length is not counted here (the view snapshot_gaps has it).
 CREATE FUNCTION store.missed_beats(dataset text, beat timestamptz, previous timestamptz) RETURNS integer

@@ -1,10 +1,3 @@
--- The first five of some texts, and how many more there are; NULL of none.
-CREATE FUNCTION store.first_of(texts text[]) RETURNS text
-LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
-    SELECT array_to_string(texts[1:5], ', ') || CASE WHEN cardinality(texts) > 5 THEN format(' and %s more', cardinality(texts) - 5) ELSE '' END
-    WHERE cardinality(texts) > 0
-$$;
-
 -- How much of every dataset's days is published, held back, waiting or missing, and what is said of that: put together from the
 -- parts of every dataset (its files expected.sql, provenance.sql and pending.sql) and what validations found. Grain: dataset,
 -- day; the days are those of which something is expected, so those of closed months (snapshots: until now). Everything is
@@ -120,9 +113,9 @@ CREATE VIEW store.dataset_condition AS
                     ELSE coalesce(format('times every %s s', c.seconds), 'times') END AS unit) AS n
     CROSS JOIN LATERAL (
         SELECT nullif(concat_ws('; ', CASE WHEN c.taken_back > 0 THEN 'what it was computed from was taken back' END,
-                                'rules broken: ' || store.first_of(c.broken), 'waived: ' || store.first_of(c.waived),
-                                CASE WHEN c.missing > 0 THEN 'warned of: ' || store.first_of(c.noted) END,
-                                CASE WHEN c.pending > 0 OR c.renewed > 0 THEN 'waits for ' || store.first_of(c.awaited) END), '') AS said) AS r;
+                                'rules broken: ' || store.named(c.broken, ', '), 'waived: ' || store.named(c.waived, ', '),
+                                CASE WHEN c.missing > 0 THEN 'warned of: ' || store.named(c.noted, ', ') END,
+                                CASE WHEN c.pending > 0 OR c.renewed > 0 THEN 'waits for ' || store.named(c.awaited, ', ') END), '') AS said) AS r;
 
 CREATE VIEW dataset_condition AS
     SELECT dataset, day, condition, expected, published, held, pending, missing, why, last_modified FROM store.dataset_condition;

@@ -19,5 +19,5 @@ SELECT count(*) > 0 AND NOT EXISTS (SELECT FROM lacking) AS passed, 'contracts' 
        CASE WHEN count(*) = 0 THEN 'nothing is expected yet'
             ELSE concat_ws(', ', format('%s of %s contract-days since %s', sum(found), sum(expected), min(first_day)),
                  (SELECT format('%s days are not published of %s contracts: %s', sum(days), count(*),
-                                store.first_of(array_agg(label ORDER BY place))) FROM lacking HAVING count(*) > 0)) END AS observed
+                                store.named(array_agg(label ORDER BY place), ', ')) FROM lacking HAVING count(*) > 0)) END AS observed
 FROM present
