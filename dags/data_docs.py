@@ -6,9 +6,9 @@
 completion report is one page, of all that is stored.
 
 **Schedule.** Every five minutes, skipped when the site already shows the newest validation. Only what is new is
-rendered; the pages of the standing site are taken over. The completion report is computed again when it is an hour old,
-or a day where nothing was validated since. Trigger it to have it at once. One run at a time: the site is
-built aside and swapped in.
+rendered; the pages of the standing site are taken over. The completion report is computed again when it is an hour old
+and something was validated since, or a day old. A run by hand, such as a start makes at its end, has both of now. One
+run at a time: the site is built aside and swapped in.
 
 **Late data.** A run that was cleared and validated again has a page for each validation, newest first.
 

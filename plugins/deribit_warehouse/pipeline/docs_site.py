@@ -39,12 +39,13 @@ def build_data_docs() -> int:
     from deribit_warehouse.report import report
     from deribit_warehouse.warehouse.completion import newest_validation, validated_days, validation_results
 
-    configuration(get_current_context())
+    context = get_current_context()
+    configuration(context)
     site = Path(os.environ["DERIBIT_DATA_DOCS_DIR"])
     with market() as connection:
         newest = newest_validation(connection)
         shown, reported = site / "newest_validation", site / "reported_validation"
-        due = report_is_due(reported, newest)
+        due = report_is_due(reported, newest, by_hand=context["dag_run"].run_type == "manual")
         if not due and shown.exists() and shown.read_text() == str(newest):
             raise AirflowSkipException(f"the data docs already show validation {newest}")
         suites = [
@@ -62,12 +63,15 @@ def build_data_docs() -> int:
     return newest
 
 
-def report_is_due(reported: Path, newest: int) -> bool:
+def report_is_due(reported: Path, newest: int, *, by_hand: bool = False) -> bool:
     """Whether the completion report is to be made anew. reported: the file that names the validation it was made after,
-    written when it was. newest: the newest validation's id."""
+    written when it was. newest: the newest validation's id. by_hand: whether somebody asks for the site now, as a start
+    does at its end; then it is made where anything was validated since."""
     try:
         made, after = reported.stat().st_mtime, reported.read_text()
     except FileNotFoundError:
         return True
     age = timedelta(seconds=time.time() - made)
-    return age >= (REPORT_AT_LEAST if after == str(newest) else REPORT_EVERY)
+    if after == str(newest):
+        return age >= REPORT_AT_LEAST
+    return by_hand or age >= REPORT_EVERY
