@@ -43,6 +43,8 @@ from .sample import compared
 
 ROOT = Path(__file__).resolve().parents[1]
 RESULTS = Path(__file__).with_name("results-history.json")
+LIVE_SHARE = 0.05
+"""Of the rate, for the snapshots beside the history: a request a second, of which they need a few in five minutes."""
 BYTES = {"perpetuals_ohlcv": 32, "futures_ohlcv": 20, "basis_spread": 8}
 """What a minute may take at most, indexes and TOAST included."""
 
@@ -56,7 +58,7 @@ def main() -> None:
     home = Path(tempfile.mkdtemp(prefix="bench-"))
     environ = separate_environment(home) | {
         "DERIBIT_REQUESTS_PER_SECOND": str(asked.rate),
-        "DERIBIT_LIVE_SHARE": "0",
+        "DERIBIT_LIVE_SHARE": str(LIVE_SHARE),
     }
     stack = stack_of("demo", environ)
     memory, keep = Memory(stack), asked.keep
@@ -110,6 +112,11 @@ def report(
             "JOIN store.instrument p ON p.instrument_id = f.perpetual_id "
             "WHERE q.rule = 'reference-known' AND q.day > p.listed_at"
         ).fetchall()
+        [(taken, missed)] = connection.execute(
+            "SELECT (SELECT count(DISTINCT (currency, beat)) FROM store.instrument_summary) + "
+            "(SELECT count(DISTINCT (currency, beat)) FROM store.option_chain), "
+            "(SELECT coalesce(sum(beats), 0) FROM snapshot_gaps)::integer"
+        ).fetchall()
     stored = {
         row["dataset"]: row["bytes_a_row"] for row in summary(database(stack, "market", "market_reader"), DATASETS)
     }
@@ -136,6 +143,7 @@ def report(
         Metric("history: largest task", task, "MiB", 300, "private memory", at_most=300),
         Metric("history: minutes stored", minutes / 1e6, "million", 45, at_least=45),
         Metric("history: futures days validated before their perpetual was there", unreferenced, "days", at_most=0),
+        Metric("history: snapshots missed", missed, "beats", taken, "taken meanwhile", at_most=0),
         Metric("history: tasks", sum(count for _, _, count, *_ in tasks), ""),
         *questions(stack),
         *sampled(asked, stack),
@@ -219,35 +227,38 @@ def fewest_requests(first_day: str) -> int:
 
 
 def pages(begins: int, ends: int) -> int:
-    """The fewest pages that hold [begins, ends), ms, each instrument in one go; what is a row a day is asked for a
-    month at a time, as it is published, and delivery prices from the newest day back to it."""
+    """The fewest pages that hold [begins, ends), ms, each instrument in one go; what is a row a day is asked for a run
+    at a time, and delivery prices from the newest day back to it."""
     from exchange_simulator.market import Market
 
     assert VOLATILITY_INDEX.since
     market = Market()
     hours = max(0, ends - max(begins, round(VOLATILITY_INDEX.since.timestamp() * 1000)))
     pages = len(market.currencies) * ceil(hours / volatility.PAGE)  # each has a volatility index
-    for month in months(begins, ends):
-        pages += len(market.currencies) * ceil((ends - month) / (delivery.PAGE * delivery.DAY))
+    for run in runs(begins, ends):
+        pages += len(market.currencies) * ceil((ends - run) / (delivery.PAGE * delivery.DAY))
     for row in market.instruments("future"):
         if row["settlement_currency"] == "USDC":
             continue
         listed = row["creation_timestamp"] // candles.MINUTE * candles.MINUTE
         first, last = max(begins, listed), min(ends, row["expiration_timestamp"])
         pages += max(0, ceil((last - first) / candles.PAGE))
-        pages += len(months(first, last))  # its settlements
+        pages += len(runs(first, last))  # its settlements
         if row["settlement_period"] == "perpetual":
             funded_from = max(first, market.first_funding_ms(row["instrument_name"]))
             pages += max(0, ceil((last - funded_from) / funding.PAGE))
     return pages
 
 
-def months(begins: int, ends: int) -> list[int]:
-    """The beginnings of the months that have a part of [begins, ends), ms."""
+def runs(begins: int, ends: int) -> list[int]:
+    """The beginnings of the runs that have a part of [begins, ends), ms: years that are over, months of this one."""
     if begins >= ends:
         return []
     first, last = np.array([begins, ends - 1], "datetime64[ms]").astype("datetime64[M]")
-    return np.arange(first, last + 1).astype("datetime64[ms]").astype(int).tolist()
+    months = np.arange(first, last + 1)
+    this_year = np.datetime64(datetime.now(UTC).replace(tzinfo=None), "Y").astype("datetime64[M]")
+    kept = (months >= this_year) | (months == first) | (months == months.astype("datetime64[Y]"))
+    return months[kept].astype("datetime64[ms]").astype(int).tolist()
 
 
 def database(stack: Stack, name: str, role: str) -> str:

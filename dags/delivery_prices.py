@@ -7,8 +7,9 @@ Counted from the oldest a day keeps its place while newer ones come, so that non
 **Grain.** One row an index and UTC day; the delivery is at 08:00 UTC. `price` is in the second currency of the index's
 name. The indexes are those of the futures and perpetuals that the catalogue has of the collected currencies.
 
-**Schedule.** Monthly with catchup: plan, load, publish. The plan waits for the catalogue, which says which indexes
-there are. Backfills, and runs by hand, as for perpetuals.
+**Schedule.** A run for each year that is over and each month of this one, with catchup: plan, load, publish, a month in
+a transaction. The plan waits for the catalogue, which says which indexes there are.
+Backfills, and runs by hand, as for perpetuals.
 
 **Late data.** A corrected price becomes a new version; the published one stays until the new one has passed.
 
@@ -24,7 +25,7 @@ from deribit_warehouse.datasets import DELIVERY_PRICES
 
 
 @dag(
-    **pipeline.history_dag_args(DELIVERY_PRICES),
+    **pipeline.history_dag_args(DELIVERY_PRICES, pipeline.YEARS_THEN_MONTHS),
     max_active_runs=1,
     doc_md=__doc__,
     tags=["deribit", "delivery", "history"],

@@ -7,7 +7,8 @@ asking and recorded.
 **Grain.** One row an instrument and hour; `ts` is the END of the hour. `interest_1h` is that hour's rate,
 `interest_8h` the trailing eight hours; fractions, positive: longs pay. Sum `interest_1h`, never `interest_8h`.
 
-**Schedule.** Monthly with catchup: plan, load, publish. Backfills, and runs by hand, as for perpetuals.
+**Schedule.** A run for each year that is over and each month of this one, with catchup: plan, load, publish, a month in
+a transaction. Backfills, and runs by hand, as for perpetuals.
 
 **Late data.** A corrected hour becomes a new version, published once it has passed; the published one stays until then.
 
@@ -27,7 +28,7 @@ from deribit_warehouse.datasets import FUNDING_RATES
 
 
 @dag(
-    **pipeline.history_dag_args(FUNDING_RATES),
+    **pipeline.history_dag_args(FUNDING_RATES, pipeline.YEARS_THEN_MONTHS),
     max_active_runs=2,
     doc_md=__doc__,
     tags=["deribit", "funding", "history"],

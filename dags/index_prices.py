@@ -8,12 +8,11 @@ both are known (view `index_proxy_error`).
 **Grain.** One row an index and UTC day in the store, one row a minute in the view `index_prices`; `ts` is the bucket
 start, the price that of the bucket's END.
 
-**Schedule.** Triggered by the perpetuals', the funding's, the chart's and the catalogue's assets, and monthly with
-catchup; what is computed is asked of the data: every day of an index with a published day of its perpetual or a
-published hour of funding that was not validated on the versions published now, in the run's month when the calendar
-started it. Of several perpetuals on an index the older stands in until its lifetime is over; a perpetual that is held
-back does not hold back the true hours. A month whose inputs are not published yet has nothing to do; their assets
-trigger it when they are. A backfill, or a run with `from` and `to`, computes a range again.
+**Schedule.** Triggered by the perpetuals', the funding's, the chart's and the catalogue's assets, and at the end of a
+month. A run computes whatever is pending: every day of an index with a published day of its perpetual or a published
+hour of funding that was not validated on the versions published now; no past month has a run of its own. Of several
+perpetuals on an index the older stands in until its lifetime is over; a perpetual that is held back does not hold back
+the true hours. A backfill of months, or a run with `from` and `to`, computes a range again.
 
 **Late data.** A corrected input makes a new version of the day, which is pending; the published one stays until the
 new one has passed. A day of the perpetual or an hour of funding that is taken back takes the day with it.

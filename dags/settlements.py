@@ -8,7 +8,8 @@ continuation where one answer does not hold a month. A day between two others of
 settlement currency, of all holders together. Bankruptcies are a currency's, not an instrument's, and are not kept; nor
 are options.
 
-**Schedule.** Monthly with catchup: plan, load, publish. The plan waits for the catalogue. Backfills, and runs by hand,
+**Schedule.** A run for each year that is over and each month of this one, with catchup: plan, load, publish, a month in
+a transaction. The plan waits for the catalogue. Backfills, and runs by hand,
 as for perpetuals.
 
 **Late data.** A corrected settlement becomes a new version; the published one stays until the new one has passed.
@@ -25,7 +26,7 @@ from deribit_warehouse.datasets import SETTLEMENTS
 
 
 @dag(
-    **pipeline.history_dag_args(SETTLEMENTS),
+    **pipeline.history_dag_args(SETTLEMENTS, pipeline.YEARS_THEN_MONTHS),
     max_active_runs=1,
     doc_md=__doc__,
     tags=["deribit", "settlements", "history"],

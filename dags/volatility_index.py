@@ -7,8 +7,9 @@ rows of its window, and says by a continuation that there are more; that nothing
 year: the volatility of the next thirty days that options are priced with. An hour's open need not be the close before
 it.
 
-**Schedule.** Monthly with catchup, from the month of the first hour (2021-03-24) on: plan, load, publish. There are no
-instruments, so no catalogue is waited for. Backfills, and runs by hand, as for perpetuals.
+**Schedule.** A run for each year that is over and each month of this one, with catchup, from the month of the first
+hour (2021-03-24) on: plan, load, publish, a month in a transaction. There are no instruments, so no catalogue is waited
+for. Backfills, and runs by hand, as for perpetuals.
 
 **Late data.** A corrected hour becomes a new version; the published one stays until the new one has passed.
 
@@ -23,7 +24,7 @@ from deribit_warehouse.datasets import VOLATILITY_INDEX
 
 
 @dag(
-    **pipeline.history_dag_args(VOLATILITY_INDEX),
+    **pipeline.history_dag_args(VOLATILITY_INDEX, pipeline.YEARS_THEN_MONTHS),
     max_active_runs=1,
     doc_md=__doc__,
     tags=["deribit", "volatility", "history"],

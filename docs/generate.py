@@ -89,12 +89,12 @@ def tasks(dag: DAG) -> str:
 
 def schedule(dag: DAG) -> str:
     """In words: the calendar, and the assets that trigger it."""
-    timetable: Any = dag.timetable  # which kind it is says its condition
-    condition = getattr(timetable, "asset_condition", None)
-    calendar = timetable.timetable if condition is not None else timetable
-    words = f"cron `{calendar.expression}` (UTC)"
-    if condition is not None:
-        assets = sorted(asset.name for asset in condition.objects)
+    timetable: Any = dag.timetable
+    calendar = getattr(timetable, "timetable", timetable)
+    expression = getattr(calendar, "expression", None)
+    words = f"cron `{expression}` (UTC)" if expression else calendar.summary
+    if calendar is not timetable:
+        assets = sorted(asset.name for asset in timetable.asset_condition.objects)
         words = f"after {' or '.join(f'`{name}`' for name in assets)}, and {words}"
     return words
 

@@ -138,12 +138,14 @@ class AirflowApi:
         path = f"dags/{quote(dag)}/dagRuns/{quote(run, safe='')}/clear"
         self.call("POST", path, json={"dry_run": False, "only_failed": False})
 
-    def run_of(self, dag: str, logical_date: datetime) -> dict | None:
-        """The one run of a logical date, None where there is none yet."""
-        at = logical_date.isoformat()
-        path = f"dags/{quote(dag)}/dagRuns"
-        found = self.call("GET", path, limit=1, logical_date_gte=at, logical_date_lte=at)["dag_runs"]
-        return found[0] if found else None
+    def run_of(self, dag: str, begins: datetime) -> dict | None:
+        """The newest run of the calendar, or of a backfill, whose data interval has an instant in it, None where there
+        is none yet."""
+        newest = self.call(
+            "GET", f"dags/{quote(dag)}/dagRuns", limit=1, order_by="-logical_date",
+            logical_date_lte=begins.isoformat(), run_type=["scheduled", "backfill"],
+        )["dag_runs"]  # fmt: skip
+        return next((run for run in newest if begins < datetime.fromisoformat(run["data_interval_end"])), None)
 
     def queued_events(self, dag: str) -> int:
         answer = self.call("GET", f"dags/{quote(dag)}/assets/queuedEvents", accept=(404,))

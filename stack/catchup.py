@@ -35,7 +35,7 @@ CATALOGUE_GRACE_SECONDS = 10
 
 @dataclass(frozen=True)
 class Progress:
-    """Runs of one DAG. waiting counts the months that are still to be scheduled."""
+    """Runs of one DAG. waiting counts those that are still to be scheduled."""
 
     dag: str
     kind: str | None
@@ -135,20 +135,22 @@ def run_again(api: AirflowApi, unloaded: Iterable[dict[str, Any]]) -> list[str]:
                 cleared.add(run["dag_run_id"])
         if cleared:
             notes.append(f"{dag}: {_runs(len(cleared))} that failed before")
-    lacking: dict[str, int] = {}
+    lacking: dict[str, set[str]] = {}
     for row in unloaded:
         month = datetime(row["month"].year, row["month"].month, 1, tzinfo=UTC)
         dag = dag_id_of(row["dataset"])
         made = api.run_of(dag, month) if month < scheduled_to.get(dag, month) else None
         if made and made["state"] == "success":  # a month that has no run yet, or an open one, comes by itself
-            api.clear(dag, made["dag_run_id"])
-            lacking[dag] = lacking.get(dag, 0) + 1
-    notes += [f"{dag}: {_runs(number)} of months that lack an instrument" for dag, number in lacking.items()]
+            lacking.setdefault(dag, set()).add(made["dag_run_id"])
+    for dag, runs in lacking.items():
+        for run_id in sorted(runs):
+            api.clear(dag, run_id)
+        notes.append(f"{dag}: {_runs(len(runs))} of months that lack an instrument")
     return notes
 
 
 def newest_month_first(api: AirflowApi, now: datetime) -> datetime | None:
-    """Runs the newest closed month before the rest where more months are to come than run at once; returns it.
+    """Runs the newest closed month before the rest where more runs are to come than run at once; returns it.
 
     By hand, not by a backfill: catchup goes on from the newest scheduled or backfill run and would leave out every
     month before. Of tasks that could run the scheduler takes those of the earliest logical date, so the run's is a
@@ -156,7 +158,7 @@ def newest_month_first(api: AirflowApi, now: datetime) -> datetime | None:
     it finds it loaded, writes nothing, and validates it beside the months before.
     """
     dags = [dag for dag in api.dags() if _kind(dag) == "history"]
-    waiting = {dag["dag_id"]: _months_waiting_of(dag, now) for dag in dags}
+    waiting = {dag["dag_id"]: _runs_waiting_of(dag, now) for dag in dags}
     if not dags or max(waiting.values()) <= max(dag["max_active_runs"] for dag in dags):
         return None
     ends = now.replace(day=1, hour=0, minute=0, second=0, microsecond=0)
@@ -171,15 +173,15 @@ def newest_month_first(api: AirflowApi, now: datetime) -> datetime | None:
     for dag in dags:
         if waiting[dag["dag_id"]] > 1:
             oldest = parse_time(dag["next_dagrun_data_interval_start"])
-            assert oldest, "months are waiting, and it is the first of them"
+            assert oldest, "runs are waiting, and it is the first of them"
             early = oldest + timedelta(seconds=1)
             made.append(api.trigger(dag["dag_id"], **run, logical_date=early.isoformat()))
     return begins if any(made) else None
 
 
-def _months_waiting_of(dag: dict, now: datetime) -> int:
+def _runs_waiting_of(dag: dict, now: datetime) -> int:
     begins, ends = dag["next_dagrun_data_interval_start"], dag["next_dagrun_data_interval_end"]
-    return months_waiting(parse_time(begins), parse_time(ends), now)
+    return runs_waiting(parse_time(begins), parse_time(ends), now)
 
 
 def _of_the_history(run: dict) -> bool:
@@ -286,7 +288,7 @@ def _progress(api: AirflowApi) -> list[Progress]:
 def _progress_of(api: AirflowApi, dag: dict, runs: dict[str, int], now: datetime) -> Progress:
     name, kind = dag["dag_id"], _kind(dag)
     active, failed = runs.get("queued", 0) + runs.get("running", 0), runs.get("failed", 0)
-    waiting = _months_waiting_of(dag, now)
+    waiting = _runs_waiting_of(dag, now)
     if not active:
         waiting += api.queued_events(name)
     if kind == "derived" and failed:
@@ -295,10 +297,13 @@ def _progress_of(api: AirflowApi, dag: dict, runs: dict[str, int], now: datetime
     return Progress(name, kind, runs.get("success", 0), active, failed, waiting)
 
 
-def months_waiting(start: datetime | None, end: datetime | None, now: datetime) -> int:
-    """How many monthly intervals, from the next one to be scheduled on, are closed by now."""
+def runs_waiting(start: datetime | None, end: datetime | None, now: datetime) -> int:
+    """How many intervals, from the next one to be scheduled on, are closed by now: months, or years that are over and
+    the months of this one. One that is longer than a month is of a DAG that takes years."""
     if start is None or end is None or end > now:
         return 0
+    if end - start > timedelta(days=31):
+        return now.year - start.year + now.month - 1
     return max(1, (now.year - start.year) * 12 + now.month - start.month)
 
 

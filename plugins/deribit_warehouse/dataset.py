@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -77,12 +78,17 @@ class Window:
     @property
     def begins_ms(self) -> int:
         """Its begin in milliseconds, as the exchange counts."""
-        return round(self.begins.timestamp() * 1000)
+        return milliseconds(self.begins)
 
     @property
     def ends_ms(self) -> int:
         """Its end in milliseconds."""
-        return round(self.ends.timestamp() * 1000)
+        return milliseconds(self.ends)
+
+
+def milliseconds(instant: datetime) -> int:
+    """An instant as the exchange counts."""
+    return round(instant.timestamp() * 1000)
 
 
 Load = Callable[["Exchange", "Connection", Window, "Provenance"], "tuple[Ingested, int]"]
@@ -172,6 +178,14 @@ class Dataset:
     def ready_uri(self) -> str:
         """The Airflow asset that says something of the dataset that waited for another one can be validated."""
         return f"{self.uri}/ready"
+
+
+def calendar_months(begins: datetime, ends: datetime) -> list[tuple[datetime, datetime]]:
+    """The parts of [begins, ends), UTC, that lie in one calendar month each; a moment is the one part of itself."""
+    bounds = [begins]
+    while (first := (bounds[-1].replace(day=1) + timedelta(days=31)).replace(day=1)) < ends:
+        bounds.append(datetime(first.year, first.month, 1, tzinfo=UTC))
+    return list(pairwise([*bounds, ends]))
 
 
 def dag_id_of(dataset: str) -> str:

@@ -5,7 +5,8 @@ import pytest
 
 DAGS = Path(__file__).resolve().parents[2] / "dags"
 HISTORY = ("deribit_perpetuals_ohlcv", "deribit_futures_ohlcv", "deribit_funding_rates")
-FROM = "2026-02-01"
+YEARLY = ("deribit_funding_rates",)
+FROM = "2025-02-01"
 
 
 @pytest.fixture(scope="session")

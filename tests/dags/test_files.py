@@ -84,8 +84,13 @@ def test_a_dag_says_everything_that_has_a_default(file):
         if keyword.arg is None:  # **pipeline.history_dag_args(...)
             assert keyword.value.func.value.id == "pipeline"
             dataset = SimpleNamespace(dag_id="", since=None, references=())
-            # whatever they are: a dataset, whose asset starts a run, or what can be written down
-            given = [INSTRUMENTS if isinstance(a, ast.Name) else ast.literal_eval(a) for a in keyword.value.args[1:]]
+            # whatever they are: a dataset, whose asset starts a run, a timetable, or what can be written down
+            given = [
+                INSTRUMENTS if isinstance(a, ast.Name)
+                else getattr(pipeline, a.attr) if isinstance(a, ast.Attribute)
+                else ast.literal_eval(a)
+                for a in keyword.value.args[1:]
+            ]  # fmt: skip
             said |= set(getattr(pipeline, keyword.value.func.attr)(dataset, *given))
     assert EXPLICIT - said == set()
 

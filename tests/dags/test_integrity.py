@@ -31,6 +31,7 @@ DERIVED = {
 }
 SNAPSHOTS = {"deribit_instrument_summaries": "*/5 * * * *", "deribit_options_chain": "*/5 * * * *"}
 COLLECTION = {"deribit_instruments": "0 0 * * *", "deribit_index_minutes": "0 */4 * * *"} | SNAPSHOTS
+YEARLY = {"deribit_funding_rates", "deribit_volatility_index", "deribit_delivery_prices", "deribit_settlements"}
 SECTIONS = ["Source", "Grain", "Schedule", "Late data", "When it fails"]
 MONTHLY = "0 0 1 * *"
 
@@ -41,8 +42,7 @@ def names(tasks):
 
 def triggering_assets(dag):
     """The names of the assets that start a DAG."""
-    condition = getattr(dag.timetable, "asset_condition", None)
-    return {asset.name for asset in condition.objects} if condition is not None else set()
+    return {asset.name for asset in getattr(getattr(dag.timetable, "asset_condition", None), "objects", ())}
 
 
 def assets_of(task):
@@ -157,17 +157,15 @@ def test_whoever_may_be_waited_for_says_what_can_be_validated_now(bag):
 
 
 @pytest.mark.parametrize("name", sorted(HISTORY))
-def test_history_is_a_run_a_calendar_month_with_catchup(bag, name):
-    from airflow.sdk import CronDataIntervalTimetable
-
+def test_history_is_a_run_a_month_with_catchup_and_what_is_small_a_run_a_year(bag, name):
     from deribit_warehouse import settings
     from deribit_warehouse.datasets import by_name
+    from deribit_warehouse.timetable import YearsThenMonths
 
     dag = bag.dags[name]
     assert triggering_assets(dag) == HISTORY[name]
     timetable = dag.timetable.timetable if HISTORY[name] else dag.timetable
-    assert isinstance(timetable, CronDataIntervalTimetable)
-    assert timetable.expression == MONTHLY
+    assert isinstance(timetable, YearsThenMonths) if name in YEARLY else timetable.expression == MONTHLY
     assert dag.catchup is True
     since = by_name(name.removeprefix("deribit_")).since  # what began later has no months before it
     assert dag.start_date == (settings.history_from() if since is None else since.replace(day=1))
@@ -176,7 +174,7 @@ def test_history_is_a_run_a_calendar_month_with_catchup(bag, name):
 
 
 @pytest.mark.parametrize("name", sorted(DERIVED))
-def test_what_is_derived_is_rung_by_its_inputs_and_catches_up_by_month(bag, name):
+def test_what_is_derived_is_started_by_its_inputs_and_can_be_backfilled_by_month(bag, name):
     from airflow.sdk import AssetOrTimeSchedule
 
     from deribit_warehouse import settings
@@ -185,7 +183,7 @@ def test_what_is_derived_is_rung_by_its_inputs_and_catches_up_by_month(bag, name
     assert isinstance(dag.timetable, AssetOrTimeSchedule)
     assert triggering_assets(dag) == DERIVED[name]
     assert dag.timetable.timetable.expression == MONTHLY
-    assert dag.catchup is (name != "deribit_roll_calendar"), "one run computes every roll there is"
+    assert dag.catchup is False, "one run computes whatever is pending"
     assert dag.start_date == settings.history_from()
     assert set(dag.params) == {"from", "to"}
     assert "derived" in dag.tags

@@ -42,7 +42,7 @@ def test_a_run_is_about_what_was_asked_else_its_data_interval(given, found):
         (context({"to": "2024-05-03"}, **MONTH), "both from and to"),
         (context({"from": "2024-05-03", "to": "2024-05-03"}), r"from \(2024-05-03\) has to lie before to"),
         (context({"from": "2024-06-01", "to": "2024-05-01"}), "has to lie before to"),
-        (context({"from": "2018-08-01", "to": "2024-05-01"}), "more than 92 days; backfill"),
+        (context({"from": "2018-08-01", "to": "2024-05-01"}), "more than 366 days; backfill"),
         (context({"from": "2098-08-01", "to": "2098-09-01"}), "is not over yet"),
         (context(data_interval_start=MAY, data_interval_end=at(2098, 1, 1)), "is not over yet"),
         (context({"from": "2024-13-01", "to": "2024-05-01"}), "from is '2024-13-01'; a date such as"),

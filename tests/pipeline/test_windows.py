@@ -17,12 +17,12 @@ RANGE = {"from": "2024-02-01", "to": None}
         ("asset_triggered", {}, (None, None, False)),
         ("manual", {}, (None, None, False)),
         ("manual", RANGE, (date(2024, 2, 1), None, True)),
-        ("scheduled", {}, (date(2024, 5, 1), date(2024, 6, 1), False)),
+        ("scheduled", {}, (None, None, False)),
         ("backfill", {}, (date(2024, 5, 1), date(2024, 6, 1), True)),
         ("backfill", RANGE, (date(2024, 2, 1), None, True)),
     ],
 )
-def test_the_calendar_asks_for_its_month_and_an_asset_for_everything(monkeypatch, run_type, conf, asked):
+def test_a_backfill_asks_for_its_month_and_any_other_run_for_everything(monkeypatch, run_type, conf, asked):
     from deribit_warehouse.datasets import BASIS_SPREAD
     from deribit_warehouse.warehouse import publication
 

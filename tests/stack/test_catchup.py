@@ -3,7 +3,7 @@
 import io
 import re
 from dataclasses import dataclass, field
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from urllib.parse import unquote
 
@@ -21,20 +21,23 @@ def at(text):
 
 
 @pytest.mark.parametrize(
-    ("start", "end", "now", "months"),
+    ("start", "end", "now", "runs"),
     [
         ("2026-03-01", "2026-04-01", "2026-03-31T23:59", 0),
         ("2026-03-01", "2026-04-01", "2026-04-01T00:00", 1),
         ("2026-01-01", "2026-02-01", "2026-04-15", 3),
         ("2025-12-01", "2026-01-01", "2026-04-15", 4),
+        ("2018-08-01", "2019-01-01", "2026-04-15", 8 + 3),
+        ("2025-01-01", "2026-01-01", "2026-01-01", 1),
+        ("2025-01-01", "2026-01-01", "2025-12-31", 0),
     ],
 )
-def test_months_that_still_have_to_be_scheduled(start, end, now, months):
-    assert catchup.months_waiting(at(start), at(end), at(now)) == months
+def test_runs_that_still_have_to_be_scheduled(start, end, now, runs):
+    assert catchup.runs_waiting(at(start), at(end), at(now)) == runs
 
 
 def test_a_dag_with_no_next_run_waits_for_nothing():
-    assert catchup.months_waiting(None, None, at("2026-04-01")) == 0
+    assert catchup.runs_waiting(None, None, at("2026-04-01")) == 0
 
 
 @pytest.fixture
@@ -155,9 +158,14 @@ class Airflow:
         "deribit_funding_rates": "history", "deribit_basis_spread": "derived",
     }  # fmt: skip
 
-    def ran(self, dag: str, name: str, state: str, at: str = "2026-10-01", run_type: str = "scheduled") -> None:
+    def ran(
+        self, dag: str, name: str, state: str, at: str = "2026-10-01", run_type: str = "scheduled", ends: str = ""
+    ) -> None:
+        """A run from a day on: of its month, if it does not end otherwise."""
         run = {"dag_id": dag, "dag_run_id": name, "state": state, "run_type": run_type}
-        self.runs.append(run | {"logical_date": f"{at}T00:00:00+00:00"})
+        past = ends or (date.fromisoformat(at) + timedelta(days=31)).replace(day=1)
+        midnight = "T00:00:00+00:00"
+        self.runs.append(run | {"logical_date": at + midnight, "data_interval_end": f"{past}{midnight}"})
 
     def states(self, dag: str) -> dict[str, str]:
         return {run["dag_run_id"]: run["state"] for run in self.runs if run["dag_id"] == dag}
@@ -198,8 +206,14 @@ class Airflow:
                 return 409
             self.ran(dag, name, self.comes_to.get(dag, "success"), run_type="manual")
             return {}
-        states, at = args.getlist("state"), args.get("logical_date_gte")
-        found = [run for run in mine if (not states or run["state"] in states) and at in (None, run["logical_date"])]
+        states, types, until = args.getlist("state"), args.getlist("run_type"), args.get("logical_date_lte", "9")
+        found = [
+            run for run in mine
+            if (not states or run["state"] in states) and (not types or run["run_type"] in types)
+            and run["logical_date"] <= until
+        ]  # fmt: skip
+        if args.get("order_by") == "-logical_date":
+            found.sort(key=lambda run: run["logical_date"], reverse=True)
         return {"dag_runs": found[: int(args["limit"])], "total_entries": len(found)}
 
     def dag(self, name: str) -> dict:
@@ -273,16 +287,19 @@ def test_what_failed_and_what_was_never_loaded_runs_again(api, airflow):
     airflow.ran("deribit_futures_ohlcv", "somebody's own", "failed", "2026-07-02", run_type="manual")
     airflow.ran("deribit_futures_ohlcv", "without USDC", "success", "2026-08-01")
     airflow.ran("deribit_futures_ohlcv", "whole", "success", "2026-09-01")
+    airflow.ran("deribit_funding_rates", "a year", "success", "2025-01-01", ends="2026-01-01")
     airflow.ran("deribit_funding_rates", "under way", "running", "2026-08-01")
     months = [(dag, date(2026, month, 1)) for dag in ("futures_ohlcv", "funding_rates") for month in (8, 11)]
+    months += [("funding_rates", date(2025, month, 1)) for month in (3, 12)]
     notes = catchup.run_again(api, [{"dataset": dag, "month": month} for dag, month in months])
     assert sorted(airflow.asked) == [
-        ("clear", "deribit_basis_spread", "failed, too"), ("clear", "deribit_futures_ohlcv", "failed before"),
-        ("clear", "deribit_futures_ohlcv", "without USDC"),
+        ("clear", "deribit_basis_spread", "failed, too"), ("clear", "deribit_funding_rates", "a year"),
+        ("clear", "deribit_futures_ohlcv", "failed before"), ("clear", "deribit_futures_ohlcv", "without USDC"),
     ]  # fmt: skip
     assert notes == [
         "deribit_futures_ohlcv: 1 run that failed before", "deribit_basis_spread: 1 run that failed before",
         "deribit_futures_ohlcv: 1 run of months that lack an instrument",
+        "deribit_funding_rates: 1 run of months that lack an instrument",
     ]  # fmt: skip
 
 

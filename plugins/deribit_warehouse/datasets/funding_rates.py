@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING
 
-from deribit_warehouse.dataset import Dataset, Window
+from deribit_warehouse.dataset import Dataset, Window, calendar_months, milliseconds
 from deribit_warehouse.tables import FUNDING_RATE
 
 if TYPE_CHECKING:
@@ -18,8 +18,8 @@ log = logging.getLogger(__name__)
 
 
 def load(exchange: Exchange, connection: Connection, window: Window, provenance: Provenance) -> tuple[Ingested, int]:
-    """Stores the hours that end in (begins, ends] and then the exchange's own sum of them, a transaction each:
-    (Ingested, requests)."""
+    """Stores the hours that end in (begins, ends] and then the exchange's own sum of them, calendar month by month, a
+    transaction each: (Ingested, requests)."""
     from deribit_warehouse.exchange import ExchangeError, ExchangeUnavailable
     from deribit_warehouse.warehouse.funding import record_checksum, store_funding
 
@@ -32,17 +32,21 @@ def load(exchange: Exchange, connection: Connection, window: Window, provenance:
         loaded = store_funding(
             connection, window.listed_id, funding.timestamp, columns, provenance, funding.duplicate, asked
         )
-    try:
-        value = exchange.funding_value(window.instrument, *asked)
-    except ExchangeUnavailable:
-        raise
-    except ExchangeError as error:
-        # the hours stand without it: what it says is a warning
-        log.warning("%s: the exchange's own sum of the funding could not be asked: %s", window.instrument, error)
-    else:
-        with connection.transaction():
-            record_checksum(connection, window.listed_id, *asked, value)
-    return loaded, funding.requests + 1
+    months = [
+        (milliseconds(begins), milliseconds(ends)) for begins, ends in calendar_months(window.begins, window.ends)
+    ]
+    for month in months:
+        try:
+            value = exchange.funding_value(window.instrument, *month)
+        except ExchangeUnavailable:
+            raise
+        except ExchangeError as error:
+            # the hours stand without it: what it says is a warning
+            log.warning("%s: the exchange's own sum of the funding could not be asked: %s", window.instrument, error)
+        else:
+            with connection.transaction():
+                record_checksum(connection, window.listed_id, *month, value)
+    return loaded, funding.requests + len(months)
 
 
 FUNDING_RATES = Dataset(

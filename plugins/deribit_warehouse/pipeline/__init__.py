@@ -3,6 +3,7 @@
 from .dag_defaults import (
     READY,
     SNAPSHOT_TASK,
+    YEARS_THEN_MONTHS,
     asset,
     calendar_dag_args,
     complete,
@@ -21,6 +22,7 @@ __all__ = [
     "READINGS",
     "READY",
     "SNAPSHOT_TASK",
+    "YEARS_THEN_MONTHS",
     "asset",
     "build_data_docs",
     "calendar_dag_args",

@@ -12,12 +12,17 @@ from deribit_warehouse import settings
 from deribit_warehouse.alerts import notify_failure, on_task_failure
 from deribit_warehouse.dataset import PREFIX, Dataset
 from deribit_warehouse.datasets import INSTRUMENTS
+from deribit_warehouse.timetable import YearsThenMonths
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
+    from airflow.timetables.base import Timetable
 
-MONTHLY_TIMETABLE = CronDataIntervalTimetable("0 0 1 * *", timezone="UTC")
+MONTHLY = CronDataIntervalTimetable("0 0 1 * *", timezone="UTC")
 """A run a calendar month, after it has closed; its data interval is the month."""
+
+YEARS_THEN_MONTHS = YearsThenMonths()
+"""For what is small: each run costs Airflow the same, whatever it loads."""
 
 
 def record_task_failure(context: Context) -> None:
@@ -55,10 +60,10 @@ RANGE_PARAMS = {
 logical date; else whatever is pending at all."""
 
 
-def history_dag_args(dataset: Dataset) -> dict[str, Any]:
-    """What the monthly history DAGs have in common: a run a month with catchup; and, where the dataset is compared with
-    others, one when something of it that waited for them can be validated, and one with every catalogue, which comes
-    daily, for what nothing else has started.
+def history_dag_args(dataset: Dataset, timetable: CronDataIntervalTimetable | Timetable = MONTHLY) -> dict[str, Any]:
+    """What the history DAGs have in common: a run a month with catchup, or what another timetable says; and, where the
+    dataset is compared with others, one when something of it that waited for them can be validated, and one with every
+    catalogue, which comes daily, for what nothing else has started.
 
     How many months run at once each says itself: the futures are most of the work, and every run that is open costs the
     scheduler time in every round. They begin with the month of the first there may be of the dataset."""
@@ -67,7 +72,7 @@ def history_dag_args(dataset: Dataset) -> dict[str, Any]:
         first = max(first, dataset.since.replace(day=1))
     return {
         "dag_id": dataset.dag_id,
-        "schedule": monthly_or(ready(dataset), asset(INSTRUMENTS)) if dataset.references else MONTHLY_TIMETABLE,
+        "schedule": schedule(timetable, ready(dataset), asset(INSTRUMENTS)) if dataset.references else timetable,
         "start_date": first,
         "catchup": True,
         "params": RANGE_PARAMS,
@@ -105,15 +110,15 @@ SNAPSHOT_TASK = {"retries": 1, "retry_delay": timedelta(seconds=5), "execution_t
 """Of the tasks of a snapshot's run, beside what DEFAULT_ARGS says: who is later is of another beat."""
 
 
-def derived_dag_args(dataset: Dataset, *inputs: Dataset, catchup: bool = True) -> dict[str, Any]:
-    """What the DAGs computed from published data have in common: a run a month, and one whenever one of these inputs is
-    published, one at a time: what is published while one runs starts one more, and not one each. catchup: whether past
-    months have runs of their own, too; not where one run computes all there are."""
+def derived_dag_args(dataset: Dataset, *inputs: Dataset) -> dict[str, Any]:
+    """What the DAGs computed from published data have in common: a run whenever one of these inputs is published, one
+    at a time: what is published while one runs starts one more, and not one each. One run computes all that is pending,
+    so a past month has none of its own unless somebody backfills it; the newest has, so that backfills have months."""
     return {
         "dag_id": dataset.dag_id,
-        "schedule": monthly_or(*map(asset, inputs)),
+        "schedule": schedule(MONTHLY, *map(asset, inputs)),
         "start_date": settings.history_from(),
-        "catchup": catchup,
+        "catchup": False,
         "max_active_runs": 1,
         "params": RANGE_PARAMS,
         "default_args": DEFAULT_ARGS,
@@ -121,9 +126,10 @@ def derived_dag_args(dataset: Dataset, *inputs: Dataset, catchup: bool = True) -
     }
 
 
-def monthly_or(*assets: Asset) -> AssetOrTimeSchedule:
-    """A run a month, and one whenever there is an event of any of these."""
-    return AssetOrTimeSchedule(timetable=MONTHLY_TIMETABLE, assets=AssetAny(*assets))
+def schedule(timetable: CronDataIntervalTimetable | Timetable, *assets: Asset) -> AssetOrTimeSchedule:
+    """A run when the timetable says so, and one whenever there is an event of any of these."""
+    # a timetable of one's own is of Airflow's core, which the SDK's type doesn't know
+    return AssetOrTimeSchedule(timetable=cast("Any", timetable), assets=AssetAny(*assets))
 
 
 READY = AssetAlias(f"{PREFIX}ready", group="deribit")

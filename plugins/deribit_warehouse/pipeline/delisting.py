@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING, Any
 from airflow.sdk import TriggerRule, get_current_context, task
 
 from deribit_warehouse import settings
-from deribit_warehouse.dataset import EXCHANGE_POOL, VALIDATION_POOL
+from deribit_warehouse.dataset import EXCHANGE_POOL, VALIDATION_POOL, milliseconds
 from deribit_warehouse.datasets import DATASETS, INSTRUMENTS
 
 from .connections import exchange, market
-from .interval import instant, midnight, milliseconds
+from .interval import instant, midnight
 from .isolation import PerInstrument
 from .waiting import waits_for_exchange
 

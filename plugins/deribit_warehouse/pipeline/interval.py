@@ -14,8 +14,8 @@ if TYPE_CHECKING:
 
 BOUNDS = ("from", "to")
 
-LONGEST = timedelta(days=92)
-"""The longest range one run of a history DAG takes: its gate reads all of it at once. For more there are backfills."""
+LONGEST = timedelta(days=366)
+"""The longest range that one run of a history DAG takes by hand. For more there are backfills."""
 
 
 def interval_of(dataset: Dataset, context: Context) -> tuple[datetime, datetime] | None:
@@ -39,7 +39,7 @@ def interval(context: Context) -> tuple[datetime, datetime] | None:
     begins, ends = asked_range(context)
     if begins and ends:
         if ends - begins > LONGEST:
-            raise refused(f"{begins} to {ends} is more than {LONGEST.days} days; backfill the months instead")
+            raise refused(f"{begins} to {ends} is more than {LONGEST.days} days; backfill it instead")
         found = midnight(begins), midnight(ends)
     elif begins or ends:
         raise refused("a run of a history DAG needs both from and to")
@@ -85,11 +85,6 @@ def day(bound: str, value: Any) -> date | None:
         return date.fromisoformat(value)
     except (TypeError, ValueError):
         raise refused(f"{bound} is {quoted(value)}; a date such as 2024-06-01 is expected") from None
-
-
-def milliseconds(instant: datetime) -> int:
-    """An instant as the exchange counts."""
-    return round(instant.timestamp() * 1000)
 
 
 def instant(ms: int) -> datetime:

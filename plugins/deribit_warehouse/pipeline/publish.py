@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from airflow.sdk import TriggerRule, get_current_context, task
 from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException
 
-from deribit_warehouse.dataset import VALIDATION_POOL, Dataset
+from deribit_warehouse.dataset import VALIDATION_POOL, Dataset, calendar_months
 from deribit_warehouse.datasets import DATASETS
 
 from .connections import market
@@ -32,20 +32,21 @@ CATCHUP_MONTHS = 6
 # in the pool of its dataset (datasets.POOLS says why)
 @task(pool=VALIDATION_POOL, trigger_rule=TriggerRule.ALL_DONE, retries=1, multiple_outputs=False)
 def publish(dataset: Dataset, loaded: Any) -> list[dict[str, Any]]:
-    """Validates what is stored of the run's interval and publishes what passed.
+    """Validates what is stored of the run's interval and publishes what passed, one calendar month after the other,
+    each in a transaction of its own.
 
     Runs when every load is done, failed ones included: what they did not bring is missing, is named, and does not
-    hold back the rest. A run without an interval takes the months with days that wait and can be validated, one after
-    the other, each in a transaction of its own. Returns {validation_id, outcome, rows, waiting, quarantined, published}
-    of each interval. Fails for good when the suite blocks one; then nothing of that is published. Skipped when there is
-    nothing to validate, or all of it waits, or nothing came of it: so its asset starts no run that has nothing to do.
+    hold back the rest. A run without an interval takes the months with days that wait and can be validated. Returns
+    {validation_id, outcome, rows, waiting, quarantined, published} of each month. Fails for good when the suite blocks
+    one; then nothing of that is published. Skipped when there is nothing to validate, or all of it waits, or nothing
+    came of it: so its asset starts no run that has nothing to do.
     """
     context = get_current_context()
     interval = interval_of(dataset, context)
     if interval:
         require_all_loads(context)
     outcomes, blocked, changes, told = [], [], 0, False
-    for begins, ends in [interval] if interval else pending_months(dataset, context):
+    for begins, ends in calendar_months(*interval) if interval else pending_months(dataset, context):
         with market() as connection, connection.transaction():
             validated = validate_and_publish(connection, dataset, context, begins, ends, only_fetched=interval is None)
         if validated is None:
@@ -99,14 +100,15 @@ def pending_months(dataset: Dataset, context: Context) -> list[tuple[datetime, d
 def tell_who_waits(dataset: Dataset, context: Context, interval: tuple[datetime, datetime] | None) -> None:
     """An event for every dataset of which something waited for this one and can be validated now.
 
-    Of a catchup's runs only each sixth month's and the newest month's do that: the run it starts validates all that
-    waits, and one for each month of years would take their slots and cost more than the months themselves.
+    Of a catchup's months only each sixth and the newest do that: the run it starts validates all that waits, and one
+    for each month of years would take their slots and cost more than the months themselves.
     """
     from deribit_warehouse.warehouse import publication
 
     if interval and context["dag_run"].run_type == "scheduled":
-        ended = interval[1]
-        if ended.month % CATCHUP_MONTHS and datetime.now(UTC) - ended > timedelta(days=31):
+        begins, ended = interval
+        past = datetime.now(UTC) - ended > timedelta(days=31)
+        if past and ended - begins <= timedelta(days=31) and ended.month % CATCHUP_MONTHS:
             return
     waiting = [other for other in DATASETS if dataset.name in other.references]
     with market() as connection:
@@ -120,10 +122,9 @@ def tell_who_waits(dataset: Dataset, context: Context, interval: tuple[datetime,
 def windows(dataset: Dataset) -> list[dict[str, str]]:
     """The windows to validate, a month each at most: [{label, from, to}], ISO dates, [from, to).
 
-    First a version is added for every day whose published inputs are not those it was computed from: in the run's month
-    when the calendar started it, anywhere when an asset did. The windows are what then waits; what a validation blocked
-    waits for a run by hand. With the run's parameters from or to, or in a backfill of its month: everything in that
-    range, again.
+    First a version is added for every day whose published inputs are not those it was computed from. The windows are
+    what then waits; what a validation blocked waits for a run by hand. With the run's parameters from or to, or in a
+    backfill of its month: everything in that range, again.
     """
     from deribit_warehouse.warehouse import publication
 
@@ -131,11 +132,10 @@ def windows(dataset: Dataset) -> list[dict[str, str]]:
     begins, ends = asked_range(context)
     again = bool(begins or ends)
     run_type = context["dag_run"].run_type
-    if not again and run_type in ("scheduled", "backfill"):
+    if not again and run_type == "backfill":
         since, until = context["data_interval_start"], context["data_interval_end"]
-        assert since and until, "a run of the calendar or a backfill has an interval"
-        begins, ends = since.date(), until.date()
-        again = run_type == "backfill"
+        assert since and until, "a backfill has an interval"
+        begins, ends, again = since.date(), until.date(), True
     with market() as connection, connection.transaction():
         publication.compute(connection, dataset, begins, ends, computed_by(dataset, context))
         # what was blocked would be blocked again at every ring

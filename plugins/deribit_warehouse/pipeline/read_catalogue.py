@@ -10,12 +10,12 @@ from airflow.sdk import TriggerRule, get_current_context, task
 from airflow.sdk.exceptions import AirflowException
 
 from deribit_warehouse import settings
-from deribit_warehouse.dataset import EXCHANGE_POOL, VALIDATION_POOL
+from deribit_warehouse.dataset import EXCHANGE_POOL, VALIDATION_POOL, milliseconds
 from deribit_warehouse.datasets import INSTRUMENTS
 
 from .connections import exchange, market
 from .dag_defaults import set_label
-from .interval import configuration, instant, milliseconds
+from .interval import configuration, instant
 from .isolation import PerInstrument
 from .publish import blocked_error, notify_quarantine
 from .validate_and_publish import record_validation, validate_profile
