@@ -226,6 +226,22 @@ class Market:
             columns = {name: column[kept] for name, column in columns.items()}
         return columns
 
+    def closes(self, listing: Listing, minutes: np.ndarray) -> np.ndarray:
+        """The close of each of some minutes (since 1970, ascending, none of them the one the clock is in), NaN where
+        there is no candle: float64 of the same length."""
+        found = np.full(minutes.size, np.nan)
+        there = (minutes >= listing.first_minute) & (minutes < listing.past_minute)
+        if listing.opening:
+            there &= linear.open_at(listing, minutes)
+        if there.any():
+            asked = minutes[there]
+            begins = np.maximum(asked - asked % _BLOCK, listing.first_minute)
+            # each from where the last traded close is known to the minute after it, one behind the other
+            stretches = np.concatenate([np.arange(a, b + 2) for a, b in zip(begins, asked, strict=True)])
+            places = np.cumsum(asked - begins + 2) - 2
+            found[there] = self._candles(listing, stretches, 0)["close"][places]
+        return found
+
     def _called(self, instrument: str | Listing) -> Listing:
         listing = instrument if isinstance(instrument, Listing) else self.listing(instrument)
         if listing is None:

@@ -313,13 +313,16 @@ class Exchange:
             last = int(token[1:], 36)
         found: list[dict] = []
         for one in reversed(self.source.listings_of(name)):
-            for eight in range((min(last, one.ends) - 8 * HOUR) // DAY * DAY + 8 * HOUR, one.listed, -DAY):
-                row = settlements.settlement(self.source, one, eight)
-                if row["timestamp"] > last or kind not in (None, row["type"]):
-                    continue
-                if len(found) == count:
-                    return {"continuation": f"s{np.base_repr(row['timestamp'], 36)}", "settlements": found}
-                found.append(row)
+            newest = (min(last, one.ends) - 8 * HOUR) // DAY * DAY + 8 * HOUR
+            eights = np.arange(newest, one.listed, -DAY)
+            # one of the newest may be later than what is asked for, and the next one after these is the continuation
+            while eights.size and len(found) <= count:
+                several, eights = eights[: count + 2 - len(found)], eights[count + 2 - len(found) :]
+                rows = reversed(settlements.settlements(self.source, one, several[::-1]))
+                found += [row for row in rows if row["timestamp"] <= last and kind in (None, row["type"])]
+        if len(found) > count:
+            token = f"s{np.base_repr(found[count]['timestamp'], 36)}"
+            return {"continuation": token, "settlements": found[:count]}
         return {"continuation": None, "settlements": found}
 
     def get_volatility_index_data(self, given: Parameters, history: bool) -> dict:

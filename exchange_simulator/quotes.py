@@ -46,9 +46,9 @@ def _mark(source: Market | Replay, listing: Listing) -> float:
     return float(closes[-1]) if closes.size else _index(source, listing.priced_as)
 
 
-def open_interest(name: str, now: int, scale: float) -> float:
-    hours = np.array([now // 3_600_000])
-    return float(np.floor(scale * (1.1 + value_noise(seed_of(f"open interest {name}"), hours, 200))[0]))
+def open_interest(name: str, instants: np.ndarray, scale: float) -> np.ndarray:
+    """At each instant (ms), in the contract's own unit: float64 of the same length."""
+    return np.floor(scale * (1.1 + value_noise(seed_of(f"open interest {name}"), instants // 3_600_000, 200)))
 
 
 def _digits(listing: Listing) -> int:
@@ -78,7 +78,7 @@ def future_ticker(source: Market | Replay, listing: Listing) -> dict:
         "settlement_price": round(mark, digits),
         "min_price": round(mark * 0.985, digits),
         "max_price": round(mark * 1.015, digits),
-        "open_interest": int(open_interest(listing.name, now, 5e8 if listing.perpetual else 2e7)),
+        "open_interest": int(open_interest(listing.name, np.array([now]), 5e8 if listing.perpetual else 2e7)[0]),
         "mark_price": round(mark, digits),
     }
     if listing.perpetual:

@@ -86,6 +86,11 @@ class Replay:
         columns["ticks"] = ticks
         return {name: columns[name] for name in COLUMNS}
 
+    def closes(self, listing: Listing, minutes: np.ndarray) -> np.ndarray:
+        """As `Market.closes`."""
+        found = [self.candles(listing, minute * MINUTE, minute * MINUTE)["close"] for minute in minutes.tolist()]
+        return np.array([close[0] if close.size else np.nan for close in found])
+
     def funding(
         self, instrument: str | Listing, start_ms: int, end_ms: int, newest: int | None = None
     ) -> dict[str, np.ndarray]:

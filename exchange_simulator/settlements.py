@@ -26,26 +26,30 @@ def delivery_prices(source: Market | Replay, coin: str, days: np.ndarray) -> np.
     return np.rint(prices * scale) / scale
 
 
-def settlement(source: Market | Replay, listing: Listing, eight: int) -> dict:
-    """The row of a contract's settlement at 08:00 UTC of a day (ms), in the recorded rows' order of fields."""
-    minute = np.array([eight // MINUTE])
-    delivered = not listing.perpetual and eight + MINUTE > listing.expires
-    if delivered:
-        index = mark = float(delivery_prices(source, listing.priced_as, np.array([eight // DAY]))[0])
-    else:
-        index = float(source.index(listing.priced_as, eight)[0])
-        closes = source.candles(listing, eight - MINUTE, eight - 1)["close"]
-        mark = float(closes[-1]) if closes.size else index
+def settlements(source: Market | Replay, listing: Listing, eights: np.ndarray) -> list[dict]:
+    """The rows of a contract's settlements at 08:00 UTC of some days (ms, ascending), in the recorded rows' order of
+    fields."""
+    minutes = eights // MINUTE
+    index = source.index(listing.priced_as, eights)
+    mark = source.closes(listing, minutes - 1)
+    mark = np.where(np.isnan(mark), index, mark)
+    delivered = (eights + MINUTE > listing.expires) & (not listing.perpetual)
+    if delivered.any():
+        index[delivered] = mark[delivered] = delivery_prices(source, listing.priced_as, eights[delivered] // DAY)
     late, profit, session = (
-        float(uniform(seed_of(f"{what} {listing.name}"), minute)[0]) for what in ("late", "profit", "session")
+        uniform(seed_of(f"{what} {listing.name}"), minutes) for what in ("late", "profit", "session")
     )
-    return {
-        "position": int(open_interest(listing.name, eight, 5e8 if listing.perpetual else 2e7)),
-        "timestamp": eight + 40 + int(late * 800),
-        "type": "delivery" if delivered else "settlement",
-        "index_price": index,
-        "instrument_name": listing.name,
-        "mark_price": mark,
-        "profit_loss": (profit - 0.5) * 10,
-        "session_profit_loss": session * 1e5,
-    }
+    position = open_interest(listing.name, eights, 5e8 if listing.perpetual else 2e7)
+    return [
+        {
+            "position": int(position[n]),
+            "timestamp": int(eights[n]) + 40 + int(late[n] * 800),
+            "type": "delivery" if delivered[n] else "settlement",
+            "index_price": float(index[n]),
+            "instrument_name": listing.name,
+            "mark_price": float(mark[n]),
+            "profit_loss": float(profit[n] - 0.5) * 10,
+            "session_profit_loss": float(session[n]) * 1e5,
+        }
+        for n in range(eights.size)
+    ]

@@ -55,6 +55,31 @@ def test_a_backfill_asks_for_its_month_and_any_other_run_for_everything(monkeypa
     monkeypatch.setattr(publication, "pending", pending)
     monkeypatch.setattr(publication, "months", months_of)
     assert publish.windows.function(BASIS_SPREAD) == [
-        {"label": "2024-05 (29 days)", "from": "2024-05-02", "to": "2024-05-31"}
+        {"label": "2024-05 (29 days)", "months": [["2024-05-02", "2024-05-31"]]}
     ]
     assert heard == [asked]
+
+
+def test_months_of_few_days_share_a_task_and_none_is_left_out(monkeypatch):
+    from deribit_warehouse.datasets import BASIS_SPREAD
+    from deribit_warehouse.warehouse import publication
+
+    publish = import_module("deribit_warehouse.pipeline.publish")
+    first, last = [date(2024, month, 1) for month in range(1, 8)], 27
+    days = [400, 599, 1, 700, 2500, 10, 20]
+    months = [
+        {"month": at, "first_day": at, "last_day": at.replace(day=last), "days": number}
+        for at, number in zip(first, days, strict=True)
+    ]
+    run = SimpleNamespace(run_type="asset_triggered", conf={}, run_id="run")
+    monkeypatch.setattr(publish, "get_current_context", lambda: {"dag_run": run})
+    monkeypatch.setattr(publish, "market", lambda: nullcontext(SimpleNamespace(transaction=nullcontext)))
+    monkeypatch.setattr(publication, "compute", lambda *given: None)
+    monkeypatch.setattr(publication, "pending", lambda *given, by_hand: months)
+    found = publish.windows.function(BASIS_SPREAD)
+    assert [batch["label"] for batch in found] == [
+        "2024-01 … 2024-03 (1000 days)", "2024-04 … 2024-05 (3200 days)", "2024-06 … 2024-07 (30 days)",
+    ]  # fmt: skip
+    assert [month for batch in found for month in batch["months"]] == [
+        [str(at), str(at.replace(day=last + 1))] for at in first
+    ]

@@ -91,7 +91,13 @@ CREATE VIEW store.roll_contract AS
 
 -- From which day to which (the last one itself) there are published candles of a family's dated futures.
 CREATE VIEW store.roll_extent AS
-    SELECT f.family, min(c.day) AS first_day, max(c.day) AS last_day
+    SELECT f.family, min(e.first_day) AS first_day, max(e.last_day) AS last_day
     FROM (SELECT instrument_id, family FROM store.roll_contract WHERE rule = 'expiry' AND eligible = 'all') AS f
-    JOIN store.candle_day c ON c.instrument_id = f.instrument_id AND c.state = 'published'
+    -- of each contract the two ends are looked up, and nothing between them
+    CROSS JOIN LATERAL (
+        SELECT (SELECT c.day FROM store.candle_day c WHERE c.instrument_id = f.instrument_id AND c.state = 'published'
+                ORDER BY c.day LIMIT 1) AS first_day,
+               (SELECT c.day FROM store.candle_day c WHERE c.instrument_id = f.instrument_id AND c.state = 'published'
+                ORDER BY c.day DESC LIMIT 1) AS last_day) AS e
+    WHERE e.first_day IS NOT NULL
     GROUP BY f.family;

@@ -25,6 +25,10 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
+BATCH_DAYS = 1_000
+"""Days (of all instruments) a mapped task of what is computed should be worth: a month of the basis of all futures, or
+years of rolls. They take a second or so, which a task costs by itself."""
+
 CATCHUP_MONTHS = 6
 """Of a catchup every so many months those are started that wait for what it brings."""
 
@@ -119,12 +123,13 @@ def tell_who_waits(dataset: Dataset, context: Context, interval: tuple[datetime,
 
 
 @task
-def windows(dataset: Dataset) -> list[dict[str, str]]:
-    """The windows to validate, a month each at most: [{label, from, to}], ISO dates, [from, to).
+def windows(dataset: Dataset) -> list[dict[str, Any]]:
+    """The months to validate, in batches of about BATCH_DAYS days: [{label, months: [[from, to], ...]}], ISO dates,
+    [from, to).
 
-    First a version is added for every day whose published inputs are not those it was computed from. The windows are
-    what then waits; what a validation blocked waits for a run by hand. With the run's parameters from or to, or in a
-    backfill of its month: everything in that range, again.
+    First a version is added for every day whose published inputs are not those it was computed from. The months are
+    those with what then waits; what a validation blocked waits for a run by hand. With the run's parameters from or to,
+    or in a backfill of its month: everything in that range, again.
     """
     from deribit_warehouse.warehouse import publication
 
@@ -138,43 +143,62 @@ def windows(dataset: Dataset) -> list[dict[str, str]]:
         begins, ends, again = since.date(), until.date(), True
     with market() as connection, connection.transaction():
         publication.compute(connection, dataset, begins, ends, computed_by(dataset, context))
-        # what was blocked would be blocked again at every ring
+        # what was blocked would be blocked again at every event
         if again:
             months = publication.months(connection, dataset.versions, begins, ends)
         else:
             months = publication.pending(connection, dataset, begins, ends, by_hand=run_type == "manual")
+    batches: list[list[dict[str, Any]]] = []
+    days = BATCH_DAYS
+    for month in months:
+        if days >= BATCH_DAYS:
+            batches.append([])
+            days = 0
+        batches[-1].append(month)
+        days += month["days"]
     return [
         {
-            "label": f"{m['month']:%Y-%m} ({m['days']} days)",
-            "from": str(m["first_day"]),
-            "to": str(m["last_day"] + timedelta(days=1)),
+            "label": label_of(batch),
+            "months": [[str(m["first_day"]), str(m["last_day"] + timedelta(days=1))] for m in batch],
         }
-        for m in months
+        for batch in batches
     ]
 
 
-@task(task_id="publish", pool=VALIDATION_POOL, map_index_template="{{ label }}", retries=1, multiple_outputs=False)
-def publish_derived(dataset: Dataset, window: dict[str, str]) -> dict[str, Any]:
-    """Validates a window of a derived dataset, computed in full, and publishes what passed, in one transaction.
+def label_of(months: list[dict[str, Any]]) -> str:
+    """How a batch of months reads in the grid: its only month, or its first and last."""
+    first, last, days = months[0]["month"], months[-1]["month"], sum(month["days"] for month in months)
+    return f"{first:%Y-%m}{'' if first == last else f' … {last:%Y-%m}'} ({days} days)"
 
-    Returns {validation_id, outcome, rows, waiting, quarantined, published}. Fails for good when the suite blocks the
-    window; then what was published of it stays, and what was pending is pending until it changes or somebody asks for
-    it. Skipped when there is nothing to validate.
+
+@task(task_id="publish", pool=VALIDATION_POOL, map_index_template="{{ label }}", retries=1, multiple_outputs=False)
+def publish_derived(dataset: Dataset, window: dict[str, Any]) -> list[dict[str, Any]]:
+    """Validates a batch of months of a derived dataset, computed in full, and publishes what passed, each month in a
+    transaction of its own.
+
+    Returns {validation_id, outcome, rows, waiting, quarantined, published} of each. Fails for good when the suite
+    blocks one; then what was published of that stays, and what was pending is pending until it changes or somebody asks
+    for it. Skipped when there is nothing to validate.
     """
     from deribit_warehouse.warehouse import publication
 
     context = get_current_context()
     set_label(context, window["label"])
-    begins, ends = date.fromisoformat(window["from"]), date.fromisoformat(window["to"])
-    with market() as connection, connection.transaction():
-        # what changed since the windows were planned is computed first, and nothing is taken back until the end
-        publication.compute(connection, dataset, begins, ends, computed_by(dataset, context))
-        validated = validate_and_publish(connection, dataset, context, midnight(begins), midnight(ends))
+    outcomes, blocked = [], []
+    for begins, ends in ((date.fromisoformat(first), date.fromisoformat(past)) for first, past in window["months"]):
+        with market() as connection, connection.transaction():
+            # what changed since they were planned is computed first, and nothing is taken back until the end
+            publication.compute(connection, dataset, begins, ends, computed_by(dataset, context))
+            validated = validate_and_publish(connection, dataset, context, midnight(begins), midnight(ends))
         if validated is None:
-            raise AirflowSkipException(f"nothing of {dataset.name} is there to validate from {begins} to {ends}")
-    if because := validated.decision.blocked_because:
-        raise blocked_error(dataset, because)
-    return validated.summary()
+            continue
+        outcomes.append(validated.summary())
+        blocked += [f"{begins} to {ends}: {why}" for why in validated.decision.blocked_because]
+    if blocked:
+        raise blocked_error(dataset, blocked)
+    if not outcomes:
+        raise AirflowSkipException(f"nothing of {dataset.name} is there to validate of {window['label']}")
+    return outcomes
 
 
 def computed_by(dataset: Dataset, context: Context) -> Provenance:
