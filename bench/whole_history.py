@@ -324,7 +324,7 @@ def prefer(process: psutil.Process) -> None:
 
 
 class Memory(threading.Thread):
-    """The proportional memory of everything a stack runs, the simulator left out, every fifteen seconds (asking costs
+    """The proportional memory of everything a stack runs, the simulator left out, every thirty seconds (asking costs
     processor time itself). Bytes."""
 
     def __init__(self, stack: Stack) -> None:
@@ -338,7 +338,7 @@ class Memory(threading.Thread):
         self.join()
 
     def run(self) -> None:
-        while not self.stopped.wait(15):
+        while not self.stopped.wait(30):
             total = 0
             for process in processes(self.stack):
                 try:
