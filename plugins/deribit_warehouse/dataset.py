@@ -99,6 +99,8 @@ class Dataset:
 
     name: its suite in expectations/, its view and the file of its DAG.
     keys: the columns of its profile that name what can be held back. day: the one that says which day a key belongs to.
+    ts_is_end: whether that column is the end of what a row tells of, as the hour of funding is; then an instant at
+    midnight belongs to the day that ends with it. Without it the instant is a start, or a moment, of the day it begins.
     table: where its versions lie; None: it is not published by itself.
     sql: its folder of statements; its name, unless it shares one. parameters: bound in each of its statements.
     load: what brings it from the exchange, if it comes from there. snapshot: it can only be asked for now; with a table
@@ -118,6 +120,7 @@ class Dataset:
     name: str
     keys: tuple[str, ...] = ()
     day: str = "day"
+    ts_is_end: bool = False
     table: Table | None = None
     sql: str = ""
     parameters: Mapping[str, Any] = field(default_factory=dict, hash=False)

@@ -98,8 +98,9 @@ def validate_profile(
     run_name = f"{dataset.name} · {begins:%Y-%m-%d} to {ends:%Y-%m-%d} · {context['dag_run'].run_id}"
     validation = validate(profile, suite, keys=list(dataset.keys), run_name=run_name)
     return validation, decide(
-        validation, waivers=read_waivers(settings.EXPECTATIONS / "waivers.json"), tolerated_share=suite.tolerated_share
-    )
+        validation, waivers=read_waivers(settings.EXPECTATIONS / "waivers.json"), tolerated_share=suite.tolerated_share,
+        ts_is_end=dataset.ts_is_end,
+    )  # fmt: skip
 
 
 def record_validation(
@@ -122,7 +123,10 @@ def record_validation(
         result=kept(validation, decision, interval_from=begins.isoformat(), interval_to=ends.isoformat(),
                     dag_id=dag_run.dag_id, run_id=dag_run.run_id),
     )  # fmt: skip
-    days = {key_of(row, dataset): day_of(getattr(row, dataset.day)) for row in profile.itertuples(index=False)}
+    days = {
+        key_of(row, dataset): day_of(getattr(row, dataset.day), ts_is_end=dataset.ts_is_end)
+        for row in profile.itertuples(index=False)
+    }
     validations.record_findings(
         connection, validation_id, dataset.name,
         # a validation of days has seen all of each; one of snapshots nothing of the day but these

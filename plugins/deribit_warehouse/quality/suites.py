@@ -77,19 +77,21 @@ class Waiver:
     reason: str
     reviewed_by: str
 
-    def covers(self, dataset: str, key: tuple, rule: str) -> bool:
-        """Whether this waives `rule` for the row `key`: an instrument and, where there is one, a day or hour end."""
+    def covers(self, dataset: str, key: tuple, rule: str, *, ts_is_end: bool = False) -> bool:
+        """Whether this waives `rule` for the row `key`: an instrument and, where there is one, a day or an instant,
+        whose day is that of day_of()."""
         if (dataset, rule) != (self.dataset, self.rule) or not key or key[0] != self.instrument:
             return False
-        days = [day_of(part) for part in key[1:] if isinstance(part, date)]
+        days = [day_of(part, ts_is_end=ts_is_end) for part in key[1:] if isinstance(part, date)]
         return all(self.first <= day <= self.last for day in days)
 
 
-def day_of(instant: date | datetime) -> date:
-    """The UTC day a key lies in; an hour that ends at midnight belongs to the day it ends."""
-    if isinstance(instant, datetime):
-        return (instant.astimezone(UTC) - timedelta(microseconds=1)).date()
-    return instant
+def day_of(instant: date | datetime, *, ts_is_end: bool = False) -> date:
+    """The UTC day that a key's day or instant belongs to. ts_is_end: the instant ends what the key names
+    (Dataset.ts_is_end), so midnight belongs to the day before it."""
+    if not isinstance(instant, datetime):
+        return instant
+    return (instant.astimezone(UTC) - timedelta(microseconds=ts_is_end)).date()
 
 
 @dataclass(frozen=True)
