@@ -152,6 +152,13 @@ class Dataset:
         return self.table
 
     @property
+    def has_lifetimes(self) -> bool:
+        """Whether a version of it belongs to the lifetime of an instrument and is taken back where that ended before:
+        it is loaded, and the key of its table has an instrument. Then it has the statement beyond, and, stored in
+        arrays, cut. What is computed follows what it was computed from."""
+        return bool(self.load and self.table and "instrument_id" in self.table.key)
+
+    @property
     def validated(self) -> bool:
         """Whether it has a suite."""
         return bool(self.keys)

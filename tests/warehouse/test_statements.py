@@ -54,6 +54,8 @@ def contract(dataset: Dataset) -> list[str]:
         *(["profile"] if dataset.validated else []),
         *(["summary", "pending", "expected", "stored", "provenance"] if dataset.table else []),
         *(["corrections"] if dataset.table and dataset.load else []),
+        *(["beyond"] if dataset.has_lifetimes else []),
+        *(["cut"] if dataset.has_lifetimes and not dataset.table.values else []),
         *(["beats"] if dataset.table and dataset.snapshot else []),
     ]
 

@@ -14,7 +14,7 @@ from deribit_warehouse.dataset import EXCHANGE_POOL, VALIDATION_POOL
 from deribit_warehouse.datasets import DATASETS, INSTRUMENTS
 
 from .connections import exchange, market
-from .interval import instant, midnight, milliseconds
+from .interval import instant, milliseconds
 from .isolation import PerInstrument
 from .waiting import waits_for_exchange
 
@@ -79,8 +79,8 @@ def find_delistings(starts: Any) -> dict[str, str]:
 
 @task(pool=VALIDATION_POOL, trigger_rule=TriggerRule.ALL_DONE, multiple_outputs=False)
 def clip_to_lifetimes(ended: Any) -> dict[str, dict[str, int]]:
-    """Takes back what is stored outside the lifetimes as they are known now; returns what was published of it: {days:
-    {instrument: n}, hours: {...}}.
+    """Takes back what is stored outside the lifetimes as they are known now; returns how many versions of it were
+    published: {dataset: {instrument: n}}.
 
     What was computed from them leaves the views with them, and is computed again from what is left.
     """
@@ -88,28 +88,25 @@ def clip_to_lifetimes(ended: Any) -> dict[str, dict[str, int]]:
 
     dag_run = get_current_context()["dag_run"]
     with market() as connection, connection.transaction():
-        days, hours = lifetimes.beyond(connection, DATASETS)
-        if not days and not hours:
-            return {"days": {}, "hours": {}}
-        moments = [midnight(d["day"]) for d in days] + [h["ts"] for h in hours]
+        beyond = lifetimes.beyond(connection, DATASETS)
+        if not beyond:
+            return {}
+        instants = [row["at"] for rows in beyond.values() for row in rows]
         validation_id = validations.record_validation(
             connection, dataset=INSTRUMENTS.name, dag_id=dag_run.dag_id, run_id=dag_run.run_id, suite="lifetimes",
-            begins=min(moments), ends=max(moments) + timedelta(days=1), outcome="warned", rows=len(moments), expected=0,
-            missing=0, blocked_because=[], result=None,
+            begins=min(instants), ends=max(instants) + timedelta(days=1), outcome="warned", rows=len(instants),
+            expected=0, missing=0, blocked_because=[], result=None,
         )  # fmt: skip
-        lifetimes.take_back(connection, validation_id, days, hours, dag_run.run_id, DATASETS)
+        lifetimes.take_back(connection, validation_id, beyond, dag_run.run_id, DATASETS)
     taken_back = {
-        "days": Counter(d["instrument"] for d in days if d["is_published"]),
-        "hours": Counter(h["instrument"] for h in hours if h["is_published"]),
+        dataset: dict(Counter(row["instrument"] for row in rows if row["is_published"]))
+        for dataset, rows in beyond.items()
     }
     notify([
-        *(found(name, None, "outside-its-lifetime", f"{n} published days") for name, n in taken_back["days"].items()),
-        *(
-            found(name, None, "outside-its-lifetime", f"{n} published hours of funding")
-            for name, n in taken_back["hours"].items()
-        ),
+        found(instrument, None, "outside-its-lifetime", f"{n} published rows of {dataset}")
+        for dataset, counts in taken_back.items() for instrument, n in counts.items()
     ])  # fmt: skip
-    return {what: dict(counts) for what, counts in taken_back.items()}
+    return taken_back
 
 
 def found(instrument: str, at: datetime | None, rule: str, observed: str) -> QuarantinedKey:

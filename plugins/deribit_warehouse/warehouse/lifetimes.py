@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
 from psycopg import Connection
 
 from deribit_warehouse.dataset import Dataset
-from deribit_warehouse.tables import CANDLE_DAY, FUNDING_RATE
 
 from . import sql
 from .ingestion import lock_subject
@@ -37,45 +36,57 @@ def undo_delisting(connection: Connection, instrument_id: int) -> bool:
     return bool(sql.run(connection, "lifetimes/undo_delisting", instrument_id=instrument_id))
 
 
-def beyond(connection: Connection, datasets: Sequence[Dataset]) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
-    """What is stored beyond the lifetimes as they are known now: days that reach beyond (instrument, instrument_id,
-    day, version_id, is_published, and how many minutes, n, from the minute first on, lie within) and hours of funding
-    after the end of one (instrument, instrument_id, ts, version_id, is_published).
+def beyond(connection: Connection, datasets: Sequence[Dataset]) -> dict[str, list[dict[str, Any]]]:
+    """What is stored outside the lifetimes as they are known now: {name of a dataset: versions}.
+
+    A version has the label of its instrument, its subject, the values of its table's key, version_id, is_published and
+    `at`, an instant (UTC) that it tells of; a day of arrays also n, how many of its minutes lie within the lifetime,
+    from minute `first` of the day on.
 
     datasets: all there are. Until the caller's transaction ends nobody decides on versions, and nothing of these
     instruments is loaded.
     """
     decide_alone(connection)
-    found = _beyond(connection)
-    for subject in sorted({row["subject"] for rows in found for row in rows}):
+    found = _beyond(connection, datasets)
+    for subject in sorted({row["subject"] for rows in found.values() for row in rows}):
         for dataset in datasets:
             if dataset.load and dataset.table:
                 lock_subject(connection, dataset.name, subject)
-    return _beyond(connection) if any(found) else found
+    return _beyond(connection, datasets) if found else found
 
 
-def _beyond(connection: Connection) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
-    return sql.rows(connection, "lifetimes/days_beyond"), sql.rows(connection, "lifetimes/hours_beyond")
+def _beyond(connection: Connection, datasets: Sequence[Dataset]) -> dict[str, list[dict[str, Any]]]:
+    found = {
+        dataset.name: sql.rows(connection, f"datasets/{dataset.sql}/beyond", **dataset.parameters)
+        for dataset in datasets if dataset.has_lifetimes
+    }  # fmt: skip
+    return {name: rows for name, rows in found.items() if rows}
 
 
 def take_back(
-    connection: Connection, validation_id: int, days: list[dict[str, Any]], hours: list[dict[str, Any]], run_id: str,
+    connection: Connection, validation_id: int, found: Mapping[str, list[dict[str, Any]]], run_id: str,
     datasets: Sequence[Dataset],
 ) -> None:  # fmt: skip
-    """Takes back what lies beyond the lifetimes, in the caller's transaction, with what was computed from it. A day
-    that only reaches beyond gets a version that is cut, published where the day was: all that is left of it has passed.
+    """Takes back what lies outside the lifetimes, in the caller's transaction, with what was computed from it. Of a day
+    of arrays that lies outside in part a version is added that is cut to the lifetime, published where the day was:
+    all that is left of it has passed.
 
-    days, hours: of beyond(). datasets: all there are.
+    found: of beyond(). datasets: all there are.
     """
-    for table, column, found in ((CANDLE_DAY, "day", days), (FUNDING_RATE, "ts", hours)):
-        versions = [(each["instrument_id"], each[column], each["version_id"]) for each in found]
+    for dataset in datasets:
+        table, rows = dataset.table, found.get(dataset.name)
+        if table is None or not rows:
+            continue
+        versions = [(*(row[column] for column in table.key), row["version_id"]) for row in rows]
         # compared with nothing: should it lie within a lifetime again, it is to be validated
-        hold(connection, table, validation_id, versions, datasets, [(None,) * len(table.noted)] * len(versions))
-    # what is not published is newer
-    for is_published in (True, False):
-        if cut := [d for d in days if d["n"] and d["is_published"] == is_published]:
-            sql.run(
-                connection, "lifetimes/cut_days", is_published=is_published, validation_id=validation_id, run_id=run_id,
-                instrument_ids=[d["instrument_id"] for d in cut], days=[d["day"] for d in cut],
-                version_ids=[d["version_id"] for d in cut], firsts=[d["first"] for d in cut], ns=[d["n"] for d in cut],
-            )  # fmt: skip
+        notes = [(None,) * len(table.noted)] * len(versions) if table.noted else []
+        hold(connection, table, validation_id, versions, datasets, notes)
+        # what is not published is newer
+        for is_published in (True, False):
+            if cut := [row for row in rows if row.get("n") and row["is_published"] == is_published]:
+                sql.run(
+                    connection, f"datasets/{dataset.sql}/cut", is_published=is_published, validation_id=validation_id,
+                    run_id=run_id, instrument_ids=[row["instrument_id"] for row in cut],
+                    days=[row["day"] for row in cut], version_ids=[row["version_id"] for row in cut],
+                    firsts=[row["first"] for row in cut], ns=[row["n"] for row in cut],
+                )  # fmt: skip
