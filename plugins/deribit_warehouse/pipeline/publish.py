@@ -1,5 +1,5 @@
-"""The tasks between loaded and published: of what the exchange told, and of what is computed from published data, where
-what is pending is asked of the data, not of the event that started the run."""
+"""The tasks that publish: loaded data, and data that is computed from published data. A run finds out from the database
+what is pending, not from the event that started it."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 CATCHUP_MONTHS = 6
-"""Of a catchup every so many months those are started that wait for what it brings."""
+"""During a catchup, only the runs of every sixth month start the datasets that wait for their data."""
 
 
 # in the pool of its dataset (datasets.POOLS says why)
@@ -34,29 +34,29 @@ CATCHUP_MONTHS = 6
 def publish(dataset: Dataset, loaded: Any) -> list[dict[str, Any]]:
     """Validates what is stored of the run's interval and publishes what passed.
 
-    Runs when every load is done, failed ones included: what they did not bring is missing, is named, and does not
-    hold back the rest. A run without an interval takes the months with days that wait and can be validated, one after
+    Runs when every load is done, failed ones included: what they did not bring is missing, is named, and does not hold
+    back the rest. A run without an interval validates the months with days that wait and can be validated, one after
     the other, each in a transaction of its own. Returns {validation_id, outcome, rows, waiting, quarantined, published}
     of each interval. Fails for good when the suite blocks one; then nothing of that is published. Skipped when there is
-    nothing to validate, or all of it waits, or nothing came of it: so its asset starts no run that has nothing to do.
+    nothing to validate, when all of it waits, or when nothing changed, so that its asset starts no run without work.
     """
     context = get_current_context()
     interval = interval_of(dataset, context)
     if interval:
         require_all_loads(context)
-    outcomes, blocked, changes, told = [], [], 0, False
+    outcomes, blocked, changes, has_findings = [], [], 0, False
     for begins, ends in [interval] if interval else pending_months(dataset, context):
         with market() as connection, connection.transaction():
             validated = validate_and_publish(connection, dataset, context, begins, ends, only_fetched=interval is None)
         if validated is None:
             continue
         changes += validated.changes
-        told = told or bool(validated.decision.quarantined or validated.decision.warnings)
+        has_findings = has_findings or bool(validated.decision.quarantined or validated.decision.warnings)
         outcomes.append(validated.summary())
         blocked += [f"{begins:%Y-%m-%d} to {ends:%Y-%m-%d}: {why}" for why in validated.decision.blocked_because]
     if blocked:
         raise blocked_error(dataset, blocked)
-    if told:
+    if has_findings:
         notify_quarantine(context)
     if changes:
         tell_who_waits(dataset, context, interval)
@@ -68,8 +68,8 @@ def publish(dataset: Dataset, loaded: Any) -> list[dict[str, Any]]:
 
 
 def require_all_loads(context: Context) -> None:
-    """Raises AirflowFailException when Airflow's database has lost a load of the run: Airflow takes those that are left
-    for all, so the gate would validate, and call green, what was never loaded."""
+    """Raises AirflowFailException when Airflow's database has lost a load of the run. Airflow would go on as if the
+    remaining loads were all of them, and the gate would pass an interval that was never loaded."""
     ti = context["ti"]
     planned = max(1, len(ti.xcom_pull(task_ids="plan") or ()))  # without a batch Airflow keeps one row, skipped
     there = ti.get_ti_count(dag_id=ti.dag_id, task_ids=["load"], run_ids=[ti.run_id])
@@ -97,10 +97,11 @@ def pending_months(dataset: Dataset, context: Context) -> list[tuple[datetime, d
 
 
 def tell_who_waits(dataset: Dataset, context: Context, interval: tuple[datetime, datetime] | None) -> None:
-    """An event for every dataset of which something waited for this one and can be validated now.
+    """Emits an event for every dataset that was waiting for this one and has something to validate now.
 
-    Of a catchup's runs only each sixth month's and the newest month's do that: the run it starts validates all that
-    waits, and one for each month of years would take their slots and cost more than the months themselves.
+    In a catchup only the runs of every sixth month and of the newest month do that. The run which an event starts
+    validates everything that waits; one such run for each month of years would take the slots of those months and cost
+    more than they do.
     """
     from deribit_warehouse.warehouse import publication
 
@@ -121,9 +122,9 @@ def windows(dataset: Dataset) -> list[dict[str, str]]:
     """The windows to validate, a month each at most: [{label, from, to}], ISO dates, [from, to).
 
     First a version is added for every day whose published inputs are not those it was computed from: in the run's month
-    when the calendar started it, anywhere when an asset did. The windows are what then waits; what a validation blocked
-    waits for a run by hand. With the run's parameters from or to, or in a backfill of its month: everything in that
-    range, again.
+    if the calendar started the run, in all months if an asset did. The windows then cover what is pending. An interval
+    that a validation blocked is left to a run by hand. With the run's parameters from or to, or in a backfill of its
+    month, the windows cover everything in that range again.
     """
     from deribit_warehouse.warehouse import publication
 
@@ -138,7 +139,7 @@ def windows(dataset: Dataset) -> list[dict[str, str]]:
         again = run_type == "backfill"
     with market() as connection, connection.transaction():
         publication.compute(connection, dataset, begins, ends, computed_by(dataset, context))
-        # what was blocked would be blocked again at every ring
+        # a blocked interval is left out, because every asset event would only block it again
         if again:
             months = publication.months(connection, dataset.versions, begins, ends)
         else:
@@ -155,7 +156,8 @@ def windows(dataset: Dataset) -> list[dict[str, str]]:
 
 @task(task_id="publish", pool=VALIDATION_POOL, map_index_template="{{ label }}", retries=1, multiple_outputs=False)
 def publish_derived(dataset: Dataset, window: dict[str, str]) -> dict[str, Any]:
-    """Validates a window of a derived dataset, computed in full, and publishes what passed, in one transaction.
+    """Validates a window of a derived dataset, of which every minute is computed, and publishes what passed, in one
+    transaction.
 
     Returns {validation_id, outcome, rows, waiting, quarantined, published}. Fails for good when the suite blocks the
     window; then what was published of it stays, and what was pending is pending until it changes or somebody asks for
@@ -184,10 +186,10 @@ def computed_by(dataset: Dataset, context: Context) -> Provenance:
     return Provenance(dataset.name, "all", "this warehouse", context["dag_run"].run_id)
 
 
-# a window that is skipped silences none of the others; where one failed, the run's own message names them all
+# a skipped window must not suppress the message about the others; if one failed, the run's own message names them all
 @task(trigger_rule=TriggerRule.NONE_FAILED_MIN_ONE_SUCCESS)
 def notify(published: Any) -> None:
-    """Tells once of everything the run's windows hold back or warn of."""
+    """Sends one message about everything that the run's windows hold back or warn about."""
     notify_quarantine(get_current_context())
 
 
@@ -197,9 +199,9 @@ def blocked_error(dataset: Dataset, because: list[str]) -> AirflowFailException:
 
 
 def notify_quarantine(context: Context) -> None:
-    """One message about a run that goes on with quarantined keys or new warnings; none when all of it was told before.
-    A run in which a task has failed will fail, and its one message, told by the DAG's on_failure_callback, names them.
-    """
+    """Sends one message about a run that goes on with quarantined keys or new warnings, and none when all of them were
+    reported before. A run in which a task has failed will fail; the DAG's on_failure_callback then sends its one
+    message, which names them too."""
     from deribit_warehouse import alerts
 
     report = alerts.collect(context)

@@ -1,4 +1,4 @@
-"""Reads the reviewed files in `expectations/`: suites, waivers and known outages. Doubt is refused here.
+"""Reads the reviewed files in `expectations/`: suites, waivers and known outages. An unclear entry is refused.
 
 Great Expectations drops an expectation it does not know with a log line, and an empty suite passes anything: a typing
 error in a suite would switch a rule off in silence. `read_suite` refuses whatever could pass by not being asked.
@@ -42,7 +42,7 @@ class Suite:
 
     @property
     def digest(self) -> str:
-        """Of all that is in it: two validations with one digest asked the same."""
+        """A digest of its content: two validations with the same digest used the same rules."""
         content = [self.name, self.version, self.tolerated_share, self.keys, self.expectations]
         return sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:16]
 

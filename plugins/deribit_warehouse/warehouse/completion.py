@@ -52,7 +52,7 @@ def summary(dsn: str, datasets: Iterable[Dataset]) -> list[dict[str, Any]]:
 
 
 def completion_report(connection: Connection, datasets: Iterable[Dataset]) -> dict[str, Any]:
-    """Everything the completion report says, of one moment, rows as dicts:
+    """Everything in the completion report, read from one consistent state, rows as dicts:
 
     database: made_at, hosts, currencies, collected_from, bytes, catalogue_read_at. acceptance: criterion, text,
     passed, expected, found, observed, query (the statement that said so). datasets: a row each that has a table: rows

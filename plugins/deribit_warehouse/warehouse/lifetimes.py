@@ -1,4 +1,4 @@
-"""Where lifetimes end that the catalogue leaves open, and what is stored beyond the end of one."""
+"""The ends of lifetimes that the catalogue leaves open, and versions that are stored outside a lifetime."""
 
 from __future__ import annotations
 
@@ -16,15 +16,16 @@ from .publication import decide_alone, hold
 
 
 def open_perpetuals(connection: Connection, currencies: list[str]) -> list[dict[str, Any]]:
-    """Perpetuals the catalogue knows no end of: instrument_id, instrument, listed_at and ends_at, the end that was
-    found (UTC) or None."""
+    """Perpetuals without an end in the catalogue: instrument_id, instrument, label, listed_at and ends_at (UTC), the
+    end that was detected, or None."""
     return sql.rows(connection, "lifetimes/open_perpetuals", currencies=currencies)
 
 
 def record_delisting(
     connection: Connection, instrument_id: int, ends_at: datetime, last_hour: datetime | None, reason: str
 ) -> bool:
-    """Keeps where a lifetime was found to end, and its newest funded hour if there is one; whether that is news."""
+    """Records the end of a lifetime that was detected, and its newest hour of funding if there is one (both UTC).
+    Returns whether that changed anything."""
     return bool(sql.run(
         connection, "lifetimes/record_delisting", instrument_id=instrument_id, ends_at=ends_at, last_hour=last_hour,
         reason=reason,
@@ -32,19 +33,19 @@ def record_delisting(
 
 
 def undo_delisting(connection: Connection, instrument_id: int) -> bool:
-    """Opens a lifetime again; whether it had an end."""
+    """Removes the detected end of a lifetime. Returns whether there was one."""
     return bool(sql.run(connection, "lifetimes/undo_delisting", instrument_id=instrument_id))
 
 
 def beyond(connection: Connection, datasets: Sequence[Dataset]) -> dict[str, list[dict[str, Any]]]:
-    """What is stored outside the lifetimes as they are known now: {name of a dataset: versions}.
+    """The stored versions that lie outside the lifetimes as they are known now: {name of a dataset: versions}.
 
-    A version has the label of its instrument, its subject, the values of its table's key, version_id, is_published and
-    `at`, an instant (UTC) that it tells of; a day of arrays also n, how many of its minutes lie within the lifetime,
-    from minute `first` of the day on.
+    A version is a dict of instrument (its label), subject, the values of its table's key, version_id, is_published and
+    `at`, an instant (UTC) of the data. For a dataset that is stored in arrays it also has n, the number of minutes of
+    the day that lie within the lifetime, and `first`, the minute of the day at which these begin.
 
-    datasets: all there are. Until the caller's transaction ends nobody decides on versions, and nothing of these
-    instruments is loaded.
+    datasets: all there are. Until the caller's transaction ends, no one else decides on versions, and nothing is loaded
+    for these instruments.
     """
     decide_alone(connection)
     found = _beyond(connection, datasets)
@@ -67,21 +68,21 @@ def take_back(
     connection: Connection, validation_id: int, found: Mapping[str, list[dict[str, Any]]], run_id: str,
     datasets: Sequence[Dataset],
 ) -> None:  # fmt: skip
-    """Takes back what lies outside the lifetimes, in the caller's transaction, with what was computed from it. Of a day
-    of arrays that lies outside in part a version is added that is cut to the lifetime, published where the day was:
-    all that is left of it has passed.
+    """Takes back the versions that lie outside the lifetimes, in the caller's transaction, with what was computed from
+    them. For a day that lies outside only in part, a version is added that is cut to the lifetime; it is published if
+    the day was, because all that is left of it has passed.
 
-    found: of beyond(). datasets: all there are.
+    found: what beyond() returned. datasets: all there are.
     """
     for dataset in datasets:
         table, rows = dataset.table, found.get(dataset.name)
         if table is None or not rows:
             continue
         versions = [(*(row[column] for column in table.key), row["version_id"]) for row in rows]
-        # compared with nothing: should it lie within a lifetime again, it is to be validated
+        # noted as compared with nothing, so that it is validated again if it should lie within a lifetime again
         notes = [(None,) * len(table.noted)] * len(versions) if table.noted else []
         hold(connection, table, validation_id, versions, datasets, notes)
-        # what is not published is newer
+        # published versions first: those that are not published are newer
         for is_published in (True, False):
             if cut := [row for row in rows if row.get("n") and row["is_published"] == is_published]:
                 sql.run(
