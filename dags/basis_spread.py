@@ -9,14 +9,15 @@ computes every minute from exactly those: basis (USD), fraction, days to expiry 
 (simple, 365 days; NULL under one day), contango or backwardation, and `traded`, because the close of a minute without
 a trade is stale. `term_structure` and `basis_constant_maturity` (30, 90, 180 days) read from it.
 
-**Schedule.** Triggered by the assets of both inputs and of the catalogue, which says what is paired with what, and
-monthly with catchup; what is computed is asked of the data: every published futures day whose perpetual day is
-published and whose pair was not validated on the versions published now, in the run's month when the calendar started
-it. A month whose inputs are not published yet has nothing to do; their assets trigger it when they are, and a lost or
-doubled event costs nothing. A backfill, or a run with `from` and `to`, computes a range again.
+**Schedule.** Triggered by the assets of both inputs and of the catalogue, which says which future is paired with which
+perpetual, and monthly with catchup. A run finds out from the database what to compute: every published futures day
+whose perpetual day is published and whose pair was not validated on the versions published now, within the run's month
+if the calendar started it. A run of a month whose inputs are not published yet has nothing to do; their assets trigger
+another one when they are. A lost or repeated event does no harm. A backfill, or a run with `from` and `to`, computes a
+range again.
 
 **Late data.** A corrected input makes a new pair, which is pending; the published one stays, computed from the
-versions it was validated on, until the new one has passed. An input that is taken back takes the pair with it.
+versions it was validated on, until the new one has passed. When an input is taken back, the pair is taken back with it.
 
 **When it fails.** Nothing is half-published; the same days are pending again. Days that break a rule are held back one
 by one. A blocked window leaves what was published, and is validated again when its inputs change or somebody

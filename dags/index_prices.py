@@ -1,22 +1,23 @@
 """Index prices for every minute: the index itself where it is known, the perpetual as a labelled proxy elsewhere.
 
-**Source.** The index at the end of every hour comes with the funding history; its minutes come from the funding
-chart, which tells eight hours and no more (the DAG `deribit_index_minutes` asks every four). Everywhere else the close
-of the perpetual stands in, and the row says so in `source`. How far the proxy is off is measured at every hour where
-both are known (view `index_proxy_error`).
+**Source.** The index at the end of every hour comes with the funding history; its minutes come from the funding chart,
+which has the last eight hours only (the DAG `deribit_index_minutes` reads it every four). Everywhere else the close of
+the perpetual stands in as a proxy, and the row says so in `source`. The error of the proxy is measured at every hour
+for which both are known (view `index_proxy_error`).
 
 **Grain.** One row an index and UTC day in the store, one row a minute in the view `index_prices`; `ts` is the bucket
 start, the price that of the bucket's END.
 
-**Schedule.** Triggered by the perpetuals', the funding's, the chart's and the catalogue's assets, and monthly with
-catchup; what is computed is asked of the data: every day of an index with a published day of its perpetual or a
-published hour of funding that was not validated on the versions published now, in the run's month when the calendar
-started it. Of several perpetuals on an index the older stands in until its lifetime is over; a perpetual that is held
-back does not hold back the true hours. A month whose inputs are not published yet has nothing to do; their assets
-trigger it when they are. A backfill, or a run with `from` and `to`, computes a range again.
+**Schedule.** Triggered by the assets of the perpetuals, the funding, the chart and the catalogue, and monthly with
+catchup. A run finds out from the database what to compute: every day of an index with a published day of its perpetual
+or a published hour of funding that was not validated on the versions published now, within the run's month if the
+calendar started it. If there are several perpetuals on an index, the oldest one is the proxy until its lifetime is
+over. When a day of the perpetual is held back, the true hours are published all the same. A run of a month whose inputs
+are not published yet has nothing to do; their assets trigger another one when they are. A backfill, or a run with
+`from` and `to`, computes a range again.
 
 **Late data.** A corrected input makes a new version of the day, which is pending; the published one stays until the
-new one has passed. A day of the perpetual or an hour of funding that is taken back takes the day with it.
+new one has passed. When a day of the perpetual or an hour of funding is taken back, the day is taken back with it.
 
 **When it fails.** Nothing is half-published; the same days are pending again. A blocked window leaves what was
 published, and is validated again when its inputs change or somebody starts a run by hand.

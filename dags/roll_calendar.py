@@ -9,10 +9,11 @@ rule (`expiry`, `volume`), set of eligible contracts (`quarterly`, `monthly`, `a
 is held on a day is decided by what was known when the day before had ended. `continuous_futures` joins the candles by
 it when it is read; an adjusted price is stored nowhere.
 
-**Schedule.** With every catalogue, which comes daily, and monthly; what is computed is asked of the data: every roll
-that follows from what is published now and whose newest version says otherwise, in the run's month when the calendar
-started it. One run computes all there are, so no month is caught up by itself, and a catchup of the candles does not
-start it with each of its months. A backfill, or a run with `from` and `to`, validates a range again.
+**Schedule.** After every reading of the catalogue, which is daily, and monthly. A run finds out from the database what
+to compute: every roll that follows from what is published now and differs from its newest version, within the run's
+month if the calendar started it. One run computes all rolls there are, so past months have no runs of their own, and a
+catchup of the candles does not start a run with each of its months. A backfill, or a run with `from` and `to`,
+validates a range again.
 
 **Late data.** A corrected day, or one that came late, may move a roll, price it, or leave a contract out: each is a new
 version of the roll, which is pending; the published one stays until that has passed. A day that is taken back takes the
