@@ -1,5 +1,5 @@
--- Settlements that are published, or wait to be, of a day after the one on which a lifetime ends, where the end was learned
--- later, or of an instrument that has no lifetime any more. (The rule inside-lifetime holds back what is loaded from then on.)
+-- Published and pending settlements of a day after the one on which their instrument's lifetime ends, because the end was learned
+-- later, or of an instrument without a lifetime. (Those that are loaded from then on are held back by the rule inside-lifetime.)
 -- Grain: instrument, day, type, version. Reads only.
 SELECT i.label AS instrument, i.instrument AS subject, s.instrument_id, s.day, s.type, s.version_id, s.state = 'published' AS is_published,
        s.settled_at AS at

@@ -1,6 +1,6 @@
--- One row an hour that should exist, from the first hour the exchange told on (before any was told: from the first there may
--- be), and one for every row received off the grid, over the newest version of it. Grain: currency, ts (start of the hour). Reads only.
--- Parameters: from, to (hours that begin in [from, to)), currencies.
+-- One row for each hour that should exist, from the first hour that the exchange sent on (if it has sent none yet: from the first one
+-- that may exist), and one for each row that was received off the hour; each over its newest version. Grain: currency, ts (start of
+-- the hour). Reads only. Parameters: from, to (hours that begin in [from, to)), currencies.
 --   values_unknown  how many of the four values of an hour that is there are not numbers: NaN stands for a null that was sent
 WITH newest AS (
     SELECT DISTINCT ON (currency, ts) * FROM store.volatility_index
