@@ -100,21 +100,22 @@ class Dataset:
     provenance and (for a loaded dataset) corrections, which are its parts of the views pending, coverage, provenance
     and corrections.
 
-    name: also the name of its suite in expectations/, its view and the file of its DAG. keys: the columns of its
-    profile that identify a row, which is what can be held back. day: the column from which the day of a key is taken.
-    ts_is_end: whether an instant in that column is the end of the period that a row describes (an hour of funding), so
-    that midnight belongs to the day before it; otherwise it belongs to the day that it begins. table: the table of its
-    versions; None for a dataset that is not published by itself. sql: its folder of statements; by default its name.
-    parameters: values that are bound in each of its statements. load: the function that loads it from the exchange, for
-    a dataset that comes from there. snapshot: whether the exchange answers only for the present; a snapshot with a
-    table has beats (beats.sql, a part of the view snapshot_gaps). thinned: whether old snapshots may be reduced to one
-    an hour. catalogue: whether a plan waits until the catalogue has been read after the end of its interval. since: the
-    first instant at which data may exist, where that is later than the configured start of the history. bucket: which
-    share of the request rate its loads use, "history" or "live". patience: how long a load waits for an unavailable
-    exchange, where that is less than settings.longest_wait(). inputs: the names of the datasets it is computed from,
-    empty for one that is loaded. references: the names of the datasets that its rules compare it with, as stored. For
-    each row its profile returns the dataset that the row still waits for (waits_for), and whether the exchange was
-    asked for the row (was_fetched).
+    name: also the name of its suite in expectations/, its view and the file of its DAG.
+    keys: the columns of its profile that identify a row, which is what can be held back. day: the column from which the
+    day of a key is taken. ts_is_end: whether an instant in that column is the end of the period that a row describes
+    (an hour of funding), so that midnight belongs to the day before it; otherwise it belongs to the day that it begins.
+    table: the table of its versions; None for a dataset that is not published by itself.
+    sql: its folder of statements; by default its name. parameters: values that are bound in each of its statements.
+    load: the function that loads it from the exchange, for a dataset that comes from there. snapshot: whether the
+    exchange answers only for the present; a snapshot with a table has beats (beats.sql, a part of the view
+    snapshot_gaps). thinned: whether old snapshots may be reduced to one an hour.
+    catalogue: whether a plan waits until the catalogue has been read after the end of its interval.
+    since: the first instant at which data may exist, where that is later than the configured start of the history.
+    bucket: which share of the request rate its loads use, "history" or "live".
+    patience: how long a load waits for an unavailable exchange, where that is less than settings.longest_wait().
+    inputs: the names of the datasets it is computed from, empty for one that is loaded.
+    references: the names of the datasets that its rules compare it with, as stored. For each row its profile returns
+    the dataset that the row still waits for (waits_for), and whether the exchange was asked for it (was_fetched).
 
     The repr leaves functions out: Airflow serialises the arguments of a task with it, and the address of a function
     would make a new version of the DAG at every parse.

@@ -75,7 +75,7 @@ def notify_failure(context: Mapping[str, Any], facts: RunFacts = warehouse_facts
     try:
         send(render(collect(context, facts), _base_url()))
     except Exception as error:
-        log.exception("A failed run could not be told: %s", describe(error))
+        log.exception("A failed run could not be reported: %s", describe(error))
 
 
 def notify_quarantine(report: RunReport) -> None:
@@ -88,7 +88,7 @@ def notify_quarantine(report: RunReport) -> None:
         if report.is_new:
             send(render(report, _base_url()))
     except Exception as error:
-        log.exception("A quarantine could not be told: %s", describe(error))
+        log.exception("A quarantine could not be reported: %s", describe(error))
 
 
 def notify_waiting(
@@ -103,7 +103,7 @@ def notify_waiting(
         )  # fmt: skip
         send(render(report, _base_url()))
     except Exception as error:
-        log.exception("A wait could not be told: %s", describe(error))
+        log.exception("A wait could not be reported: %s", describe(error))
 
 
 def collect(context: Mapping[str, Any], facts: RunFacts = warehouse_facts) -> RunReport:

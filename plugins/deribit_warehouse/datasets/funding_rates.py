@@ -37,7 +37,7 @@ def load(exchange: Exchange, connection: Connection, window: Window, provenance:
     except ExchangeUnavailable:
         raise
     except ExchangeError as error:
-        # the hours stand without it: what it says is a warning
+        # the hours are stored without it, because the rule about it is only a warning
         log.warning("%s: the exchange's own sum of the funding could not be asked: %s", window.instrument, error)
     else:
         with connection.transaction():

@@ -56,7 +56,7 @@ class Implied(NamedTuple):
 def implied(one: Instrument) -> Implied:
     """What a row that doesn't say it means, for the history host's rows and those of 2021.
 
-    Every recorded row that tells all of it (13 futures of BTC and ETH of 2026, one of 2016, 177 rows of SOL and 16
+    Every recorded row that has all of it (13 futures of BTC and ETH of 2026, one of 2016, 177 rows of SOL and 16
     linear perpetuals of 2022) obeys: a future quoted in USD and an option quoted in its own coin settle in the coin,
     on the index `<coin>_usd`; a future quoted in USDC settles in USDC, on `<coin>_usdc`; what settles in its coin is
     reversed and everything else linear. Of other quotes, and of an underlying that isn't crypto, nothing is certain.

@@ -74,7 +74,7 @@ def newest_first(part: Part[Row], enough: Callable[[Row], bool], width: int) -> 
         rows = _newest_first(part, enough, width)
         if rows is not None:
             return rows
-    raise Malformed(f"the list was told in two ways, {TRIES} times")
+    raise Malformed(f"the answers about the list contradict each other, {TRIES} times")
 
 
 def _newest_first(part: Part[Row], enough: Callable[[Row], bool], width: int) -> list[Row] | None:
@@ -86,7 +86,7 @@ def _newest_first(part: Part[Row], enough: Callable[[Row], bool], width: int) ->
     proven, fruitless = len(rows) if len(rows) >= min(width, there) else 0, 0
     while len(rows) < there and not (proven and enough(rows[proven - 1])):
         if fruitless == TRIES:
-            raise Malformed(f"of {there} rows no more than the newest {len(rows)} are told")
+            raise Malformed(f"of {there} rows no more than the newest {len(rows)} came")
         offset = total - there + max(len(rows) - 1, 0)
         told, total = part(offset)
         begins = offset - (total - there)  # the row that the part has to begin with; below 0 it is a newer one

@@ -149,13 +149,13 @@ def behind(dsn: str, currencies: list[str]) -> list[str]:
 
 
 def unloaded(dsn: str) -> list[dict[str, Any]]:
-    """The months of which the catalogue expects more than was ever loaded: dataset, month (its first day)."""
+    """Months for which the catalogue expects instruments that were never loaded: dataset, month (its first day)."""
     with psycopg.connect(dsn) as connection:
         return sql.rows(connection, "report/unloaded")
 
 
 def waiting(dsn: str) -> list[dict[str, Any]]:
-    """What tasks wait for now, longest first: awaited, since, next_at (when it is asked again), tasks, cause."""
+    """What tasks wait for now, longest wait first: awaited, since, next_at (of the next try), tasks, cause."""
     with psycopg.connect(dsn) as connection:
         return sql.rows(connection, "report/waiting")
 

@@ -29,7 +29,7 @@ def composed(name: str, table: Table) -> Composed:
     """A statement that is written once for all tables, with its fragments in braces filled in for this one and all
     names quoted.
 
-    {table} and its {stage}; the columns of its {key}, of its {values}, of both ({told}), and their {definition}; the
+    {table} and its {stage}; the columns of its {key}, of its {values}, of both ({sent}), and their {definition}; the
     {columns} of a version (key and version_id) and the {arrays} of parameters for them; the same with the noted columns
     ({noting}, {noting_arrays}); {same_x_y}: the keys of x and y are equal; {unnamed}: no computed version names this
     one.
@@ -47,7 +47,7 @@ def composed(name: str, table: Table) -> Composed:
         return each(f"{one}.{{c}} = {other}.{{c}}", columns, " AND ")
 
     version = {**table.key, "version_id": "bigint"}
-    told, noting = {**table.key, **table.values}, {**version, **table.noted}
+    sent, noting = {**table.key, **table.values}, {**version, **table.noted}
     unnamed: Composable = SQL("true")
     if table.named_in:
         named = SQL("NOT EXISTS (SELECT FROM {} c WHERE {})")
@@ -55,7 +55,7 @@ def composed(name: str, table: Table) -> Composed:
     return SQL(statement(name)).format(
         table=Identifier("store", table.name), stage=Identifier(f"{table.name}_stage"), key=listed(table.key),
         values=listed(table.values), values_of_s=listed(table.values, "s"), values_of_t=listed(table.values, "t"),
-        told=listed(told), definition=each("{c} {t}", told),
+        sent=listed(sent), definition=each("{c} {t}", sent),
         columns=listed(version), arrays=each("{p}::{t}[]", version),
         noting=listed(noting), noting_arrays=each("{p}::{t}[]", noting), noted_of_k=listed(table.noted, "k"),
         noted_of_t=listed(table.noted, "t"), and_noted_of_k=each(", k.{c}", table.noted, ""),
