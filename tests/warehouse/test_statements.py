@@ -60,6 +60,14 @@ def contract(dataset: Dataset) -> list[str]:
     ]
 
 
+@pytest.mark.parametrize("dataset", [d for d in DATASETS if d.table and d.day == "ts"], ids=lambda d: d.name)
+@pytest.mark.parametrize("statement", ["pending", "stored", "provenance", "corrections"])
+def test_a_dataset_and_its_statements_count_midnight_to_the_same_day(dataset, statement):
+    """The day of an instant that is an end is that of the microsecond before it."""
+    text = (FOLDER / "datasets" / dataset.sql / f"{statement}.sql").read_text()
+    assert ("1 microsecond" in text) == dataset.ts_is_end
+
+
 def test_no_statement_hides_in_the_code():
     verbs = r"(?:SELECT|INSERT INTO|UPDATE|DELETE FROM|CREATE|ALTER|DROP|COPY|MERGE|TRUNCATE|WITH|SET|GRANT) "
     found = [
