@@ -15,7 +15,7 @@ whose pair was not validated on the versions published now. So a lost or doubled
 has a run of its own. A backfill of months, or a run with `from` and `to`, computes a range again.
 
 **Late data.** A corrected input makes a new pair, which is pending; the published one stays, computed from the
-versions it was validated on, until the new one has passed. An input that is taken back takes the pair with it.
+versions it was validated on, until the new one has passed. When an input is taken back, the pair is taken back with it.
 
 **When it fails.** Nothing is half-published; the same days are pending again. Days that break a rule are held back one
 by one. A blocked window leaves what was published, and is validated again when its inputs change or somebody

@@ -5,10 +5,10 @@
 **Grain.** A page a validation, the newest 120 of each dataset. The database keeps all of them (view `validations`). The
 completion report is one page, of all that is stored.
 
-**Schedule.** Every five minutes, skipped when the site already shows the newest validation. Only what is new is
-rendered; the pages of the standing site are taken over. The completion report is computed again when it is an hour old
-and something was validated since, or a day old. A run by hand, such as a start makes at its end, has both of now. One
-run at a time: the site is built aside and swapped in.
+**Schedule.** Every five minutes, skipped when the site already shows the newest validation. Only new pages are made;
+the others are taken over from the present site. The completion report is computed again when it is an hour old and
+something was validated since, or when it is a day old. A run by hand, which every start makes at its end, renews both.
+One run at a time: the site is built in a folder of its own, which then replaces the old one.
 
 **Late data.** A run that was cleared and validated again has a page for each validation, newest first.
 

@@ -1,8 +1,9 @@
 """The delivery prices of the collected currencies' indexes, daily: what contracts that expire at 08:00 UTC settle at.
 
-**Source.** `get_delivery_prices` of the live host. It knows no time, only an offset from the newest day, and says how
-many days there are (`records_total`): it is asked from the newest day back to the interval, 1,000 days a request.
-Counted from the oldest a day keeps its place while newer ones come, so that none is missed between two pages.
+**Source.** `get_delivery_prices` of the live host. A request has no time, only an offset from the newest day; the
+answer says how many days there are (`records_total`). The days are read from the newest one back to the interval, 1,000
+days a request. Counted from the oldest, a day keeps its place when newer ones arrive, so that none is missed between
+two pages.
 
 **Grain.** One row an index and UTC day; the delivery is at 08:00 UTC. `price` is in the second currency of the index's
 name. The indexes are those of the futures and perpetuals that the catalogue has of the collected currencies.
@@ -13,9 +14,9 @@ Backfills, and runs by hand, as for perpetuals.
 
 **Late data.** A corrected price becomes a new version; the published one stays until the new one has passed.
 
-**When it fails.** The exchange is waited for as for perpetuals. A load whose answers do not fit together names the
-index: clear it. A day on which a contract expired and that has no price is named (rule `deliveries-priced`); clear the
-load when the exchange has it.
+**When it fails.** The task waits for the exchange as for perpetuals. A load whose answers contradict each other fails
+and names the index: clear it. A day on which a contract expired and which has no price is reported (rule
+`deliveries-priced`); clear the load when the exchange has it.
 """
 
 from airflow.sdk import chain, dag

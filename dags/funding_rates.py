@@ -1,8 +1,8 @@
 """Funding of the perpetuals, hourly, from the first hour the exchange has.
 
 **Source.** `get_funding_rate_history` of the live host. One call returns at most 744 hours, silently the newest ones;
-windows are half open, `(start, end]`, and the next page starts at the last timestamp. The first hour is found by
-asking and recorded.
+windows are half open, `(start, end]`, and the next page starts at the last timestamp. The first hour of a perpetual is
+found by bisection, and recorded.
 
 **Grain.** One row an instrument and hour; `ts` is the END of the hour. `interest_1h` is that hour's rate,
 `interest_8h` the trailing eight hours; fractions, positive: longs pay. Sum `interest_1h`, never `interest_8h`.
@@ -13,12 +13,12 @@ a transaction. Backfills, and runs by hand, as for perpetuals.
 **Late data.** A corrected hour becomes a new version, published once it has passed; the published one stays until then.
 
 **Level.** The index is checked against the perpetual's candles and, where the two disagree, against the dated futures.
-An hour waits, and its day is named in the view `pending`, until the candles of that day were asked for (a run of which
-all waits skips `publish`); it is validated again when they are corrected. A run that an asset starts does that, and
-loads nothing.
+An hour stays pending, and the view `pending` names its day, until the exchange has been asked for the candles of that
+day (a run in which all hours wait skips `publish`); it is validated again when they are corrected. A run that an asset
+starts does this, and loads nothing.
 
-**When it fails.** The exchange is waited for as for perpetuals. A missing hour is held back by name (rule
-`hours-complete`) and the others are published; clear the load when the exchange has it.
+**When it fails.** The task waits for the exchange as for perpetuals. A missing hour is reported (rule
+`hours-complete`), and the others are published; clear the load when the exchange has it.
 """
 
 from airflow.sdk import chain, dag

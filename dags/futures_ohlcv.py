@@ -1,8 +1,8 @@
-"""Dated futures, 1-minute candles: every contract that lived in the month, expired ones included.
+"""Dated futures, 1-minute candles: every contract that was listed in the month, expired ones included.
 
-**Source.** `get_tradingview_chart_data` of the live host, which answers for expired contracts too. Which contracts
-there were is the catalogue's word. Windows are clipped at listing and expiry: the exchange goes on sending flat
-candles after it.
+**Source.** `get_tradingview_chart_data` of the live host, which answers for expired contracts too. The catalogue says
+which contracts there were. Windows are clipped at listing and expiry, because the exchange goes on sending flat candles
+after an expiry.
 
 **Grain.** One row an instrument and UTC day in the store, one row a minute in the view `futures_ohlcv`. About half of
 the minutes have no trade: flat candles with volume 0 and `traded` false, whose price is the last trade's and may be
@@ -13,10 +13,10 @@ runs by hand, as for perpetuals.
 
 **Late data.** As for perpetuals: a new version, published once it has passed.
 
-**Level.** It is checked against the perpetual, minute by minute; where that is wrong itself, against the true index
-hour by hour. A day waits, and is named in the view `pending`, until its perpetual was asked for (a run of which all
-waits skips `publish`); it is validated again when that is corrected. A run that an asset starts does that, and loads
-nothing.
+**Level.** It is checked against the perpetual, minute by minute; where the perpetual itself is wrong, against the true
+index, hour by hour. A day stays pending, and is named in the view `pending`, until the exchange has been asked for its
+perpetual (a run in which all days wait skips `publish`); it is validated again when that is corrected. A run that an
+asset starts does this, and loads nothing.
 
 **When it fails.** As for perpetuals. Days far from the perpetual's price, with broken bounds, holes, spikes or
 doubled minutes are held back one by one and listed in the view `quarantined`.

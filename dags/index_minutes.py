@@ -1,17 +1,18 @@
 """The true index, minute by minute, collected before the exchange forgets it.
 
-**Source.** `get_funding_chart_data` with `length=8h`, the only 1-minute series of the true index the exchange gives.
-It reaches back eight hours and can't be asked for later.
+**Source.** `get_funding_chart_data` with `length=8h`, the only 1-minute series of the true index that the exchange
+offers. It reaches back eight hours and can't be requested later.
 
-**Grain.** One array of 1,440 minutes an index and UTC day, laid beside the hourly index and the proxy by the DAG
-`deribit_index_prices`.
+**Grain.** One array of 1,440 minutes for each index and UTC day. The DAG `deribit_index_prices` combines it with the
+hourly index and the proxy.
 
 **Schedule.** Every four hours, so that one missed run costs nothing.
 
-**Late data.** A minute told again replaces what was known of it.
+**Late data.** When a minute is received again, the newer value replaces the older one.
 
-**When it fails.** Each index is asked for alone, and again for an hour; the next run is told the same eight hours.
-Minutes older than eight hours are gone for good and are shown by the proxy, labelled as such.
+**When it fails.** Each index is requested by itself, and the task waits up to an hour for the exchange; the next run
+still receives the minutes of the last eight hours. Older ones are lost, and the proxy is shown for them, labelled as
+such.
 """
 
 from datetime import timedelta

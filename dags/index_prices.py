@@ -1,9 +1,9 @@
 """Index prices for every minute: the index itself where it is known, the perpetual as a labelled proxy elsewhere.
 
-**Source.** The index at the end of every hour comes with the funding history; its minutes come from the funding
-chart, which tells eight hours and no more (the DAG `deribit_index_minutes` asks every four). Everywhere else the close
-of the perpetual stands in, and the row says so in `source`. How far the proxy is off is measured at every hour where
-both are known (view `index_proxy_error`).
+**Source.** The index at the end of every hour comes with the funding history; its minutes come from the funding chart,
+which has the last eight hours only (the DAG `deribit_index_minutes` reads it every four). Everywhere else the close of
+the perpetual stands in as a proxy, and the row says so in `source`. The error of the proxy is measured at every hour
+for which both are known (view `index_proxy_error`).
 
 **Grain.** One row an index and UTC day in the store, one row a minute in the view `index_prices`; `ts` is the bucket
 start, the price that of the bucket's END.
@@ -15,7 +15,7 @@ perpetuals on an index the older stands in until its lifetime is over; a perpetu
 the true hours. A backfill of months, or a run with `from` and `to`, computes a range again.
 
 **Late data.** A corrected input makes a new version of the day, which is pending; the published one stays until the
-new one has passed. A day of the perpetual or an hour of funding that is taken back takes the day with it.
+new one has passed. When a day of the perpetual or an hour of funding is taken back, the day is taken back with it.
 
 **When it fails.** Nothing is half-published; the same days are pending again. A blocked window leaves what was
 published, and is validated again when its inputs change or somebody starts a run by hand.

@@ -1,21 +1,22 @@
-"""What every perpetual and dated future is at, every five minutes: mark, index, open interest, volume, quotes, funding.
+"""Every perpetual and dated future, every five minutes: mark, index, open interest, volume, quotes and funding.
 
-**Source.** `get_book_summary_by_currency` with `kind=future`, one request a currency. It says what is now, and can't be
-asked for later.
+**Source.** `get_book_summary_by_currency` with `kind=future`, one request a currency. It describes only the present,
+and can't be requested later.
 
-**Grain.** One row a currency and beat, in arrays over its instruments; the view has a row an instrument. `ts` is the
-exchange's clock (`creation_timestamp`), never the run's; the beat is the one that clock says.
+**Grain.** One row for each currency and beat (a full multiple of five minutes), in arrays over its instruments; the
+view has a row for each instrument. `ts` is the time by the exchange's clock (`creation_timestamp`), never by the run's,
+and it decides which beat a snapshot belongs to.
 
 **Schedule.** Every `DERIBIT_SNAPSHOT_MINUTES` (5), without catchup: plan, load, publish, in a pool and with a share of
-the request rate of their own, beside whatever history loads.
+the request rate of their own, independent of the loads of the history.
 
-**Late data.** There is none. A run that starts late is stamped with the time it was told, and belongs to that beat;
-what is stored of a beat already stays. A beat that was missed is a gap for good: the views `snapshot_gaps` and
-`coverage` show it, and the next snapshot's validation names it (rule `beats-complete`).
+**Late data.** There is none. A run that starts late stores the time by the exchange's clock, and its snapshot belongs
+to that beat; a snapshot that is already stored for the beat stays. A missed beat stays a gap: the views `snapshot_gaps`
+and `coverage` show it, and the validation of the next snapshot reports it (rule `beats-complete`).
 
-**When it fails.** The exchange is waited for for two minutes, then the run fails and the next beat is the retry: there
-is nothing to clear. A snapshot with values that can't be is held back whole; instruments that the catalogue does not
-have are stored, and named once it was read without them.
+**When it fails.** The task waits two minutes for the exchange, then the run fails and the next beat is the retry: there
+is nothing to clear. A snapshot with impossible values is held back as a whole. Instruments that are not in the
+catalogue are stored, and are reported once the catalogue has been read without them.
 """
 
 from airflow.sdk import chain, dag

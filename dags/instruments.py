@@ -1,24 +1,25 @@
 """The catalogue of instruments: every perpetual, dated future and option of the collected currencies.
 
-**Source.** `get_instruments`, asked of both hosts: the live host lists what trades and about a day of what has
-expired, the history host everything that expired since 2016. Names are never inferred from a calendar.
+**Source.** `get_instruments` of both hosts: the live host lists what is open and what has expired within about a day,
+the history host everything that has expired since 2016. Names are never inferred from a calendar.
 
-**Grain.** One row an instrument, with listing, expiry, tick and contract size, the host that told it last, when it
-was first seen and when it last changed. An instrument the exchange stops listing stays.
+**Grain.** One row an instrument, with listing, expiry, tick and contract size, the host that sent its last change, when
+it was first seen and when it last changed. An instrument that the exchange stops listing stays.
 
-**Schedule.** Daily, and once at the start. The history DAGs wait for a reading that is younger than their interval.
+**Schedule.** Daily, and once at the start. The history DAGs wait until the catalogue was read after their interval.
 
-**Late data.** A day's listings are in the next reading; a changed expiry or state updates the row. A listed perpetual
-may be dead, its chart going on flat: one without funding and without a trade for seven days, while others have funding,
-has ended at its last hour of either. That is told once, nothing is expected after it, and it is undone when rows come.
-What is stored outside a lifetime that was learned later (an end, an earlier expiry, a later listing) is taken back,
-with what was computed from it; where a day only reaches beyond, a version that is cut takes its place at once.
+**Late data.** New listings come with the next daily reading; a changed expiry or state updates the row. The exchange
+may go on listing a delisted perpetual, with a flat chart. A perpetual without funding and without a trade for seven
+days, while others have funding, counts as ended at its last hour with either. That is reported once, no data is
+expected after it, and it is undone when new data appears. When an end, an earlier expiry or a later listing is learned
+later, versions that lie outside the lifetime are taken back, with what was computed from them; a day that lies outside
+only in part is replaced at once by a version that is cut to the lifetime.
 
-**When it fails.** An exchange that is away is waited for. Nothing is lost: each list is a task of its own, what was
-read is kept, and a list of options that fails keeps nothing waiting but itself. A row that no instrument can be (no
-name, a strike of 10^400, an expiry before the creation) is left out, the rest is stored; a name whose day is not its
-expiry, or a lifetime of no length, is stored all the same. Both are notes, told in one message when they are new and
-kept in the view quality_findings: the catalogue holds nothing back.
+**When it fails.** The tasks wait for an unavailable exchange. Nothing is lost: each list is a task of its own, what was
+read is kept, and a failed list of options delays nothing else. An impossible row (no name, a strike of 10^400, an
+expiry before the creation) is left out, and the rest is stored. A name that does not match its expiry, or a lifetime of
+no length, is stored all the same. Both are findings, which are reported in one message when they are new and kept in
+the view quality_findings: the catalogue holds nothing back.
 """
 
 from airflow.sdk import XComArg, chain, dag

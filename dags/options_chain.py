@@ -1,21 +1,22 @@
 """Every listed option, every five minutes: mark, mark volatility, quotes, open interest, volume, and its underlying.
 
-**Source.** `get_book_summary_by_currency` with `kind=option`, one request a currency: the whole chain. It says what is
-now, and can't be asked for later. It has no greeks: they are calculated from it.
+**Source.** `get_book_summary_by_currency` with `kind=option`, one request a currency: the whole chain. It describes
+only the present, and can't be requested later. It has no greeks: they are calculated from it.
 
-**Grain.** One row a currency, beat and expiry, in arrays over its options; the view has a row an option. `ts` is the
-exchange's clock (`creation_timestamp`), never the run's; the beat is the one that clock says.
+**Grain.** One row for each currency, beat (a full multiple of five minutes) and expiry, in arrays over its options; the
+view has a row for each option. `ts` is the time by the exchange's clock (`creation_timestamp`), never by the run's, and
+it decides which beat a snapshot belongs to.
 
 **Schedule.** Every `DERIBIT_SNAPSHOT_MINUTES` (5), without catchup: plan, load, publish, in a pool and with a share of
-the request rate of their own, beside whatever history loads.
+the request rate of their own, independent of the loads of the history.
 
-**Late data.** There is none. A run that starts late is stamped with the time it was told, and belongs to that beat;
-what is stored of a beat already stays. A beat that was missed is a gap for good: the views `snapshot_gaps` and
-`coverage` show it, and the next snapshot's validation names it (rule `beats-complete`).
+**Late data.** There is none. A run that starts late stores the time by the exchange's clock, and its snapshot belongs
+to that beat; a snapshot that is already stored for the beat stays. A missed beat stays a gap: the views `snapshot_gaps`
+and `coverage` show it, and the validation of the next snapshot reports it (rule `beats-complete`).
 
-**When it fails.** The exchange is waited for for two minutes, then the run fails and the next beat is the retry: there
-is nothing to clear. An expiry without mark volatilities, or with values that can't be, is held back whole; options that
-the catalogue does not have are stored, and named once it was read without them.
+**When it fails.** The task waits two minutes for the exchange, then the run fails and the next beat is the retry: there
+is nothing to clear. An expiry without mark volatilities, or with impossible values, is held back as a whole. Options
+that are not in the catalogue are stored, and are reported once the catalogue has been read without them.
 """
 
 from airflow.sdk import chain, dag

@@ -1,10 +1,10 @@
-"""Perpetual swaps, 1-minute candles, from each perpetual's birth (BTC 2018-08-14, ETH 2019-03-14).
+"""Perpetual swaps, 1-minute candles, from the listing of each perpetual on (BTC 2018-08-14, ETH 2019-03-14).
 
-**Source.** `get_tradingview_chart_data` of the live host, in windows of at most 5,000 minutes; what was asked for
-equals what came plus what is named as missing.
+**Source.** `get_tradingview_chart_data` of the live host, in windows of at most 5,000 minutes. Every minute that was
+requested is either received or reported as missing.
 
 **Grain.** One row an instrument and UTC day in the store, one row a minute in the view `perpetuals_ohlcv`. A minute
-without a trade is a flat candle with volume 0, as the exchange says it; a missing minute is a row of NULLs.
+without a trade is a flat candle with volume 0, as the exchange sends it; a missing minute is a row of NULLs.
 
 **Schedule.** Monthly with catchup: plan, load (mapped over batches of instruments), publish. A backfill of a past month
 loads it again, writes what has changed and publishes it once the gate has passed it. A run by hand takes a range of
@@ -13,14 +13,15 @@ days (`from`, `to`). A run that an asset starts loads nothing: it validates what
 **Late data.** A corrected day becomes a new version, counted as a correction; the published version stays until the
 new one has passed. A day with fewer minutes never replaces a fuller one.
 
-**Level.** It is checked against the true hourly index in the funding history, before there was any (BTC:
-2019-04-30T10:00Z) against the dated futures. A day waits, and is named in the view `pending`, until its funding was
-asked for (a run of which all waits skips `publish`); it is validated again when that is corrected.
+**Level.** It is checked against the true hourly index in the funding history and, before that begins (BTC:
+2019-04-30T10:00Z), against the dated futures. A day stays pending, and is named in the view `pending`, until the
+exchange has been asked for its funding (a run in which all days wait skips `publish`); it is validated again when that
+is corrected.
 
-**When it fails.** An exchange that is away, or refuses an instrument, is waited for, and what was loaded stays. A
-failed batch, or instrument, keeps the others from nothing: the gate names what is missing, publishes the rest,
-and the run is red; clear the batch. A blocked gate publishes nothing, leaves what was published, and says why. See
-`docs/operations.md`.
+**When it fails.** While the exchange is unavailable, or rejects an instrument, the task waits, and what was loaded
+stays. A failed batch, or instrument, does not affect the others: the gate names what is missing and publishes the rest,
+and the run counts as failed; clear the batch. A blocked gate publishes nothing, leaves what was published, and says
+why. See `docs/operations.md`.
 """
 
 from airflow.sdk import chain, dag

@@ -1,9 +1,9 @@
 """Replaced versions of what was published are kept for a set time, and old option chains thinned where that is set.
 
-**Source.** The market database. A corrected day becomes a new version and the one it replaces is kept for
-`DERIBIT_KEEP_SUPERSEDED_DAYS` (400), so that what was published at any moment since then can be asked: the functions
-`candles`, `funding` and others (data dictionary) take `as_of`, and the view `corrections` lists the values that
-changed of what is loaded.
+**Source.** The market database. A corrected day becomes a new version, and the one it replaces is kept for
+`DERIBIT_KEEP_SUPERSEDED_DAYS` (400), so that what was published at any time since then can be queried: the functions
+`candles`, `funding` and others (data dictionary) take `as_of`, and the view `corrections` lists the values of loaded
+data that changed.
 
 **Grain.** A version of an instrument-day, an hour of funding or volatility, a delivery price or settlement, a day of an
 index or a pair of the basis.
@@ -11,7 +11,7 @@ What is published, what waits, what is held back without a newer version, and wh
 computed from stays. Of option chains that are older than `DERIBIT_THIN_CHAINS_DAYS` (0: all are kept) the first
 snapshot of each hour stays.
 
-**Schedule.** Daily. A moment before the time that is kept is an error from then on, never an answer with fewer rows.
+**Schedule.** Daily. Asking for a time before that is an error from then on, never an answer with fewer rows.
 
 **Late data.** Does not concern it.
 

@@ -1,12 +1,12 @@
 """The daily settlements of futures and perpetuals, and the deliveries of those that expire.
 
 **Source.** `get_last_settlements_by_instrument` of the live host, from the newest row of the interval back, by its
-continuation where one answer does not hold a month. A day between two others of which nothing came is asked for twice.
+continuation where one answer does not hold a month. A day without a row between two days with rows is requested twice.
 
 **Grain.** One row an instrument, UTC day and type (`settlement`, or `delivery` at the end of a dated future);
 `settled_at` is just after 08:00 UTC. `position` is in USD, of linear contracts in coin; profit and loss are in the
-settlement currency, of all holders together. Bankruptcies are a currency's, not an instrument's, and are not kept; nor
-are options.
+settlement currency, of all holders together. Bankruptcies, which belong to a currency and not to an instrument, and the
+settlements of options are not kept.
 
 **Schedule.** A run for each year that is over and each month of this one, with catchup: plan, load, publish, a month in
 a transaction. The plan waits for the catalogue. Backfills, and runs by hand,
@@ -14,9 +14,9 @@ as for perpetuals.
 
 **Late data.** A corrected settlement becomes a new version; the published one stays until the new one has passed.
 
-**When it fails.** The exchange is waited for as for perpetuals. A day without a settlement is named: a warning (rule
-`sessions-told`), and more than that where there was a position before and after it (`sessions-complete`) or at the
-expiry (`deliveries-complete`); clear the load when the exchange has it.
+**When it fails.** The task waits for the exchange as for perpetuals. A day without a settlement is a warning (rule
+`sessions-told`); it breaks a critical rule if there was a position before and after it (`sessions-complete`) or at the
+expiry (`deliveries-complete`). Clear the load when the exchange has it.
 """
 
 from airflow.sdk import chain, dag

@@ -1,7 +1,7 @@
 """The volatility index (DVOL) of BTC and ETH, hourly, from its first hour on.
 
-**Source.** `get_volatility_index_data` of the live host with a resolution of an hour. One answer holds the newest 1,000
-rows of its window, and says by a continuation that there are more; that nothing is missing is proven by what came.
+**Source.** `get_volatility_index_data` of the live host with a resolution of an hour. One answer has the newest 1,000
+rows of its window, and a continuation if there are more. What proves that nothing is missing is the rows that came.
 
 **Grain.** One row a currency and hour; `ts` is the START of the hour. `open`, `high`, `low`, `close` are percent a
 year: the volatility of the next thirty days that options are priced with. An hour's open need not be the close before
@@ -13,8 +13,8 @@ for. Backfills, and runs by hand, as for perpetuals.
 
 **Late data.** A corrected hour becomes a new version; the published one stays until the new one has passed.
 
-**When it fails.** The exchange is waited for as for perpetuals. A missing hour is held back by name (rule
-`hours-complete`) and the others are published; clear the load when the exchange has it.
+**When it fails.** The task waits for the exchange as for perpetuals. A missing hour is reported (rule
+`hours-complete`), and the others are published; clear the load when the exchange has it.
 """
 
 from airflow.sdk import chain, dag

@@ -1,6 +1,6 @@
-"""What a dataset is: plain types that say it, for the pipeline to work on without asking which one it has.
+"""The types that describe a dataset. The pipeline works on these alone and never needs to know which dataset it has.
 
-The standard library only: DAG files are parsed before every task.
+This module imports nothing but the standard library, because DAG files, which import it, are parsed before every task.
 """
 
 from __future__ import annotations
@@ -18,7 +18,8 @@ if TYPE_CHECKING:
     from .warehouse.ingestion import Ingested, Provenance
 
 PREFIX = "deribit_"
-"""Of DAGs, assets and pools: they live in somebody's Airflow, beside those of others. Suites and views have none."""
+"""Prefix of the names of DAGs, assets and pools, which share an Airflow with those of others. Suites and views have no
+prefix."""
 
 EXCHANGE_POOL = f"{PREFIX}exchange"
 VALIDATION_POOL = f"{PREFIX}validation"
@@ -27,11 +28,12 @@ LIVE_POOL = f"{PREFIX}live"
 
 @dataclass(frozen=True)
 class Table:
-    """Where a dataset's versions lie: a row a key and version, in the schema store.
+    """The table that holds a dataset's versions, in the schema store: one row for each key and version.
 
-    key: its columns and their SQL types, without version_id. values: those of what is told, of a table that is stored
-    by rows (warehouse.rows). noted: columns and types of what a validation says of a version beside its state.
-    named_in: the view that lists the versions something computed still names.
+    key: the columns of the key and their SQL types, without version_id. values: the columns, with their types, that the
+    exchange sent, of a table that is stored by rows (warehouse.rows); empty for one that is stored in arrays. noted:
+    the columns and types in which a validation records something about a version besides its state. named_in: the view
+    that lists the versions which something computed still names.
     """
 
     name: str
@@ -43,11 +45,11 @@ class Table:
 
 @dataclass(frozen=True)
 class Window:
-    """What plan.sql answers: one subject's part of an interval, [begins, ends), UTC.
+    """A row that plan.sql returns: one subject's part of an interval, [begins, ends), UTC.
 
-    subject: what provenance calls it. instrument: what the exchange is asked for, and instrument_id, its id here.
-    requests: how many load it; batches are made of about 80. Without
-    instruments (an index, a currency) the subject is all there is.
+    subject: its name in provenance. instrument: the name that is requested from the exchange. instrument_id: the id of
+    that instrument in this database, None for a subject without instruments (an index, a currency). requests: how many
+    requests load the window; batches are made of about 80.
     """
 
     subject: str
@@ -92,38 +94,43 @@ def milliseconds(instant: datetime) -> int:
 
 
 Load = Callable[["Exchange", "Connection", Window, "Provenance"], "tuple[Ingested, int]"]
-"""Brings a window from the exchange into the store, each transaction its own: what changed, and how many requests it
-took. May run twice, or beside itself."""
+"""Loads a window from the exchange into the store, in transactions of its own. Returns what changed, and how many
+requests it took. It may run twice, or several times at once."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Dataset:
-    """One dataset. Its statements are in include/sql/datasets/<sql>: plan (of what is loaded), compute, withdraw and
-    due (of what is computed), profile and summary. Each is bound with what it needs of from, to, currencies and known
-    outages, and with the parameters. pending, expected, stored, provenance and (of what is loaded) corrections are
-    bound with nothing: they are its part of the views pending, coverage, provenance and corrections.
+    """One dataset. Its statements are in include/sql/datasets/<sql>: profile and summary; plan, for a dataset that is
+    loaded; compute, withdraw and due, for one that is computed. The parameters are bound in each of these, and from,
+    to, currencies and known outages where the statement uses them. Nothing is bound in pending, expected, stored,
+    provenance and (for a loaded dataset) corrections, which are its parts of the views pending, coverage, provenance
+    and corrections.
 
-    name: its suite in expectations/, its view and the file of its DAG.
-    keys: the columns of its profile that name what can be held back. day: the one that says which day a key belongs to.
-    table: where its versions lie; None: it is not published by itself.
-    sql: its folder of statements; its name, unless it shares one. parameters: bound in each of its statements.
-    load: what brings it from the exchange, if it comes from there. snapshot: it can only be asked for now; with a table
-    it has beats (beats.sql, a part of the view snapshot_gaps). thinned: of old ones one an hour may be kept.
-    catalogue: whether a plan of it waits until the catalogue was read after its interval.
-    since: the first there may be of it, where that is later than the history that is asked for may begin.
-    bucket: whose share of the request rate its loads use, "history" or "live".
-    patience: how long a load waits for an exchange that is away, where that is less than settings.longest_wait().
-    inputs: the datasets it is computed from, if it is.
-    references: those its rules compare it with, in the versions that are stored. Its profile says of each row what it
-    waits for of them (waits_for), and whether the exchange was asked for the row itself (was_fetched).
+    name: also the name of its suite in expectations/, its view and the file of its DAG.
+    keys: the columns of its profile that identify a row, which is what can be held back. day: the column from which the
+    day of a key is taken. ts_is_end: whether an instant in that column is the end of the period that a row describes
+    (an hour of funding), so that midnight belongs to the day before it; otherwise it belongs to the day that it begins.
+    table: the table of its versions; None for a dataset that is not published by itself.
+    sql: its folder of statements; by default its name. parameters: values that are bound in each of its statements.
+    load: the function that loads it from the exchange, for a dataset that comes from there. snapshot: whether the
+    exchange answers only for the present; a snapshot with a table has beats (beats.sql, a part of the view
+    snapshot_gaps). thinned: whether old snapshots may be reduced to one an hour.
+    catalogue: whether a plan waits until the catalogue has been read after the end of its interval.
+    since: the first instant at which data may exist, where that is later than the configured start of the history.
+    bucket: which share of the request rate its loads use, "history" or "live".
+    patience: how long a load waits for an unavailable exchange, where that is less than settings.longest_wait().
+    inputs: the names of the datasets it is computed from, empty for one that is loaded.
+    references: the names of the datasets that its rules compare it with, as stored. For each row its profile returns
+    the dataset that the row still waits for (waits_for), and whether the exchange was asked for it (was_fetched).
 
-    Functions do not show in its repr: Airflow serialises a task's arguments with it, and an address in it would make
-    every parse another version of the DAG.
+    The repr leaves functions out: Airflow serialises the arguments of a task with it, and the address of a function
+    would make a new version of the DAG at every parse.
     """
 
     name: str
     keys: tuple[str, ...] = ()
     day: str = "day"
+    ts_is_end: bool = False
     table: Table | None = None
     sql: str = ""
     parameters: Mapping[str, Any] = field(default_factory=dict, hash=False)
@@ -144,7 +151,7 @@ class Dataset:
 
     @property
     def computed(self) -> bool:
-        """Whether it is computed from what is published."""
+        """Whether it is computed from published versions of other datasets."""
         return bool(self.inputs)
 
     @property
@@ -153,6 +160,13 @@ class Dataset:
         if self.table is None:
             raise ValueError(f"{self.name} is not published by itself: it has no table of versions")
         return self.table
+
+    @property
+    def has_lifetimes(self) -> bool:
+        """Whether its versions belong to lifetimes of instruments, and are taken back when they lie outside: it is
+        loaded, and the key of its table has an instrument. Such a dataset has the statement beyond and, if it is stored
+        in arrays, the statement cut. A computed dataset is withdrawn with what it was computed from."""
+        return bool(self.load and self.table and "instrument_id" in self.table.key)
 
     @property
     def validated(self) -> bool:
@@ -171,12 +185,13 @@ class Dataset:
 
     @property
     def uri(self) -> str:
-        """The Airflow asset that says the dataset was published."""
+        """The URI of the Airflow asset that is updated when the dataset has been published."""
         return f"x-deribit://{self.name}"
 
     @property
     def ready_uri(self) -> str:
-        """The Airflow asset that says something of the dataset that waited for another one can be validated."""
+        """The URI of the Airflow asset that is updated when a part of the dataset that waited for another dataset can
+        be validated."""
         return f"{self.uri}/ready"
 
 

@@ -1,4 +1,4 @@
-"""The completion report of a market database: what the warehouse tells, as the quality's pages say it.
+"""The completion report of a market database: its content comes from `warehouse`, its form from `quality`.
 
 Knows both and not Airflow: `make report` needs a database and nothing else that runs.
 """
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 def report(connection: Connection) -> Report:
-    """The report, of one moment. The connection must be outside of a transaction, and is left so."""
+    """The report on one consistent state. The connection must be outside of a transaction, and is left so."""
     return report_of(completion_report(connection, DATASETS))
 
 

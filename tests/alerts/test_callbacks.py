@@ -169,7 +169,7 @@ def test_links_begin_with_airflows_own_address(airflow_says, webhook, monkeypatc
 
 def test_telling_never_raises(caplog):
     assert notify_failure({}) is None
-    assert "could not be told" in caplog.text
+    assert "could not be reported" in caplog.text
 
 
 def test_a_quarantine_is_told_once(webhook):

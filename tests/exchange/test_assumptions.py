@@ -9,9 +9,11 @@ from deribit_warehouse import check
 from deribit_warehouse.exchange.assumptions import (
     ASSUMPTIONS,
     BURST_CALLS,
+    DAY,
     HOUR,
     MINUTE,
     NEEDED,
+    SETTLEMENTS,
     Rejected,
     Unanswered,
     fields,
@@ -103,6 +105,11 @@ def of(method, change, host="live"):
 
 def without(*keys):
     return lambda params, found: [{key: row[key] for key in row if key not in keys} for row in found]
+
+
+def kind(asked, change):
+    """A change of the answers about one kind of instrument, "future" or "option"."""
+    return lambda params, found: change(params, found) if params["kind"] == asked else found
 
 
 def filled(params, result):
@@ -226,6 +233,82 @@ TRAITS = {
     ),
     "an index chart of 5 minutes": (
         of("get_funding_chart_data", lambda params, result: result | {"data": result["data"][::5]}), {"index-minutes"},
+    ),
+    "volatility pages of 500": (
+        of("get_volatility_index_data", lambda params, result: result | {"data": result["data"][-500:]}),
+        {"volatility-page"},
+    ),
+    "volatility without a continuation": (
+        of("get_volatility_index_data", lambda params, result: result | {"continuation": None}), {"volatility-page"},
+    ),
+    "volatility stamped with the end of its hour": (
+        of("get_volatility_index_data", lambda params, result: result | {
+            "data": [[at + HOUR, *values] for at, *values in result["data"]]
+        }),
+        {"volatility-page"},
+    ),
+    "a volatility that is null": (
+        of("get_volatility_index_data", lambda params, result: result | {
+            "data": [[*row[:4], None] for row in result["data"]]
+        }),
+        {"volatility-page"},
+    ),
+    "delivery prices with the oldest first": (
+        of("get_delivery_prices", lambda params, result: result | {"data": result["data"][::-1]}), {"delivery-page"},
+    ),
+    "delivery pages of a hundred": (
+        of("get_delivery_prices", lambda params, result: result | {"data": result["data"][:100]}), {"delivery-page"},
+    ),
+    "delivery prices of the month before": (
+        of("get_delivery_prices", lambda params, result: result | {
+            "data": result["data"][30:], "records_total": len(result["data"]) - 30,
+        }),
+        {"delivery-page"},
+    ),
+    "delivery prices under another name": (
+        of("get_delivery_prices", lambda params, result: result | {
+            "data": [{"date": row["date"], "price": row["delivery_price"]} for row in result["data"]]
+        }),
+        {"delivery-page"},
+    ),
+    "settlements that begin with the newest, whatever is asked": (
+        of(SETTLEMENTS, lambda params, result: result | {"settlements": [
+            row | {"timestamp": row["timestamp"] + 2 * DAY} for row in result["settlements"]
+        ]}),
+        {"settlement-rows"},
+    ),
+    "settlements at midnight": (
+        of(SETTLEMENTS, lambda params, result: result | {"settlements": [
+            row | {"timestamp": row["timestamp"] - 8 * HOUR} for row in result["settlements"]
+        ]}),
+        {"settlement-rows"},
+    ),
+    "settlements without a position": (
+        of(SETTLEMENTS, lambda params, result: result | {
+            "settlements": without("position")(params, result["settlements"])
+        }),
+        {"settlement-rows"},
+    ),
+    "settlements without a continuation": (
+        of(SETTLEMENTS, lambda params, result: result | {"continuation": None}), {"settlement-rows"},
+    ),
+    "summaries of futures without the index": (
+        of("get_book_summary_by_currency", kind("future", without("estimated_delivery_price"))), {"future-summaries"},
+    ),
+    "summaries of perpetuals without funding": (
+        of("get_book_summary_by_currency", kind("future", without("funding_8h"))), {"future-summaries"},
+    ),
+    "summaries of options without a volatility": (
+        of("get_book_summary_by_currency", kind("option", without("mark_iv"))), {"option-summaries"},
+    ),
+    "summaries of options with volatilities as fractions": (
+        of("get_book_summary_by_currency", kind("option", lambda params, found: [
+            row | {"mark_iv": row["mark_iv"] / 100} for row in found
+        ])),
+        {"option-summaries"},
+    ),
+    "summaries of options without the price of what they are priced on": (
+        of("get_book_summary_by_currency", kind("option", without("underlying_price"))), {"option-summaries"},
     ),
     "listed rows without an id": (of("get_instruments", without("instrument_id")), {"listed-rows"}),
 }  # fmt: skip

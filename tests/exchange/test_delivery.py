@@ -97,10 +97,10 @@ def test_a_list_that_grows_is_read_on_and_not_begun_anew():
 @pytest.mark.parametrize(
     ("spoil", "says"),
     [
-        (lambda number, rows: rows[:5] if number == 1 else rows[:1], "no more than the newest 5 are told"),
-        (lambda number, rows: [], "no more than the newest 0 are told"),
-        (lambda number, rows: rows[1:] if number % 2 == 0 else rows[:5], "told in two ways"),
-        (lambda number, rows: rows + [row(-n) for n in range(1, 9)], "told in two ways"),
+        (lambda number, rows: rows[:5] if number == 1 else rows[:1], "no more than the newest 5 came"),
+        (lambda number, rows: [], "no more than the newest 0 came"),
+        (lambda number, rows: rows[1:] if number % 2 == 0 else rows[:5], "contradict each other"),
+        (lambda number, rows: rows + [row(-n) for n in range(1, 9)], "contradict each other"),
     ],
 )
 def test_a_list_that_does_not_fit_together_is_an_error_that_names_the_index(spoil, says):
@@ -113,7 +113,7 @@ def test_a_list_that_does_not_fit_together_is_an_error_that_names_the_index(spoi
 
 def test_a_list_that_grows_faster_than_it_is_asked_is_an_error_and_no_loop():
     fake = Fake(range(20), limit=5, grows=[5] * 100)
-    with pytest.raises(BadResponse, match="of 20 rows no more than the newest 5 are told"):
+    with pytest.raises(BadResponse, match="of 20 rows no more than the newest 5 came"):
         collect(fake.ask, "btc_usd", ms(0), ms(20))
     assert len(fake.asked) < 20
 

@@ -100,6 +100,7 @@ def volatility(rows: int) -> pd.DataFrame:
             "low": 44.0,
             "close": 46.0,
             "bounds_hold": True,
+            "values_unknown": 0,
         }
     )
 

@@ -88,6 +88,7 @@ FAULTS = {
         ({"present": False, "explained": True, **dict.fromkeys(ROW)}, {"hours-explained"}),
         ({"on_the_hour": False}, {"hours-aligned"}),
         ({"duplicate": True}, {"hours-not-doubled"}),
+        (dict.fromkeys(ROW), {"hourly-rate-known", "eight-hour-rate-known", "index-known"}),
         ({"interest_1h": None}, {"hourly-rate-known"}),
         ({"interest_8h": None}, {"eight-hour-rate-known"}),
         ({"index_price": None}, {"index-known"}),
@@ -122,6 +123,7 @@ FAULTS = {
             for bad in (0.0, -1.0, 1001.0, math.inf)
         ),
         ({"bounds_hold": False}, {"high-low-bound"}),
+        ({"values_unknown": 4, **dict.fromkeys(("open", "high", "low", "close"), math.nan)}, {"values-known"}),
     ],
     "delivery_prices": [
         ({"missing": True, "price": None, "move": None}, {"days-complete"}),

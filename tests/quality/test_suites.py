@@ -5,11 +5,11 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta, timezone
 
 import pytest
 
-from deribit_warehouse.quality.suites import SuiteError, Waiver, read_outages, read_suite, read_waivers
+from deribit_warehouse.quality.suites import SuiteError, Waiver, day_of, read_outages, read_suite, read_waivers
 
 RULE = {
     "type": "expect_column_values_to_be_between",
@@ -159,15 +159,30 @@ def test_a_waiver_covers_its_instrument_rule_and_days_and_nothing_else(write):
         assert waiver.covers("futures_ohlcv", ("BTC-27SEP19", date(2019, 9, day)), "no-spike") is covered
     day = date(2019, 9, 4)
     assert waiver.covers("futures_ohlcv", ("BTC-27SEP19", datetime(2019, 9, 4, 7, tzinfo=UTC)), "no-spike")
-    # the hour that ends at midnight is the last one of the day before, as the view quarantined says
-    hour_ends = [datetime(2019, 9, day, hour, tzinfo=UTC) for day, hour in ((3, 0), (3, 1), (6, 0), (6, 1))]
-    covered = [waiver.covers("futures_ohlcv", ("BTC-27SEP19", ends), "no-spike") for ends in hour_ends]
-    assert covered == [False, True, True, False]
+    hours = [datetime(2019, 9, day, hour, tzinfo=UTC) for day, hour in ((3, 0), (3, 1), (6, 0), (6, 1))]
+    for ts_is_end, wanted in ((False, [True, True, False, False]), (True, [False, True, True, False])):
+        covered = [
+            waiver.covers("futures_ohlcv", ("BTC-27SEP19", hour), "no-spike", ts_is_end=ts_is_end) for hour in hours
+        ]
+        assert covered == wanted
     assert waiver.covers("futures_ohlcv", ("BTC-27SEP19",), "no-spike")  # a catalogue row has no day
     assert not waiver.covers("perpetuals_ohlcv", ("BTC-27SEP19", day), "no-spike")
     assert not waiver.covers("futures_ohlcv", ("BTC-27DEC19", day), "no-spike")
     assert not waiver.covers("futures_ohlcv", ("BTC-27SEP19", day), "move-possible")
     assert not waiver.covers("futures_ohlcv", (), "no-spike")
+
+
+@pytest.mark.parametrize(
+    ("instant", "begun", "ended"),
+    [
+        (datetime(2019, 9, 4, tzinfo=UTC), 4, 3),
+        (datetime(2019, 9, 4, 0, 0, 0, 1, tzinfo=UTC), 4, 4),
+        (datetime(2019, 9, 4, 1, tzinfo=timezone(timedelta(hours=2))), 3, 3),
+        (date(2019, 9, 4), 4, 4),
+    ],
+)
+def test_an_instant_at_midnight_is_of_the_day_that_ends_there_where_it_is_an_end(instant, begun, ended):
+    assert (day_of(instant), day_of(instant, ts_is_end=True)) == (date(2019, 9, begun), date(2019, 9, ended))
 
 
 @pytest.mark.parametrize("field", sorted(WAIVER))

@@ -234,6 +234,16 @@ def test_an_hour_is_waived_by_its_day():
     assert decide(broken, waivers=[covering], tolerated_share=0.0).outcome == "warned"
 
 
+@pytest.mark.parametrize(("ts_is_end", "day"), [(False, 4), (True, 3)])
+def test_midnight_is_waived_by_the_day_that_the_dataset_counts_it_to(ts_is_end, day):
+    midnight = ("BTC-PERPETUAL", datetime(2025, 6, 4, tzinfo=UTC))
+    broken = replace(validated(breaks("hours-complete", "critical", [midnight])), dataset="funding_rates")
+    for waived in (3, 4):
+        covering = waiver("hours-complete", ("BTC-PERPETUAL", date(2025, 6, waived)), dataset="funding_rates")
+        decision = decide(broken, waivers=[covering], tolerated_share=1.0, ts_is_end=ts_is_end)
+        assert decision.outcome == ("warned" if waived == day else "quarantined")
+
+
 # Asking
 
 

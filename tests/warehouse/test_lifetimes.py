@@ -8,12 +8,16 @@ from datetime import date, timedelta
 import numpy as np
 import pytest
 
-from deribit_warehouse.datasets import BASIS_SPREAD, DATASETS, INDEX_PRICES
+from deribit_warehouse.datasets import BASIS_SPREAD, DATASETS, INDEX_PRICES, SETTLEMENTS
+from deribit_warehouse.datasets.settlements import NUMBERS, SETTLEMENT
 from deribit_warehouse.warehouse import lifetimes
 from deribit_warehouse.warehouse.catalogue import record_collected
 from deribit_warehouse.warehouse.funding import record_start
+from deribit_warehouse.warehouse.ingestion import Provenance
+from deribit_warehouse.warehouse.rows import store_rows
 from tests.warehouse.days import (
     FIRST,
+    HOST,
     Warehouse,
     at,
     basis_profile,
@@ -283,13 +287,13 @@ def test_the_true_hours_are_published_without_a_day_of_the_perpetual(warehouse):
 # --- what is stored beyond a life ----------------------------------------------------------------------------------
 
 
-def clip(warehouse: Warehouse) -> tuple[int, int]:
-    """Takes back what lies beyond the lifetimes: how many days, and how many hours."""
+def clip(warehouse: Warehouse) -> dict[str, int]:
+    """Takes back what lies beyond the lifetimes: how many versions of which dataset."""
     validation_id = warehouse.validation("instruments")
     with warehouse.connection.transaction():
         beyond = lifetimes.beyond(warehouse.connection, DATASETS)
-        lifetimes.take_back(warehouse.connection, validation_id, *beyond, "run", DATASETS)
-    return len(beyond[0]), len(beyond[1])
+        lifetimes.take_back(warehouse.connection, validation_id, beyond, "run", DATASETS)
+    return {dataset: len(rows) for dataset, rows in beyond.items()}
 
 
 def test_what_is_stored_outside_a_life_that_was_learned_later_leaves_the_views(warehouse):
@@ -309,10 +313,10 @@ def test_what_is_stored_outside_a_life_that_was_learned_later_leaves_the_views(w
     assert warehouse.value("SELECT count(*) FROM basis_spread") == 3 * 1440
     published_at = warehouse.value("SELECT clock_timestamp()")
 
-    assert clip(warehouse) == (0, 0)
+    assert clip(warehouse) == {}
     end(warehouse, perpetual, at(FIRST, 1440 + 600))
-    assert clip(warehouse) == (2, 72 - 34)
-    assert clip(warehouse) == (0, 0), "once is enough"
+    assert clip(warehouse) == {"perpetuals_ohlcv": 2, "funding_rates": 72 - 34}
+    assert clip(warehouse) == {}, "once is enough"
 
     shown = warehouse.rows("SELECT ts, close FROM perpetuals_ohlcv ORDER BY ts")
     assert [ts for ts, _ in shown] == [at(FIRST, minute) for minute in range(2040)]
@@ -355,12 +359,53 @@ def test_a_listing_that_is_corrected_takes_back_what_came_before_it(warehouse):
     warehouse.candles(future, trading(at(FIRST), at(FIRST, 3 * 1440)))
     warehouse.publish(future)
     warehouse.rows("UPDATE store.instrument SET listed_at = %s RETURNING 1", at(FIRST, 1440 + 90))
-    assert clip(warehouse) == (2, 0)
+    assert clip(warehouse) == {"futures_ohlcv": 2}
     assert warehouse.rows("SELECT min(ts), count(*) FROM futures_ohlcv") == [(at(FIRST, 1530), 2880 - 90)]
     # an expiry before the listing: there was no life at all
     warehouse.rows("UPDATE store.instrument SET expires_at = %s RETURNING 1", at(FIRST))
-    assert clip(warehouse) == (2, 0)
+    assert clip(warehouse) == {"futures_ohlcv": 2}
     assert warehouse.rows("SELECT * FROM futures_ohlcv") == []
+
+
+def settle(warehouse: Warehouse, instrument_id: int, days: list[date], type: str = "settlement") -> None:
+    """Settlements of an instrument, one a day, not validated yet."""
+    columns = {
+        "instrument_id": [instrument_id] * len(days), "day": days, "type": [type] * len(days),
+        "settled_at": [at(day, 480) for day in days], **{name: [1.0] * len(days) for name in NUMBERS},
+        "duplicate": [False] * len(days),
+    }  # fmt: skip
+    with warehouse.connection.transaction():
+        store_rows(
+            warehouse.connection, SETTLEMENT, columns, Provenance("settlements", f"{instrument_id}", HOST, "run")
+        )
+
+
+def test_settlements_after_the_end_of_a_lifetime_are_taken_back(warehouse):
+    perpetual = warehouse.instrument("BTC-PERPETUAL", at(FIRST))
+    future = warehouse.instrument("BTC-28MAR25", at(FIRST), at("2025-03-28", 480))
+    days = [FIRST + timedelta(days=n) for n in range(1, 6)]
+    for instrument_id in (perpetual, future):
+        settle(warehouse, instrument_id, days)
+    warehouse.decide_rows(SETTLEMENTS)
+    settle(warehouse, perpetual, [days[-1] + timedelta(days=1)])  # waits to be validated
+    published_at = warehouse.value("SELECT clock_timestamp()")
+    assert clip(warehouse) == {}
+
+    end(warehouse, perpetual, at(days[2], 600))
+    assert clip(warehouse) == {"settlements": 3}, "two were published"
+    assert clip(warehouse) == {}, "once is enough"
+    shown = "SELECT instrument, settled_at::date FROM settlements ORDER BY 1 DESC, 2"
+    left = [("BTC-PERPETUAL", day) for day in days[:3]] + [("BTC-28MAR25", day) for day in days]
+    assert warehouse.rows(shown) == left
+    was = "SELECT count(*) FROM store.settlement WHERE shown @> store.as_of(%s)"
+    assert warehouse.value(was, published_at) == 10
+
+    # an expiry before the listing: there was no life at all
+    warehouse.rows(
+        "UPDATE store.instrument SET expires_at = %s WHERE instrument_id = %s RETURNING 1", at(FIRST), future
+    )
+    assert clip(warehouse) == {"settlements": 5}
+    assert warehouse.rows(shown) == left[:3]
 
 
 def test_an_end_is_news_once_and_can_be_undone(warehouse):

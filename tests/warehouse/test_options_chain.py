@@ -166,6 +166,13 @@ def test_single_options_are_named(warehouse):
     assert found["BTC-28MAR25"]["unreadable"] is None and found["BTC-28MAR25"]["impossible"] is None
 
 
+def test_a_row_of_nulls_is_impossible(warehouse):
+    name = "BTC-14MAR25-1-C"
+    nulls = dict.fromkeys(told(name).keys() - {"instrument_name", "creation_timestamp", "underlying_index"})
+    take(warehouse, [told(name, **nulls), told("BTC-14MAR25-2-C")])
+    assert seen(warehouse)["BTC-14MAR25"]["impossible"] == f"{name}: no open interest"
+
+
 def test_a_number_that_is_no_short_decimal_is_kept_as_it_is(warehouse):
     rows = [told("BTC-14MAR25-1-C", mark_price=1 / 3, bid_price=0.1 + 0.2), told("BTC-14MAR25-2-C", bid_price=None)]
     take(warehouse, rows)

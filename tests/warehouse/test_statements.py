@@ -54,8 +54,18 @@ def contract(dataset: Dataset) -> list[str]:
         *(["profile"] if dataset.validated else []),
         *(["summary", "pending", "expected", "stored", "provenance"] if dataset.table else []),
         *(["corrections"] if dataset.table and dataset.load else []),
+        *(["beyond"] if dataset.has_lifetimes else []),
+        *(["cut"] if dataset.has_lifetimes and not dataset.table.values else []),
         *(["beats"] if dataset.table and dataset.snapshot else []),
     ]
+
+
+@pytest.mark.parametrize("dataset", [d for d in DATASETS if d.table and d.day == "ts"], ids=lambda d: d.name)
+@pytest.mark.parametrize("statement", ["pending", "stored", "provenance", "corrections"])
+def test_a_dataset_and_its_statements_count_midnight_to_the_same_day(dataset, statement):
+    """The day of an instant that is an end is that of the microsecond before it."""
+    text = (FOLDER / "datasets" / dataset.sql / f"{statement}.sql").read_text()
+    assert ("1 microsecond" in text) == dataset.ts_is_end
 
 
 def test_no_statement_hides_in_the_code():

@@ -213,6 +213,13 @@ def test_single_instruments_are_named(warehouse):
     assert warehouse.rows(asked, NOON, NOON + BEAT) == [(50_000.5, None)]
 
 
+def test_a_row_of_nulls_is_impossible(warehouse):
+    nulls = dict.fromkeys(told("BTC-PERPETUAL", NOON).keys() - {"instrument_name", "creation_timestamp"})
+    take(warehouse, NOON, rows=[told("BTC-PERPETUAL", NOON, **nulls), told("BTC-1", NOON)])
+    [row] = seen(warehouse)
+    assert row["impossible"] == "BTC-PERPETUAL: no index"
+
+
 def test_what_was_shown_at_a_moment_can_be_asked(warehouse):
     take(warehouse, NOON)
     before = warehouse.value("SELECT clock_timestamp()")

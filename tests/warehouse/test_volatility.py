@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from types import SimpleNamespace
 
 import pytest
 
@@ -33,6 +34,20 @@ def store(warehouse: Warehouse, hours=HOURS, level: float = 50.0, duplicate=(), 
 
 def publish(warehouse: Warehouse) -> int:
     return warehouse.decide_rows(VOLATILITY_INDEX)
+
+
+@pytest.fixture
+def only_btc(monkeypatch):
+    monkeypatch.setenv("DERIBIT_CURRENCIES", "BTC")
+
+
+def validate(warehouse: Warehouse, begins=HOURS[0], ends=NEXT):
+    """What a run says of an interval."""
+    from deribit_warehouse.pipeline.validate_and_publish import validate_and_publish
+
+    context = {"dag_run": SimpleNamespace(dag_id=VOLATILITY_INDEX.dag_id, run_id="run")}
+    with warehouse.connection.transaction():
+        return validate_and_publish(warehouse.connection, VOLATILITY_INDEX, context, begins, ends)
 
 
 def seen(warehouse: Warehouse, begins=HOURS[0], ends=NEXT, currencies=("BTC",)) -> list[dict]:
@@ -83,6 +98,34 @@ def test_what_should_be_there_is_every_hour_from_the_first_on(warehouse):
     first = at("2021-03-24")
     assert next(row["ts"] for row in seen(warehouse, at("2021-03-23"), at("2021-03-25"), ["ETH"])) == first
     assert seen(warehouse, at("2021-02-01"), at("2021-03-01"), ["ETH"]) == []
+
+
+def test_a_finding_of_the_hour_that_begins_at_midnight_is_of_the_day_it_begins(warehouse, only_btc):
+    store(warehouse, duplicate=[HOURS[0]])
+    assert validate(warehouse).decision.outcome == "quarantined"
+    said = "SELECT instrument, day, ts, rule FROM quarantined"
+    assert warehouse.rows(said) == [("BTC", FIRST, HOURS[0], "hours-not-doubled")]
+    store(warehouse, HOURS[:1])
+    assert validate(warehouse).decision.outcome == "passed"
+    assert warehouse.rows(said) == [], "what is right now closes it"
+
+
+def test_an_hour_of_nulls_is_held_back(warehouse, only_btc):
+    """The exchange's null is NaN in the store, which no bound is broken by."""
+    store(warehouse)
+    store(warehouse, HOURS[3:4], level=float("nan"))
+    assert [row["ts"] for row in seen(warehouse) if row["values_unknown"]] == HOURS[3:4]
+    decision = validate(warehouse).decision
+    assert [(f.key, f.rule) for f in decision.quarantined] == [(("BTC", HOURS[3]), "values-known")]
+    assert warehouse.value("SELECT count(*) FROM volatility_index") == 23
+
+
+@pytest.mark.parametrize("none", ["open", "high", "low", "close"])
+@pytest.mark.parametrize("value", [float("nan"), float("inf")])
+def test_one_value_that_is_none_is_counted(warehouse, none, value):
+    store(warehouse)
+    warehouse.rows(f"UPDATE store.volatility_index SET {none} = %s WHERE ts = %s RETURNING 1", value, HOURS[3])
+    assert [row["values_unknown"] for row in seen(warehouse)] == [0] * 3 + [1] + [0] * 20
 
 
 @pytest.mark.parametrize(

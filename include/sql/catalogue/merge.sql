@@ -1,9 +1,9 @@
--- Adds instruments not known yet and brings the known ones up to date. Grain: an instrument. Nothing is ever
--- deleted: what the exchange stops listing stays as it was last told, and what a host doesn't tell (NULL) takes nothing
--- away from what another one did. A row is of the instrument with its name and id; where one of both has no id, of the one
--- with its name and creation, which has the id from then on. What follows from a row (implied_*) counts only where nothing was ever told. May run
--- twice: a reading that tells nothing new writes nothing (and draws no number: 76,000 rows are read every day). One
--- reading at a time: the caller holds the catalogue's lock.
+-- Adds new instruments and updates the known ones. Grain: an instrument. Nothing is ever deleted: an instrument that the exchange
+-- stops listing stays as it was last sent, and a field that one host omits (NULL) keeps the value that another one sent. A row belongs
+-- to the instrument with its name and id; if the row or the instrument has no id, to the one with its name and creation time, which
+-- then gets the id. A value that is implied by a row (implied_*) is used only if that field was never sent. May run twice: a reading
+-- without news writes nothing (and uses up no number of the sequence: 76,000 rows are read every day). One reading at a time: the
+-- caller holds the catalogue's lock.
 WITH told AS (
     SELECT row_number() OVER (ORDER BY instrument, listed_at, exchange_id) AS place, one.*
     FROM (SELECT DISTINCT ON (instrument, exchange_id, CASE WHEN exchange_id IS NULL THEN listed_at END) *,

@@ -1,4 +1,4 @@
--- Says that a currency is collected, and from when on; what is configured no more is not collected. Grain: a currency. May
+-- Records that a currency is collected, and from when on. Currencies that are no longer configured are removed. Grain: a currency. May
 -- run twice. Parameters: currency, currencies (all that are configured), since.
 WITH dropped AS (
     DELETE FROM store.collected WHERE currency <> ALL(%(currencies)s)

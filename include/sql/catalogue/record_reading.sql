@@ -1,4 +1,4 @@
--- Says that a question of the catalogue was answered, and when. Grain: currency, kind, host, expired. May run twice.
+-- Records that a list of the catalogue was read, and when. Grain: currency, kind, host, expired. May run twice.
 INSERT INTO store.catalogue_reading AS r (currency, kind, host, expired, instruments, run_id)
 VALUES (%(currency)s, %(kind)s, %(host)s, %(expired)s, %(instruments)s, %(run_id)s)
 ON CONFLICT (currency, kind, host, expired) DO UPDATE

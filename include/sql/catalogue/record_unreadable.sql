@@ -1,5 +1,5 @@
 -- Replaces what could not be read of an earlier answer by what can't be read of the newest one. Grain: currency, kind,
--- host, expired, subject. May run twice: what is told again keeps the time it was first seen.
+-- host, expired, subject. May run twice: a row that is unreadable again keeps the time it was first seen.
 -- Parameters: subjects, causes (text[], pairwise).
 WITH told AS (
     SELECT DISTINCT ON (subject) subject, cause

@@ -1,4 +1,4 @@
--- One reading of the catalogue: what a host told, and what follows from it where it told nothing (implied_*). Grain: an
+-- One reading of the catalogue: the fields that a host sent, and the values that are implied where it sent none (implied_*). Grain: an
 -- instrument. May run twice.
 CREATE TEMPORARY TABLE IF NOT EXISTS instrument_stage (
     instrument text, exchange_id bigint, kind text, base_currency text, quote_currency text, settlement_currency text,

@@ -1,8 +1,8 @@
 -- Adds the staged days that differ from the newest version stored, as versions of their own. Grain: an
--- instrument-day. May run twice, or beside itself (the caller holds the instrument's lock): an equal day
+-- instrument-day. May run twice, or several times at once (the caller holds the instrument's lock): an equal day
 -- writes nothing, a day with fewer minutes never replaces a fuller one, and a version that is replaced and was never
--- published goes. The published version stays until a newer one has passed the gate. Rows are locked in the
--- order of their keys, as the gate's publication does, so the two never wait for each other in a circle.
+-- published is deleted. The published version stays until a newer one has passed the gate. Rows are locked in the order of
+-- their keys, as in publication/publish.sql, so that the two can't deadlock.
 WITH newest AS (
     SELECT DISTINCT ON (t.instrument_id, t.day) t.*
     FROM store.candle_day t JOIN candle_day_stage s USING (instrument_id, day)

@@ -1,5 +1,5 @@
--- Says of pending versions which validation blocked the interval they lie in: they stay pending, and nothing takes them up
--- again by itself. Grain: a version. May run twice. Rows are locked in the order of their keys. Parameters as those of hold.
+-- Records which validation blocked the interval of pending versions. They stay pending, and no run validates them again by itself.
+-- Grain: a version. May run twice. Rows are locked in the order of their keys. Parameters as in hold.sql.
 WITH waiting AS (
     SELECT {key}, t.version_id
     FROM unnest({arrays}) AS k({columns})

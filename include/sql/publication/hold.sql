@@ -1,5 +1,5 @@
--- Holds versions back that broke a rule, and takes back those of them that are published. Answers how many it
--- has held back, and how many of those were published.
+-- Holds back versions that broke a rule, published ones included. Returns how many it has held back, and how many of those were
+-- published until now.
 -- Grain: a version. May run twice. Parameters: the key's columns and version_ids, pairwise; validation_id.
 WITH broken AS (
     SELECT {key}, t.version_id, t.state = 'published' AS was_published

@@ -1,5 +1,5 @@
--- Brings up to date what is noted of versions beside their state, whatever was decided on them. Grain: a version. May run
--- twice: what is noted already writes nothing. Rows are locked in the order of their keys. Parameters as those of publish.
+-- Updates the noted columns of versions (Table.noted), whatever was decided on them. Grain: a version. May run twice: an equal note
+-- writes nothing. Rows are locked in the order of their keys. Parameters as in publish.sql.
 WITH noted AS (
     SELECT {key}, t.version_id{and_noted_of_k}
     FROM unnest({noting_arrays}) AS k({noting})

@@ -1,8 +1,7 @@
--- Publishes versions that passed a validation; the published version each of them follows is superseded. Grain: a
--- version. May run twice: what is published is left alone. So is a version that was superseded since it was validated, or
--- that is older than what is published; and one that a load has replaced since is gone: then what is published stays.
--- Parameters: the key's columns, version_ids and what is noted of each, pairwise; validation_id. Rows are locked in the
--- order of their keys.
+-- Publishes versions that passed a validation; the version that was published for the same key is superseded. Grain: a version. May
+-- run twice: a version that is published already is left alone, and so is one that was superseded since it was validated or is older
+-- than the published one. If a load has replaced the version since, it no longer exists, and the published one stays. Parameters: the
+-- key's columns, version_ids and noted columns, pairwise; validation_id. Rows are locked in the order of their keys.
 WITH passed AS (
     SELECT {key}, t.version_id{and_noted_of_k}
     FROM unnest({noting_arrays}) AS k({noting})

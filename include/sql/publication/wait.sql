@@ -1,6 +1,6 @@
--- Says of pending versions that a validation has left them waiting for what they are compared with: so they are told from
--- those that the run which loaded them has yet to look at. Grain: a version. May run twice. Rows are locked in the order of
--- their keys. Parameters as those of hold.
+-- Records that a validation left pending versions waiting for the data they are compared with. This distinguishes them from versions
+-- that the run which loaded them has not validated yet. Grain: a version. May run twice. Rows are locked in the order of their keys.
+-- Parameters as in hold.sql.
 WITH waiting AS (
     SELECT {key}, t.version_id
     FROM unnest({arrays}) AS k({columns})

@@ -1,6 +1,6 @@
--- What a run's validations said, for the message about it: a run that validates several windows has one each, and of
--- a window validated again only the newest counts. known: an earlier validation had said the same of the same key; of a
--- snapshot (its interval is a moment): of one in the day before, so that what goes on is told once.
+-- The findings of a run's validations, for the message about it. A run that validates several windows has one validation for each; of a
+-- window that was validated again only the newest one counts. known: an earlier validation had the same finding for the same key or,
+-- for a snapshot (whose interval has no length), for one in the day before, so that a lasting finding is reported once.
 -- Grain: a finding, or a validation without any. Reads only.
 WITH validated AS (
     SELECT DISTINCT ON (dataset, interval_from, interval_to) * FROM store.validation

@@ -1,6 +1,6 @@
--- Adds the staged rows that differ from the newest version stored. Grain: a key. May run twice, or beside itself (the caller
--- holds the subject's lock): an equal row writes nothing, and a version that is replaced and was never published goes. The
--- published version stays until a newer one has passed. Rows are locked in the order of their keys.
+-- Adds the staged rows that differ from the newest version stored. Grain: a key. May run twice, or several times at once (the caller
+-- holds the subject's lock): an equal row writes nothing, and a version that is replaced and was never published is deleted. The
+-- published version stays until a newer one has passed. Rows are locked in the order of their keys, so that two can't deadlock.
 WITH newest AS (
     SELECT DISTINCT ON ({key}) t.* FROM {table} t JOIN {stage} s USING ({key}) ORDER BY {key}, t.version_id DESC
 ), compared AS (

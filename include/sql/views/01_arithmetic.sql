@@ -82,8 +82,9 @@ LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
     SELECT lower(r) FROM unnest(shown) AS r WHERE r @> validation_id
 $$;
 
--- The newest validation there was at a moment: what it, or one before it, published and no other one took away was published
--- then. Raises an error for a moment before which replaced versions are not kept any more, and for one that is not over.
+-- The newest validation at a point in time. A version was published then if this validation or an earlier one published it, and
+-- none up to this one took it away. Raises an error for a time for which replaced versions are no longer kept, and for a time that
+-- is still to come.
 CREATE FUNCTION store.as_of(at timestamptz) RETURNS bigint
 LANGUAGE plpgsql STABLE STRICT PARALLEL SAFE AS $$
 DECLARE

@@ -1,5 +1,5 @@
--- The lifetime of every future and perpetual, [begins, ends) in whole minutes: from the listing to the expiry, or to the
--- end that was found. Plans, profiles and coverage all ask here what is to be expected.
+-- The lifetime of every future and perpetual, [begins, ends) in whole minutes: from the listing to the expiry, or to the end that
+-- was detected. Plans, profiles and coverage all take from here which data is expected.
 CREATE VIEW store.lifetime AS
     SELECT i.instrument_id, i.instrument, i.label, i.settlement_period, coalesce(i.settlement_period = 'perpetual', false) AS perpetual,
            i.base_currency, i.quote_currency, i.settlement_currency, i.instrument_type, i.price_index,
@@ -12,9 +12,9 @@ CREATE VIEW store.lifetime AS
                                date_trunc('minute', least(i.expires_at, e.ends_at), 'UTC') AS ends) AS l
     WHERE i.kind = 'future' AND l.begins < l.ends;
 
--- Which instrument a name stood for in a stretch of time, from <= ts < to; NULL when none lived then. A name that was
--- listed again is told by the time; where that does not tell them apart, an error says which ids there are. `name#id`
--- asks for one of them. A name that was listed once stands for that, whenever.
+-- The instrument that had a name in a span of time, from <= ts < to; NULL if there was none. If several instruments had the name,
+-- the time decides; if it does not, an error lists their ids. `name#id` stands for a particular one. A name that was listed only
+-- once stands for that instrument at any time.
 CREATE FUNCTION store.instrument_named(name text, "from" timestamptz, "to" timestamptz) RETURNS integer
 LANGUAGE plpgsql STABLE PARALLEL SAFE AS $$
 DECLARE
@@ -41,15 +41,15 @@ BEGIN
     RETURN ids[1];
 END $$;
 
--- The catalogue for those who read it: every instrument there is or was, expires_at NULL where it never ends.
+-- The catalogue for readers: every instrument there is or was; expires_at is NULL for a perpetual.
 CREATE VIEW instruments AS
     SELECT instrument, exchange_id, label, kind, base_currency, quote_currency, settlement_currency, settlement_period,
            instrument_type, price_index, underlying_type, tick_size, contract_size, listed_at,
            nullif(expires_at, 'infinity') AS expires_at, strike, option_type, state, is_active, host, first_seen_at, changed_at
     FROM store.instrument;
 
--- Which perpetual a dated future is measured against on the days [from_day, past_day): one of the same coin, quote,
--- settlement and type. Of several (a successor, a name listed again) the older stays until its lifetime is over.
+-- The perpetual with which a dated future is compared on the days [from_day, past_day): one of the same coin, quote, settlement
+-- and type. If there are several (a successor, a name listed again), the oldest one counts until its lifetime is over.
 CREATE VIEW store.future AS
     SELECT f.instrument_id, f.instrument, f.label, f.settlement_period, f.base_currency, f.settlement_currency, f.price_index,
            f.begins AS listed_at, f.ends, f.expires_at,
@@ -63,10 +63,10 @@ CREATE VIEW store.future AS
       USING (base_currency, quote_currency, settlement_currency, instrument_type)
     WHERE NOT f.perpetual AND greatest(p.from_day, f.first_day) < least(p.past_day, f.past_day);
 
--- By which rules a series of futures rolls, and how many days before that of its expiry a contract is left at the latest.
---   expiry   at that day and no other. Five days: the last week of a contract is the one in which trading moves on
+-- The rules by which a series of futures rolls, and how many days before its expiry a contract is left at the latest.
+--   expiry   always on that day: five days before the expiry, because trading moves to the next contract in the last week
 --   volume   as soon as the next contract was traded more than the one that is held, on the last closed day
--- A change here moves the rolls that it concerns: each becomes a new version.
+-- A change of these values moves the rolls concerned; each becomes a new version.
 CREATE VIEW store.roll_rule AS
     SELECT rule, days_before_expiry FROM (VALUES ('expiry', 5), ('volume', 0)) AS r(rule, days_before_expiry);
 

@@ -1,4 +1,4 @@
--- Hourly funding, as it is published, or was at the moment as_of.
+-- Hourly funding as it is published, or was published at the time as_of.
 CREATE FUNCTION store.funding_rates_of(as_of timestamptz)
 RETURNS TABLE (instrument text, ts timestamptz, interest_1h float8, interest_8h float8, index_price float8, prev_index_price float8,
                host text, loaded_at timestamptz, validation_id bigint, validated_at timestamptz, instrument_id integer)
@@ -11,7 +11,7 @@ LANGUAGE sql STABLE PARALLEL SAFE AS $$
     JOIN store.validation v ON v.validation_id = CASE WHEN funding_rates_of.as_of IS NULL THEN f.validation_id
          ELSE store.published_by(f.shown, (SELECT store.as_of(funding_rates_of.as_of))) END
     WHERE CASE WHEN funding_rates_of.as_of IS NULL THEN f.state = 'published' ELSE f.shown @> (SELECT store.as_of(funding_rates_of.as_of)) END
-      -- a moment that can't be told is an error, also where there is nothing to look at
+      -- a time that store.as_of() refuses is an error even if there are no rows
       AND (funding_rates_of.as_of IS NULL OR (SELECT store.as_of(funding_rates_of.as_of)) IS NOT NULL)
 $$;
 
@@ -71,6 +71,6 @@ LANGUAGE sql STABLE PARALLEL SAFE AS $$
               WHERE f.instrument_id = l.instrument_id AND f.ts >= w.first - interval '1 hour' AND f.ts <= w.last
                 AND f.ts = date_bin('1 hour', f.ts, '2000-01-01')) AS h) AS s
     WHERE l.instrument_id = store.instrument_named(funding_between.instrument, funding_between."from", funding_between."to") AND l.perpetual
-      -- a moment that can't be told is an error, also where there is nothing to look at
+      -- a time that store.as_of() refuses is an error even if there are no rows
       AND (funding_between.as_of IS NULL OR (SELECT store.as_of(funding_between.as_of)) IS NOT NULL)
 $$;

@@ -1,5 +1,5 @@
--- The perpetual that stands in for each index, on the days [from_day, past_day): one that is quoted in it. Of several
--- the older stays until its lifetime is over.
+-- The proxy of each index on the days [from_day, past_day): a perpetual on that index. If there are several, the oldest one is the
+-- proxy until its lifetime is over.
 CREATE VIEW store.index_proxy AS
     SELECT * FROM (
         SELECT l.price_index AS index_name, l.instrument_id AS perpetual_id, l.instrument AS perpetual, l.settlement_currency,
@@ -11,8 +11,7 @@ CREATE VIEW store.index_proxy AS
         WHERE l.perpetual AND l.price_index IS NOT NULL) AS lifetimes
     WHERE from_day < past_day;
 
--- Every UTC day from "from" to before "to" (NULL: all) on which an index has a perpetual to stand in for it, today the
--- last.
+-- Every UTC day from "from" to before "to" (NULL: all), up to today, on which an index has a proxy.
 CREATE FUNCTION store.index_days("from" date, "to" date)
 RETURNS TABLE (index_name text, perpetual_id integer, day date)
 LANGUAGE sql STABLE PARALLEL SAFE AS $$
@@ -23,7 +22,8 @@ LANGUAGE sql STABLE PARALLEL SAFE AS $$
         least(x.past_day, index_days."to", (now() AT TIME ZONE 'UTC')::date + 1)::timestamp - interval '1 day', interval '1 day') AS d
 $$;
 
--- The index of every minute of days from "from" to before "to" (NULL: all), as it is published, or was at the moment as_of.
+-- The index of every minute of the days from "from" to before "to" (NULL: all), as it is published, or was published at the time
+-- as_of.
 CREATE FUNCTION store.index_prices_of("from" date, "to" date, as_of timestamptz)
 RETURNS TABLE (index_name text, ts timestamptz, price float8, source text, day date, proxy_error_p95 float8, validation_id bigint)
 LANGUAGE sql STABLE PARALLEL SAFE AS $$
@@ -44,16 +44,16 @@ LANGUAGE sql STABLE PARALLEL SAFE AS $$
     CROSS JOIN LATERAL (SELECT CASE WHEN (w.first + m.i) % 60 = 0 THEN x.hourly[(w.first + m.i) / 60] END AS hourly) AS known
     WHERE ("from" IS NULL OR x.day >= "from") AND ("to" IS NULL OR x.day < "to")
       AND CASE WHEN index_prices_of.as_of IS NULL THEN x.state = 'published' ELSE x.shown @> (SELECT store.as_of(index_prices_of.as_of)) END
-      -- a moment that can't be told is an error, also where there is nothing to look at
+      -- a time that store.as_of() refuses is an error even if there are no rows
       AND (index_prices_of.as_of IS NULL OR (SELECT store.as_of(index_prices_of.as_of)) IS NOT NULL)
 $$;
 
 -- The index of every minute: ts is the bucket start, price the index at the bucket's END. source says whether
--- it is the index itself or the close of the perpetual standing in for it. Where no day of the perpetual is published
--- only what is known of the index itself has a price.
+-- it is the index itself or the close of the perpetual that stands in for it. On a day for which no day of the perpetual is
+-- published, only minutes with a known index have a price.
 CREATE VIEW index_prices AS SELECT * FROM store.index_prices_of(NULL, NULL, NULL);
 
--- One index with from <= ts < to, in order of time: what is published, or what was published at the moment as_of.
+-- One index with from <= ts < to, in order of time: as it is published, or was published at the time as_of.
 CREATE FUNCTION index_price(index_name text, "from" timestamptz, "to" timestamptz, as_of timestamptz DEFAULT NULL)
 RETURNS SETOF index_prices
 LANGUAGE sql STABLE PARALLEL SAFE AS $$
@@ -64,17 +64,18 @@ LANGUAGE sql STABLE PARALLEL SAFE AS $$
     ORDER BY x.ts
 $$;
 
--- How far the perpetual is from the index it stands in for, measured where both are known: fractions.
+-- The error of the proxy, as a fraction of the index, measured at the hours for which both are known.
 CREATE VIEW index_proxy_error AS
     SELECT index_name, day, compared_hours, proxy_error_mean, proxy_error_p95, proxy_error_max, validation_id
     FROM store.index_day WHERE state = 'published';
 
--- The days of an index, from "from" to before "to" (NULL: all), whose published inputs are not those the newest version was
--- computed from, or that was withdrawn.
--- Funding is told apart by the validation that published it: an hour waived later has the load of its day.
--- A day waits for what it is still to have: for its perpetual until that day was decided on, for its funding until that was,
--- or until it is known that there was none that early. What is held back then is not waited for: the hours are an index
--- without the perpetual, and the perpetual stands in without the hours.
+-- The days of an index, from "from" to before "to" (NULL: all), for which a version has to be computed: the published inputs are
+-- not those of the newest version, or that version was withdrawn.
+-- Versions of the funding are identified by the validation that published them, because an hour that is waived later comes from the
+-- same load as the other hours of its day.
+-- A day waits until its perpetual's day was decided on, and until its funding was decided on or is known not to exist that early. It
+-- does not wait for an input that is held back: the true hours make an index without the perpetual, and the perpetual stands in
+-- without the true hours.
 CREATE FUNCTION store.index_due("from" date, "to" date)
 RETURNS TABLE (index_name text, day date, perpetual_id integer, perpetual_version_id bigint, funding_validation_id bigint, chart_version_id bigint)
 LANGUAGE sql STABLE PARALLEL SAFE AS $$
@@ -85,7 +86,7 @@ LANGUAGE sql STABLE PARALLEL SAFE AS $$
     SELECT x.index_name, x.day, x.perpetual_id, p.version_id AS perpetual_version_id, f.validation_id AS funding_validation_id,
            c.version_id AS chart_version_id
     FROM store.index_days(index_due."from", index_due."to") AS x
-    -- each by its key and no other way (LIMIT 1)
+    -- LIMIT 1 makes the planner look up each row by its key
     LEFT JOIN LATERAL (SELECT v.version_id FROM store.candle_day v
                        WHERE v.instrument_id = x.perpetual_id AND v.day = x.day AND v.state = 'published' LIMIT 1) AS p ON true
     LEFT JOIN LATERAL (SELECT v.version_id FROM store.candle_day v

@@ -84,7 +84,7 @@ LANGUAGE sql STABLE PARALLEL SAFE AS $$
     FROM (SELECT b AS pair, i AS contract FROM store.basis_day b JOIN store.instrument i USING (instrument_id)
           WHERE i.instrument_id = store.instrument_named(basis.instrument, basis."from", basis."to")
             AND CASE WHEN basis.as_of IS NULL THEN b.state = 'published' ELSE b.shown @> (SELECT store.as_of(basis.as_of)) END
-      -- a moment that can't be told is an error, also where there is nothing to look at
+      -- a time that store.as_of() refuses is an error even if there are no rows
       AND (basis.as_of IS NULL OR (SELECT store.as_of(basis.as_of)) IS NOT NULL)
             AND b.day >= (basis."from" AT TIME ZONE 'UTC')::date AND b.day <= (basis."to" AT TIME ZONE 'UTC')::date
           ORDER BY b.day OFFSET 0) AS d

@@ -1,4 +1,4 @@
--- Days that are stored and not settled, of every dataset, as each of them says it (its file pending.sql).
+-- Stored days of every dataset that have to be validated, put together from each dataset's pending.sql.
 CREATE VIEW store.pending AS
 {datasets/*/pending};
 

@@ -1,4 +1,4 @@
--- The delivery prices as they are published, or were at the moment as_of.
+-- The delivery prices as they are published, or were published at the time as_of.
 CREATE FUNCTION store.delivery_prices_of(as_of timestamptz)
 RETURNS TABLE (index_name text, day date, ts timestamptz, price float8, host text, loaded_at timestamptz, validation_id bigint,
                validated_at timestamptz)
@@ -10,15 +10,15 @@ LANGUAGE sql STABLE PARALLEL SAFE AS $$
          ELSE store.published_by(x.shown, (SELECT store.as_of(delivery_prices_of.as_of))) END
     WHERE CASE WHEN delivery_prices_of.as_of IS NULL THEN x.state = 'published'
                ELSE x.shown @> (SELECT store.as_of(delivery_prices_of.as_of)) END
-      -- a moment that can't be told is an error, also where there is nothing to look at
+      -- a time that store.as_of() refuses is an error even if there are no rows
       AND (delivery_prices_of.as_of IS NULL OR (SELECT store.as_of(delivery_prices_of.as_of)) IS NOT NULL)
 $$;
 
--- What contracts on an index that expire at 08:00 UTC of a day are delivered at, in the index's quote currency. ts is that
--- instant.
+-- The price at which contracts on an index that expire at 08:00 UTC of a day are delivered, in the index's quote currency. ts is
+-- that instant.
 CREATE VIEW delivery_prices AS SELECT * FROM store.delivery_prices_of(NULL);
 
--- Those of one index with from <= ts < to, in order of time: what is published, or what was published at the moment as_of.
+-- The delivery prices of one index with from <= ts < to, in order of time: as they are published, or were at the time as_of.
 CREATE FUNCTION delivery_price(index_name text, "from" timestamptz, "to" timestamptz, as_of timestamptz DEFAULT NULL)
 RETURNS SETOF delivery_prices
 LANGUAGE sql STABLE PARALLEL SAFE AS $$

@@ -1,4 +1,4 @@
--- The settlements as they are published, or were at the moment as_of.
+-- The settlements as they are published, or were published at the time as_of.
 CREATE FUNCTION store.settlements_of(as_of timestamptz)
 RETURNS TABLE (instrument text, day date, type text, settled_at timestamptz, "position" float8, mark_price float8, index_price float8,
                profit_loss float8, session_profit_loss float8, funding float8, host text, loaded_at timestamptz, validation_id bigint,
@@ -13,19 +13,19 @@ LANGUAGE sql STABLE PARALLEL SAFE AS $$
          ELSE store.published_by(x.shown, (SELECT store.as_of(settlements_of.as_of))) END
     WHERE CASE WHEN settlements_of.as_of IS NULL THEN x.state = 'published'
                ELSE x.shown @> (SELECT store.as_of(settlements_of.as_of)) END
-      -- a moment that can't be told is an error, also where there is nothing to look at
+      -- a time that store.as_of() refuses is an error even if there are no rows
       AND (settlements_of.as_of IS NULL OR (SELECT store.as_of(settlements_of.as_of)) IS NOT NULL)
 $$;
 
--- What was settled of a future or perpetual on a UTC day (just after 08:00): by type a settlement, or the delivery with which a
--- contract ends. Profit and loss are those of all holders together.
+-- The settlement of a future or perpetual on a UTC day, just after 08:00. type: settlement, or delivery for the one with which a
+-- contract ends. Profit and loss are the sums over all holders.
 CREATE VIEW settlements AS
     SELECT instrument, day, type, settled_at, "position", mark_price, index_price, profit_loss, session_profit_loss, funding, host,
            loaded_at, validation_id, validated_at
     FROM store.settlements_of(NULL);
 
--- Those of one instrument (a name, or name#id: see store.instrument_named) with from <= settled_at < to, in order of time: what
--- is published, or what was published at the moment as_of.
+-- The settlements of one instrument (a name, or name#id: see store.instrument_named) with from <= settled_at < to, in order of
+-- time: as they are published, or were at the time as_of.
 CREATE FUNCTION settlement(instrument text, "from" timestamptz, "to" timestamptz, as_of timestamptz DEFAULT NULL)
 RETURNS SETOF settlements
 LANGUAGE sql STABLE PARALLEL SAFE AS $$

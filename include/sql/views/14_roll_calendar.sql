@@ -108,7 +108,7 @@ LANGUAGE sql STABLE PARALLEL SAFE AS $$
                          ELSE store.published_by(r.shown, (SELECT store.as_of(rolls_of.as_of))) END AS shown_by
         FROM store.roll r
         WHERE CASE WHEN rolls_of.as_of IS NULL THEN r.state = 'published' ELSE r.shown @> (SELECT store.as_of(rolls_of.as_of)) END
-          -- a moment that can't be told is an error, also where there is nothing to look at
+          -- a time that store.as_of() refuses is an error even if there are no rows
           AND (rolls_of.as_of IS NULL OR (SELECT store.as_of(rolls_of.as_of)) IS NOT NULL)
           AND NOT r.skipped
     )

@@ -65,7 +65,7 @@ LANGUAGE sql STABLE PARALLEL SAFE AS $$
                                coalesce(nullif(split_part(split_part(u.instrument, '-', 1), '_', 2), ''), 'USD') AS quote) AS n
     WHERE CASE WHEN instrument_summaries_of.as_of IS NULL THEN s.state = 'published'
                ELSE s.shown @> (SELECT store.as_of(instrument_summaries_of.as_of)) END
-      -- a moment that can't be told is an error, also where there is nothing to look at
+      -- a time that store.as_of() refuses is an error even if there are no rows
       AND (instrument_summaries_of.as_of IS NULL OR (SELECT store.as_of(instrument_summaries_of.as_of)) IS NOT NULL)
 $$;
 

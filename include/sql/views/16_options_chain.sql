@@ -40,7 +40,7 @@ LANGUAGE sql STABLE PARALLEL SAFE AS $$
     CROSS JOIN LATERAL store.option_quotes(r.instruments, c.told_at, c.quotes, c.scales, c.odd_quotes, c.underlying, c.interest_rate) AS u
     WHERE CASE WHEN options_chain_of.as_of IS NULL THEN c.state = 'published'
                ELSE c.shown @> (SELECT store.as_of(options_chain_of.as_of)) END
-      -- a moment that can't be told is an error, also where there is nothing to look at
+      -- a time that store.as_of() refuses is an error even if there are no rows
       AND (options_chain_of.as_of IS NULL OR (SELECT store.as_of(options_chain_of.as_of)) IS NOT NULL)
 $$;
 

@@ -1,5 +1,5 @@
--- Whether somebody has to be told that something is waited for: nobody was, on behalf of any task that waits for the
--- same thing now. Marks them all as notified. Grain: one row {notified, tasks}. May run twice: the second answers notified.
+-- Whether a message about a wait was already sent for any task that waits for the same thing now. Marks them all as notified. Grain:
+-- one row {notified, tasks}. May run twice: the second time it returns notified.
 WITH alike AS (
     SELECT attempt, notified_at FROM store.waiting WHERE awaited = %(awaited)s AND next_at > now() - interval '1 hour'
 ), marked AS (

@@ -1,4 +1,4 @@
-"""What went wrong in a run, told once, on every channel that has a connection.
+"""Messages about what went wrong in a run, sent once on every channel that has a connection.
 
 - a DAG: `on_failure_callback=notify_failure`
 - a mapped load: `on_failure_callback=partial(on_task_failure, record=...)`

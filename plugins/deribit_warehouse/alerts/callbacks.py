@@ -1,4 +1,4 @@
-"""The functions Airflow calls when something failed. None of them ever raises: telling can't change a run's state.
+"""The functions Airflow calls when something failed. None of them ever raises: a message must not change a run's state.
 
 `notify_failure` is called by the DAG processor once a run, with the context of the task instance that failed last (or,
 without one, with `dag`, `run_id` and `reason` alone). From there the other task instances' states can be asked, but not
@@ -75,26 +75,26 @@ def notify_failure(context: Mapping[str, Any], facts: RunFacts = warehouse_facts
     try:
         send(render(collect(context, facts), _base_url()))
     except Exception as error:
-        log.exception("A failed run could not be told: %s", describe(error))
+        log.exception("A failed run could not be reported: %s", describe(error))
 
 
 def notify_quarantine(report: RunReport) -> None:
     """One message about a run that goes on with keys held back, tasks failed or new warnings; none if nothing is new.
 
-    Called by the gate as its last act, after its transaction committed: a gate that failed before has told nothing,
-    and one that told has nothing left to fail by, so a retry doesn't tell twice.
+    The gate calls it last, after its transaction was committed. A gate that failed before has sent nothing, and after
+    this nothing is left that could fail, so a retry does not send the message twice.
     """
     try:
         if report.is_new:
             send(render(report, _base_url()))
     except Exception as error:
-        log.exception("A quarantine could not be told: %s", describe(error))
+        log.exception("A quarantine could not be reported: %s", describe(error))
 
 
 def notify_waiting(
     context: Mapping[str, Any], awaited: str, *, since: datetime, until: datetime, tasks: int, cause: str
 ) -> None:
-    """One message about something that is waited for (UTC times), told by one of the tasks that wait for it."""
+    """One message about something that is waited for (UTC times), sent by one of the tasks that wait for it."""
     try:
         dag_run = context["dag_run"]
         report = RunReport(
@@ -103,7 +103,7 @@ def notify_waiting(
         )  # fmt: skip
         send(render(report, _base_url()))
     except Exception as error:
-        log.exception("A wait could not be told: %s", describe(error))
+        log.exception("A wait could not be reported: %s", describe(error))
 
 
 def collect(context: Mapping[str, Any], facts: RunFacts = warehouse_facts) -> RunReport:
@@ -163,7 +163,7 @@ def _known(rows: Mapping[str, Any]) -> tuple[dict[tuple[str, int], FailedTask], 
     return {(failure.task_id, failure.map_index): failure for failure in failures}, {
         "blocked": [str(reason) for reason in rows.get("blocked", ())],
         "quarantined": [_key(row) for row in rows.get("quarantined", ())],
-        # a warning is told once: what an earlier run has said of the same key is no news
+        # a warning is sent once: one that an earlier run found for the same key is not new
         "warnings": [_key(row) for row in rows.get("warnings", ()) if not row.get("known")],
     }
 

@@ -40,7 +40,7 @@ class FailedTask:
 
 @dataclass(frozen=True, slots=True)
 class QuarantinedKey:
-    """A key of which a rule was broken: held back by the gate, or only warned of, as `severity` says.
+    """A key that broke a rule: held back by the gate, or only warned about, according to `severity`.
 
     `day` is None for datasets without days; `ts` is the hour where the rule is about one; `observed` is what the rule
     saw; `known`: an earlier run had said the same.
@@ -68,7 +68,7 @@ class Wait:
 
 @dataclass(frozen=True, slots=True)
 class RunReport:
-    """Everything a run has to tell. `interval` is the half-open data interval (UTC); `notes` say what isn't known."""
+    """Everything a run has to report. `interval` is the half-open data interval (UTC); `notes` say what isn't known."""
 
     dag_id: str
     run_id: str
@@ -81,12 +81,12 @@ class RunReport:
     notes: list[str] = field(default_factory=list)
 
     def __bool__(self) -> bool:
-        """Whether there is anything to tell. Notes alone are nothing to tell."""
+        """Whether there is anything to report. Notes alone are not."""
         return bool(self.failures or self.blocked or self.quarantined or self.warnings or self.waiting)
 
     @property
     def is_new(self) -> bool:
-        """Whether any of it was not told before."""
+        """Whether any of it was not reported before."""
         found = (*self.quarantined, *self.warnings)
         return bool(self.failures or self.blocked or self.waiting) or not all(key.known for key in found)
 

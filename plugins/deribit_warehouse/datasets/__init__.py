@@ -20,7 +20,7 @@ DATASETS = (
     PERPETUALS_OHLCV, FUTURES_OHLCV, FUNDING_RATES, VOLATILITY_INDEX, DELIVERY_PRICES, SETTLEMENTS, INDEX_MINUTES,
     INDEX_PRICES, BASIS_SPREAD, ROLL_CALENDAR, INSTRUMENT_SUMMARIES, OPTIONS_CHAIN, INSTRUMENTS,
 )  # fmt: skip
-"""All of them, in the order they are shown in: what something is computed from comes before it."""
+"""All datasets, in the order in which they are shown. The inputs of a computed dataset come before it."""
 
 POOLS = {
     EXCHANGE_POOL: 6,
@@ -28,14 +28,15 @@ POOLS = {
     LIVE_POOL: 2,
     **{dataset.validation_pool: 1 for dataset in DATASETS if dataset.table},
 }
-"""Airflow pools and their slots: tasks that ask the exchange, and tasks that read a month of minutes at
-once; and the loads of snapshots, which nothing that is loaded of the past may keep from their beat. Together fewer than
-the executor runs at a time, so that none keeps the plans waiting.
+"""Airflow pools and their slots: one for tasks that send requests to the exchange, one for validating tasks that belong
+to no dataset, which read a month of minutes at once, and one for the loads of snapshots, which loads of the history
+must not delay past their beat. Together they have fewer slots than the executor, so that there is always one for the
+plans.
 
-The publishing tasks of a dataset have a pool of one slot, beside one for those that belong to none: two that end
-together while their asset starts several DAGs deadlock in Airflow's own database, and its API server fails one of them
-for good (it queues the DAGs in the order of a set). A pool and not max_active_tis_per_dag, which switches off Airflow's
-detection of a run that can't go on any more."""
+The publishing tasks of each dataset have a pool of one slot: if two of them end at the same time while their asset
+starts several DAGs, they deadlock in Airflow's own database, and its API server fails one of them for good (it queues
+the DAGs in the order of a set). This is a pool and not max_active_tis_per_dag, because that switches off Airflow's
+detection of a run that can't go on."""
 
 
 def by_name(name: str) -> Dataset:

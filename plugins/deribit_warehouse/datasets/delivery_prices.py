@@ -19,7 +19,7 @@ DELIVERY_PRICE = Table(
 
 
 def load(exchange: Exchange, connection: Connection, window: Window, provenance: Provenance) -> tuple[Ingested, int]:
-    """Stores the days of a window, in one transaction: (Ingested, requests)."""
+    """Stores the delivery prices of a window's days, in one transaction: (Ingested, requests)."""
     import numpy as np
 
     from deribit_warehouse.warehouse.rows import store_rows

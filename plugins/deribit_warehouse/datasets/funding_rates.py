@@ -50,6 +50,6 @@ def load(exchange: Exchange, connection: Connection, window: Window, provenance:
 
 
 FUNDING_RATES = Dataset(
-    name="funding_rates", keys=("instrument", "ts"), day="ts", table=FUNDING_RATE, load=load,
+    name="funding_rates", keys=("instrument", "ts"), day="ts", ts_is_end=True, table=FUNDING_RATE, load=load,
     references=("perpetuals_ohlcv", "futures_ohlcv"),
 )  # fmt: skip

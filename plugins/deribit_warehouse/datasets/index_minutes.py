@@ -1,5 +1,5 @@
-"""The true index, minute by minute, which the exchange tells for eight hours and never again. It is validated with the
-index it becomes part of."""
+"""The true index, minute by minute, which the exchange sends for the last eight hours only. It is validated as a part
+of index_prices."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ log = logging.getLogger(__name__)
 
 
 def load(exchange: Exchange, connection: Connection, window: Window, provenance: Provenance) -> tuple[Ingested, int]:
-    """Keeps the minutes that a perpetual's funding chart still tells of its index, in one transaction: (Ingested,
+    """Stores the minutes of the index that a perpetual's funding chart has, in one transaction: (Ingested,
     requests)."""
     from deribit_warehouse.warehouse.index import store_chart
 
@@ -32,6 +32,6 @@ def load(exchange: Exchange, connection: Connection, window: Window, provenance:
 
 INDEX_MINUTES = Dataset(
     name="index_minutes", load=load, snapshot=True, catalogue=False, bucket="live",
-    # the next run, four hours after this one, is told the same eight hours
+    # the next run, four hours later, receives most of the same eight hours
     patience=timedelta(hours=1),
 )  # fmt: skip

@@ -1,4 +1,5 @@
-"""What every perpetual and dated future is at, beat by beat: mark, index, open interest, volume, quotes and funding."""
+"""The state of every perpetual and dated future at each beat: mark, index, open interest, volume, quotes and
+funding."""
 
 from __future__ import annotations
 
@@ -34,7 +35,7 @@ INSTRUMENT_SUMMARY = Table(
 
 
 def load(exchange: Exchange, connection: Connection, window: Window, provenance: Provenance) -> tuple[Ingested, int]:
-    """Stores what the futures of a currency are at now, in one transaction: (Ingested, requests)."""
+    """Stores the present state of the futures of a currency, in one transaction: (Ingested, requests)."""
     from deribit_warehouse.warehouse.ingestion import Ingested
     from deribit_warehouse.warehouse.rows import instants
     from deribit_warehouse.warehouse.snapshots import alike, beat_of, known, store_snapshot
@@ -61,6 +62,6 @@ def load(exchange: Exchange, connection: Connection, window: Window, provenance:
 INSTRUMENT_SUMMARIES = Dataset(
     name="instrument_summaries", keys=("currency", "ts"), day="ts", table=INSTRUMENT_SUMMARY, load=load, snapshot=True,
     catalogue=False, bucket="live",
-    # who waits longer is of the next beat
+    # a load that waits longer would store the next beat
     patience=timedelta(minutes=2),
 )  # fmt: skip

@@ -57,7 +57,8 @@ def load(exchange: Exchange, connection: Connection, window: Window, provenance:
 
 
 def row(one: OptionSeries, unreadable: list[str]) -> dict[str, Any]:
-    """An expiry as its row in the table; what could not be read is told with the expiry its name begins with."""
+    """The table's row of one expiry. unreadable: a sentence for each row of the answer that could not be read; those
+    whose name begins with this expiry are stored with it."""
     from deribit_warehouse.exchange.option_series import scaled
     from deribit_warehouse.warehouse.rows import instants
     from deribit_warehouse.warehouse.snapshots import alike, known
@@ -78,6 +79,6 @@ def row(one: OptionSeries, unreadable: list[str]) -> dict[str, Any]:
 OPTIONS_CHAIN = Dataset(
     name="options_chain", keys=("series", "ts"), day="ts", table=OPTION_CHAIN, load=load, snapshot=True,
     thinned=True, catalogue=False, bucket="live",
-    # who waits longer is of the next beat
+    # a load that waits longer would store the next beat
     patience=timedelta(minutes=2),
 )  # fmt: skip

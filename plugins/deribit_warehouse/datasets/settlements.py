@@ -33,7 +33,7 @@ def load(exchange: Exchange, connection: Connection, window: Window, provenance:
     columns = {
         "instrument_id": [window.instrument_id] * len(settled_at), "day": [instant.date() for instant in settled_at],
         "type": found.type, "settled_at": settled_at, "duplicate": found.duplicate.tolist(),
-        # what was not sent is NULL
+        # a number that the exchange did not send is NULL
         **{name: [x if x == x else None for x in getattr(found, name).tolist()] for name in NUMBERS},
     }  # fmt: skip
     with connection.transaction():

@@ -10,19 +10,29 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
+from datetime import UTC, date, datetime
+from itertools import pairwise
 from typing import Any, Protocol
 
 import numpy as np
 
 from .candles import COLUMNS, MINUTE
 from .candles import PAGE as CHART_PAGE
+from .delivery import PAGE as DELIVERY_ROWS
 from .errors import iso
 from .funding import HOUR
 from .funding import PAGE as FUNDING_PAGE
+from .settlements import METHOD as SETTLEMENTS
+from .volatility import PAGE as VOLATILITY_PAGE
 
-PERPETUAL, LINEAR = "BTC-PERPETUAL", "ETH_USDC-PERPETUAL"
+PERPETUAL, LINEAR, INDEX = "BTC-PERPETUAL", "ETH_USDC-PERPETUAL", "btc_usd"
 DAY = 24 * HOUR
-CHART_ROWS, FUNDING_ROWS = 5_001, 744
+CHART_ROWS, FUNDING_ROWS, VOLATILITY_ROWS = 5_001, 744, VOLATILITY_PAGE // HOUR
+SETTLED = ("position", "mark_price", "index_price", "profit_loss", "session_profit_loss")
+IN_PERCENT = (5.0, 1_000.0)
+"""Where half of the mark volatilities of a chain lie above and half below: as a fraction it would be less."""
+KNOWN_SHARE = 0.9
+"""The fraction of options that must have a mark volatility, as in expectations/options_chain.json."""
 FIRST_FUNDING = 1_556_618_400_000  # 2019-04-30T10:00Z
 BURST_CALLS = 8
 """Calls of get_instruments without a pause: more than the slower copy of its limit allows at once (5), and fewer than
@@ -278,6 +288,76 @@ def index_minutes(probe: Probe) -> CheckResult:
     return CheckResult(minutes and hours > 7.5 and priced == len(points), said)
 
 
+def volatility_page(probe: Probe) -> CheckResult:
+    end = _yesterday(probe)
+    params = {"currency": "BTC", "start_timestamp": end - 1_500 * HOUR, "end_timestamp": end - 1, "resolution": "3600"}
+    result = probe("live", "get_volatility_index_data", **params)
+    rows, more = result["data"], result["continuation"]
+    if odd := sum(len(row) != 5 or any(math.isnan(_number(value)) for value in row) for row in rows):
+        return CheckResult(False, f"{odd} of {len(rows):,} rows are not a time and four numbers")
+    hours = _ticks([row[0] for row in rows], end - VOLATILITY_ROWS * HOUR, end, HOUR)
+    said = f"{hours.seen}; " + ("no continuation" if more is None else "a continuation")
+    return CheckResult(hours.holds and more is not None, said)
+
+
+def delivery_page(probe: Probe) -> CheckResult:
+    params = {"index_name": INDEX, "offset": 0, "count": DELIVERY_ROWS}
+    result = probe("live", "get_delivery_prices", **params)
+    rows, total = _objects(result["data"]), result["records_total"]
+    days = [date.fromisoformat(row["date"]) for row in rows]
+    in_order = all(newer > older for newer, older in pairwise(days))
+    priced = sum(not _without_number([row], "delivery_price") for row in rows)
+    newest = datetime.fromtimestamp((_now(probe) - 8 * HOUR) / 1000, UTC).date()
+    said = f"{len(rows):,} of {total:,} days, {days[0]} first and {days[-1]} last, {priced:,} with a price"
+    return CheckResult(
+        in_order and priced == len(rows) == min(DELIVERY_ROWS, total) and (newest - days[0]).days in (0, 1),
+        said + ("" if in_order else ", not newest first or not once each"),
+    )
+
+
+def settlement_rows(probe: Probe) -> CheckResult:
+    end = _yesterday(probe)
+    params = {"instrument_name": PERPETUAL, "count": 10, "search_start_timestamp": end - 1}
+    result = probe("live", SETTLEMENTS, **params)
+    rows = _objects(result["settlements"])
+    times = [row["timestamp"] for row in rows]
+    days = [(end - 1 - at) // DAY for at in times]
+    on_time = sum(
+        8 * HOUR <= at % DAY < 9 * HOUR and row["type"] == "settlement" for at, row in zip(times, rows, strict=True)
+    )
+    known = sum(not _without_number([row], *SETTLED) for row in rows)
+    said = (
+        f"{len(rows)} rows, {iso(times[0])} first, {on_time} of them a settlement within the hour after 08:00, "
+        f"{known} with all five numbers, " + ("no continuation" if result["continuation"] is None else "a continuation")
+    )
+    return CheckResult(
+        days == list(range(10)) and on_time == known == 10 and isinstance(result["continuation"], str), said
+    )
+
+
+def future_summaries(probe: Probe) -> CheckResult:
+    rows = _objects(probe("live", "get_book_summary_by_currency", currency="BTC", kind="future"))
+    perpetuals = [row for row in rows if row["instrument_name"] == PERPETUAL] or _nothing(f"summaries of {PERPETUAL}")
+    lacking = _without_number(rows, "creation_timestamp", "mark_price", "open_interest", "estimated_delivery_price")
+    lacking += [f"{name} of {PERPETUAL}" for name in _without_number(perpetuals, "current_funding", "funding_8h")]
+    said = f"{len(rows)} perpetuals and dated futures of BTC" + (f", without {', '.join(lacking)}" if lacking else "")
+    return CheckResult(not lacking, said)
+
+
+def option_summaries(probe: Probe) -> CheckResult:
+    rows = _objects(probe("live", "get_book_summary_by_currency", currency="BTC", kind="option"))
+    lacking = _without_number(
+        rows, "creation_timestamp", "open_interest", "underlying_price", "estimated_delivery_price"
+    )
+    volatilities = np.array([_number(row.get("mark_iv")) for row in rows])
+    known = volatilities[np.isfinite(volatilities)]
+    share, middle = len(known) / len(rows), float(np.median(known)) if len(known) else math.nan
+    said = f"{share:.1%} of {len(rows):,} options of BTC have a mark_iv, {middle:g} in the middle"
+    if lacking:
+        said += f"; without {', '.join(lacking)}"
+    return CheckResult(not lacking and share >= KNOWN_SHARE and IN_PERCENT[0] <= middle <= IN_PERCENT[1], said)
+
+
 def fields(rows: list[dict[str, Any]]) -> CheckResult:
     """Whether rows of get_instruments have what the catalogue is made of, and which keys are new or gone."""
     lacking = [key for key in NEEDED if any(row.get(key) is None for row in rows)]
@@ -354,6 +434,11 @@ def _month(probe: Probe) -> dict[str, np.ndarray]:
 
 def _number(value: Any) -> float:
     return float(value) if type(value) in (int, float) else math.nan
+
+
+def _without_number(rows: list[dict[str, Any]], *names: str) -> list[str]:
+    """The names that some row has no number for."""
+    return [name for name in names if any(math.isnan(_number(row.get(name))) for row in rows)]
 
 
 def _objects(result: Any, least: int = 1) -> list[dict[str, Any]]:
@@ -523,6 +608,45 @@ ASSUMPTIONS = (
         "exchange/index.py",
         "index_prices will have fewer true minutes and more proxies.",
         index_minutes,
+    ),
+    Assumption(
+        "volatility-page",
+        f"get_volatility_index_data answers with the newest {VOLATILITY_ROWS:,} hours that begin in its window, each "
+        "with the time of its start, and with a continuation where there are more.",
+        "exchange/volatility.py",
+        "Hours of volatility_index will be missing, and named, or stand an hour beside their own.",
+        volatility_page,
+    ),
+    Assumption(
+        "delivery-page",
+        f"get_delivery_prices answers with up to {DELIVERY_ROWS:,} days, the newest first, each once and with a price.",
+        "exchange/delivery.py",
+        "The run of delivery_prices will fail, or take more requests; futures and settlements are not touched.",
+        delivery_page,
+    ),
+    Assumption(
+        "settlement-rows",
+        f"{SETTLEMENTS} answers with what was settled up to search_start_timestamp, the newest first, once a day "
+        f"within an hour after 08:00 UTC, with {', '.join(SETTLED)}, and with a continuation where there is more.",
+        "exchange/settlements.py",
+        "The run of settlements will fail, or hold back rows that are as the exchange says them.",
+        settlement_rows,
+    ),
+    Assumption(
+        "future-summaries",
+        "Book summaries of futures have a mark price, an open interest and the index (estimated_delivery_price), and "
+        "those of perpetuals two rates of funding (current_funding, funding_8h).",
+        "datasets/instrument_summaries.py",
+        "Snapshots of instrument_summaries will be held back, and what was held back can't be asked for again.",
+        future_summaries,
+    ),
+    Assumption(
+        "option-summaries",
+        f"Book summaries of options have an underlying price and the index, and {KNOWN_SHARE:.0%} of them a mark_iv, "
+        "in percent a year.",
+        "datasets/options_chain.py",
+        "Snapshots of options_chain will be held back, or their volatilities are of another unit.",
+        option_summaries,
     ),
     Assumption(
         "catalogue-limit",

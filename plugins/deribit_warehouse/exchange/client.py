@@ -1,4 +1,4 @@
-"""The exchange as the pipeline sees it: questions in the field's words, answers as arrays."""
+"""The exchange as the pipeline uses it: a method for each question, which returns arrays."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ class Exchange:
         """What `host` ("live" or "history") lists (expired=False) or says has expired.
 
         The live host forgets an expired instrument after about a day, and the history host, which has them all, may
-        learn of it later: so both are asked for those. What is listed the history host tells incompletely.
+        learn of it later: so both are asked for those. The history host's list of open instruments is incomplete.
         """
         client = self._history if host == "history" else self._live
         params = {"currency": currency, "kind": kind, "expired": "true" if expired else "false"}

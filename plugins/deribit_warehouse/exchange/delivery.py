@@ -38,8 +38,9 @@ class DeliveryPrices:
 
 
 def collect(request: Request, index_name: str, start: int, end: int) -> DeliveryPrices:
-    """The days whose delivery (08:00 UTC) lies in [start, end), ms. The exchange is asked from the newest day back to
-    the first before the window: an offset is all it takes. Raises BadResponse for a list of which a part stays away."""
+    """The days whose delivery (08:00 UTC) lies in [start, end), ms. They are read from the newest day back to the last
+    one before the window, because a request takes only an offset. Raises BadResponse if a part of the list is missing,
+    or answers contradict each other."""
     start, end = index(start), index(end)
     if start > end:
         raise ValueError(f"delivery prices of {index_name}: [{iso(start)}, {iso(end)}) runs backward")
@@ -82,7 +83,7 @@ def read_page(result: Any) -> tuple[list[Price], int]:
     columns = rows(result.get("data"), "delivery prices", ("date", "delivery_price"))
     days = [_day(text, at) for at, text in enumerate(columns["date"])]
     if days != sorted(days, reverse=True):
-        raise Malformed("delivery prices are not told newest first")
+        raise Malformed("delivery prices do not come newest first")
     prices = numbers(columns["delivery_price"], "delivery_price").tolist()
     return [(day, None if isnan(price) else price) for day, price in zip(days, prices, strict=True)], total
 

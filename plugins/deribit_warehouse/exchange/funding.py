@@ -74,8 +74,8 @@ def collect(request: Request, instrument_name: str, start: int, end: int) -> Fun
 def first_hour(request: Request, instrument_name: str, not_before: int, not_after: int) -> int | None:
     """The earliest funding timestamp in [not_before, not_after], ms, or None if there is none.
 
-    Found by halving the time that may still lie before it: an answer to a window that ends at T holds the newest
-    rows at or before T, so an empty one says that history begins later. About ten requests for a decade.
+    It is found by bisection: the answer to a window that ends at T has the newest rows at or before T, so an empty one
+    means that the history begins later. This takes about ten requests for a decade.
     """
 
     not_before, not_after = index(not_before), index(not_after)
@@ -95,7 +95,7 @@ def first_hour(request: Request, instrument_name: str, not_before: int, not_afte
             middle = (nothing_to + earliest) // 2
             found = oldest(middle)
             nothing_to, earliest = (middle, earliest) if found is None else (nothing_to, found)
-        # The last word, over everything before: it also unmasks an empty answer that was only a passing fault.
+        # The final check covers all the time before: it also reveals that an empty answer was only a temporary fault.
         found = oldest(earliest - 1)
         if found is None:
             return earliest
@@ -118,10 +118,10 @@ def last_hour(request: Request, instrument_name: str, not_before: int, not_after
 
 
 def value(request: Request, instrument_name: str, start: int, end: int) -> float:
-    """What a position held over (start, end], ms, has paid, as a fraction of what it was worth at the start:
-    prev_index_price of the first hour times the sum of interest_1h / prev_index_price. It is not the plain sum of
-    interest_1h (in May 2025 the two were 10 % apart). That the window is open at its start is an assumption: with
-    May 2025, 744 hours, it agrees to 2e-7."""
+    """The funding that a position held over (start, end], ms, has paid, as a fraction of its value at the start:
+    prev_index_price of the first hour times the sum of interest_1h / prev_index_price. This is not the plain sum of
+    interest_1h (in May 2025 the two were 10 % apart). That the window excludes its start is an assumption; for May
+    2025, 744 hours, it agrees to 2e-7."""
     return request("get_funding_rate_value", funding_params(instrument_name, start + 1, end + 1), read_value)
 
 
@@ -133,7 +133,8 @@ def read_value(result: Any) -> float:
 
 
 def funding_params(instrument_name: str, left: int, right: int) -> dict[str, Any]:
-    """Asks for the rows in [left, right) ms, which is the exchange's (left - 1, right - 1]."""
+    """The parameters of a request for the rows in [left, right) ms, which the exchange counts as (left - 1, right -
+    1]."""
     return {"instrument_name": instrument_name, "start_timestamp": left - 1, "end_timestamp": right - 1}
 
 

@@ -92,7 +92,7 @@ class HttpClient:
         result: Callable[[int, bytes | bytearray], Any], limits: Limits, spent: list[float],
     ) -> T:  # fmt: skip
         """One attempt. spent: takes the seconds from the request to the end of its answer."""
-        # made ready first: between its moment and its way there is nothing left to do
+        # prepared before the limiter is asked, so that the request leaves as soon as it may
         prepared = self._session.prepare(method, params)
         self._rate_limiter(BUCKETS.get(method, "public"))
         sent_at = time.monotonic()
@@ -110,7 +110,7 @@ class HttpClient:
         except AttemptFailed as failure:
             failure.http_status, failure.retry_after = answer.status, seconds(answer.headers.get("Retry-After"))
             raise
-        except Exception as error:  # what readers did not think of is no reason to lose the instruments beside this one
+        except Exception as error:  # an error no reader foresaw must not lose the other instruments of the batch
             cause = f"the answer can't be read: {error_text(error)}"
             raise Malformed(cause, http_status=answer.status) from error
 
@@ -127,7 +127,7 @@ class HttpClient:
 
 
 def _failure(state: RetryCallState) -> AttemptFailed:
-    """Why an attempt is made again: nothing else is retried."""
+    """The failure because of which an attempt is repeated; no other exception is."""
     assert state.outcome
     return cast(AttemptFailed, state.outcome.exception())
 

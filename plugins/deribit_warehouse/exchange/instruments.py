@@ -56,7 +56,7 @@ class Implied(NamedTuple):
 def implied(one: Instrument) -> Implied:
     """What a row that doesn't say it means, for the history host's rows and those of 2021.
 
-    Every recorded row that tells all of it (13 futures of BTC and ETH of 2026, one of 2016, 177 rows of SOL and 16
+    Every recorded row that has all of it (13 futures of BTC and ETH of 2026, one of 2016, 177 rows of SOL and 16
     linear perpetuals of 2022) obeys: a future quoted in USD and an option quoted in its own coin settle in the coin,
     on the index `<coin>_usd`; a future quoted in USDC settles in USDC, on `<coin>_usdc`; what settles in its coin is
     reversed and everything else linear. Of other quotes, and of an underlying that isn't crypto, nothing is certain.
@@ -132,15 +132,15 @@ NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")  # the longest recorded na
 WORD = re.compile(r"[ -~]{1,64}")
 FIRST, LAST = 1_262_304_000_000, NEVER + 86_400_000  # ms, 2010 and the year 3000: no lifetime lies outside of them
 LARGEST_ID = 2**63 - 1  # bigint
-LARGEST = 1e15  # a strike, a tick or a contract above is none
+LARGEST = 1e15  # of a strike, a tick size or a contract size; a larger number is an error
 
 
 def instrument(row: Any, at: int, host: str) -> Instrument:
     """One row of get_instruments. Raises UnreadableRow for what no instrument can be.
 
-    Rows differ by host and year, so only name, kind, base currency, settlement period and lifetime must be told: the
-    history host tells no `instrument_type` and no `state` but `future_type`, rows of 2021 have no `instrument_id`. Keys
-    that are not known here are ignored.
+    Rows differ by host and year, so only name, kind, base currency, settlement period and lifetime are required: rows
+    of the history host have no `instrument_type` and no `state` but `future_type`, rows of 2021 have no
+    `instrument_id`. Keys that are not known here are ignored.
     """
     if not isinstance(row, dict):
         raise UnreadableRow(row, at, f"it is {type(row).__name__}, not an object")
@@ -197,7 +197,7 @@ def instrument(row: Any, at: int, host: str) -> Instrument:
 
 
 def shown(value: Any) -> str:
-    """A value as it stands in a message: in ASCII and cut, whatever it is."""
+    """A value for a message: in ASCII, and cut to 60 characters."""
     if type(value) is int and abs(value) > LARGEST_ID:
         return "an integer beyond 64 bits"
     return ascii(value)[:60]

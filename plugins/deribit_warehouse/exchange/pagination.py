@@ -1,11 +1,12 @@
 """Proves that a window was covered, whatever the exchange leaves out of an answer.
 
-Both chart data and funding answer with the newest rows of a window and drop the older ones without a word, and an
-answer may lack rows because of a fault that passes. So nothing counts as missing before it was asked for twice.
+Chart data and funding are answered with the newest rows of a window; the older ones are dropped silently. An answer may
+also lack rows because of a temporary fault. So nothing counts as missing before it has been requested twice.
 Windows here are half-open, [start, end) in ms.
 
-A list that is told newest first, by offset, is another matter: its offsets count from the newest row, which moves on
-while one asks. Counted from the oldest, by the number of rows the exchange says there are, a row keeps its place.
+A list that comes newest first, by offset, is different: its offsets count from the newest row, and newer rows may
+arrive between two requests. Counted from the oldest row, by the number of rows the exchange reports, a row keeps its
+place.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from .errors import Malformed
 
 Row = TypeVar("Row")
 Part = Callable[[int], tuple[Sequence[Row], int]]  # asks from an offset on: rows, newest first, and how many there are
-TRIES = 3  # of a list that is told in two ways, and of a part that brings nothing new
+TRIES = 3  # for a list whose answers contradict each other, and for a part that brings nothing new
 Page = Callable[[int, int], int | None]  # asks [start, end), keeps the rows, returns the oldest one's tick or None
 
 
@@ -30,9 +31,9 @@ def windows(start: int, end: int, width: int) -> Iterator[tuple[int, int]]:
 
 
 def cover(page: Page, missing: Callable[[], np.ndarray], start: int, end: int, step: int) -> None:
-    """Asks [start, end) until every tick of the grid of `step` ms is there or was left out of two answers.
+    """Requests [start, end) until every tick of the grid of `step` ms was received or was absent from two answers.
 
-    `missing` returns the ticks of the window not yet there, ascending.
+    `missing` returns the ticks of the window that were not received yet, ascending.
     """
     answers, oldest = backwards(page, start, end, step)
     gaps = missing()
@@ -48,9 +49,9 @@ def cover(page: Page, missing: Callable[[], np.ndarray], start: int, end: int, s
 
 
 def backwards(page: Page, start: int, end: int, step: int) -> tuple[int, int | None]:
-    """Asks [start, end), then what lies before the oldest row, until nothing does.
+    """Requests [start, end), then the part before the oldest row that came, until nothing lies before it.
 
-    Returns how many answers held rows, and the oldest row's tick (None: the window is empty).
+    Returns how many answers had rows, and the tick of the oldest row (None: the window is empty).
     """
     answers, oldest = 0, None
     first = -(-start // step) * step
@@ -66,14 +67,14 @@ def newest_first(part: Part[Row], enough: Callable[[Row], bool], width: int) -> 
     Every part but the first begins with a row that is known. By its place counted from the oldest it has to be the row
     that was there before: so what comes in the meantime pushes nothing out of sight, and a row that an answer left out
     is noticed. An answer of fewer than `width` rows is trusted when the next one has been joined to it. Raises
-    Malformed for a list that is told in two ways, or when less of it is told than there is, or when it grows by whole
-    pages while it is asked.
+    Malformed if answers contradict each other TRIES times, if fewer rows come than the exchange reports, or if the list
+    grows by whole pages while it is read.
     """
     for _ in range(TRIES):
         rows = _newest_first(part, enough, width)
         if rows is not None:
             return rows
-    raise Malformed(f"the list was told in two ways, {TRIES} times")
+    raise Malformed(f"the answers about the list contradict each other, {TRIES} times")
 
 
 def _newest_first(part: Part[Row], enough: Callable[[Row], bool], width: int) -> list[Row] | None:
@@ -85,7 +86,7 @@ def _newest_first(part: Part[Row], enough: Callable[[Row], bool], width: int) ->
     proven, fruitless = len(rows) if len(rows) >= min(width, there) else 0, 0
     while len(rows) < there and not (proven and enough(rows[proven - 1])):
         if fruitless == TRIES:
-            raise Malformed(f"of {there} rows no more than the newest {len(rows)} are told")
+            raise Malformed(f"of {there} rows no more than the newest {len(rows)} came")
         offset = total - there + max(len(rows) - 1, 0)
         told, total = part(offset)
         begins = offset - (total - there)  # the row that the part has to begin with; below 0 it is a newer one

@@ -1,4 +1,4 @@
-"""Asks the exchange as `assumptions` wants it asked: one request at a time, and every answer is kept as it came."""
+"""Asks the exchange the questions of `assumptions`: one request at a time, keeping every answer as it came."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from .session import Response, Session
 
 LARGEST = 64 * 1024 * 1024  # bytes of an answer
 LONGEST = 60.0  # seconds from a question to the end of its answer
-TRIES = 3  # a question; what passes by itself is asked again
+TRIES = 3  # for a question; after a temporary fault it is asked again
 LONGEST_PAUSE = 30.0  # seconds before the next try, whatever Retry-After says
 KEPT_HEADERS = ("Date", "Server", "Content-Type", "Content-Encoding", "Retry-After")
 
@@ -100,7 +100,8 @@ class HttpProbe:
         return answer
 
     def _once(self, host: str, method: str, params: dict[str, Any]) -> tuple[dict | Unanswered, bool, float]:
-        """One request: the answer with a `result` or an `error` in it, whether another try may say more, and when."""
+        """Sends one request. Returns the answer, which has a `result` or an `error`, whether another try may succeed,
+        and the seconds to wait before it."""
         self._number += 1
         url = f"{self._sessions[host].url}/api/v2/public/{method}"
         note = {"number": self._number, "host": host, "url": url, "params": params}
@@ -124,7 +125,7 @@ class HttpProbe:
         except (ValueError, RecursionError):
             answer = None
         if not isinstance(answer, dict) or not ({"result", "error"} & answer.keys()):
-            # cut off, or a proxy's page: whatever its status, it is not the exchange's word
+            # truncated, or the page of a proxy: whatever its status, the exchange did not send it
             said = Unanswered(f"{method} on the {host} host: HTTP {status} and no JSON-RPC answer: {quoted(body)}")
             return said, True, pause
         self.answered += 1

@@ -48,8 +48,8 @@ class Prepared:
 
 
 class Session:
-    """Asks one base URL, and nobody else: no redirect is followed, and no login is sent, from a URL or ~/.netrc. A
-    proxy and a certificate bundle that the environment names are used.
+    """Sends requests to one base URL only: no redirect is followed, and no login is sent, neither from a URL nor from
+    ~/.netrc. A proxy and a certificate bundle that the environment names are used.
 
     Make it in the process that uses it: sockets don't survive a fork. Raises ValueError for a URL with a login, which
     messages and provenance would show.
@@ -68,7 +68,7 @@ class Session:
         self._session.mount("https://", adapter)
 
     def prepare(self, method: str, params: Mapping[str, Any]) -> Prepared:
-        """Everything that can be done before a request's moment has come. Raises AttemptFailed (final)."""
+        """Does everything that can be done before the request may be sent. Raises AttemptFailed (final)."""
         try:
             request = self._session.prepare_request(
                 requests.Request("GET", f"{self.url}/api/v2/public/{method}", params=params)
@@ -85,8 +85,8 @@ class Session:
         """Sends one request and reads its answer within the limits. Raises AttemptFailed, and nothing else.
 
         By the adapter and not by requests' session, which would read a redirect's body, of any size, to see where it
-        leads. Errors of the libraries below are told, not chained: they quote headers of any length, and a proxy's
-        login.
+        leads. Errors of the libraries below are reported by their text and not chained: they quote headers of any
+        length, and a proxy's login.
         """
         left, status = Allowance(limits), None
         timeout, token = (limits.connect, limits.silence), allowance.set(left)

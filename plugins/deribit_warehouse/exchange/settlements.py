@@ -18,7 +18,7 @@ DAY = 86_400_000  # ms
 VALUES = ("position", "mark_price", "index_price", "profit_loss", "session_profit_loss", "funding")
 BANKRUPTCY = "bankruptcy"
 
-Key = tuple[int, str]  # days since 1970-01-01, and what it was: one settlement of a kind a day
+Key = tuple[int, str]  # days since 1970-01-01, and the type: there is one settlement of a type a day
 
 
 @dataclass(frozen=True, eq=False)
@@ -58,8 +58,8 @@ class Page:
 
 
 def collect(request: Request, instrument_name: str, start: int, end: int) -> Settlements:
-    """What was settled in [start, end), ms, of whichever type. A day between two others of which nothing came is asked
-    for twice. Raises BadResponse when a continuation leads nowhere."""
+    """The settlements in [start, end), ms, of every type. If a day between two days with rows has none, all of it is
+    requested a second time. Raises BadResponse when a continuation leads to nothing older."""
     start, end = index(start), index(end)
     if start > end:
         raise ValueError(f"settlements of {instrument_name}: [{iso(start)}, {iso(end)}) runs backward")
@@ -133,7 +133,7 @@ def read_page(result: Any, instrument_name: str | None = None) -> Page:
             raise Malformed(f"settlements[{at}] is of {shown(row['instrument_name'])}, not of {instrument_name}")
     times = timestamps([row.get("timestamp") for row in listed], "settlement timestamp")
     if (np.diff(times) > 0).any():
-        raise Malformed("settlements are not told newest first")
+        raise Malformed("settlements do not come newest first")
     values = [numbers([row.get(name) for row in listed], f"settlement {name}") for name in VALUES]
     token = result.get("continuation")
     if token is not None and not isinstance(token, str):

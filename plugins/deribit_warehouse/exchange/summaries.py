@@ -1,7 +1,7 @@
-"""Book summaries: what every listed future or option of a currency is at now, in one answer.
+"""Book summaries: the present state of every listed future or option of a currency, in one answer.
 
-The exchange makes them anew about every two seconds and stamps each row (`creation_timestamp`); they can't be asked for
-later.
+The exchange makes new ones about every two seconds and puts the time on each row (`creation_timestamp`). They can't be
+requested later.
 """
 
 from __future__ import annotations
@@ -29,12 +29,13 @@ class Summaries:
     """The rows of one answer that could be read, in the order of their names.
 
     instruments: their names, each once. timestamp: int64 ms of the same length, the exchange's clock, each row's own.
-    values: one of VALUES each as float64 of that length, NaN where null was sent or nothing: a bid where nobody bids, a
-    funding of a dated future. Prices are in the quote currency (of an option that settles in its coin: that coin),
-    mark_iv and interest_rate as sent (percent a year, fraction), fundings fractions, open_interest in USD of a reversed
-    future and in coin of anything else, volume of 24 hours in coin; estimated_delivery_price is the index in USD.
-    underlying_index: of each the name of what an option is priced on, "" where there is none.
-    unreadable: of rows that were left out a subject and a sentence each.
+    values: for each of VALUES a float64 array of that length, NaN where the exchange sent null or nothing, such as a
+    bid where nobody bids or the funding of a dated future. Prices are in the quote currency (of an option that settles
+    in its coin: that coin), mark_iv and interest_rate as sent (percent a year, fraction), fundings fractions,
+    open_interest in USD of a reversed future and in coin of anything else, volume of 24 hours in coin;
+    estimated_delivery_price is the index in USD. underlying_index: for each the name of the future or index that an
+    option is priced on, "" where there is none. unreadable: for each row that was left out, its name (or place) and a
+    sentence that says why.
     """
 
     currency: str
@@ -46,17 +47,17 @@ class Summaries:
 
     @property
     def made_at(self) -> int:
-        """When the answer was made, ms: the middle one of its rows' times, for one that is off must not move them all.
-        Raises IndexError where there is no row."""
+        """When the answer was made, ms: the median of the times of its rows, so that a single wrong one has no effect.
+        Raises IndexError if there is no row."""
         return int(np.sort(self.timestamp)[len(self.timestamp) // 2])
 
 
 def reader(currency: str, kind: str) -> Callable[[Any], Summaries]:
     """Reads an answer of get_book_summary_by_currency about a kind ("future" or "option").
 
-    Fields that are not known here are ignored, and what is null or absent is NaN. A row that can't be read, that is of
-    another kind or comes twice is left out and named: it must not cost us the hundreds beside it. The reader raises
-    Malformed where that is every row.
+    Unknown fields are ignored, and a field that is null or absent is NaN. A row that can't be read, is of another kind
+    or comes twice is left out and listed in `unreadable`, so that it does not cost the hundreds of other rows. The
+    reader raises Malformed if that concerns every row.
     """
 
     def read(result: Any) -> Summaries:

@@ -40,8 +40,8 @@ class Volatility:
 
 
 def collect(request: Request, currency: str, start: int, end: int) -> Volatility:
-    """The hours that begin in [start, end), ms. An answer tells by its continuation whether it held all there is; that
-    nothing is missing is proven by what came, as for every other page."""
+    """The hours that begin in [start, end), ms. The continuation of an answer says whether there is more, but as for
+    every other page, what proves that nothing is missing is the rows that came."""
     start, end = index(start), index(end)
     if start > end:
         raise ValueError(f"volatility of {currency}: [{iso(start)}, {iso(end)}) runs backward")

@@ -1,4 +1,4 @@
-"""When things run and what every DAG has in common."""
+"""The schedules of the DAGs, and the arguments and callbacks that they have in common."""
 
 from __future__ import annotations
 
@@ -56,8 +56,8 @@ RANGE_PARAMS = {
         None, type=["null", "string"], format="date", title="To", description="First day that is left out (UTC)"
     ),
 }
-"""Parameters of a run that is started by hand. Empty: a history DAG's data interval, if the run was given a
-logical date; else whatever is pending at all."""
+"""Parameters of a run that is started by hand. If they are empty, the run covers the data interval (of a history DAG,
+if it was given a logical date), or else whatever is pending."""
 
 
 def history_dag_args(dataset: Dataset, timetable: CronDataIntervalTimetable | Timetable = MONTHLY) -> dict[str, Any]:
@@ -65,8 +65,8 @@ def history_dag_args(dataset: Dataset, timetable: CronDataIntervalTimetable | Ti
     dataset is compared with others, one when something of it that waited for them can be validated, and one with every
     catalogue, which comes daily, for what nothing else has started.
 
-    How many months run at once each says itself: the futures are most of the work, and every run that is open costs the
-    scheduler time in every round. They begin with the month of the first there may be of the dataset."""
+    How many months run at once is set in each DAG: the futures are most of the work, and every open run costs the
+    scheduler time in each of its loops. The first run is that of the first month in which the dataset may have data."""
     first = settings.history_from()
     if dataset.since:
         first = max(first, dataset.since.replace(day=1))
@@ -82,7 +82,7 @@ def history_dag_args(dataset: Dataset, timetable: CronDataIntervalTimetable | Ti
 
 
 def calendar_dag_args(dag_id: str, cron: str) -> dict[str, Any]:
-    """What the DAGs have in common that follow the clock and never make up for the past, a run at a time."""
+    """What the DAGs have in common that follow the clock: no catchup, and one run at a time."""
     return {
         "dag_id": dag_id,
         "schedule": CronDataIntervalTimetable(cron, timezone="UTC"),
@@ -95,8 +95,8 @@ def calendar_dag_args(dag_id: str, cron: str) -> dict[str, Any]:
 
 
 def snapshot_dag_args(dataset: Dataset) -> dict[str, Any]:
-    """What the DAGs of snapshots have in common: a run a beat and never one for a beat that is over. Two at a time: a
-    run that hangs must not cost the next beat, too; and it is given up before the one after that."""
+    """What the DAGs of snapshots have in common: one run a beat, and none for a beat that is over. Two runs may
+    overlap, so that one that hangs does not cost the next beat as well; it is ended before the beat after that."""
     beat = timedelta(seconds=settings.snapshot_seconds())
     minutes = settings.snapshot_seconds() // 60
     return {
@@ -107,7 +107,8 @@ def snapshot_dag_args(dataset: Dataset) -> dict[str, Any]:
 
 
 SNAPSHOT_TASK = {"retries": 1, "retry_delay": timedelta(seconds=5), "execution_timeout": timedelta(minutes=4)}
-"""Of the tasks of a snapshot's run, beside what DEFAULT_ARGS says: who is later is of another beat."""
+"""Arguments of the tasks of a snapshot's run, in place of those in DEFAULT_ARGS: a task that takes longer than these
+allow would store the snapshot of another beat."""
 
 
 def derived_dag_args(dataset: Dataset, *inputs: Dataset) -> dict[str, Any]:
@@ -133,24 +134,25 @@ def schedule(timetable: CronDataIntervalTimetable | Timetable, *assets: Asset) -
 
 
 READY = AssetAlias(f"{PREFIX}ready", group="deribit")
-"""Stands among a publishing task's outlets for the ready() of whichever datasets waited for what it has published."""
+"""An outlet of the publishing tasks, which stands for the ready() assets of the datasets that waited for their data."""
 
 
 def ready(dataset: Dataset) -> Asset:
-    """The asset that says something of a dataset that waited for another one can be validated."""
+    """The asset that is updated when a part of a dataset that waited for another dataset can be validated."""
     return Asset(name=f"{dataset.dag_id}_ready", uri=dataset.ready_uri, group="deribit")
 
 
 def asset(dataset: Dataset) -> Asset:
-    """The asset that says a dataset has published something."""
+    """The asset that is updated when a dataset has published something."""
     return Asset(name=dataset.dag_id, uri=dataset.uri, group="deribit")
 
 
 def set_label(context: Context, label: str) -> None:
-    """Says how a mapped task reads in the grid, where its map_index_template is "{{ label }}"."""
+    """Sets how a mapped task is shown in the grid; its map_index_template has to be "{{ label }}"."""
     cast("dict[str, Any]", context)["label"] = label  # Airflow's type of a context knows its own keys only
 
 
 def complete() -> EmptyOperator:
-    """The end of a run: never executed, but not reached when a load failed, which makes the run failed."""
+    """The last task of a run. It does nothing, but it is not reached when a load failed, and so the run counts as
+    failed."""
     return EmptyOperator(task_id="complete")

@@ -1,4 +1,4 @@
-"""Where a perpetual ends that the catalogue still lists, and what is stored beyond the end of a lifetime."""
+"""Detects delisted perpetuals that the exchange still lists, and takes back data that lies outside a lifetime."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from deribit_warehouse.dataset import EXCHANGE_POOL, VALIDATION_POOL, millisecon
 from deribit_warehouse.datasets import DATASETS, INSTRUMENTS
 
 from .connections import exchange, market
-from .interval import instant, midnight
+from .interval import instant
 from .isolation import PerInstrument
 from .waiting import waits_for_exchange
 
@@ -24,17 +24,19 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 SILENCE = timedelta(days=7)
-"""So long a perpetual is without funding and without a trade, while others have them, before it counts as ended."""
+"""A perpetual counts as delisted after this time without funding and without a trade, while others have funding."""
 
 
 @task(pool=EXCHANGE_POOL, trigger_rule=TriggerRule.ALL_DONE, multiple_outputs=False)
 @waits_for_exchange()
 def find_delistings(starts: Any) -> dict[str, str]:
-    """Finds the perpetuals that are listed and dead: {instrument: ISO end}, those told before included.
+    """Finds perpetuals that are delisted although the exchange still lists them: {instrument: ISO end}, including those
+    that were found before.
 
-    A delisted perpetual may stay in the catalogue for ever, its chart going on flat with volume 0. Its end is the last
-    hour with funding or a trade, when there has been neither for SILENT while another perpetual has funding. An end is
-    told once, and undone when rows come. One request a perpetual, and one more for each that is silent.
+    A delisted perpetual may stay in the exchange's list for ever, with a flat chart of volume 0. If it has had neither
+    funding nor a trade for SILENCE while another perpetual has funding, its end is its last hour with either. An end is
+    reported once, and removed again when new data appears. This takes one request for each perpetual, and one more for
+    each that is silent.
     """
     from deribit_warehouse.warehouse import lifetimes
 
@@ -79,41 +81,38 @@ def find_delistings(starts: Any) -> dict[str, str]:
 
 @task(pool=VALIDATION_POOL, trigger_rule=TriggerRule.ALL_DONE, multiple_outputs=False)
 def clip_to_lifetimes(ended: Any) -> dict[str, dict[str, int]]:
-    """Takes back what is stored outside the lifetimes as they are known now; returns what was published of it: {days:
-    {instrument: n}, hours: {...}}.
+    """Takes back what is stored outside the lifetimes as they are known now; returns how many versions of it were
+    published: {dataset: {instrument: n}}.
 
-    What was computed from them leaves the views with them, and is computed again from what is left.
+    Data that was computed from these versions leaves the views with them, and is computed again from what is left.
     """
     from deribit_warehouse.warehouse import lifetimes, validations
 
     dag_run = get_current_context()["dag_run"]
     with market() as connection, connection.transaction():
-        days, hours = lifetimes.beyond(connection, DATASETS)
-        if not days and not hours:
-            return {"days": {}, "hours": {}}
-        moments = [midnight(d["day"]) for d in days] + [h["ts"] for h in hours]
+        beyond = lifetimes.beyond(connection, DATASETS)
+        if not beyond:
+            return {}
+        instants = [row["at"] for rows in beyond.values() for row in rows]
         validation_id = validations.record_validation(
             connection, dataset=INSTRUMENTS.name, dag_id=dag_run.dag_id, run_id=dag_run.run_id, suite="lifetimes",
-            begins=min(moments), ends=max(moments) + timedelta(days=1), outcome="warned", rows=len(moments), expected=0,
-            missing=0, blocked_because=[], result=None,
+            begins=min(instants), ends=max(instants) + timedelta(days=1), outcome="warned", rows=len(instants),
+            expected=0, missing=0, blocked_because=[], result=None,
         )  # fmt: skip
-        lifetimes.take_back(connection, validation_id, days, hours, dag_run.run_id, DATASETS)
+        lifetimes.take_back(connection, validation_id, beyond, dag_run.run_id, DATASETS)
     taken_back = {
-        "days": Counter(d["instrument"] for d in days if d["is_published"]),
-        "hours": Counter(h["instrument"] for h in hours if h["is_published"]),
+        dataset: dict(Counter(row["instrument"] for row in rows if row["is_published"]))
+        for dataset, rows in beyond.items()
     }
     notify([
-        *(found(name, None, "outside-its-lifetime", f"{n} published days") for name, n in taken_back["days"].items()),
-        *(
-            found(name, None, "outside-its-lifetime", f"{n} published hours of funding")
-            for name, n in taken_back["hours"].items()
-        ),
+        found(instrument, None, "outside-its-lifetime", f"{n} published rows of {dataset}")
+        for dataset, counts in taken_back.items() for instrument, n in counts.items()
     ])  # fmt: skip
-    return {what: dict(counts) for what, counts in taken_back.items()}
+    return taken_back
 
 
 def found(instrument: str, at: datetime | None, rule: str, observed: str) -> QuarantinedKey:
-    """Something to be told of an instrument: an alerts.QuarantinedKey of a warning, which is also in the log."""
+    """Logs a warning about an instrument, and returns it as an alerts.QuarantinedKey for the run's message."""
     from deribit_warehouse.alerts import QuarantinedKey
 
     log.warning("%s: %s, %s", instrument, rule, observed)
@@ -121,7 +120,7 @@ def found(instrument: str, at: datetime | None, rule: str, observed: str) -> Qua
 
 
 def notify(warnings: list) -> None:
-    """One message. Called after the commit, so that what is news once is told once."""
+    """Sends one message with all of these warnings. Called after the commit, so that each is reported exactly once."""
     from deribit_warehouse.alerts import RunReport, notify_quarantine
 
     dag_run = get_current_context()["dag_run"]

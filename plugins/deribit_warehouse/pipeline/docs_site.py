@@ -18,11 +18,12 @@ from .connections import market
 from .interval import configuration
 
 KEEP = 120
-"""Results a dataset the site shows; ten years of months, of snapshots as many days. The database keeps all."""
+"""How many results of each dataset the site shows: ten years of months, or of a snapshot as many days. The database
+keeps all of them."""
 
 REPORT_EVERY, REPORT_AT_LEAST = timedelta(hours=1), timedelta(days=1)
-"""How old the completion report becomes where something was validated since, and where nothing was: it reads the whole
-history, and also changes by what is loaded and by the month that ends."""
+"""How old the completion report may become if something was validated since, and if nothing was. It is not made more
+often because it reads the whole history, nor less often because loads and the end of a month change it, too."""
 
 
 @task
@@ -54,7 +55,7 @@ def build_data_docs() -> int:
         snapshots = [dataset.name for dataset in DATASETS if dataset.snapshot]
         days = map(result_of_day, validated_days(connection, KEEP, snapshots))
         results = chain(validation_results(connection, KEEP, snapshots), days)
-        connection.rollback()  # the report reads of one moment, in a transaction of its own
+        connection.rollback()  # the report reads one consistent state, in a transaction of its own
         made = report(connection) if due else None
         build_site(results, site, keep=KEEP, suites=suites, report=made)
     shown.write_text(str(newest))

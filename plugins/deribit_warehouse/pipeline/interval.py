@@ -1,4 +1,4 @@
-"""Which days a run is about: its data interval, or what somebody asked for by hand."""
+"""The days that a run covers: its data interval, or the range in the parameters of a run by hand."""
 
 from __future__ import annotations
 
@@ -19,22 +19,23 @@ LONGEST = timedelta(days=366)
 
 
 def interval_of(dataset: Dataset, context: Context) -> tuple[datetime, datetime] | None:
-    """What a run loads and validates of a dataset, [begins, ends), UTC: its interval(); of a snapshot, which can only
-    be asked for now, the run's own moment, and any configuration is refused. Raises AirflowFailException."""
+    """The interval that a run loads and validates of a dataset, [begins, ends), UTC: its interval(). For a snapshot,
+    which describes only the present, both ends are the time of the run, and any configuration is refused. Raises
+    AirflowFailException."""
     if not dataset.snapshot:
         return interval(context)
     configuration(context)
-    moment = context["dag_run"].run_after
-    return moment, moment
+    now = context["dag_run"].run_after
+    return now, now
 
 
 def interval(context: Context) -> tuple[datetime, datetime] | None:
     """What a run of a history DAG loads and validates: [begins, ends), UTC.
 
-    Its parameters from and to; without them its data interval, which a run of the calendar or a backfill has, and a
-    run by hand when it was given a logical date: the last month that had ended by then. None: it has none of these. An
-    asset has started it, or somebody by hand; it loads nothing, and validates whatever waits for that and can be.
-    Raises AirflowFailException.
+    It is given by the run's parameters from and to, or else by its data interval. A run that the calendar started and a
+    backfill have one, and so has a run by hand that was given a logical date: the last month that had ended by then.
+    None: the run has neither, because an asset or somebody by hand started it. Such a run loads nothing, and validates
+    whatever is pending and can be validated. Raises AirflowFailException.
     """
     begins, ends = asked_range(context)
     if begins and ends:
@@ -56,8 +57,8 @@ def interval(context: Context) -> tuple[datetime, datetime] | None:
 def asked_range(context: Context) -> tuple[date | None, date | None]:
     """The run's parameters from and to, days [from, to), each None where it was not given.
 
-    They come from a form or an API call, so everything else than two dates in order is refused, with what it was and
-    what is expected: raises AirflowFailException.
+    They come from a form or an API call, so anything but two dates in order is refused: raises AirflowFailException,
+    which quotes the value and says what is expected.
     """
     conf = configuration(context, BOUNDS)  # where the form's fields arrive, too
     begins, ends = (day(bound, conf.get(bound)) for bound in BOUNDS)
@@ -88,7 +89,7 @@ def day(bound: str, value: Any) -> date | None:
 
 
 def instant(ms: int) -> datetime:
-    """What the exchange counts, as an instant (UTC)."""
+    """The instant (UTC) of a number of milliseconds since 1970."""
     return datetime.fromtimestamp(ms / 1000, UTC)
 
 
@@ -97,7 +98,7 @@ def midnight(day: date) -> datetime:
 
 
 def quoted(value: Any) -> str:
-    """A value as it was given, short and on one line."""
+    """A value as it was given, shortened to one line of at most 60 characters."""
     text = ascii(value)
     return text if len(text) <= 60 else f"{text[:57]}..."
 

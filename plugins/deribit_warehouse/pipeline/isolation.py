@@ -1,4 +1,4 @@
-"""One instrument's trouble is its own: the others of a task are loaded, and the task then says which were not."""
+"""Isolates the failures of single instruments: a task loads all the others, and then fails naming those that failed."""
 
 from __future__ import annotations
 
@@ -15,19 +15,19 @@ log = logging.getLogger(__name__)
 
 REFUSED = "instruments the exchange refused"
 REFUSED_FOR = timedelta(hours=1)
-"""How long a final no for an instrument that is listed, or an answer nobody can read, is doubted: it is asked again a
-few times in this time before the instrument's part of the interval is given up."""
+"""How long a rejection of a listed instrument, or an answer that can't be read, is retried, a few times, before the
+instrument's part of the interval is given up."""
 
 UNANSWERED_LIMIT = 2
-"""Instruments without an answer, one after the other, after which the exchange is taken to be away: to go on would use
-up the task's time for each of the rest."""
+"""How many instruments in a row may be without an answer before the exchange counts as unavailable: waiting for the
+answer of each of the rest would use up the task's time."""
 
 
 class PerInstrument:
-    """What became of each instrument of a task.
+    """Which instruments of a task were finished, and which failed.
 
-    finished: numbers of those that are done (their places in the batch), with those an earlier asking of the same
-    attempt had done. failed: the error of each that is not, by name.
+    finished: the places in the batch of those that are finished, including those that the same attempt had finished
+    before it waited. failed: the error of each of the others, by name.
     """
 
     def __init__(self, finished: set[int] | None = None) -> None:
@@ -37,8 +37,8 @@ class PerInstrument:
 
     @contextmanager
     def isolate(self, name: str, number: int | None = None) -> Iterator[None]:
-        """Around an instrument's work. Whatever it raises is kept for finish(), but what is no instrument's fault: a
-        lost database connection, a task that waits, or one that is being ended."""
+        """Wraps the work on one instrument. Any exception is kept for finish(), except those that do not concern the
+        instrument: a lost database connection, a task that waits, or one that is being ended."""
         from deribit_warehouse.exchange import ExchangeError, ExchangeUnavailable
 
         try:
@@ -64,10 +64,11 @@ class PerInstrument:
         return self._unanswered >= UNANSWERED_LIMIT
 
     def finish(self, total: int, *, bound: timedelta | None = None) -> None:
-        """Returns when nothing failed. What the exchange may still answer is waited for: as long as waiting.wait()
-        does, or ``bound``, when it is away; REFUSED_FOR when it refused. Then raises naming each with its cause.
+        """Returns if nothing failed. Otherwise the task waits if the exchange may still answer: if it is unavailable,
+        as long as waiting.wait() does or for `bound`; if it rejected an instrument, for REFUSED_FOR. After that it
+        raises AirflowException or AirflowFailException, naming each instrument and the cause.
 
-        total: how many instruments there are.
+        total: how many instruments the task has.
         """
         from deribit_warehouse.exchange import ExchangeError, ExchangeUnavailable
 
@@ -83,13 +84,13 @@ class PerInstrument:
             waited = reschedule(REFUSED, causes(of_the_exchange), bound=limit, finished=self.finished, notify=False)
         message = f"{len(self.failed)} of {total} instruments were not loaded: {causes(self.failed)}"
         if waited:
-            # another attempt would begin to wait anew
+            # final, because another attempt would start to wait from the beginning
             raise AirflowFailException(f"{message} ({waited.partition(': ')[0]})")
         raise AirflowException(message)
 
 
 def causes(failed: Mapping[str, Exception]) -> str:
-    """Every name first, so that a message that is cut names them still; then each with its cause."""
+    """All names first, so that even a truncated message has them, then each name with its cause."""
     each = "; ".join(f"{name}: {type(error).__name__}: {error}" for name, error in failed.items())
     return each if len(failed) == 1 else f"{', '.join(failed)}. {each}"
 
@@ -100,5 +101,5 @@ def connection_lost(error: Exception) -> bool:
 
     if isinstance(error, InterfaceError):
         return True
-    # without a state the server said nothing any more; 08 is a broken connection, 57P a server that goes or comes
+    # without an SQLSTATE the server did not answer; 08 is a broken connection, 57P a server that stops or starts
     return isinstance(error, OperationalError) and (error.sqlstate is None or error.sqlstate.startswith(("08", "57P")))

@@ -1,4 +1,4 @@
-"""What is loaded from the exchange: plan what there is in the interval, load it batch by batch."""
+"""The tasks that load from the exchange: plan the windows of an interval, then load them batch by batch."""
 
 from __future__ import annotations
 
@@ -30,11 +30,12 @@ own overhead has to be small against. A busy month of all futures still makes th
 @task
 @waits_for_exchange()
 def plan(dataset: Dataset) -> list[dict[str, Any]]:
-    """What there is to load of a dataset in the run's interval, in batches of about BATCH_REQUESTS requests.
+    """Plans what there is to load of a dataset in the run's interval, in batches of about BATCH_REQUESTS requests.
 
     Returns a list of {label, windows: [Window.packed(), ...]}, in the order of the dataset's plan (candles: expiries
-    together), so that a batch reads like a range. Where a dataset needs the catalogue it waits while that was last read
-    before the interval ended, because a plan could miss instruments. A run without an interval has nothing to load.
+    together), so that the label of a batch reads like a range. A dataset that needs the catalogue waits until that has
+    been read after the end of the interval, because otherwise instruments could be missed. A run without an interval
+    has nothing to load.
     """
     from deribit_warehouse.warehouse import catalogue
 
@@ -65,7 +66,7 @@ def plan(dataset: Dataset) -> list[dict[str, Any]]:
 
 
 def wait_for_catalogue(connection: Connection, currencies: list[str], until: datetime) -> None:
-    """Ends the task's process, to be asked again, while the futures of a currency were last read before an instant."""
+    """Has the task wait if the catalogue of a currency's futures was last read before an instant."""
     from deribit_warehouse.warehouse import catalogue
 
     read = catalogue.read_at(connection, currencies)
@@ -81,12 +82,12 @@ def wait_for_catalogue(connection: Connection, currencies: list[str], until: dat
 @task(pool=EXCHANGE_POOL, map_index_template="{{ label }}", multiple_outputs=False)
 @waits_for_exchange()
 def load(dataset: Dataset, batch: dict[str, Any]) -> dict[str, int]:
-    """Brings a batch of a dataset's windows from the exchange into the store, each in transactions of its own.
+    """Loads a batch of a dataset's windows from the exchange into the store, each in transactions of its own.
 
     Returns what changed: instruments, requests, and the days (funding: hours) added, grown, corrected, kept and
-    unchanged. An instrument that fails does not keep the others from being loaded; the task then fails naming each.
-    While the exchange is away, or refuses an instrument that is listed, the task waits: what was loaded stays, and only
-    the rest is asked for again.
+    unchanged. An instrument that fails does not keep the others from being loaded; the task then fails, naming each.
+    While the exchange is unavailable, or rejects an instrument that is listed, the task waits: what was loaded stays,
+    and only the rest is requested again.
     """
     from deribit_warehouse.warehouse.ingestion import Ingested, Provenance
 
@@ -110,13 +111,13 @@ def load(dataset: Dataset, batch: dict[str, Any]) -> dict[str, int]:
                 total += changed
                 requests += asked
     if total.corrected:
-        log.warning("the exchange corrected %d days (funding: hours) it had told before", total.corrected)
+        log.warning("the exchange corrected %d days (funding: hours) that it had sent before", total.corrected)
     per_instrument.finish(len(windows), bound=dataset.patience)
     return {"instruments": len(windows), "requests": requests, **vars(total)}
 
 
 def label(instruments: list[str]) -> str:
-    """How a batch reads in the grid: its only instrument, or its first and last."""
+    """The label of a batch in the grid: its one or two instruments, or its first and last."""
     if len(instruments) <= 2:
         return ", ".join(instruments)
     return f"{instruments[0]} … {instruments[-1]} ({len(instruments)})"

@@ -1,5 +1,5 @@
-"""The tasks between loaded and published: of what the exchange told, and of what is computed from published data, where
-what is pending is asked of the data, not of the event that started the run."""
+"""The tasks that publish: loaded data, and data that is computed from published data. A run finds out from the database
+what is pending, not from the event that started it."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ BATCH_DAYS = 1_000
 years of rolls. They take a second or so, which a task costs by itself."""
 
 CATCHUP_MONTHS = 6
-"""Of a catchup every so many months those are started that wait for what it brings."""
+"""During a catchup, only the runs of every sixth month start the datasets that wait for their data."""
 
 
 # in the pool of its dataset (datasets.POOLS says why)
@@ -49,19 +49,19 @@ def publish(dataset: Dataset, loaded: Any) -> list[dict[str, Any]]:
     interval = interval_of(dataset, context)
     if interval:
         require_all_loads(context)
-    outcomes, blocked, changes, told = [], [], 0, False
+    outcomes, blocked, changes, has_findings = [], [], 0, False
     for begins, ends in calendar_months(*interval) if interval else pending_months(dataset, context):
         with market() as connection, connection.transaction():
             validated = validate_and_publish(connection, dataset, context, begins, ends, only_fetched=interval is None)
         if validated is None:
             continue
         changes += validated.changes
-        told = told or bool(validated.decision.quarantined or validated.decision.warnings)
+        has_findings = has_findings or bool(validated.decision.quarantined or validated.decision.warnings)
         outcomes.append(validated.summary())
         blocked += [f"{begins:%Y-%m-%d} to {ends:%Y-%m-%d}: {why}" for why in validated.decision.blocked_because]
     if blocked:
         raise blocked_error(dataset, blocked)
-    if told:
+    if has_findings:
         notify_quarantine(context)
     if changes:
         tell_who_waits(dataset, context, interval)
@@ -73,8 +73,8 @@ def publish(dataset: Dataset, loaded: Any) -> list[dict[str, Any]]:
 
 
 def require_all_loads(context: Context) -> None:
-    """Raises AirflowFailException when Airflow's database has lost a load of the run: Airflow takes those that are left
-    for all, so the gate would validate, and call green, what was never loaded."""
+    """Raises AirflowFailException when Airflow's database has lost a load of the run. Airflow would go on as if the
+    remaining loads were all of them, and the gate would pass an interval that was never loaded."""
     ti = context["ti"]
     planned = max(1, len(ti.xcom_pull(task_ids="plan") or ()))  # without a batch Airflow keeps one row, skipped
     there = ti.get_ti_count(dag_id=ti.dag_id, task_ids=["load"], run_ids=[ti.run_id])
@@ -102,7 +102,7 @@ def pending_months(dataset: Dataset, context: Context) -> list[tuple[datetime, d
 
 
 def tell_who_waits(dataset: Dataset, context: Context, interval: tuple[datetime, datetime] | None) -> None:
-    """An event for every dataset of which something waited for this one and can be validated now.
+    """Emits an event for every dataset that was waiting for this one and has something to validate now.
 
     Of a catchup's months only each sixth and the newest do that: the run it starts validates all that waits, and one
     for each month of years would take their slots and cost more than the months themselves.
@@ -208,10 +208,10 @@ def computed_by(dataset: Dataset, context: Context) -> Provenance:
     return Provenance(dataset.name, "all", "this warehouse", context["dag_run"].run_id)
 
 
-# a window that is skipped silences none of the others; where one failed, the run's own message names them all
+# a skipped window must not suppress the message about the others; if one failed, the run's own message names them all
 @task(trigger_rule=TriggerRule.NONE_FAILED_MIN_ONE_SUCCESS)
 def notify(published: Any) -> None:
-    """Tells once of everything the run's windows hold back or warn of."""
+    """Sends one message about everything that the run's windows hold back or warn about."""
     notify_quarantine(get_current_context())
 
 
@@ -221,9 +221,9 @@ def blocked_error(dataset: Dataset, because: list[str]) -> AirflowFailException:
 
 
 def notify_quarantine(context: Context) -> None:
-    """One message about a run that goes on with quarantined keys or new warnings; none when all of it was told before.
-    A run in which a task has failed will fail, and its one message, told by the DAG's on_failure_callback, names them.
-    """
+    """Sends one message about a run that goes on with quarantined keys or new warnings, and none when all of them were
+    reported before. A run in which a task has failed will fail; the DAG's on_failure_callback then sends its one
+    message, which names them too."""
     from deribit_warehouse import alerts
 
     report = alerts.collect(context)

@@ -1,4 +1,4 @@
-"""The catalogue of instruments: read from both hosts, never forgotten, checked."""
+"""The tasks that read the catalogue of instruments from both hosts, find first funding hours, and check the result."""
 
 from __future__ import annotations
 
@@ -31,8 +31,9 @@ READINGS = [
     {"host": "live", "expired": True},
     {"host": "live", "expired": False},
 ]
-"""What is asked of a currency and kind. The live host forgets an expired instrument after about a day, and the history
-host, which has them all, may learn of it later; what is listed the history host tells incompletely."""
+"""The lists that are read for each currency and kind. The live host drops an expired instrument after about a day, and
+the history host, which has them all, may receive it later. The history host's list of open instruments is incomplete,
+so it is not read."""
 
 
 @task(pool=EXCHANGE_POOL, map_index_template="{{ label }}", multiple_outputs=False)
@@ -40,10 +41,10 @@ host, which has them all, may learn of it later; what is listed the history host
 def read_catalogue(kind: str, currency: str, reading: dict[str, Any]) -> dict[str, int]:
     """Reads a currency's instruments of a kind, listed or expired, from one host (one of READINGS).
 
-    A task of its own each, so that a retry asks only for what is still missing: a list may have 90 MB. Returns
-    {instruments, added, changed, unreadable}. None is an answer too: a currency may have nothing but spot, or no
-    future any more. A row that can't be read is left out, and told by check_catalogue. Waits while the exchange is
-    away.
+    Each list is a task of its own, so that a retry requests only what is still missing: a list may have 90 MB. Returns
+    {instruments, added, changed, unreadable}. An empty list is a valid answer: a currency may have only spot
+    instruments, or no futures any more. A row that can't be read is left out, and check_catalogue reports it. Waits
+    while the exchange is unavailable.
     """
     from deribit_warehouse.warehouse import catalogue
 
@@ -75,9 +76,9 @@ def read_catalogue(kind: str, currency: str, reading: dict[str, Any]) -> dict[st
 @task(pool=EXCHANGE_POOL, trigger_rule=TriggerRule.ALL_DONE_MIN_ONE_SUCCESS, multiple_outputs=False)
 @waits_for_exchange()
 def discover_funding_starts(futures: Any) -> dict[str, str]:
-    """Finds the first hour of funding of each perpetual it was not found for yet: {instrument: ISO hour end}.
+    """Finds the first hour of funding of each perpetual for which it is not known yet: {instrument: ISO hour end}.
 
-    A perpetual that fails keeps the others from nothing; the task then waits or fails as load does.
+    A perpetual that fails does not affect the others; the task then waits or fails as load does.
     """
     from deribit_warehouse.warehouse import funding
 
@@ -107,10 +108,10 @@ def discover_funding_starts(futures: Any) -> dict[str, str]:
 
 @task(pool=VALIDATION_POOL, trigger_rule=TriggerRule.ALL_DONE_MIN_ONE_SUCCESS, multiple_outputs=False)
 def check_catalogue(futures: Any, options: Any) -> dict[str, Any]:
-    """Validates what is in the catalogue, whichever of its readings failed, and notes what breaks a rule.
+    """Validates what is in the catalogue, even if some of its lists could not be read, and records what breaks a rule.
 
-    Nothing is held back. What is noted is told in one message when it is new, and stays in the view quality_findings
-    for as long as it lasts. Raises AirflowException when there is nothing in the catalogue at all.
+    Nothing is held back. New findings are reported in one message, and a finding stays open in the view
+    quality_findings for as long as it lasts. Raises AirflowException when there is nothing in the catalogue at all.
     """
     from deribit_warehouse.warehouse import profiles, validations
 

@@ -1,5 +1,5 @@
-"""A suite validates the profile of what is stored, and what passed is published by the transaction that recorded the
-outcome."""
+"""Validates the profile of stored versions with the dataset's suite, and publishes those that passed in the same
+transaction that records the outcome."""
 
 from __future__ import annotations
 
@@ -24,7 +24,8 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Validated:
-    """What came of an interval. changes: versions that were published, taken back or held back by it."""
+    """The result of validating an interval. rows, waiting, published: numbers of profiled rows; changes: how many
+    versions were newly published, taken back or held back."""
 
     validation_id: int
     decision: Decision
@@ -34,7 +35,7 @@ class Validated:
     changes: int
 
     def summary(self) -> dict[str, Any]:
-        """As an XCom shows it."""
+        """The result as a dictionary for the task's XCom."""
         return {
             "validation_id": self.validation_id, "outcome": self.decision.outcome, "rows": self.rows,
             "waiting": self.waiting, "quarantined": len(self.decision.quarantined_keys), "published": self.published,
@@ -50,11 +51,12 @@ def validate_and_publish(
     *,
     only_fetched: bool = False,
 ) -> Validated | None:
-    """Validates what is stored of [begins, ends) and decides on its versions, in the caller's transaction. None: there
-    is nothing to validate.
+    """Validates what is stored of [begins, ends) and decides on its versions, in the caller's transaction. Returns None
+    when there is nothing to validate.
 
-    What is compared with something that has to be loaded first is left out: it stays as it is until that comes.
-    only_fetched: so is what the exchange was never asked for, which is no finding where nobody wanted it.
+    Rows that are compared with data that has to be loaded first are left out; their versions stay as they are until
+    that data is there. only_fetched: rows that the exchange was never asked for are left out too, because missing data
+    is no finding where nobody requested it.
     """
     from deribit_warehouse.quality.suites import read_outages
     from deribit_warehouse.warehouse import profiles, publication
@@ -90,7 +92,8 @@ def validate_and_publish(
 def validate_profile(
     dataset: Dataset, profile: DataFrame, context: Context, begins: datetime, ends: datetime
 ) -> tuple[Validation, Decision]:
-    """What the dataset's suite says of a profile, and what is decided: (validation, decision). Asks no database."""
+    """Validates a profile with the dataset's suite and decides which rows may be published: (validation, decision).
+    Uses no database."""
     from deribit_warehouse.quality.suites import read_suite, read_waivers
     from deribit_warehouse.quality.validate import decide, validate
 
@@ -98,8 +101,9 @@ def validate_profile(
     run_name = f"{dataset.name} · {begins:%Y-%m-%d} to {ends:%Y-%m-%d} · {context['dag_run'].run_id}"
     validation = validate(profile, suite, keys=list(dataset.keys), run_name=run_name)
     return validation, decide(
-        validation, waivers=read_waivers(settings.EXPECTATIONS / "waivers.json"), tolerated_share=suite.tolerated_share
-    )
+        validation, waivers=read_waivers(settings.EXPECTATIONS / "waivers.json"), tolerated_share=suite.tolerated_share,
+        ts_is_end=dataset.ts_is_end,
+    )  # fmt: skip
 
 
 def record_validation(
@@ -122,10 +126,13 @@ def record_validation(
         result=kept(validation, decision, interval_from=begins.isoformat(), interval_to=ends.isoformat(),
                     dag_id=dag_run.dag_id, run_id=dag_run.run_id),
     )  # fmt: skip
-    days = {key_of(row, dataset): day_of(getattr(row, dataset.day)) for row in profile.itertuples(index=False)}
+    days = {
+        key_of(row, dataset): day_of(getattr(row, dataset.day), ts_is_end=dataset.ts_is_end)
+        for row in profile.itertuples(index=False)
+    }
     validations.record_findings(
         connection, validation_id, dataset.name,
-        # a validation of days has seen all of each; one of snapshots nothing of the day but these
+        # a validation of days has looked at each day as a whole; one of snapshots only at some beats of it
         seen={(key[0], day, key[1] if dataset.snapshot else None) for key, day in days.items()},
         findings=[
             (f.key[0], days[f.key], f.key[1] if dataset.day == "ts" else None, f.rule, f.severity, str(f.observed),
@@ -140,9 +147,9 @@ def decide_versions(
     connection: Connection, dataset: Dataset, validation_id: int, profile: DataFrame, decision: Decision
 ) -> tuple[int, int]:
     """Publishes the versions behind a profile's rows that passed and holds the others back, in the caller's
-    transaction; returns how many were not published before, and that with how many were not held back before. Of a
-    blocked interval what is published stays as it is, and what is pending stays so until somebody asks for it, or it
-    changes, or what it is compared with does."""
+    transaction. Returns how many versions were newly published, and how many were newly published or held back. In a
+    blocked interval published versions stay published. Pending ones stay pending until somebody asks for them, or newer
+    versions come, or the data they are compared with changes."""
     from deribit_warehouse.warehouse import publication
 
     table = dataset.versions
@@ -170,12 +177,13 @@ def partition_rows(profile: DataFrame, dataset: Dataset, decision: Decision) -> 
 
 
 def key_of(row: Any, dataset: Dataset) -> tuple:
-    """What names a row of a dataset's profile."""
+    """The key that identifies a row of a dataset's profile."""
     return tuple(getattr(row, key) for key in dataset.keys)
 
 
 def version_keys(rows: list, table: Table) -> list[tuple]:
-    """The versions behind a profile's rows: the values of the table's key, and version_id. What is missing has none."""
+    """The versions behind a profile's rows: the values of the table's key, and version_id. Rows of missing data are
+    left out, because they have no version."""
     from pandas import notna
 
     there = (row for row in rows if notna(row.version_id))
@@ -183,8 +191,8 @@ def version_keys(rows: list, table: Table) -> list[tuple]:
 
 
 def notes(rows: list, table: Table) -> list[tuple]:
-    """What the profile says of those versions that is kept beside their state, in step with version_keys(); nothing for
-    a table that keeps nothing."""
+    """The values of table.noted from the profile, one tuple for each version in the order of version_keys(); empty for
+    a table without such columns."""
     from pandas import notna
 
     if not table.noted:

@@ -1,8 +1,8 @@
-"""Waiting for something that will come: the exchange is away, the catalogue is behind, a reference is not loaded yet.
+"""Waiting for something that will come: the exchange is unavailable, or the catalogue was not read recently enough.
 
-A task that waits ends its process and is asked again by the scheduler after a while: it holds no slot of a pool or of
-the executor and uses up no attempt. What it has to remember (since when, what it is done with) is kept in the market
-database, by Airflow's id of the attempt.
+A task that waits ends its process, and the scheduler starts it again after a while. It holds no slot of a pool or of
+the executor meanwhile, and uses up no attempt. What it has to remember (since when it waits, what it has finished) is
+kept in the market database, by Airflow's id of the attempt.
 """
 
 from __future__ import annotations
@@ -27,24 +27,24 @@ EXCHANGE = "the exchange"
 CATALOGUE = "the catalogue"
 
 MIN_DELAY, MAX_DELAY = timedelta(minutes=1), timedelta(minutes=10)
-"""Between two askings: as long as was waited already, within these. So nothing stands still for longer than that once
-it could go on. The shortest is more than the scheduler takes to see that a process has ended: a task that is scheduled
-again before that is failed, as killed from outside."""
+"""Bounds of the delay before the next try, which is as long as the task has waited already. The upper bound is how long
+a task may go on waiting after the cause is gone. The lower one is longer than the scheduler needs to notice that a
+process has ended: it would fail a task that is due again before that, as killed from outside."""
 
 NOTIFY_AFTER = timedelta(minutes=15)
-"""A wait that takes longer is told, once for all tasks that wait for the same."""
+"""A wait that takes longer is reported, once for all tasks that wait for the same thing."""
 
 MAX_CAUSE = 500
 """Characters of a cause that are kept; the task's log has the rest."""
 
 
 def wait(awaited: str, cause: str, *, bound: timedelta | None = None, finished: Collection[int] = ()) -> NoReturn:
-    """Ends the task's process and has it asked again after a while; what it did so far stays.
+    """Ends the task's process and has it started again after a while; what it did so far stays.
 
-    awaited: what will come, in the words of a sentence ("the exchange"); tasks that say the same are told of once.
-    cause: what was met, for people. bound: how long to wait from the first time on, by default
-    settings.longest_wait(). finished: ids that remembered_as_finished() gives the task when it is asked again.
-    Raises AirflowFailException when the bound is over.
+    awaited: what the task waits for, as a part of a sentence ("the exchange"); a wait for the same thing is reported
+    once for all tasks. cause: why it waits, for people. bound: how long to wait, counted from the first time, by
+    default settings.longest_wait(). finished: ids that finished_before_waiting() returns when the task is started
+    again. Raises AirflowFailException when the bound is over.
     """
     raise AirflowFailException(reschedule(awaited, cause, bound=bound, finished=finished))
 
@@ -52,8 +52,8 @@ def wait(awaited: str, cause: str, *, bound: timedelta | None = None, finished: 
 def reschedule(
     awaited: str, cause: str, *, bound: timedelta | None = None, finished: Collection[int] = (), notify: bool = True
 ) -> str:
-    """As wait(), but returns a sentence when the bound is over: since when what was waited for. notify: whether a wait
-    that takes long is told."""
+    """As wait(), but returns a sentence when the bound is over, which says what was waited for and since when. notify:
+    whether a long wait is reported."""
     from deribit_warehouse.warehouse import waits
 
     bound = settings.longest_wait() if bound is None else min(bound, settings.longest_wait())
@@ -86,7 +86,7 @@ def reschedule(
 
 
 def finished_before_waiting() -> set[int]:
-    """What the task's attempt said it is done with when it began to wait."""
+    """The ids that the task's attempt recorded as finished when it began to wait."""
     from deribit_warehouse.warehouse import waits
 
     context = get_current_context()
@@ -98,8 +98,8 @@ def finished_before_waiting() -> set[int]:
 
 @contextmanager
 def waits_for_exchange(bound: timedelta | None = None) -> Iterator[None]:
-    """Around a task: an exchange that is away (ExchangeUnavailable) is waited for, and a wait that is over is
-    forgotten.
+    """Wraps a task: when the exchange is unavailable (ExchangeUnavailable) the task waits, and when it gets through the
+    record of its wait is deleted.
 
     bound: as in wait().
     """

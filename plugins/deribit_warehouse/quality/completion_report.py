@@ -64,7 +64,7 @@ class Report:
 
 
 def report_of(told: dict[str, Any]) -> Report:
-    """A report of what the warehouse told (warehouse.completion.completion_report)."""
+    """The report with the content that warehouse.completion.completion_report() returned."""
     database = told["database"]
     facts = {
         "made at": f"{shown(database['made_at'])} UTC",

@@ -1,4 +1,4 @@
-"""Reads the reviewed files in `expectations/`: suites, waivers and known outages. Doubt is refused here.
+"""Reads the reviewed files in `expectations/`: suites, waivers and known outages. An unclear entry is refused.
 
 Great Expectations drops an expectation it does not know with a log line, and an empty suite passes anything: a typing
 error in a suite would switch a rule off in silence. `read_suite` refuses whatever could pass by not being asked.
@@ -42,7 +42,7 @@ class Suite:
 
     @property
     def digest(self) -> str:
-        """Of all that is in it: two validations with one digest asked the same."""
+        """A digest of its content: two validations with the same digest used the same rules."""
         content = [self.name, self.version, self.tolerated_share, self.keys, self.expectations]
         return sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:16]
 
@@ -77,19 +77,21 @@ class Waiver:
     reason: str
     reviewed_by: str
 
-    def covers(self, dataset: str, key: tuple, rule: str) -> bool:
-        """Whether this waives `rule` for the row `key`: an instrument and, where there is one, a day or hour end."""
+    def covers(self, dataset: str, key: tuple, rule: str, *, ts_is_end: bool = False) -> bool:
+        """Whether this waives `rule` for the row `key`: an instrument and, where there is one, a day or an instant,
+        whose day is that of day_of()."""
         if (dataset, rule) != (self.dataset, self.rule) or not key or key[0] != self.instrument:
             return False
-        days = [day_of(part) for part in key[1:] if isinstance(part, date)]
+        days = [day_of(part, ts_is_end=ts_is_end) for part in key[1:] if isinstance(part, date)]
         return all(self.first <= day <= self.last for day in days)
 
 
-def day_of(instant: date | datetime) -> date:
-    """The UTC day a key lies in; an hour that ends at midnight belongs to the day it ends."""
-    if isinstance(instant, datetime):
-        return (instant.astimezone(UTC) - timedelta(microseconds=1)).date()
-    return instant
+def day_of(instant: date | datetime, *, ts_is_end: bool = False) -> date:
+    """The UTC day that a key's day or instant belongs to. ts_is_end: the instant ends what the key names
+    (Dataset.ts_is_end), so midnight belongs to the day before it."""
+    if not isinstance(instant, datetime):
+        return instant
+    return (instant.astimezone(UTC) - timedelta(microseconds=ts_is_end)).date()
 
 
 @dataclass(frozen=True)

@@ -155,8 +155,10 @@ def validate(
     )
 
 
-def decide(validation: Validation, *, waivers: Iterable[Waiver], tolerated_share: float) -> Decision:
-    """Which rows of a validation may be published.
+def decide(
+    validation: Validation, *, waivers: Iterable[Waiver], tolerated_share: float, ts_is_end: bool = False
+) -> Decision:
+    """Which rows of a validation may be published. ts_is_end: which day an instant at midnight is waived by (day_of()).
 
     Critical with keys: those rows are quarantined, unless a waiver covers the rule for the row. Critical without keys:
     everything is blocked, and no waiver helps. A broken source, and not a bad day, blocks everything too: more than
@@ -180,7 +182,9 @@ def decide(validation: Validation, *, waivers: Iterable[Waiver], tolerated_share
                 blocked_because.append(f"{broken.rule}: expected: {broken.description}; observed: {shown}")
             continue
         for key, observed in zip(broken.keys, broken.observed, strict=True):
-            waiver = next((w for w in waivers if w.covers(validation.dataset, key, broken.rule)), None)
+            waiver = next(
+                (w for w in waivers if w.covers(validation.dataset, key, broken.rule, ts_is_end=ts_is_end)), None
+            )
             finding = Finding(key, broken.rule, broken.severity, observed, waiver.reason if waiver else None)
             if waiver:
                 waived.setdefault((key, broken.rule), finding)

@@ -1,4 +1,4 @@
-"""The catalogue of instruments, and the questions plans ask of it."""
+"""The catalogue of instruments, and the windows that plans are made of."""
 
 from __future__ import annotations
 
@@ -32,8 +32,8 @@ def record_reading(
     connection: Connection, currency: str, kind: str, instruments: int, run_id: str, *, host: str, expired: bool,
     unreadable: Iterable[tuple[str, str]] = (),
 ) -> None:  # fmt: skip
-    """Says that `host` told a currency's and kind's listed or expired instruments, and which of its rows could not be
-    read: (subject, cause)."""
+    """Records that `host` sent the listed or expired instruments of a currency and kind, and which of the rows could
+    not be read: (subject, cause)."""
     question = {"currency": currency, "kind": kind, "host": host, "expired": expired}
     sql.run(connection, "catalogue/record_reading", **question, instruments=instruments, run_id=run_id)
     rows = list(unreadable)
@@ -44,7 +44,7 @@ def record_reading(
 
 
 def record_collected(connection: Connection, currency: str, currencies: list[str], since: datetime) -> None:
-    """Says that a currency is collected from an instant on, and that none but the configured currencies are."""
+    """Records that a currency is collected from an instant on, and that only the configured currencies are."""
     sql.run(connection, "catalogue/record_collected", currency=currency, currencies=currencies, since=since)
 
 
@@ -56,6 +56,6 @@ def read_at(connection: Connection, currencies: list[str]) -> dict[str, datetime
 def windows(
     connection: Connection, dataset: Dataset, begins: datetime, ends: datetime, *, currencies: list[str]
 ) -> list[Window]:
-    """What there is to load of a dataset in an interval: each instrument's part of it, clipped to its lifetime."""
+    """The windows to load of a dataset in an interval: each instrument's part of it, clipped to its lifetime."""
     values = {"from": begins, "to": ends, "currencies": currencies, **dataset.parameters}
     return [Window(**row) for row in sql.rows(connection, f"datasets/{dataset.sql}/plan", **values)]

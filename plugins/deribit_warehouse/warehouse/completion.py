@@ -52,7 +52,7 @@ def summary(dsn: str, datasets: Iterable[Dataset]) -> list[dict[str, Any]]:
 
 
 def completion_report(connection: Connection, datasets: Iterable[Dataset]) -> dict[str, Any]:
-    """Everything the completion report says, of one moment, rows as dicts:
+    """Everything in the completion report, read from one consistent state, rows as dicts:
 
     database: made_at, hosts, currencies, collected_from, bytes, catalogue_read_at. acceptance: criterion, text,
     passed, expected, found, observed, query (the statement that said so). datasets: a row each that has a table: rows
@@ -149,13 +149,13 @@ def behind(dsn: str, currencies: list[str]) -> list[str]:
 
 
 def unloaded(dsn: str) -> list[dict[str, Any]]:
-    """The months of which the catalogue expects more than was ever loaded: dataset, month (its first day)."""
+    """Months for which the catalogue expects instruments that were never loaded: dataset, month (its first day)."""
     with psycopg.connect(dsn) as connection:
         return sql.rows(connection, "report/unloaded")
 
 
 def waiting(dsn: str) -> list[dict[str, Any]]:
-    """What tasks wait for now, longest first: awaited, since, next_at (when it is asked again), tasks, cause."""
+    """What tasks wait for now, longest wait first: awaited, since, next_at (of the next try), tasks, cause."""
     with psycopg.connect(dsn) as connection:
         return sql.rows(connection, "report/waiting")
 

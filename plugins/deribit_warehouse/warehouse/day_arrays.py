@@ -22,7 +22,7 @@ MINUTE = 60_000
 DAY = 86_400_000
 EPOCH_2000 = 10_957  # Postgres counts days from 2000-01-01
 COLUMNS = ("open", "high", "low", "close", "volume", "cost")
-LEAST, MOST = 1e-50, 1e50  # of what store.price lets through
+LEAST, MOST = 1e-50, 1e50  # the bounds of what store.price accepts
 DEFECTS = ("duplicate", "misaligned", "out_of_order", "out_of_window")
 
 HEADER = b"PGCOPY\n\xff\r\n\0" + struct.pack("!ii", 0, 0)
@@ -59,8 +59,8 @@ class Candles(Protocol):
 def store_candles(connection: Connection, instrument_id: int, candles: Candles, provenance: Provenance) -> Ingested:
     """Adds the instrument-days of a window that differ from what is stored, in the caller's transaction.
 
-    The window must lie on whole minutes and reach to the ends of its days wherever the instrument lived there,
-    so that a day is always validated whole. Running it twice, or twice at once, changes nothing more.
+    The window must lie on whole minutes and cover all of its days that lie in the instrument's lifetime, so that a day
+    is always validated as a whole. Running it twice, or twice at once, changes nothing more.
     """
     lock(connection, provenance)
     sql.run(connection, "day_arrays/stage")
@@ -76,9 +76,9 @@ def store_candles(connection: Connection, instrument_id: int, candles: Candles, 
 def fresh_minutes(candles: Candles) -> np.ndarray:
     """Which minutes had trades at the candle's own prices: bool of shape (minutes,).
 
-    Volume and cost may come from trades that are not in open, high, low and close (legs of combos and blocks), and then
-    those are old: fresh is volume x low - t <= cost <= volume x high + t, with t the larger of 1 USD (cost is rounded
-    to it) and 2 bp of cost. 1,898 of 1,909 recorded minutes with trades are.
+    Volume and cost may come from trades that are not in open, high, low and close (legs of combos and blocks); then
+    these prices are old. A minute is fresh if volume x low - t <= cost <= volume x high + t, where t is the larger of 1
+    USD (to which cost is rounded) and 2 bp of cost. 1,898 of 1,909 recorded minutes with trades are fresh.
     """
     volume, cost = candles.volume, candles.cost
     with np.errstate(over="ignore", invalid="ignore"):

@@ -1,4 +1,4 @@
-"""The true index, as the funding chart told it."""
+"""The true index by the minute, from the funding chart."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ DAY = 86_400_000
 def store_chart(connection: Connection, timestamp: np.ndarray, price: np.ndarray, provenance: Provenance) -> Ingested:
     """Keeps the points that lie on a whole minute, in the caller's transaction.
 
-    timestamp: ms, int64 of shape (points,); price: USD. A point says the index at that instant, which is the END of
-    the minute before it. Points off the minute (the chart's newest) are left for the next time, points without a
-    finite price say nothing, and of two points of a minute the later one counts.
+    timestamp: ms, int64 of shape (points,); price: USD. A point is the index at that instant, which is the END of the
+    minute before it. A point that is not on a whole minute (the chart's newest) is left for the next time, and points
+    without a finite price are ignored. Of two points of a minute the later one counts.
     """
     whole = (timestamp % MINUTE == 0) & np.isfinite(price)
     minutes = dict(zip((timestamp[whole] - MINUTE).tolist(), price[whole].tolist(), strict=True))

@@ -1,4 +1,4 @@
-"""What every load has in common: where the data came from, the lock, and what came of it."""
+"""What every load has in common: where the data came from, the lock, and the counts of what changed."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from . import sql
 
 @dataclass(frozen=True)
 class Provenance:
-    """Where a window came from: the dataset, the instrument or index, the host that told it, the run that asked."""
+    """Where a window came from: the dataset, the instrument or index, the host that sent it, the run that loaded it."""
 
     dataset: str
     subject: str
@@ -58,7 +58,7 @@ def lock_subject(connection: Connection, dataset: str, subject: str) -> None:
 
 
 def record_fetched(connection: Connection, instrument_id: int, what: str, begins: int, ends: int) -> None:
-    """Says that the exchange has answered for the whole window [begins, ends), ms: what: "candles" or "funding"."""
+    """Records that the exchange has answered for the whole window [begins, ends), ms. what: "candles" or "funding"."""
     window = {"begins": datetime.fromtimestamp(begins / 1000, UTC), "ends": datetime.fromtimestamp(ends / 1000, UTC)}
     sql.run(connection, "ingestion/record_fetched", instrument_id=instrument_id, what=what, **window)
 

@@ -1,7 +1,7 @@
 """Publication: the same columns in every table (state, validation_id, shown), and the same statements for all of them.
 
-What is published stays visible until something newer has passed. What is found bad leaves at once, and with it what was
-computed from it. Replaced versions are kept for a time, so that what was published at a moment can be asked.
+Published data stays visible until something newer has passed. Data that is found bad leaves at once, and with it what
+was computed from it. Replaced versions are kept for a time, so that it can be queried what was published when.
 """
 
 from __future__ import annotations
@@ -27,9 +27,9 @@ def publish(
 ) -> int:  # fmt: skip
     """Publishes versions that passed, in the caller's transaction; returns how many were not published before.
 
-    notes: for each version the values of table.noted, what a validation says of it beside its state; of versions that
-    were decided on before they are brought up to date. A version that is older than what is published, or was replaced
-    since it was validated, is left alone.
+    notes: for each version the values of table.noted, which a validation records besides its state; they are updated
+    for versions that were decided on before, too. A version that is older than the published one, or was replaced since
+    it was validated, is left alone.
     """
     values = _values(table, versions, notes or [(None,) * len(table.noted)] * len(versions))
     published = _run(connection, "publication/publish", table, validation_id=validation_id, **values)
@@ -62,14 +62,14 @@ def block(
     connection: Connection, table: Table, validation_id: int, versions: Sequence[Version],
     notes: Sequence[tuple[Any, ...]] = (),
 ) -> None:  # fmt: skip
-    """Says which validation blocked the interval that versions lie in, in the caller's transaction: they stay pending,
-    but nothing takes them up again by itself before what they were compared with changes. notes: as in publish()."""
+    """Records which validation blocked the interval of these versions, in the caller's transaction. They stay pending,
+    but no run validates them again by itself until what they were compared with changes. notes: as in publish()."""
     _run(connection, "publication/block", table, validation_id=validation_id, **_values(table, versions))
     _note(connection, table, versions, notes)
 
 
 def wait(connection: Connection, table: Table, versions: Sequence[Version]) -> None:
-    """Says of pending versions, in the caller's transaction, that they wait for what they are compared with."""
+    """Records, in the caller's transaction, that pending versions wait for the data they are compared with."""
     if versions:
         _run(connection, "publication/wait", table, **_values(table, versions))
 
@@ -78,8 +78,8 @@ def compute(
     connection: Connection, dataset: Dataset, begins: date | None, ends: date | None, provenance: Provenance
 ) -> int:
     """Adds a version for every day in [begins, ends) (None: all there are) whose published inputs are not those of its
-    newest version; returns how many. In the caller's transaction: until its end no input is taken back, and nobody else
-    computes this dataset."""
+    newest version; returns how many. In the caller's transaction: until its end no input is taken back, and no other
+    transaction computes this dataset."""
     share_decisions(connection)
     _lock(connection, "computation", shared=True)
     _lock(connection, dataset.name)
@@ -94,8 +94,8 @@ def pending(
     """Months (month, first_day, last_day, days) of a dataset with days that can be validated now, oldest first: what
     their newest version waited for is there, or it was compared with other versions than are stored now.
 
-    begins, ends: days [begins, ends) or None. by_hand: also those that a validation blocked, and those that were loaded
-    and not looked at yet, which is as a rule the business of the run that loads them.
+    begins, ends: days [begins, ends) or None. by_hand: include days that a validation blocked, and days that were
+    loaded and not validated yet, which is normally done by the run that loads them.
     """
     values = {"dataset": dataset.name, "from": begins, "to": ends, "by_hand": by_hand}
     return sql.fetch(connection, sql.wrapped("publication/pending", pending=f"datasets/{dataset.sql}/pending"), values)
@@ -120,19 +120,22 @@ def prune(connection: Connection, kept_from: datetime, datasets: Iterable[Datase
 
 
 def share_decisions(connection: Connection) -> None:
-    """Taken before a profile is read by whoever decides on what it finds, until the transaction ends: beside others
-    that do the same, and not beside one that decides alone. Those of a dataset follow each other by Airflow's pools."""
+    """Takes the shared lock of decisions, to the end of the transaction. A transaction that validates takes it before
+    it reads the profile. Several may hold it, but not together with one that decides alone; Airflow's pools keep two of
+    the same dataset apart."""
     _lock(connection, "decisions", shared=True)
 
 
 def decide_alone(connection: Connection) -> None:
-    """Taken by whoever takes versions back, or deletes them, without having validated them, before it looks at them."""
+    """Takes the exclusive lock of decisions, to the end of the transaction. A transaction that takes back or deletes
+    versions without having validated them takes it before it reads them."""
     _lock(connection, "decisions")
 
 
 def exclude_computation(connection: Connection, table: Table, datasets: Iterable[Dataset]) -> None:
-    """Taken by whoever is going to take versions back that something is computed from: neither misses the other. To be
-    taken before the validation is recorded, so that what it takes back is seen to leave when it says so."""
+    """Takes the exclusive lock of computation, to the end of the transaction, if something is computed from this table.
+    A transaction that is going to take back such versions takes it, so that none is used for a computation meanwhile.
+    It has to be taken before the validation is recorded, so that as_of shows them leaving when that validation says."""
     if _computed_from(table, datasets):
         _lock(connection, "computation")
 

@@ -1,6 +1,7 @@
-"""Snapshots: what can be asked of the exchange only now, by beats. A row holds arrays in step with a roster of names.
+"""Snapshots: data that the exchange sends only for the present, stored by beats. A beat is a full multiple of a number
+of seconds. A row holds arrays with one element for each name of a roster, the stored list of instrument names.
 
-A snapshot belongs to the beat that the exchange's clock says, whatever run took it and when: none is back-dated.
+A snapshot belongs to the beat that the exchange's clock shows, whichever run took it and when, so none is back-dated.
 """
 
 from __future__ import annotations
@@ -18,13 +19,13 @@ from .ingestion import Ingested, Provenance, lock
 from .rows import store_rows
 
 LEAD_MS = 10_000
-"""How long before a beat a snapshot may be made and belong to it: the exchange makes one every two seconds or so, and a
-run that starts with its beat is told the one before."""
+"""How long before a beat a snapshot may have been made and still belong to it: the exchange makes a new one about every
+two seconds, and a run that starts exactly at its beat receives the one before."""
 
 
 def beat_of(told_at_ms: int, seconds: int) -> datetime:
-    """The beat a snapshot belongs to that the exchange made at an instant (ms): the last full multiple of some seconds,
-    or the next one where that is less than LEAD_MS away."""
+    """The beat (UTC) of a snapshot that the exchange made at an instant (ms): the last full multiple of `seconds`, or
+    the next one if that is less than LEAD_MS away."""
     return datetime.fromtimestamp((told_at_ms + LEAD_MS) // (seconds * 1000) * seconds, UTC)
 
 
@@ -32,11 +33,12 @@ def store_snapshot(
     connection: Connection, table: Table, parts: Sequence[Mapping[str, Any]], provenance: Provenance, *, beat: datetime,
     seconds: int,
 ) -> Ingested:  # fmt: skip
-    """Adds a snapshot of a currency (the provenance's subject) in the caller's transaction: a row a part.
+    """Adds a snapshot of a currency (the provenance's subject) in the caller's transaction: one row for each part.
 
-    parts: what the table's columns are told, but for currency, beat and roster_id, and the names of the `instruments`
-    that a part's arrays are in step with. seconds: from one beat to the next, as it is set now. What there is already
-    of the beat stays, unless a validation holds it back: so running it twice, or twice at once, changes nothing more.
+    parts: the values of the table's columns except currency, beat and roster_id, and `instruments`, the names to which
+    the elements of a part's arrays belong. seconds: from one beat to the next, as configured now. A row that is already
+    stored for the beat stays, unless a validation holds it back. So running this twice, or twice at once, changes
+    nothing more.
     """
     lock(connection, provenance)
     sql.run(connection, "snapshots/record_beat", dataset=provenance.dataset, beat=beat, seconds=seconds)
@@ -53,8 +55,8 @@ def store_snapshot(
 
 
 def thin(connection: Connection, dataset: Dataset, before: datetime) -> int:
-    """Deletes the snapshots of before a full hour but one an hour, in the caller's transaction; returns how many rows.
-    What was published at a moment of that time can't be asked any more of what is deleted."""
+    """Deletes the snapshots before a full hour except one for each hour, in the caller's transaction; returns the
+    number of rows. For deleted snapshots it can no longer be queried what was published at a given time."""
     publication.decide_alone(connection)
     values = {"dataset": dataset.name, "before": before}
     with connection.cursor() as cursor:
@@ -64,10 +66,10 @@ def thin(connection: Connection, dataset: Dataset, before: datetime) -> int:
 
 
 def alike(values: Sequence[Any]) -> list[Any]:
-    """Values of an array; those that are all the same as an array of one."""
+    """The values as an array to store: reduced to one element if they are all the same."""
     return list(values[:1]) if len(set(values)) == 1 else list(values)
 
 
 def known(values: Sequence[float]) -> list[float | None]:
-    """Numbers of an array, NaN as NULL; those that are all the same as an array of one."""
+    """The numbers as an array to store: NaN as NULL, and reduced to one element if they are all the same."""
     return alike([None if value != value else value for value in values])

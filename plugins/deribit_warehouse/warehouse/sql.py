@@ -1,5 +1,5 @@
-"""The statements: files in include/sql, named by their path without the ending. A folder there is named for what its
-statements serve; datasets/ has one for what each dataset is asked."""
+"""The SQL statements: files in include/sql, named by their path without the ending. Each folder is named after the
+purpose of its statements; datasets/ has a folder for each dataset."""
 
 from __future__ import annotations
 
@@ -20,22 +20,26 @@ FOLDER = Path(__file__).resolve().parents[3] / "include" / "sql"
 @cache
 def statement(name: str) -> LiteralString:
     """The text of a statement, such as ``day_arrays/merge``. Raises FileNotFoundError for an unknown name."""
-    return (FOLDER / f"{name}.sql").read_text()  # as literal as if it stood here: the files are the program's
+    return (
+        FOLDER / f"{name}.sql"
+    ).read_text()  # the files are part of the program, so the text is as safe as a literal
 
 
 def composed(name: str, table: Table) -> Composed:
-    """A statement that serves every table: its fragments in braces filled in, names quoted.
+    """A statement that is written once for all tables, with its fragments in braces filled in for this one and all
+    names quoted.
 
-    {table} and its {stage}; {key}, {values}, the columns of both ({told}) and their {definition}; the {columns} of a
-    version (key and version_id) and their {arrays} of parameters, with what is noted of it ({noting}, {noting_arrays});
-    {same_x_y}: the key of x is that of y; {unnamed}: nothing that was computed names the version.
+    {table} and its {stage}; the columns of its {key}, of its {values}, of both ({sent}), and their {definition}; the
+    {columns} of a version (key and version_id) and the {arrays} of parameters for them; the same with the noted columns
+    ({noting}, {noting_arrays}); {same_x_y}: the keys of x and y are equal; {unnamed}: no computed version names this
+    one.
     """
 
     def listed(columns: Iterable[str], alias: str = "") -> Composed:
         return SQL(", ").join([Identifier(alias, c) if alias else Identifier(c) for c in columns])
 
     def each(form: str, columns: Mapping[str, str], separator: str = ", ") -> Composed:
-        """A fragment a column; in it {c} is the column, {p} its parameter and {t} its type."""
+        """One fragment for each column: {c} stands for the column, {p} for its parameter and {t} for its type."""
         filled = [SQL(form).format(c=Identifier(c), p=Placeholder(f"{c}s"), t=SQL(t)) for c, t in columns.items()]
         return SQL(separator).join(filled)
 
@@ -43,7 +47,7 @@ def composed(name: str, table: Table) -> Composed:
         return each(f"{one}.{{c}} = {other}.{{c}}", columns, " AND ")
 
     version = {**table.key, "version_id": "bigint"}
-    told, noting = {**table.key, **table.values}, {**version, **table.noted}
+    sent, noting = {**table.key, **table.values}, {**version, **table.noted}
     unnamed: Composable = SQL("true")
     if table.named_in:
         named = SQL("NOT EXISTS (SELECT FROM {} c WHERE {})")
@@ -51,7 +55,7 @@ def composed(name: str, table: Table) -> Composed:
     return SQL(statement(name)).format(
         table=Identifier("store", table.name), stage=Identifier(f"{table.name}_stage"), key=listed(table.key),
         values=listed(table.values), values_of_s=listed(table.values, "s"), values_of_t=listed(table.values, "t"),
-        told=listed(told), definition=each("{c} {t}", told),
+        sent=listed(sent), definition=each("{c} {t}", sent),
         columns=listed(version), arrays=each("{p}::{t}[]", version),
         noting=listed(noting), noting_arrays=each("{p}::{t}[]", noting), noted_of_k=listed(table.noted, "k"),
         noted_of_t=listed(table.noted, "t"), and_noted_of_k=each(", k.{c}", table.noted, ""),
@@ -62,7 +66,8 @@ def composed(name: str, table: Table) -> Composed:
 
 
 def wrapped(name: str, **parts: str) -> Composed:
-    """A statement around others: each of its fragments in braces is the text of the statement named for it."""
+    """A statement that contains others: each fragment in braces is replaced by the text of the statement given for
+    it."""
     return SQL(statement(name)).format(**{part: SQL(statement(inner)) for part, inner in parts.items()})
 
 
@@ -74,13 +79,14 @@ def rows(connection: Connection, name: str, /, **values: Any) -> list[dict[str, 
 def fetch(
     connection: Connection, query: LiteralString | Composed, values: dict[str, Any] | None
 ) -> list[dict[str, Any]]:
-    """The rows of a statement's text, a dict each. values: what is bound; None: nothing, and a % in it is a %."""
+    """Runs a query and returns its rows, a dict each. values: the values to bind; None: there are none, and a % in the
+    query is a literal %."""
     with connection.cursor(row_factory=dict_row) as cursor:
         return cursor.execute(query, values).fetchall()
 
 
 def row(connection: Connection, name: str, /, **values: Any) -> dict[str, Any]:
-    """Runs a statement that answers with one row. Raises LookupError when there is none."""
+    """Runs a statement and returns its first row. Raises LookupError when there is none."""
     found = rows(connection, name, **values)
     if not found:
         raise LookupError(f"{name} answered no row for {values}")
@@ -88,6 +94,6 @@ def row(connection: Connection, name: str, /, **values: Any) -> dict[str, Any]:
 
 
 def run(connection: Connection, name: str, /, **values: Any) -> int:
-    """Runs a statement that answers nothing and returns how many rows it touched."""
+    """Runs a statement that returns no rows, and returns how many rows it changed."""
     with connection.cursor() as cursor:
         return cursor.execute(statement(name), values or None).rowcount

@@ -1,9 +1,8 @@
--- Days of the perpetuals and the dated futures that are not settled: their newest version waits to be validated, or was
--- validated against other versions of what its level is checked against than are stored now. Grain: instrument, day. Reads
--- only.
---   waits_for   what the exchange was not asked for yet that the day is compared with first; NULL: it can be validated
---   blocked_by  the validation that blocked the interval it lies in, since when nothing it is compared with has changed
---   loaded      no validation has looked at it: the run that loaded it will
+-- Days of the perpetuals and the dated futures that have to be validated: the newest version was not validated, or the data that its
+-- level was checked against has other versions now. Grain: instrument, day. Reads only.
+--   waits_for   the data that the day is compared with and that the exchange was not asked for yet; NULL: it can be validated
+--   blocked_by  the validation that blocked its interval, if nothing that it is compared with has changed since
+--   loaded      no validation has looked at it yet; the run that loaded it will
 -- What is the same for all days is computed once (MATERIALIZED): the planner would ask it anew for each.
 WITH life AS MATERIALIZED (
     SELECT l.* FROM store.lifetime l WHERE l.settlement_currency IN (SELECT currency FROM store.collected)

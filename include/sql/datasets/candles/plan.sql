@@ -1,5 +1,5 @@
--- The instruments that lived in an interval and the part of it they lived through. Grain: an instrument. Reads only.
--- A request takes 5,000 minutes.
+-- The instruments that were listed in an interval, each with the part of it in which it was. A request returns up to 5,000 minutes.
+-- Grain: an instrument. Reads only.
 SELECT instrument AS subject, instrument, instrument_id, w.begins, w.ends, ceil(extract(epoch FROM w.ends - w.begins) / (5000 * 60))::integer AS requests
 FROM store.lifetime l
 CROSS JOIN LATERAL (SELECT greatest(l.begins, %(from)s) AS begins, least(l.ends, %(to)s) AS ends) AS w

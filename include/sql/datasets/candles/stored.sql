@@ -1,4 +1,4 @@
--- What is stored of the perpetuals and the dated futures, by month: present is known in the newest version of each day.
+-- The stored minutes of the perpetuals and the dated futures by month. present counts those of the newest version of each day.
 -- Grain: instrument, month, and whether it is published. Reads only.
 SELECT 'candles' AS kind, instrument_id::text AS subject, month, present, published AS published_minutes, unreferenced_days
 FROM (SELECT instrument_id, date_trunc('month', day::timestamp)::date AS month, sum(present) AS present,

@@ -1,6 +1,6 @@
--- What there should be of the delivery prices: the days of the collected currencies' indexes, from the first there may be on (see
--- profile.sql), or from the first that was told, where that is earlier or one of the first. Grain: index. Reads only. Columns as of
--- the candles' expected.
+-- The delivery prices that should exist: the days of the collected currencies' indexes, from the first day that may exist on (see
+-- profile.sql) or, if that is earlier or within a week after it, from the first day that the exchange sent. Grain: index. Reads only.
+-- Columns as in candles/expected.sql.
 SELECT 'delivery_prices' AS kind, 'delivery_prices' AS dataset, x.index_name AS subject, x.index_name AS instrument, NULL::text AS settlement_period,
        greatest(x.since, (CASE WHEN told.day < x.first_day + 7 THEN told.day ELSE x.first_day END)::timestamp AT TIME ZONE 'UTC') AS begins,
        least(date_trunc('month', now(), 'UTC'), x.past_day::timestamp AT TIME ZONE 'UTC') AS ends, 86400 AS seconds, true AS loadable

@@ -1,6 +1,6 @@
--- The indexes of the collected currencies' futures and perpetuals, and the days of an interval on which any of them lived. The
--- exchange tells the newest 1,000 days first and is asked back to the interval. Grain: index. Reads only. Parameters: from,
--- to, currencies.
+-- The indexes of the collected currencies' futures and perpetuals, each with the days of an interval on which any of these was
+-- listed. The exchange sends the newest 1,000 days first, so the days from now back to the interval are read. Grain: index. Reads
+-- only. Parameters: from, to, currencies.
 SELECT x.index_name AS subject, x.index_name AS instrument, NULL::integer AS instrument_id, w.begins, w.ends,
        greatest(1, ceil(extract(epoch FROM now() - w.begins) / (999 * 86400)))::integer AS requests
 FROM (SELECT price_index AS index_name, min(first_day) AS first_day, max(past_day) AS past_day FROM store.lifetime

@@ -1,10 +1,10 @@
--- One row a day of an index that should be there, from the first day the exchange told on (before any was told: from the first
--- there may be), and one for every other day it told, over the newest version. Grain: index_name, day. Reads only.
--- Parameters: from, to (days whose 08:00 UTC lies in [from, to)), currencies. The exchange said on 2026-09-20 that it has 2,614 of
--- btc_usd: were each a day, the first was 2019-07-26 (also in expected.sql).
---   delivers      contracts the catalogue has that expired on the day at 08:00 UTC: they were delivered at something
---   move          how far the price is from that of the last day before it that was told, at most 30 days back: the larger of the
---                 two through the smaller, less one; NULL where there is none, or one of the two is no price
+-- One row for each day of an index that should exist, from the first day that the exchange sent on (if it has sent none yet: from
+-- the first one that may exist), and one for each other day that it sent; each over its newest version. Grain: index_name, day. Reads
+-- only. Parameters: from, to (days whose 08:00 UTC lies in [from, to)), currencies. On 2026-09-20 the exchange reported 2,614 rows of
+-- btc_usd; if each is a day, the first one is 2019-07-26 (also in expected.sql).
+--   delivers      number of contracts in the catalogue that expired on the day at 08:00 UTC: they must have been delivered at a price
+--   move          distance of the price from that of the last earlier day that the exchange sent, at most 30 days back: the larger of
+--                 the two divided by the smaller, minus one; NULL if there is none, or if one of the two is not a price
 WITH days AS (
     SELECT ((%(from)s::timestamptz - interval '8 hours' - interval '1 microsecond') AT TIME ZONE 'UTC')::date + 1 AS first,
            ((%(to)s::timestamptz - interval '8 hours' - interval '1 microsecond') AT TIME ZONE 'UTC')::date AS last

@@ -1,6 +1,5 @@
--- Days of funding with hours that are not settled: the newest version of one waits to be validated, or was validated against
--- other versions of what its index is checked against than are stored now. Grain: instrument, day. Reads only. Columns as of
--- the candles' pending.
+-- Days of funding with hours that have to be validated: the newest version of an hour was not validated, or the data that its index
+-- was checked against has other versions now. Grain: instrument, day. Reads only. Columns as in candles/pending.sql.
 WITH life AS MATERIALIZED (
     SELECT l.* FROM store.lifetime l WHERE l.perpetual AND l.settlement_currency IN (SELECT currency FROM store.collected)
 ), version AS MATERIALIZED (

@@ -9,9 +9,9 @@
 --                    them yet; was_fetched: whether it was asked for the hour itself
 --   checksum_off     how far the hours are from the exchange's own sum of the interval, as a fraction of the sum of
 --                    |interest_1h|; NULL where it was not asked for, or an hour of it is not stored
--- No value may stop the statement: rates and prices are held to what can be multiplied and divided. What is computed
--- once an instrument or a level is MATERIALIZED: where the statistics don't know the interval's rows yet, a plan would
--- compute it again for every hour.
+-- No value may stop the statement, so only rates and prices within bounds are multiplied and divided. A part that is to be computed
+-- once for each instrument or level is MATERIALIZED: as long as the statistics don't include the rows of the interval, the planner
+-- would compute it again for every hour.
 WITH newest AS (
     SELECT DISTINCT ON (f.instrument_id, f.ts) f.*,
            CASE WHEN f.interest_1h BETWEEN -1e50 AND 1e50 AND f.prev_index_price BETWEEN 1e-50 AND 1e50

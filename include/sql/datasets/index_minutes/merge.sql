@@ -1,5 +1,5 @@
--- Adds the minutes a funding chart told to the days they lie in; a minute once known stays unless the chart
--- tells it again. Grain: index, day. May run twice: equal minutes write nothing.
+-- Adds the minutes of a funding chart to the days they lie in; a known minute stays unless the chart has it again. Grain: index, day.
+-- May run twice: equal minutes write nothing.
 -- Parameters: index_name, days (date[]), elements (integer[], 1..1440), prices (float8[]), pairwise; dataset, host, run_id.
 WITH told AS (
     SELECT k.day, array_agg(p.price ORDER BY e.i) AS price

@@ -1,4 +1,4 @@
--- Each index and the perpetual that stands in for it today, whose funding chart tells its last eight hours: one request.
+-- Each index and its proxy today: the funding chart of that perpetual has the last eight hours of the index, in one request.
 -- Grain: index. Reads only.
 SELECT p.index_name AS subject, p.perpetual AS instrument, p.perpetual_id AS instrument_id, %(from)s::timestamptz AS begins,
        %(to)s::timestamptz AS ends, 1 AS requests

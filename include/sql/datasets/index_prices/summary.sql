@@ -1,5 +1,5 @@
--- What is published of the index: indexes, rows (minutes) and bytes a row with indexes and TOAST. Kept versions
--- weigh with what is published. Grain: the dataset. Reads only.
+-- Size of the published index prices: indexes, rows (minutes) and bytes a row with indexes and TOAST, in which the versions that are
+-- kept count as well. Grain: the dataset. Reads only.
 SELECT count(DISTINCT x.index_name) AS instruments, coalesce(sum(m.known), 0)::bigint AS rows,
        (pg_total_relation_size('store.index_day') + pg_total_relation_size('store.index_chart_day'))::numeric / nullif(sum(m.known), 0)
            AS bytes_a_row

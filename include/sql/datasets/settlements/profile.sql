@@ -1,13 +1,13 @@
--- One row a settlement that should be there, at every 08:00 UTC of a lifetime, the delivery of a dated future in the place of its
--- last, and one for every other one that was told, over the newest version. Grain: instrument, day, type. Reads only.
--- Parameters: from, to (whole days), currencies.
---   hole               nothing was told although there was a position at the last settlement before and at the first after, within
---                      seven days of the interval
---   undelivered        a contract expired with a position at its last settlement, and no delivery was told
---   delivery_misplaced a delivery on another day than that of the lifetime's end; outlived: something after that day
---   values_unknown     how many of the five numbers every recorded row has are none here
---   level_distance     between mark and index; move: between the mark and the one before it: the larger through the smaller, less one
---   delivery_distance  between the index of a delivery and the stored delivery price of the day; NULL where that was not loaded
+-- One row for each settlement that should exist (one at every 08:00 UTC of a lifetime; the last one of a dated future is its
+-- delivery), and one for each other settlement that the exchange sent; each over its newest version. Grain: instrument, day, type.
+-- Reads only. Parameters: from, to (whole days), currencies.
+--   hole               there is no settlement, although there was a position at the last one before and at the first one after it
+--                      (both within seven days of the interval)
+--   undelivered        a contract expired with a position at its last settlement, and there is no delivery
+--   delivery_misplaced a delivery is on another day than the end of the lifetime; outlived: a settlement is after that day
+--   values_unknown     how many of the five numbers that every recorded row has are missing or not finite here
+--   level_distance     between mark and index; move: between the mark and the one before it. The larger divided by the smaller, minus one
+--   delivery_distance  between the index of a delivery and the stored delivery price of the day; NULL if that was not loaded
 WITH asked AS (
     SELECT (%(from)s::timestamptz AT TIME ZONE 'UTC')::date AS first,
            ((%(to)s::timestamptz - interval '1 microsecond') AT TIME ZONE 'UTC')::date AS last

@@ -1,4 +1,4 @@
--- Every value of an hour that differs between a version that was once shown and the next one that was, and when that was
+-- Every value of an hour that differs between a published version and the next version that was published, and when that was
 -- published. Grain: key, field. Reads only.
 SELECT 'volatility_index' AS dataset, o.currency AS instrument, (o.ts AT TIME ZONE 'UTC')::date AS day, o.ts, u.field, u.old, u.new,
        v.validated_at AS corrected_at, v.validation_id, o.version_id AS old_version_id, n.version_id AS new_version_id

@@ -1,5 +1,5 @@
--- What is stored of the volatility index, by month: present are the hours that are published, or that wait or are held back
--- with none published. Grain: currency, month, and whether it is published. Reads only.
+-- The stored hours of the volatility index by month. present counts the hours that are published, and those that are pending or
+-- held back and have no published version. Grain: currency, month, and whether it is published. Reads only.
 SELECT 'volatility_index' AS kind, currency AS subject, month, present, published AS published_minutes, 0::bigint AS unreferenced_days
 FROM (SELECT s.currency, s.month, h.hours AS present, h.hours AS published
       FROM (SELECT c.currency, m::date AS month, m AT TIME ZONE 'UTC' AS begins, (m + interval '1 month') AT TIME ZONE 'UTC' AS ends

@@ -1,7 +1,6 @@
--- Adds a version that is cut to what lies within the lifetime for each of the days that reach beyond it; published at once
--- where the day it was cut from was, for all that is left of it has passed. Grain: instrument-day. May run twice: each time
--- as versions of their own. Parameters: instrument_ids, days, version_ids, firsts, ns, pairwise; is_published,
--- validation_id, run_id.
+-- For each of these days, which lie outside a lifetime in part, adds a version that is cut to the lifetime. It is published at once
+-- if the day was, because all that is left of the day has passed. Grain: instrument-day. May run twice: each time it adds versions
+-- of their own. Parameters: instrument_ids, days, version_ids, firsts, ns, pairwise; is_published, validation_id, run_id.
 WITH loaded AS (
     INSERT INTO store.ingestion (dataset, subject, host, run_id, added, grown, corrected)
     VALUES ('instruments', 'lifetimes', 'the catalogue', %(run_id)s, 0, 0, cardinality(%(days)s::date[]))
