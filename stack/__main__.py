@@ -15,13 +15,14 @@ from typing import NoReturn
 
 from rich.console import Console
 
-from stack import StackError, catchup, check, postgres, preflight, printing, services
+from stack import StackError, catchup, check, clean, postgres, preflight, printing, services
 from stack.api import AirflowApi
 from stack.credentials import ADMIN, Credentials, load, load_or_make, share_with_postgres, write_private
 from stack.environment import PRELOAD, environment
 from stack.settings import Stack, history_from, stack_of
 
 MODES = {"demo": "demo", "up": "live"}
+CLEANING_FAILED = "cleaning_failed"
 console = Console(highlight=False, width=None if sys.stdout.isatty() else 160)
 
 
@@ -38,6 +39,9 @@ def main(arguments: list[str]) -> int:
     command.add_argument("--mode", choices=["demo", "live"], default=os.environ.get("WAREHOUSE_MODE") or "live")
     commands.add_parser("down", help="stop everything of both")
     commands.add_parser("status", help="what runs, and where")
+    command = commands.add_parser("clean", help="take away what Airflow left behind and nothing goes on from")
+    command.add_argument("--mode", choices=["demo", "live"], default=os.environ.get("WAREHOUSE_MODE") or None)
+    command.add_argument("--daily", action="store_true", help="every day, until it is stopped")
     command = commands.add_parser("report", help="the completion report, as Markdown")
     command.add_argument("--mode", choices=["demo", "live"], default=os.environ.get("WAREHOUSE_MODE") or None)
     command.add_argument("--output", type=Path, metavar="FILE", help="write it there instead of printing it")
@@ -57,7 +61,8 @@ def main(arguments: list[str]) -> int:
     ):
         command = commands.add_parser(name, help=what)
         if name in ("service", "healthy"):
-            command.add_argument("name", choices=["scheduler", "dag-processor", "triggerer", "api-server", "simulator"])
+            names = ["scheduler", "dag-processor", "triggerer", "api-server", "simulator"]
+            command.add_argument("name", choices=[*names, *(["cleaner"] if name == "healthy" else [])])
         if name == "secrets":
             command.add_argument("--adopt", action="store_true", help="around the password a lost state volume left")
         command.add_argument("--mode", choices=["demo", "live"], default=os.environ.get("WAREHOUSE_MODE") or "live")
@@ -73,6 +78,8 @@ def main(arguments: list[str]) -> int:
             return down()
         if asked.command == "status":
             return status()
+        if asked.command == "clean":
+            return clean_daily(the_stack(asked.mode)) if asked.daily else clean_once(the_stack(asked.mode))
         if asked.command == "report":
             return report(the_stack(asked.mode), asked.output)
         if asked.command == "airflow":
@@ -146,7 +153,7 @@ def start(stack: Stack, credentials: Credentials, api: AirflowApi, first_day: da
     set_up_databases(stack, credentials, first_day)
     services.start(stack, "api-server", "dag-processor", "scheduler")
     api.wait_healthy(lambda: services.none_failed(stack))
-    services.start(stack, "triggerer")  # last: what is waited for goes first
+    services.start(stack, "triggerer", "cleaner")  # last: what is waited for goes first
 
 
 def run(stack: Stack, credentials: Credentials, api: AirflowApi, first_day: date) -> list[StackError]:
@@ -269,6 +276,8 @@ def status() -> int:
         say(f"{mode}: " + ", ".join(f"{name} {state.lower()}" for name, state in states.items()))
         credentials = load(stack.home)
         printing.print_addresses(console, stack, credentials)
+        if (failure := stack.home / CLEANING_FAILED).exists():
+            say(f"Airflow was not cleaned: {failure.read_text().strip()}")
         if states.get("postgres") == "RUNNING":
             print_what_waits(stack, credentials)
     return 0 if all(good) else 1
@@ -299,6 +308,34 @@ def write_report(dsn: str, output: Path | None) -> int:
     except OSError as error:
         raise StackError(f"The report can't be written to {output}: {error.strerror}") from error
     return 0
+
+
+def clean_once(stack: Stack) -> int:
+    """Takes away what is older than settings.keep_runs() of what Airflow left behind. Raises StackError, and leaves it
+    where the status and the health check find it until it goes well."""
+    from deribit_warehouse.settings import keep_runs
+
+    check_settings()
+    credentials = load(stack.home)
+    environ = environment(stack, credentials, history_from(stack, None, today()))
+    failure = stack.home / CLEANING_FAILED
+    try:
+        say(clean.clean(stack, AirflowApi(stack, credentials), environ, datetime.now(UTC) - keep_runs()))
+    except StackError as error:
+        failure.write_text(f"{error}\n")
+        raise
+    failure.unlink(missing_ok=True)
+    return 0
+
+
+def clean_daily(stack: Stack) -> NoReturn:
+    """A service: the same every night. What went wrong is in its log, and tried again the next night."""
+    while True:
+        clean.sleep_until_next()
+        try:
+            clean_once(stack)
+        except StackError as error:
+            print(error, file=sys.stderr)
 
 
 def make_secrets(stack: Stack, adopt: bool = False) -> int:
@@ -351,6 +388,8 @@ def healthy(stack: Stack, name: str) -> int:
         with socket.socket() as caller:
             caller.settimeout(5)
             return int(caller.connect_ex(("127.0.0.1", stack.simulator_port)) != 0)
+    if name == "cleaner":
+        return int((stack.home / CLEANING_FAILED).exists())
     missing = AirflowApi(stack, load(stack.home)).unhealthy()
     return int(name in missing or "api-server" in missing)
 

@@ -125,6 +125,23 @@ class AirflowApi:
         path = f"dags/{quote(dag, safe='~')}/dagRuns"
         return self.call("GET", path, limit=newest, state=list(states), order_by="-run_after")["dag_runs"]
 
+    def ended_runs(self, dag: str, before: datetime, kinds: list[str], without: set[str]) -> list[str]:
+        """Ids of the oldest runs of some kinds that ended before an instant, but for those of some ids; none when there
+        are none left."""
+        path = f"dags/{quote(dag)}/dagRuns"
+        found = self.call(
+            "GET", path, limit=100, order_by="run_after", run_type=kinds, state=["success", "failed"],
+            end_date_lt=before.isoformat(),
+        )["dag_runs"]  # fmt: skip
+        return [run["dag_run_id"] for run in found if run["dag_run_id"] not in without]
+
+    def delete_runs(self, dag: str, runs: list[str]) -> None:
+        """Deletes runs that are over, with their tasks. One that is gone already is no error."""
+        action = {"action": "delete", "entities": runs, "action_on_non_existence": "skip"}
+        answer = self.call("PATCH", f"dags/{quote(dag)}/dagRuns", json={"actions": [action]})
+        if errors := answer["delete"]["errors"]:
+            raise StackError(f"Airflow did not delete {len(errors)} runs of {dag}: {errors[0]['error']}")
+
     def trigger(self, dag: str, **run: Any) -> bool:
         """Starts a run by hand, with what is said of it (dag_run_id, logical_date, data_interval_start ...).
 

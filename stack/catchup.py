@@ -272,6 +272,11 @@ def build_data_docs(stack: Stack, api: AirflowApi) -> None:
         raise run_failed(stack, api, newest[0])
 
 
+def belongs_to_history(dag: dict) -> bool:
+    """Whether Airflow makes runs of the past for a DAG, as the API tells of it."""
+    return _kind(dag) is not None
+
+
 def _kind(dag: dict) -> str | None:
     """history or derived; None for what does not belong to the history (live collection, the catalogue)."""
     tags = {tag["name"] for tag in dag["tags"]}

@@ -30,6 +30,7 @@ def environment(
         | {
             "DERIBIT_HISTORY_FROM": first_day.isoformat(),
             "DERIBIT_DATA_DOCS_DIR": str(stack.home / "data_docs"),
+            "DERIBIT_DATABASE_FOLDER": str(stack.home / "postgres") if stack.supervised else "",
             "GX_ANALYTICS_ENABLED": "False",
         }
     )

@@ -45,6 +45,7 @@ def services(stack: Stack) -> list[Service]:
         Service("dag-processor", _airflow(stack, "dag-processor"), 300),
         Service("scheduler", _airflow(stack, "scheduler"), 300, {"stopwaitsecs": "30"}),
         Service("triggerer", _airflow(stack, "triggerer"), 400),
+        Service("cleaner", [sys.executable, "-m", "stack", "clean", "--daily", "--mode", stack.mode], 400),
     ]
     if stack.mode == "demo":
         ours.append(Service("simulator", simulator_command(stack), 150))

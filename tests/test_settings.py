@@ -15,6 +15,9 @@ VARIABLES = {
     "DERIBIT_LIVE_SHARE": settings.live_rate,
     "DERIBIT_CATALOGUE_REQUESTS_PER_SECOND": settings.catalogue_rate,
     "DERIBIT_WAIT_HOURS": settings.longest_wait,
+    "DERIBIT_KEEP_RECORDS_DAYS": settings.keep_records,
+    "DERIBIT_KEEP_RUNS_DAYS": settings.keep_runs,
+    "DERIBIT_DISK_LIMIT_GB": settings.disk_limit,
     "DERIBIT_SNAPSHOT_MINUTES": settings.snapshot_seconds,
     "DERIBIT_THIN_CHAINS_DAYS": settings.thin_snapshots_after,
 }
@@ -35,6 +38,9 @@ def nothing_set(monkeypatch):
         *(("DERIBIT_LIVE_SHARE", value) for value in ["", "nan", "-0.1", "0.91", "1", "20 %", "inf"]),
         *(("DERIBIT_SNAPSHOT_MINUTES", value) for value in ["", "0", "-5", "7", "61", "5.0", "five"]),
         *(("DERIBIT_THIN_CHAINS_DAYS", value) for value in ["", "nan", "-1", "36501", "off"]),
+        *(("DERIBIT_KEEP_RECORDS_DAYS", value) for value in ["", "0", "nan", "36501", "forever"]),
+        *(("DERIBIT_KEEP_RUNS_DAYS", value) for value in ["", "1", "-30", "36501", "30d"]),
+        *(("DERIBIT_DISK_LIMIT_GB", value) for value in ["", "-1", "inf", "100 GB"]),
         *(("DERIBIT_WAIT_HOURS", value) for value in ["", "nan", "-1", "169", "inf", "12h"]),
         *(
             ("DERIBIT_CURRENCIES", value)
@@ -108,3 +114,17 @@ def test_rates_and_shares(monkeypatch):
 def test_the_first_day(monkeypatch):
     monkeypatch.setenv("DERIBIT_HISTORY_FROM", "2024-02-29")
     assert settings.history_from() == datetime(2024, 2, 29, tzinfo=UTC)
+
+
+def test_without_a_limit_the_disk_is_one(monkeypatch):
+    assert settings.disk_limit() is None
+    monkeypatch.setenv("DERIBIT_DISK_LIMIT_GB", "1.5")
+    assert settings.disk_limit() == 1_500_000_000
+
+
+def test_where_postgres_lies_may_be_unknown(monkeypatch):
+    for folder in ("", None):
+        monkeypatch.delenv("DERIBIT_DATABASE_FOLDER", raising=False)
+        if folder is not None:
+            monkeypatch.setenv("DERIBIT_DATABASE_FOLDER", folder)
+        assert settings.database_folder() is None

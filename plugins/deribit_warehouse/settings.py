@@ -57,6 +57,9 @@ def check() -> list[str]:
         catalogue_rate,
         longest_wait,
         keep_superseded,
+        keep_records,
+        keep_runs,
+        disk_limit,
         snapshot_seconds,
         thin_snapshots_after,
     ):
@@ -175,6 +178,32 @@ def keep_superseded() -> timedelta:
     """How long versions that were replaced are kept, so that what was published at a moment can be asked (env
     DERIBIT_KEEP_SUPERSEDED_DAYS, 1 to 36500)."""
     return timedelta(days=_number("DERIBIT_KEEP_SUPERSEDED_DAYS", "400", 1, 36_500, "days"))
+
+
+def keep_records() -> timedelta:
+    """How long load records and validations are kept that nothing names any more (env DERIBIT_KEEP_RECORDS_DAYS, 1 to
+    36500)."""
+    return timedelta(days=_number("DERIBIT_KEEP_RECORDS_DAYS", "90", 1, 36_500, "days"))
+
+
+def keep_runs() -> timedelta:
+    """How long Airflow keeps runs that nothing goes on from, and the logs of tasks (env DERIBIT_KEEP_RUNS_DAYS, 2 to
+    36500)."""
+    return timedelta(days=_number("DERIBIT_KEEP_RUNS_DAYS", "30", 2, 36_500, "days"))
+
+
+def disk_limit() -> int | None:
+    """What the market database may grow to, in bytes (env DERIBIT_DISK_LIMIT_GB, of 10^9 bytes); None: as far as the
+    disk goes (0, the default)."""
+    limit = _number("DERIBIT_DISK_LIMIT_GB", "0", 0, 1e9, "GB; 0: as far as the disk goes")
+    return round(limit * 1e9) or None
+
+
+def database_folder() -> Path | None:
+    """Where Postgres keeps its files, if that is on this machine (env DERIBIT_DATABASE_FOLDER, which the start command
+    sets)."""
+    folder = os.environ.get("DERIBIT_DATABASE_FOLDER")
+    return Path(folder) if folder else None
 
 
 def snapshot_seconds() -> int:

@@ -3,50 +3,12 @@ tests of stack/catchup.py play it."""
 
 from __future__ import annotations
 
-import socket
-import threading
-import time
-from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 
-import pytest
-
 from stack import catchup
-from stack.api import AirflowApi
-from stack.credentials import Credentials
-from stack.settings import separate_environment, stack_of
 
 from .conftest import HISTORY as DAGS
 from .conftest import months
-
-
-@pytest.fixture
-def api(parse_history, tmp_path, monkeypatch):
-    import uvicorn
-    from airflow.api_fastapi.app import create_app
-    from airflow.models.dagrun import DagRun
-    from airflow.utils.session import create_session
-    from sqlalchemy import delete
-
-    monkeypatch.setenv("AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_USERS", "admin:admin")
-    monkeypatch.setenv("AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_PASSWORDS_FILE", str(tmp_path / "passwords.json"))
-    monkeypatch.setenv("AIRFLOW__API_AUTH__JWT_SECRET", "x" * 64)
-    made = Credentials.generate()
-    (tmp_path / "passwords.json").write_text(f'{{"admin": "{made.admin}"}}')
-    parse_history()
-    with create_session() as session:
-        session.execute(delete(DagRun).where(DagRun.dag_id.in_(DAGS)))
-    listener = socket.create_server(("127.0.0.1", 0))
-    port = listener.getsockname()[1]
-    server = uvicorn.Server(uvicorn.Config(create_app(apps="core"), log_level="warning"))
-    thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
-    thread.start()
-    while not server.started:
-        assert thread.is_alive()
-        time.sleep(0.05)
-    yield AirflowApi(replace(stack_of("demo", separate_environment(tmp_path, {})), port=port, public_port=port), made)
-    server.should_exit = True
-    thread.join(30)
 
 
 def test_the_newest_month_is_started_once_and_early(api):

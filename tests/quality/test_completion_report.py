@@ -57,6 +57,8 @@ def told(name: str = "futures_ohlcv", why: str = "missing", stretches: int = 1) 
                      "first_day": DAY, "last_day": DAY}],
         "quarantine": [{"dataset": name, "rule": why, "severity": "critical", "waived_reason": None, "keys": 2,
                         "instruments": 1, "first_day": DAY, "last_day": DAY}],
+        "outages": [{"begins": MOMENT, "ends": MOMENT, "minutes": 252, "instruments": 9, "unpublished": 0,
+                     "known": why}],
         "last_runs": [{"dataset": name, **runs}],
     }  # fmt: skip
 
@@ -71,7 +73,8 @@ def test_every_figure_is_said_in_markdown():
     for said in ("BTC, ETH", "2026-11-02 03:04 UTC", "1.2 MB", "| AC-007 | all there | not passed | 1,234 contracts |",
                  "1 of 2", "| AC-009 | small | passed | 1.5 GB | 2.0 MB |", "1,000,000", "99.999 %", "4.2 MB",
                  "| futures_ohlcv | 1 | 2 | 3 | 4 | 1,440 | 1,200 | 100 | 40 | 100 |",
-                 "## Gaps and findings: futures_ohlcv", "quarantined"):  # fmt: skip
+                 "## Gaps and findings: futures_ohlcv", "quarantined",
+                 "| 2026-11-02 03:04 | 2026-11-02 03:04 | 252 | 9 | 0 | missing |"):  # fmt: skip
         assert said in text, said
     tables = re.findall(r"((?:^\|.*\n)+)", text, re.MULTILINE)
     for table in tables:
@@ -167,7 +170,8 @@ def test_what_is_not_shown_is_counted():
 
 
 def test_a_report_of_nothing_says_so():
-    nothing = told() | {name: [] for name in ("datasets", "stretches", "pending", "quarantine", "last_runs")}
+    empty = ("datasets", "stretches", "pending", "quarantine", "outages", "last_runs")
+    nothing = told() | {name: [] for name in empty}
     assert "## Datasets\n\n–\n" in markdown(report_of(nothing))
 
 

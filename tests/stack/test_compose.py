@@ -141,7 +141,7 @@ def test_its_environment_leads_to_the_embedded_one(compose, mode, credentials, t
     print(sorted(different))
     assert different <= {
         "AIRFLOW_CONN_DERIBIT_MARKET", "AIRFLOW_CONN_DERIBIT_LIVE", "AIRFLOW_CONN_DERIBIT_HISTORY",
-        "NO_PROXY", "no_proxy",
+        "NO_PROXY", "no_proxy", "DERIBIT_DATABASE_FOLDER",
         "AIRFLOW__API__HOST", "AIRFLOW__CORE__EXECUTION_API_SERVER_URL",
         "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN", "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN_ASYNC",
     }  # fmt: skip

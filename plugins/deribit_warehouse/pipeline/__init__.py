@@ -16,7 +16,7 @@ from .docs_site import build_data_docs
 from .load import load, plan
 from .publish import notify, publish, publish_derived, windows
 from .read_catalogue import READINGS, check_catalogue, discover_funding_starts, read_catalogue
-from .retention import prune_versions, thin_snapshots
+from .retention import measure_storage, prune_records, prune_versions, thin_snapshots
 
 __all__ = [
     "READINGS",
@@ -34,8 +34,10 @@ __all__ = [
     "find_delistings",
     "history_dag_args",
     "load",
+    "measure_storage",
     "notify",
     "plan",
+    "prune_records",
     "prune_versions",
     "publish",
     "publish_derived",

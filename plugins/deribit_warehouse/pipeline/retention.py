@@ -1,8 +1,9 @@
-"""How long replaced versions are kept."""
+"""How long what nobody reads any more is kept, and how large the rest is."""
 
 from __future__ import annotations
 
 import logging
+import shutil
 from datetime import UTC, datetime
 
 from airflow.sdk import task
@@ -26,6 +27,30 @@ def prune_versions() -> dict[str, int]:
         pruned = publication.prune(connection, kept_from, DATASETS)
     log.info("replaced versions are kept since %s; deleted: %s", f"{kept_from:%Y-%m-%d %H:%M} UTC", pruned)
     return pruned
+
+
+@task(multiple_outputs=False)
+def prune_records() -> dict[str, int]:
+    """Deletes load records and validations older than settings.keep_records() that nothing names: {table: rows}."""
+    from deribit_warehouse.warehouse import housekeeping
+
+    before = datetime.now(UTC) - settings.keep_records()
+    with market() as connection, connection.transaction():
+        pruned = housekeeping.prune_records(connection, before)
+    log.info("load records and validations of before %s that nothing names; deleted: %s", f"{before:%Y-%m-%d}", pruned)
+    return pruned
+
+
+@task
+def measure_storage() -> None:
+    """Notes how large the market database and its tables are, and what it may grow to: settings.disk_limit(), or what
+    is free where Postgres lies. Unknown where neither can be told."""
+    from deribit_warehouse.warehouse import housekeeping
+
+    folder = settings.database_folder()
+    free = shutil.disk_usage(folder).free if folder else None
+    with market() as connection, connection.transaction():
+        housekeeping.measure(connection, limit_bytes=settings.disk_limit(), free_bytes=free)
 
 
 @task(multiple_outputs=False)

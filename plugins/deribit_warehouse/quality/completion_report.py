@@ -94,6 +94,11 @@ def report_of(told: dict[str, Any]) -> Report:
              "days": each["days"], "first day": each["first_day"], "last day": each["last_day"]}
             for each in told["pending"]
         ),
+        "Longest outages": table(
+            {"from": each["begins"], "to": each["ends"], "minutes": each["minutes"],
+             "instruments": each["instruments"], "not published": each["unpublished"], "known": each["known"]}
+            for each in told["outages"]
+        ),
         "Last run that stored": table(
             {"dataset": each["dataset"], "at": each["stored_at"], "run": each["stored_by"],
              "subjects": each["subjects"], "added": each["added"], "grown": each["grown"],

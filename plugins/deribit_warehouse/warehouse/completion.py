@@ -57,7 +57,7 @@ def completion_report(connection: Connection, datasets: Iterable[Dataset]) -> di
     database: made_at, hosts, currencies, collected_from, bytes, catalogue_read_at. acceptance: criterion, text,
     passed, expected, found, observed, query (the statement that said so). datasets: a row each that has a table: rows
     and bytes that are published, days by condition, coverage_percent, its span. stretches: see report/stretches.sql.
-    pending, quarantine and last_runs: as the statements of these names say them.
+    pending, quarantine, outages and last_runs: as the statements of these names say them.
 
     The connection must not be in a transaction; it is left outside of one.
     """
@@ -80,6 +80,7 @@ def completion_report(connection: Connection, datasets: Iterable[Dataset]) -> di
                 "stretches": [each for each in stretches if each["condition"] != "available" or each["reason"]],
                 "pending": sql.rows(connection, "report/pending"),
                 "quarantine": sql.rows(connection, "report/quarantine"),
+                "outages": sql.rows(connection, "report/outages"),
                 "last_runs": sql.rows(connection, "report/last_runs"),
             }  # fmt: skip
     finally:

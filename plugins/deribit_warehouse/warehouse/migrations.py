@@ -3,8 +3,8 @@
 Tables change step by step: each file of include/sql/tables is applied once, in the order of their names, and stays as
 it is from then on. Views and functions have one definition each, in include/sql/views: when any of these files has
 changed, all views and functions are dropped and made again. Where one says {datasets/*/pending} it is the rows of all
-statements of that name, one a dataset's folder. What the data dictionary says of a view, a function or a column (the
-files dictionary.md) becomes its comment in the database.
+statements of that name, one a dataset's folder; {known_outages} is the text of the reviewed file of that name. What the
+data dictionary says of a view, a function or a column (the files dictionary.md) becomes its comment in the database.
 
 Whatever is to be done happens in one transaction under a lock, so that two starts at once or a killed one leave either
 the old structure or the new. A database that was laid out by other files is refused: there has been no release, so
@@ -20,6 +20,8 @@ from typing import LiteralString
 
 import psycopg
 from psycopg.sql import SQL, Identifier, Literal
+
+from deribit_warehouse import settings
 
 from . import sql
 
@@ -39,7 +41,7 @@ def migrate(dsn: str, folder: Path = sql.FOLDER) -> list[str]:
     to be made again; psycopg.Error when a statement fails.
     """
     tables = _texts(folder / "tables")
-    views = {name: _with_datasets(text, folder) for name, text in _texts(folder / "views").items()}
+    views = {name: _filled_in(text, folder) for name, text in _texts(folder / "views").items()}
     comments = _comments(folder)
     digest = _digest("".join([*views.values(), *map(str, comments)]))
     with psycopg.connect(dsn, autocommit=True) as connection:
@@ -101,12 +103,16 @@ def _texts(folder: Path) -> dict[str, str]:
     return {file.stem: file.read_text(encoding="utf-8") for file in sorted(folder.glob("*.sql"))}
 
 
-def _with_datasets(text: str, folder: Path) -> str:
+def _filled_in(text: str, folder: Path) -> str:
     def together(found: re.Match) -> str:
         files = sorted(folder.glob(f"{found[1]}.sql"))
         return "\nUNION ALL\n".join(f"(\n{file.read_text(encoding='utf-8')})" for file in files)
 
-    return re.sub(r"\{(datasets/\*/\w+)\}", together, text)
+    text = re.sub(r"\{(datasets/\*/\w+)\}", together, text)
+    if "{known_outages}" not in text:
+        return text
+    outages = (settings.EXPECTATIONS / "known_outages.json").read_text(encoding="utf-8")
+    return text.replace("{known_outages}", Literal(outages).as_string())
 
 
 def _comments(folder: Path) -> list[tuple[LiteralString, tuple[str, ...], str]]:

@@ -1,0 +1,3 @@
+-- Deletes what is kept of loads of before a moment of which no version is left. Grain: load. May run twice. Parameters: before.
+DELETE FROM store.ingestion l
+WHERE l.loaded_at < %(before)s AND NOT EXISTS (SELECT FROM ({named}) AS n(id) WHERE n.id = l.version_id)

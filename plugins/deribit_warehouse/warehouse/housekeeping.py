@@ -1,0 +1,45 @@
+"""What grows with time and is not market data: load records and validations that nothing names any more. And how large
+everything is."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+from psycopg import Connection
+from psycopg.sql import SQL, Composed, Identifier
+
+from . import publication, sql
+
+STATEMENTS = {"ingestion": "housekeeping/prune_ingestion", "validation": "housekeeping/prune_validation"}
+"""What takes away which record, by its table."""
+
+
+def measure(connection: Connection, *, limit_bytes: int | None, free_bytes: int | None) -> None:
+    """Notes today's sizes, in the caller's transaction (view storage).
+
+    limit_bytes: what the database may grow to; None: as far as free_bytes, what is free where it lies; None: not known.
+    """
+    sql.run(connection, "housekeeping/measure", limit_bytes=limit_bytes, free_bytes=free_bytes)
+
+
+def prune_records(connection: Connection, before: datetime) -> dict[str, int]:
+    """Deletes load records and validations of before an instant that nothing names, in the caller's transaction:
+    {"ingestion": rows, "validation": rows}. Nobody decides on versions meanwhile.
+
+    What names one is asked of the database itself, so that a new table is not forgotten.
+    """
+    publication.decide_alone(connection)
+    naming = sql.rows(connection, "housekeeping/naming")
+    pruned = {}
+    for record, name in STATEMENTS.items():
+        named = SQL(" UNION ALL ").join(_named(row) for row in naming if row["named"] == record)
+        with connection.cursor() as cursor:
+            statement = SQL(sql.statement(name)).format(named=named)
+            pruned[record] = cursor.execute(statement, {"before": before}).rowcount
+    return pruned
+
+
+def _named(naming: dict[str, Any]) -> Composed:
+    form = sql.statement("housekeeping/named_ends" if naming["ranges"] else "housekeeping/named_ids")
+    return SQL(form).format(table=Identifier("store", naming["relation"]), column=Identifier(naming["referring"]))
