@@ -94,8 +94,8 @@ took. May run twice, or beside itself."""
 class Dataset:
     """One dataset. Its statements are in include/sql/datasets/<sql>: plan (of what is loaded), compute, withdraw and
     due (of what is computed), profile and summary. Each is bound with what it needs of from, to, currencies and known
-    outages, and with the parameters. pending, expected, stored, provenance and (of what is loaded) corrections are
-    bound with nothing: they are its part of the views pending, coverage, provenance and corrections.
+    outages, and with the parameters. fresh, pending, expected, stored, provenance and (of what is loaded) corrections
+    are bound with nothing: they are its part of the views freshness, pending, coverage, provenance and corrections.
 
     name: its suite in expectations/, its view and the file of its DAG.
     keys: the columns of its profile that name what can be held back. day: the one that says which day a key belongs to.
