@@ -23,7 +23,7 @@ def read(stack):
 def test_every_service_is_restarted_logged_with_rotation_and_stopped_with_its_children(stack):
     parser = read(stack)
     programs = {name.split(":")[1]: parser[name] for name in parser.sections() if name.startswith("program:")}
-    assert set(programs) == {"postgres", "simulator", "api-server", "dag-processor", "scheduler", "triggerer"}
+    assert set(programs) == {"postgres", "simulator", "api-server", "dag-processor", "scheduler", "triggerer", "watch"}
     for name, program in programs.items():
         assert program["autorestart"] == "true" and program["killasgroup"] == "true"
         assert program["stdout_logfile"] == str(stack.logs / f"{name}.log")
