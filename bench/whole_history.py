@@ -274,6 +274,7 @@ ROLES = {
     "api-server": "Airflow's API server",
     "dag-processor": "DAG processor",
     "triggerer": "triggerer",
+    "deribit_warehouse.watch": "watch",
     "airflow scheduler": "scheduler",
     "airflow worker": "tasks",
     "supervisord": "supervisord",

@@ -23,6 +23,8 @@ from stack.settings import Stack, history_from, stack_of
 
 MODES = {"demo": "demo", "up": "live"}
 CLEANING_FAILED = "cleaning_failed"
+SERVICES = ["scheduler", "dag-processor", "triggerer", "api-server", "watch", "simulator"]
+SIGN_OF_LIFE = 180  # seconds: the watch leaves one a minute
 console = Console(highlight=False, width=None if sys.stdout.isatty() else 160)
 
 
@@ -61,8 +63,7 @@ def main(arguments: list[str]) -> int:
     ):
         command = commands.add_parser(name, help=what)
         if name in ("service", "healthy"):
-            names = ["scheduler", "dag-processor", "triggerer", "api-server", "simulator"]
-            command.add_argument("name", choices=[*names, *(["cleaner"] if name == "healthy" else [])])
+            command.add_argument("name", choices=[*SERVICES, *(["cleaner"] if name == "healthy" else [])])
         if name == "secrets":
             command.add_argument("--adopt", action="store_true", help="around the password a lost state volume left")
         command.add_argument("--mode", choices=["demo", "live"], default=os.environ.get("WAREHOUSE_MODE") or "live")
@@ -153,7 +154,7 @@ def start(stack: Stack, credentials: Credentials, api: AirflowApi, first_day: da
     set_up_databases(stack, credentials, first_day)
     services.start(stack, "api-server", "dag-processor", "scheduler")
     api.wait_healthy(lambda: services.none_failed(stack))
-    services.start(stack, "triggerer", "cleaner")  # last: what is waited for goes first
+    services.start(stack, "triggerer", "watch", "cleaner")  # last: what is waited for goes first
 
 
 def run(stack: Stack, credentials: Credentials, api: AirflowApi, first_day: date) -> list[StackError]:
@@ -248,16 +249,18 @@ def down() -> int:
     return 0
 
 
-def print_what_waits(stack: Stack, credentials: Credentials) -> None:
-    """What is stored and not validated. A database that is only being set up has nothing to say."""
+def print_what_is_stored(stack: Stack, credentials: Credentials) -> None:
+    """How fresh it is, and what is not validated. A database that is only being set up has nothing to say."""
     import psycopg
 
-    from deribit_warehouse.warehouse.completion import pending
+    from deribit_warehouse.warehouse.completion import fresh, pending
 
+    dsn = postgres.dsn(stack, credentials, "market_reader", "market")
     try:
-        printing.print_pending(console, pending(postgres.dsn(stack, credentials, "market_reader", "market")))
+        printing.print_freshness(console, fresh(dsn))
+        printing.print_pending(console, pending(dsn))
     except psycopg.Error as error:
-        say(f"What waits to be validated could not be asked: {str(error).strip().splitlines()[0]}")
+        say(f"How fresh it is, and what waits, could not be asked: {str(error).strip().splitlines()[0]}")
 
 
 def status() -> int:
@@ -279,7 +282,7 @@ def status() -> int:
         if (failure := stack.home / CLEANING_FAILED).exists():
             say(f"Airflow was not cleaned: {failure.read_text().strip()}")
         if states.get("postgres") == "RUNNING":
-            print_what_waits(stack, credentials)
+            print_what_is_stored(stack, credentials)
     return 0 if all(good) else 1
 
 
@@ -390,6 +393,11 @@ def healthy(stack: Stack, name: str) -> int:
             return int(caller.connect_ex(("127.0.0.1", stack.simulator_port)) != 0)
     if name == "cleaner":
         return int((stack.home / CLEANING_FAILED).exists())
+    if name == "watch":
+        try:
+            return int(time.time() - watch_file(stack).stat().st_mtime > SIGN_OF_LIFE)
+        except FileNotFoundError:
+            return 1
     missing = AirflowApi(stack, load(stack.home)).unhealthy()
     return int(name in missing or "api-server" in missing)
 
@@ -416,12 +424,25 @@ def become(stack: Stack, name: str) -> NoReturn:
     if name == "simulator":
         command = services.simulator_command(stack)
         environ = services.process_environment(stack)
+    elif name == "watch":
+        command = services.watch_command()
+        # a user's ten connections are no reason to say that the database is away
+        market = postgres.dsn(stack, load(stack.home), "market_loader", "market")
+        environ = services.process_environment(stack) | {
+            "DERIBIT_WATCH_MARKET_URL": market,
+            "DERIBIT_WATCH_FILE": str(watch_file(stack)),
+        }
     else:
         command = services.airflow_command(name)
         environ = environment(stack, load(stack.home), history_from(stack, None, today()))
     sys.stdout.flush()
     os.chdir(stack.root)
     os.execve(command[0], command, environ)
+
+
+def watch_file(stack: Stack) -> Path:
+    """What the watch found last, and its sign of life."""
+    return stack.home / "watch.json"
 
 
 def today() -> date:

@@ -23,8 +23,10 @@ def environment(
     first_day is where history starts. What the caller's environ says about alerts (AIRFLOW_CONN_*) and collection
     (DERIBIT_*) is kept; what this function says wins.
     """
+    inherited = process_environment(stack, environ)
+    inherited.pop("DERIBIT_HEARTBEAT_URL", None)  # the watch's secret: no task has to see it
     return (
-        process_environment(stack, environ)
+        inherited
         | _airflow(stack, credentials)
         | connections(stack, credentials)
         | {

@@ -41,6 +41,22 @@ def print_pending(console: Console, rows: list[dict[str, Any]]) -> None:
     _print_table(console, "What waits to be validated (view pending)", told)
 
 
+def print_freshness(console: Console, rows: list[dict[str, Any]]) -> None:
+    """A row a dataset."""
+    if not rows:
+        console.print("Freshness: nothing is collected yet")
+        return
+    told = [
+        {
+            "dataset": row["dataset"], "state": row["state"], "instruments": row["instruments"], "late": row["late"],
+            "stale": row["stale"], "none yet": row["none_yet"], "newest": row["newest"], "oldest": row["oldest"],
+            "behind": ", ".join(row["behind"] or ()) or None,
+        }
+        for row in rows
+    ]  # fmt: skip
+    _print_table(console, "How fresh what is published is (view freshness)", told)
+
+
 def what_it_waits_for(row: dict[str, Any]) -> str:
     """Of a row of what is pending: what has to come, or who has to do something."""
     if row["waits_for"]:

@@ -41,10 +41,11 @@ def services(stack: Stack) -> list[Service]:
     Nothing here defers, but without a triggerer the first page of the UI says that something is broken.
     """
     ours = [
-        Service("api-server", _airflow(stack, "api-server"), 200),
-        Service("dag-processor", _airflow(stack, "dag-processor"), 300),
-        Service("scheduler", _airflow(stack, "scheduler"), 300, {"stopwaitsecs": "30"}),
-        Service("triggerer", _airflow(stack, "triggerer"), 400),
+        Service("api-server", _service(stack, "api-server"), 200),
+        Service("dag-processor", _service(stack, "dag-processor"), 300),
+        Service("scheduler", _service(stack, "scheduler"), 300, {"stopwaitsecs": "30"}),
+        Service("triggerer", _service(stack, "triggerer"), 400),
+        Service("watch", _service(stack, "watch"), 450),
         Service("cleaner", [sys.executable, "-m", "stack", "clean", "--daily", "--mode", stack.mode], 400),
     ]
     if stack.mode == "demo":
@@ -58,7 +59,7 @@ def services(stack: Stack) -> list[Service]:
     return sorted(ours, key=lambda service: service.order)
 
 
-def _airflow(stack: Stack, name: str) -> list[str]:
+def _service(stack: Stack, name: str) -> list[str]:
     # Through `stack service`, which reads the secrets itself: no configuration file and no other service sees them.
     return [sys.executable, "-m", "stack", "service", name, "--mode", stack.mode]
 
@@ -67,6 +68,10 @@ def simulator_command(stack: Stack) -> list[str]:
     ports = ["--port", str(stack.simulator_port), "--history-port", str(stack.simulator_history_port)]
     bind = [] if stack.bind == "127.0.0.1" else ["--host", stack.bind]
     return [sys.executable, "-m", "exchange_simulator", *bind, *ports]
+
+
+def watch_command() -> list[str]:
+    return [sys.executable, "-m", "deribit_warehouse.watch"]
 
 
 def airflow_command(name: str) -> list[str]:

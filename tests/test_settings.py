@@ -26,7 +26,7 @@ NO_RATE = ["", "0", "-5", "nan", "inf", "-inf", "1e9", "1e-9", "fast", "15,5", "
 
 @pytest.fixture(autouse=True)
 def nothing_set(monkeypatch):
-    for name in (*VARIABLES, "DERIBIT_URL", "DERIBIT_HISTORY_URL"):
+    for name in (*VARIABLES, "DERIBIT_URL", "DERIBIT_HISTORY_URL", "DERIBIT_HEARTBEAT_URL"):
         monkeypatch.delenv(name, raising=False)
 
 
@@ -128,3 +128,35 @@ def test_where_postgres_lies_may_be_unknown(monkeypatch):
         if folder is not None:
             monkeypatch.setenv("DERIBIT_DATABASE_FOLDER", folder)
         assert settings.database_folder() is None
+
+
+@pytest.mark.parametrize(
+    "url",
+    ["https://hc-ping.com/uuid", "https://hc.test:8443/a/b?create=1", "http://127.0.0.1:8000/x", "http://[::1]:80/x",
+     "http://localhost/x", "  https://hc-ping.com/uuid "],
+)  # fmt: skip
+def test_a_dead_mans_switch_is_reached_with_https_or_on_this_machine(monkeypatch, url):
+    monkeypatch.setenv("DERIBIT_HEARTBEAT_URL", url)
+    assert settings.heartbeat_url() == url.strip()
+    assert settings.check() == []
+
+
+@pytest.mark.parametrize(
+    "url",
+    ["http://hc-ping.com/secret", "hc-ping.com/secret", "ftp://hc.test/secret", "https:///secret", "https://",
+     "https://user:secret@hc.test/", "https://hc.test/secret#x", "https://hc.test/a secret", "https://hc.test:99999/s",
+     "https://[secret/", "https://hc.test\\@secret.test/", "http://127.0.0.1.secret.test/", "https://höst/secret",
+     "file:///secret"],
+)  # fmt: skip
+def test_one_that_is_none_is_refused_and_not_shown(monkeypatch, url):
+    monkeypatch.setenv("DERIBIT_HEARTBEAT_URL", url)
+    with pytest.raises(settings.SettingsError) as caught:
+        settings.heartbeat_url()
+    assert str(caught.value).startswith("DERIBIT_HEARTBEAT_URL must be a URL") and "secret" not in str(caught.value)
+    assert settings.check() == [str(caught.value)]
+
+
+@pytest.mark.parametrize("url", ["", " "])
+def test_there_need_be_no_dead_mans_switch(monkeypatch, url):
+    monkeypatch.setenv("DERIBIT_HEARTBEAT_URL", url)
+    assert settings.heartbeat_url() is None

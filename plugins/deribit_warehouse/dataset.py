@@ -102,9 +102,9 @@ requests it took. It may run twice, or several times at once."""
 class Dataset:
     """One dataset. Its statements are in include/sql/datasets/<sql>: profile and summary; plan, for a dataset that is
     loaded; compute, withdraw and due, for one that is computed. The parameters are bound in each of these, and from,
-    to, currencies and known outages where the statement uses them. Nothing is bound in pending, expected, stored,
-    provenance and (for a loaded dataset) corrections, which are its parts of the views pending, coverage, provenance
-    and corrections.
+    to, currencies and known outages where the statement uses them. Nothing is bound in fresh, pending, expected,
+    stored, provenance and (for a loaded dataset) corrections, which are its parts of the views freshness, pending,
+    coverage, provenance and corrections.
 
     name: also the name of its suite in expectations/, its view and the file of its DAG.
     keys: the columns of its profile that identify a row, which is what can be held back. day: the column from which the

@@ -62,6 +62,7 @@ def check() -> list[str]:
         disk_limit,
         snapshot_seconds,
         thin_snapshots_after,
+        heartbeat_url,
     ):
         try:
             read()
@@ -220,6 +221,27 @@ def thin_snapshots_after() -> timedelta | None:
     None: all are (0, the default)."""
     days = _number("DERIBIT_THIN_CHAINS_DAYS", "0", 0, 36_500, "days; 0 keeps all")
     return timedelta(days=days) if days else None
+
+
+def heartbeat_url() -> str | None:
+    """The dead man's switch that is told every minute whether all is well (env DERIBIT_HEARTBEAT_URL): https, or http
+    on this machine; None: there is none. Whoever has it can say that all is well, so no complaint shows it."""
+    text = os.environ.get("DERIBIT_HEARTBEAT_URL", "").strip()
+    if not text:
+        return None
+    try:
+        parts = urlsplit(text)
+        name, _ = parts.hostname or "", parts.port
+    except ValueError:
+        parts, name = urlsplit(""), ""
+    secure = parts.scheme == "https" or (parts.scheme == "http" and name in ("127.0.0.1", "::1", "localhost"))
+    named = _is_ipv6(name) or HOST_NAME.fullmatch(name)
+    if not (secure and named and text.isascii() and text.isprintable()) or set("@# \\") & set(text):
+        raise SettingsError(
+            "DERIBIT_HEARTBEAT_URL must be a URL with https, as https://hc-ping.com/your-uuid (http on this machine "
+            "only), without a login or a fragment (what it holds is not shown here)"
+        )
+    return text
 
 
 def _bracketed(host: str) -> str:

@@ -53,6 +53,8 @@ def told(name: str = "futures_ohlcv", why: str = "missing", stretches: int = 1) 
              **NUMBERS, "last_modified": MOMENT}
             for n in range(stretches)
         ],
+        "freshness": [{"dataset": name, "state": "stale", "instruments": 2, "late": 0, "stale": 1, "none_yet": 0,
+                       "newest": MOMENT, "oldest": MOMENT, "published_at": MOMENT, "behind": [why, name]}],
         "pending": [{"dataset": name, "waits_for": why, "blocked": False, "instruments": 1, "days": 2,
                      "first_day": DAY, "last_day": DAY}],
         "quarantine": [{"dataset": name, "rule": why, "severity": "critical", "waived_reason": None, "keys": 2,
@@ -73,6 +75,8 @@ def test_every_figure_is_said_in_markdown():
     for said in ("BTC, ETH", "2026-11-02 03:04 UTC", "1.2 MB", "| AC-007 | all there | not passed | 1,234 contracts |",
                  "1 of 2", "| AC-009 | small | passed | 1.5 GB | 2.0 MB |", "1,000,000", "99.999 %", "4.2 MB",
                  "| futures_ohlcv | 1 | 2 | 3 | 4 | 1,440 | 1,200 | 100 | 40 | 100 |",
+                 "| futures_ohlcv | stale | 2 | 0 | 1 | 0 | 2026-11-02 03:04 | 2026-11-02 03:04 | 2026-11-02 03:04 | "
+                 "missing, futures_ohlcv |",
                  "## Gaps and findings: futures_ohlcv", "quarantined",
                  "| 2026-11-02 03:04 | 2026-11-02 03:04 | 252 | 9 | 0 | missing |"):  # fmt: skip
         assert said in text, said
@@ -170,8 +174,8 @@ def test_what_is_not_shown_is_counted():
 
 
 def test_a_report_of_nothing_says_so():
-    empty = ("datasets", "stretches", "pending", "quarantine", "outages", "last_runs")
-    nothing = told() | {name: [] for name in empty}
+    lists = ("datasets", "freshness", "stretches", "pending", "quarantine", "outages", "last_runs")
+    nothing = told() | {name: [] for name in lists}
     assert "## Datasets\n\n–\n" in markdown(report_of(nothing))
 
 

@@ -1,11 +1,15 @@
-"""The data docs behind Airflow's login: nobody else sees a byte of them, and nothing outside them is served."""
+"""The data docs behind Airflow's login: nobody else sees a byte of them, and nothing outside them is served. Of the
+market database anybody is told a word, and who is logged in its rows."""
 
 from __future__ import annotations
 
+import functools
+import json
 import os
 import subprocess
 import sys
 import tempfile
+import threading
 from pathlib import Path
 
 os.environ.setdefault("AIRFLOW_HOME", tempfile.mkdtemp(prefix="airflow-"))
@@ -87,6 +91,7 @@ def client(manager, monkeypatch):
     monkeypatch.setattr(RevokedToken, "is_revoked", lambda jti: jti in client.revoked)  # else it asks the database
     outer = FastAPI()
     outer.mount(plugin.PREFIX, plugin.serve)
+    outer.mount(plugin.MARKET_PREFIX, plugin.serve_market)
     client = TestClient(outer, base_url="http://airflow", follow_redirects=False)
     client.revoked = set()
     return client
@@ -282,3 +287,147 @@ def test_airflow_takes_the_plugin_as_it_is():
         ("dag", "/deribit-data-docs/dataset/{DAG_ID}"),
     ]
     assert len({view.url_route for view in views}) == 2
+
+
+class Asked:
+    """The market database as the plugin reaches it, counted; and what keeps it from answering."""
+
+    def __init__(self, market) -> None:
+        self.market, self.times, self.error = market, 0, None
+
+    def __call__(self, seconds: int):
+        from deribit_warehouse.warehouse.freshness import connected
+
+        self.times += 1
+        if self.error:
+            raise self.error
+        return connected(self.market.dsn("market_loader"), seconds=seconds)
+
+
+@pytest.fixture
+def asked(market, monkeypatch):
+    asked = Asked(market)
+    monkeypatch.setattr(plugin, "market", asked)
+    plugin.market_app.cache_clear()  # what it has kept
+    yield asked
+    plugin.market_app.cache_clear()
+
+
+def collect(market, seen: str) -> None:
+    """A perpetual of which nothing was loaded, told so long ago, and a catalogue that was read now."""
+    import psycopg
+
+    with psycopg.connect(market.dsn("market_loader"), autocommit=True) as connection:
+        connection.execute(
+            "INSERT INTO store.instrument (instrument, label, kind, base_currency, quote_currency, "
+            "settlement_currency, settlement_period, instrument_type, price_index, listed_at, expires_at, host, "
+            "first_seen_at) VALUES "
+            "('BTC-PERPETUAL', 'BTC-PERPETUAL', 'future', 'BTC', 'USD', 'BTC', 'perpetual', 'reversed', 'btc_usd', "
+            f"'2025-01-01', 'infinity', 'h', now() - interval '{seen}')"
+        )
+        connection.execute("INSERT INTO store.collected VALUES ('BTC', '2020-01-01')")
+        connection.execute("INSERT INTO store.catalogue_reading VALUES ('BTC', 'future', 'h', false, now(), 0, 'r')")
+
+
+def market_get(client, path: str, method: str = "GET", **options):
+    return client.request(method, f"{plugin.MARKET_PREFIX}{path}", **options)
+
+
+@pytest.mark.parametrize(
+    ("seen", "status", "word"),
+    [("1 minute", 200, "ok"), ("6 hours", 200, "late"), ("10 days", 503, "stale"), (None, 503, "unknown-database")],
+)
+def test_health_is_a_word_and_a_status_for_anybody(seen, status, word, asked, market, client):
+    if seen:
+        collect(market, seen)
+    for headers in ({}, BROWSER, {"Authorization": "Bearer nonsense"}):
+        answer = market_get(client, "/health", headers=headers)
+        assert (answer.status_code, answer.text) == (status, f"{word}\n")
+        assert answer.headers["content-type"].startswith("text/plain") and answer.headers["cache-control"] == "no-store"
+
+
+def test_health_by_its_head_is_the_same_without_the_word(asked, market, client):
+    collect(market, "10 days")
+    answer = market_get(client, "/health", "HEAD")
+    assert answer.status_code == 503 and answer.content == b""
+
+
+def test_health_costs_a_query_in_ten_seconds_however_often_it_is_asked(asked, market, client):
+    collect(market, "1 minute")
+    assert {market_get(client, "/health").status_code for _ in range(30)} == {200}
+    assert asked.times == 1
+
+
+def test_a_database_that_is_down_is_a_word_and_no_more(asked, client):
+    asked.error = RuntimeError("SECRET password and host")
+    answer = market_get(client, "/health")
+    assert (answer.status_code, answer.text) == (503, "unknown-database\n")
+    assert market_get(client, "/health").status_code == 503 and asked.times == 1
+
+
+def test_a_database_that_does_not_answer_is_given_up(asked, client, monkeypatch):
+    from deribit_warehouse import health
+
+    hangs = threading.Event()
+    probe = functools.partial(health.Probe, patience=0.2)
+    monkeypatch.setattr(health, "Probe", probe)
+    monkeypatch.setattr(plugin, "market", lambda seconds: hangs.wait(60))
+    try:
+        answer = market_get(client, "/health")
+        assert (answer.status_code, answer.text) == (503, "unknown-database\n")
+    finally:
+        hangs.set()
+
+
+@pytest.mark.parametrize("method", ["POST", "PUT", "PATCH", "DELETE", "OPTIONS"])
+def test_health_is_only_read(method, asked, client):
+    assert market_get(client, "/health", method).status_code == 405
+    assert asked.times == 0
+
+
+@pytest.mark.parametrize("path", ["/", "/freshness", "/coverage", "/condition", "/health/", "/docs", "/openapi.json"])
+def test_of_the_market_nothing_else_is_said_without_a_login(path, asked, client):
+    answer = market_get(client, path)
+    assert answer.status_code == 401 and asked.times == 0
+    answer = market_get(client, path, headers=BROWSER)
+    assert answer.status_code == 302 and answer.headers["location"].startswith("/auth/login?next=%2Fmarket%2F")
+
+
+def test_behind_the_login_are_rows(asked, market, reader):
+    collect(market, "10 days")
+    fresh = {row["dataset"]: row for row in market_get(reader, "/freshness").json()}
+    assert fresh["perpetuals_ohlcv"]["state"] == "stale" and fresh["perpetuals_ohlcv"]["behind"] == ["BTC-PERPETUAL"]
+    assert fresh["instruments"]["state"] == "fresh" and fresh["instruments"]["newest"].endswith("+00:00")
+    covered = market_get(reader, "/coverage").json()
+    assert {row["dataset"] for row in covered} >= {"perpetuals_ohlcv", "funding_rates"} and len(covered) >= 24
+    assert {row["condition"] for row in market_get(reader, "/condition").json()} == {"missing"}
+    assert market_get(reader, "/none").status_code == 404
+
+
+def test_behind_the_login_a_database_that_is_down_is_said(asked, reader):
+    asked.error = RuntimeError("SECRET")
+    answer = market_get(reader, "/coverage")
+    assert answer.status_code == 503 and "SECRET" not in answer.text
+
+
+def test_health_is_the_one_route_that_asks_for_no_user(manager):
+    from airflow.api_fastapi.core_api.security import get_user
+
+    open_to_all = [
+        route.path for route in plugin.market_app().routes
+        if get_user not in [each.call for each in route.dependant.dependencies]
+    ]  # fmt: skip
+    assert open_to_all == ["/health"]
+
+
+def test_the_market_is_reached_by_airflows_connection_read_only(market, monkeypatch):
+    import psycopg
+
+    place = {"conn_type": "postgres", "host": market.postgres.host, "login": "market_loader", "schema": market.name,
+             "extra": {"sslmode": "prefer", "cursor": "realdictcursor"}}  # fmt: skip
+    monkeypatch.setenv("AIRFLOW_CONN_DERIBIT_MARKET", json.dumps(place))
+    with plugin.market(7) as connection:
+        assert connection.execute("SHOW statement_timeout").fetchone() == ("7s",)
+        assert connection.execute("SELECT count(*) FROM freshness").fetchone() == (0,)
+        with pytest.raises(psycopg.errors.ReadOnlySqlTransaction):
+            connection.execute("DELETE FROM store.retention")

@@ -48,7 +48,10 @@ def test_it_needs_no_variable_and_leaves_none_empty(compose):
         empty = {k for k, v in (service.get("environment") or {}).items() if v in ("", None)}
         # a name alone is passed on where it is set, and is not set where it isn't
         passed_on = {
-            k for k in empty if k.startswith("AIRFLOW_CONN_DERIBIT_ALERTS_") and service["environment"][k] is None
+            k
+            for k in empty
+            if k.startswith(("AIRFLOW_CONN_DERIBIT_ALERTS_", "DERIBIT_HEARTBEAT_URL"))
+            and service["environment"][k] is None
         }
         assert empty - passed_on <= {"FROM"}, name
 

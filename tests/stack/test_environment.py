@@ -47,7 +47,7 @@ def test_the_services_differ_by_the_simulator_only(both):
     demo, live = commands("demo"), commands("live")
     assert demo.pop("simulator")[1:3] == ["-m", "exchange_simulator"]
     assert demo == live
-    assert list(live) == ["postgres", "api-server", "dag-processor", "scheduler", "triggerer", "cleaner"]
+    assert list(live) == ["postgres", "api-server", "dag-processor", "scheduler", "triggerer", "watch", "cleaner"]
 
 
 def test_the_live_exchange(both):

@@ -30,6 +30,7 @@ def test_every_service_is_restarted_logged_with_rotation_and_stopped_with_its_ch
         "dag-processor",
         "scheduler",
         "triggerer",
+        "watch",
         "cleaner",
     }
     for name, program in programs.items():

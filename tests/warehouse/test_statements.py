@@ -49,6 +49,7 @@ def test_every_statement_is_used():
 def contract(dataset: Dataset) -> list[str]:
     """The statements that a dataset has to have, by what it is."""
     return [
+        "fresh",
         *(["plan"] if dataset.load else []),
         *(["compute", "withdraw", "due"] if dataset.computed else []),
         *(["profile"] if dataset.validated else []),

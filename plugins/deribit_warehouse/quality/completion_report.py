@@ -82,6 +82,12 @@ def report_of(told: dict[str, Any]) -> Report:
              **{name: each[name] for name in ("expected", "published", "held", "pending", "missing")}}
             for each in told["datasets"] if each["expected"]
         ),
+        "Freshness": table(
+            {"dataset": each["dataset"], "state": each["state"], "instruments": each["instruments"],
+             "late": each["late"], "stale": each["stale"], "none yet": each["none_yet"], "newest": each["newest"],
+             "oldest": each["oldest"], "published at": each["published_at"], "behind": _named(each["behind"])}
+            for each in told["freshness"]
+        ),
         **{f"Gaps and findings: {name}": gaps for name, gaps in _gaps(told["stretches"])},
         "Quarantine": table(
             {"dataset": each["dataset"], "rule": each["rule"], "severity": each["severity"], "keys": each["keys"],
@@ -230,8 +236,12 @@ def _awaited(each: dict[str, Any]) -> str:
     return each["waits_for"] or ("a run by hand: a validation blocked it" if each["blocked"] else "the next run")
 
 
+def _named(names: list[str] | None) -> str | None:
+    return ", ".join(names) if names else None
+
+
 def _colour(column: str, value: Any) -> str:
-    return str(value) if column in ("condition", "outcome", "severity") else ""
+    return str(value) if column in ("condition", "outcome", "severity", "state") else ""
 
 
 def _is_number(value: Any) -> bool:

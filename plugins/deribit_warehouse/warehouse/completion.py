@@ -14,6 +14,7 @@ from deribit_warehouse.dataset import Dataset
 
 from . import sql
 from .catalogue import read_at
+from .freshness import freshness
 
 COLUMNS = (
     "dataset", "instruments", "rows", "coverage_percent", "missing_minutes", "validation", "bytes_a_row",
@@ -57,7 +58,7 @@ def completion_report(connection: Connection, datasets: Iterable[Dataset]) -> di
     database: made_at, hosts, currencies, collected_from, bytes, catalogue_read_at. acceptance: criterion, text,
     passed, expected, found, observed, query (the statement that said so). datasets: a row each that has a table: rows
     and bytes that are published, days by condition, coverage_percent, its span. stretches: see report/stretches.sql.
-    pending, quarantine, outages and last_runs: as the statements of these names say them.
+    freshness, pending, quarantine, outages and last_runs: as the statements of these names say them.
 
     The connection must not be in a transaction; it is left outside of one.
     """
@@ -78,6 +79,7 @@ def completion_report(connection: Connection, datasets: Iterable[Dataset]) -> di
                     for dataset in datasets if dataset.table
                 ],
                 "stretches": [each for each in stretches if each["condition"] != "available" or each["reason"]],
+                "freshness": freshness(connection),
                 "pending": sql.rows(connection, "report/pending"),
                 "quarantine": sql.rows(connection, "report/quarantine"),
                 "outages": sql.rows(connection, "report/outages"),
@@ -147,6 +149,12 @@ def behind(dsn: str, currencies: list[str]) -> list[str]:
     with psycopg.connect(dsn) as connection:
         read = read_at(connection, currencies)
     return [currency for currency in currencies if currency not in read or read[currency] < month]
+
+
+def fresh(dsn: str) -> list[dict[str, Any]]:
+    """How fresh each dataset is (freshness.freshness)."""
+    with psycopg.connect(dsn) as connection:
+        return freshness(connection)
 
 
 def unloaded(dsn: str) -> list[dict[str, Any]]:

@@ -1,0 +1,142 @@
+"""`python -m deribit_warehouse.watch`: asks the market database every minute how fresh it is, and tells a dead man's
+switch. A service of its own: a scheduler that is dead can't say so.
+
+    DERIBIT_WATCH_MARKET_URL   the market database, a connection string
+    DERIBIT_WATCH_FILE         what it found last, as JSON: a sign of life for a health check
+    DERIBIT_HEARTBEAT_URL      the switch (settings.heartbeat_url), as Healthchecks.io has them: GET when all is well,
+                               POST to it + /fail, with a sentence, when something is stale. Unset: nobody is told
+
+What it finds is logged when it changes, and so is a switch that can't be reached; each minute is another attempt.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import sys
+import time
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
+from urllib.parse import urlsplit, urlunsplit
+
+import psycopg
+import requests
+
+from deribit_warehouse import settings
+from deribit_warehouse.warehouse import freshness
+
+log = logging.getLogger("watch")
+
+INTERVAL = 60.0
+"""Seconds from one look to the next. The switch should allow some minutes more before it tells somebody."""
+
+TIMEOUT = 10.0
+"""Seconds for the switch to take a connection, and to answer."""
+
+LONGEST = 1000
+"""Characters of what a switch is told."""
+
+
+class PingFailed(Exception):
+    """The switch was not told. The message doesn't hold its URL, which is a secret."""
+
+
+class Watch:
+    """What was found and told last. look: a word (freshness.OK, …) and what is behind. tell: tells the switch, or
+    raises PingFailed; None: there is no switch. file: where the last look is left."""
+
+    def __init__(
+        self, look: Callable[[], tuple[str, str]], tell: Callable[[str, str], None] | None, file: Path | None = None
+    ) -> None:
+        self._look, self._tell, self._file = look, tell, file
+        self._found: tuple[str, str] | None = None
+        self._failed: str | None = None
+
+    def once(self) -> str:
+        """Looks, tells, and returns the word."""
+        before, self._found = self._found, self._look()
+        word, why = self._found
+        if self._found != before:
+            log.log(logging.INFO if word == freshness.OK else logging.WARNING, "%s %s", word, why)
+        # a database that restarts is away for one look: nobody is woken up by that
+        restarts = word == freshness.UNKNOWN and (before is None or before[0] != word)
+        if self._tell and not restarts:
+            self._failed = self._told(self._tell, word, why)
+        if self._file:
+            self._leave(self._file, word)
+        return word
+
+    def _told(self, tell: Callable[[str, str], None], word: str, why: str) -> str | None:
+        """Tells the switch. None, or why it was not told."""
+        try:
+            tell(word, why)
+        except PingFailed as error:
+            if str(error) != self._failed:
+                log.warning("the dead man's switch was not told: %s. The next minute is the next attempt", error)
+            return str(error)
+        if self._failed:
+            log.info("the dead man's switch is told again")
+        return None
+
+    def _leave(self, file: Path, word: str) -> None:
+        told = None if self._tell is None else self._failed is None
+        new = file.with_suffix(".new")
+        new.write_text(json.dumps({"at": datetime.now(UTC).isoformat(), "word": word, "told": told}) + "\n")
+        new.replace(file)
+
+
+def look(dsn: str) -> tuple[str, str]:
+    """One of freshness' words, and what is behind; of a database that can't be asked, the kind of the error."""
+    try:
+        with freshness.connected(dsn) as connection:
+            rows = freshness.freshness(connection)
+    except psycopg.Error as error:
+        return freshness.UNKNOWN, f"the market database can't be asked: {type(error).__name__}."
+    return freshness.word(rows), freshness.behind(rows) if rows else "nothing is collected yet."
+
+
+def ping(session: requests.Session, url: str, word: str, why: str) -> None:
+    """Tells a dead man's switch. Raises PingFailed when it didn't say that it heard."""
+    try:
+        if word in freshness.HEALTHY:
+            answer = session.get(url, timeout=TIMEOUT, allow_redirects=False)
+        else:
+            text = f"{word} {why}"[:LONGEST]
+            answer = session.post(failing(url), data=text.encode(), timeout=TIMEOUT, allow_redirects=False)
+    except requests.RequestException as error:
+        raise PingFailed(type(error).__name__) from None  # its message has the URL
+    if not 200 <= answer.status_code < 300:
+        raise PingFailed(f"it answered {answer.status_code}")
+
+
+def failing(url: str) -> str:
+    """The URL that says that something failed: the path with /fail, a query kept."""
+    parts = urlsplit(url)
+    return urlunsplit(parts._replace(path=f"{parts.path.rstrip('/')}/fail"))
+
+
+def main() -> int:
+    logging.basicConfig(stream=sys.stdout, level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
+    logging.getLogger("urllib3").setLevel(logging.CRITICAL)  # what it logs may hold the URL
+    try:
+        url = settings.heartbeat_url()
+    except settings.SettingsError as error:
+        print(error, file=sys.stderr)
+        return 1
+    dsn, file = os.environ["DERIBIT_WATCH_MARKET_URL"], os.environ.get("DERIBIT_WATCH_FILE")
+    session = requests.Session()
+    session.headers["User-Agent"] = "deribit-warehouse"
+    tell = (lambda word, why: ping(session, url, word, why)) if url else None
+    watch = Watch(lambda: look(dsn), tell, Path(file) if file else None)
+    log.info("looks every %.0f s; %s", INTERVAL, "a dead man's switch is told" if url else "there is no switch to tell")
+    due = time.monotonic()
+    while True:
+        watch.once()
+        due = max(due + INTERVAL, time.monotonic())  # a look that took long is followed by one look, not by many
+        time.sleep(max(0.0, due - time.monotonic()))
+
+
+if __name__ == "__main__":
+    sys.exit(main())
