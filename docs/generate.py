@@ -92,7 +92,8 @@ def schedule(dag: DAG) -> str:
     timetable: Any = dag.timetable  # which kind it is says its condition
     condition = getattr(timetable, "asset_condition", None)
     calendar = timetable.timetable if condition is not None else timetable
-    words = f"cron `{calendar.expression}` (UTC)"
+    expression = getattr(calendar, "expression", None)
+    words = f"cron `{expression}` (UTC)" if expression else "started by hand"
     if condition is not None:
         assets = sorted(asset.name for asset in condition.objects)
         words = f"after {' or '.join(f'`{name}`' for name in assets)}, and {words}"

@@ -59,6 +59,8 @@ def check() -> list[str]:
         keep_superseded,
         snapshot_seconds,
         thin_snapshots_after,
+        calm,
+        remind_after,
     ):
         try:
             read()
@@ -191,6 +193,18 @@ def thin_snapshots_after() -> timedelta | None:
     None: all are (0, the default)."""
     days = _number("DERIBIT_THIN_CHAINS_DAYS", "0", 0, 36_500, "days; 0 keeps all")
     return timedelta(days=days) if days else None
+
+
+def calm() -> timedelta:
+    """How long something has to be well again before that is told (env DERIBIT_CALM_MINUTES, 0 to 1440)."""
+    return timedelta(minutes=_number("DERIBIT_CALM_MINUTES", "10", 0, 1440, "minutes"))
+
+
+def remind_after() -> timedelta | None:
+    """How often is told of what goes on and nobody has acknowledged (env DERIBIT_REMIND_HOURS, up to 8760); None: not
+    again (0)."""
+    hours = _number("DERIBIT_REMIND_HOURS", "24", 0, 8760, "hours; 0: not again")
+    return timedelta(hours=hours) if hours else None
 
 
 def _bracketed(host: str) -> str:

@@ -9,8 +9,8 @@ from airflow.providers.standard.operators.empty import EmptyOperator
 from airflow.sdk import Asset, AssetAlias, AssetAny, AssetOrTimeSchedule, CronDataIntervalTimetable, Param
 
 from deribit_warehouse import settings
-from deribit_warehouse.alerts import notify_failure, on_task_failure
-from deribit_warehouse.dataset import PREFIX, Dataset
+from deribit_warehouse.alerts import notify_failure, on_task_failure, on_task_well
+from deribit_warehouse.dataset import EXCHANGE_POOL, LIVE_POOL, PREFIX, Dataset
 from deribit_warehouse.datasets import INSTRUMENTS
 
 if TYPE_CHECKING:
@@ -34,6 +34,13 @@ def _record(**failure: Any) -> None:
         record_run_failure(connection, **failure)
 
 
+def task_went_well(context: Context) -> None:
+    """Task-level on_success_callback and on_skipped_callback: ends the incidents that a run which went well shows to be
+    over."""
+    tasks = context["dag"].task_dict
+    on_task_well(context, asks=[name for name, task in tasks.items() if task.pool in (EXCHANGE_POOL, LIVE_POOL)])
+
+
 DEFAULT_ARGS = {
     "owner": "market-data",
     "retries": 3,
@@ -42,6 +49,8 @@ DEFAULT_ARGS = {
     "max_retry_delay": timedelta(minutes=10),
     "execution_timeout": timedelta(minutes=30),
     "on_failure_callback": record_task_failure,
+    "on_success_callback": task_went_well,
+    "on_skipped_callback": task_went_well,
 }
 """default_args of every DAG. The exchange client retries a request itself; these retries are for the rest."""
 
@@ -87,6 +96,12 @@ def calendar_dag_args(dag_id: str, cron: str) -> dict[str, Any]:
         "default_args": DEFAULT_ARGS,
         "on_failure_callback": notify_failure,
     }
+
+
+def by_hand_dag_args(dag_id: str) -> dict[str, Any]:
+    """What the DAGs have in common that only people start, a run at a time. Who starts one looks at it: a run that
+    fails is told to nobody else."""
+    return {"dag_id": dag_id, "schedule": None, "catchup": False, "max_active_runs": 1, "default_args": DEFAULT_ARGS}
 
 
 def snapshot_dag_args(dataset: Dataset) -> dict[str, Any]:
@@ -147,4 +162,5 @@ def set_label(context: Context, label: str) -> None:
 
 def complete() -> EmptyOperator:
     """The end of a run: never executed, but not reached when a load failed, which makes the run failed."""
-    return EmptyOperator(task_id="complete")
+    # with a callback it would be executed
+    return EmptyOperator(task_id="complete", on_success_callback=None, on_skipped_callback=None)

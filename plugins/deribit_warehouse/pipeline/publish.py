@@ -197,8 +197,8 @@ def blocked_error(dataset: Dataset, because: list[str]) -> AirflowFailException:
 
 
 def notify_quarantine(context: Context) -> None:
-    """One message about a run that goes on with quarantined keys or new warnings; none when all of it was told before.
-    A run in which a task has failed will fail, and its one message, told by the DAG's on_failure_callback, names them.
+    """Opens the incidents of a run that goes on with quarantined keys or new warnings, or folds into those that are
+    open. A run in which a task has failed will fail, and the DAG's on_failure_callback does it then.
     """
     from deribit_warehouse import alerts
 
