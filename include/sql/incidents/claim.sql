@@ -1,7 +1,7 @@
 -- Takes what is to be told next: the oldest that nobody was told of, with all of its dataset and kind to which the same has
 -- happened, so that they are one message. Whoever takes them tells and says so (told.sql); where that never comes, they can be
--- taken again after two minutes. Grain: an incident. May run twice: two at once take different ones. Parameters: calm (an end is told when it
--- has lasted so long), remind (NULL: never).
+-- taken again after two minutes. Grain: an incident. May run twice: two at once take different ones. Parameters: calm (an end
+-- is told when it has lasted so long), remind (NULL: never).
 --   news  opened, recovered; again: it is still seen, nobody has acknowledged it, or more of it stands since
 WITH due AS (
     SELECT *, CASE WHEN resolved_at IS NOT NULL AND end_told_at IS NULL THEN 'recovered' WHEN told_at IS NULL THEN 'opened'
