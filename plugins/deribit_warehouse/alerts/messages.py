@@ -402,27 +402,32 @@ def _payload(report: RunReport, subject: str, sections: list[_Section], pages: d
 # What an incident means and what to do, by its kind. The headings are those of docs/operations.md.
 _MEANING = {
     "failure": (
-        "What the failed tasks should have brought is missing. The rest was published, and nothing was lost.",
+        "What the failed tasks should have brought is missing; what was published stays.",
         "",
     ),
     "blocked": (
         "Nothing of the interval was published; what was published before stays.",
-        'No reload helps by itself: see "A gate blocked" in docs/operations.md.',
+        'Read why below, then see "A gate blocked" in docs/operations.md.',
     ),
     "quarantine": (
-        "What broke the rule is held back and shown nowhere; all the rest is published.",
+        "What broke the rule is held back; all the rest is published.",
         'It can wait for the morning: see "Something is quarantined" in docs/operations.md.',
     ),
     "warning": ("It is published; the rule is there to have somebody look once.", "Look once, then acknowledge it."),
     "wait": (
-        "No fault of ours: what needs it waits, and goes on by itself. Snapshots of this time are a gap for good.",
-        "Nothing, unless it lasts for hours.",
+        "It, or the way to it, does not answer. What needs it waits and goes on by itself; snapshots of this time are "
+        "a gap for good.",
+        "Nothing at first. If it lasts, read the last answer, and look at the network.",
     ),
     "watch": ("", ""),
-    "note": ("It is said once and has no end.", "Nothing."),
+    "note": ("Told once, to be known.", "Nothing."),
 }
 _TRY_AGAIN = "Nothing yet: the next run tries again by itself."
 _CLEAR = 'Read the reason, then clear the failed task with what follows it: see "A batch failed" in docs/operations.md.'
+_MAINTENANCE = (
+    "No fault of ours. What needs it waits and goes on by itself; snapshots of this time are a gap for good.",
+    "Nothing.",
+)
 _CATALOGUE = (
     "What needs it waits, and goes on by itself once it was read.",
     "See why deribit_instruments does not run.",
@@ -539,8 +544,8 @@ def _incident_facts(incidents: Sequence[Incident]) -> list[str]:
     means, do = _MEANING[first.kind]
     if first.kind == "failure":
         do = _TRY_AGAIN if all("" in each.stands for each in incidents) else _CLEAR
-    if first.kind == "wait" and first.dataset == "the catalogue":
-        means, do = _CATALOGUE
+    if first.kind == "wait":
+        means, do = {"behind": _CATALOGUE, "in maintenance": _MAINTENANCE}.get(first.what, (means, do))
     facts = [fact for fact in (means, f"To do: {do}" if do else "") if fact]
     for each in incidents:
         if each.acknowledged_by:
