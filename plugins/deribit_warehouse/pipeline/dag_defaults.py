@@ -101,7 +101,15 @@ def calendar_dag_args(dag_id: str, cron: str) -> dict[str, Any]:
 def by_hand_dag_args(dag_id: str) -> dict[str, Any]:
     """What the DAGs have in common that only people start, a run at a time. Who starts one looks at it: a run that
     fails is told to nobody else."""
-    return {"dag_id": dag_id, "schedule": None, "catchup": False, "max_active_runs": 1, "default_args": DEFAULT_ARGS}
+    return {
+        "dag_id": dag_id,
+        "schedule": None,
+        "start_date": settings.history_from(),
+        "catchup": False,
+        "max_active_runs": 1,
+        "default_args": DEFAULT_ARGS,
+        "on_failure_callback": None,
+    }
 
 
 def snapshot_dag_args(dataset: Dataset) -> dict[str, Any]:
