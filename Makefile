@@ -1,6 +1,6 @@
 # `make demo` runs everything against the exchange simulator, `make up` against the live exchange. All they need is
 # Python 3.11 to 3.13: stack/run installs the hashed lock into $WAREHOUSE_HOME (default .warehouse) before it runs a command.
-.PHONY: help demo up check down status report test rehearsal recorded lint lock bench bench-history
+.PHONY: help demo up check down status report acknowledge test rehearsal recorded lint lock bench bench-history
 .DEFAULT_GOAL := help
 
 # Whatever a variable holds, nobody runs it: make would expand what was given on its command line (make demo
@@ -18,6 +18,7 @@ help:
 	@echo 'make check                   asks the live exchange whether it is as it is taken to be; needs nothing running'
 	@echo 'make status                  what runs, and where its pages are'
 	@echo 'make report [ARGS="--output FILE"]  what is complete and what is not, from the database, as Markdown'
+	@echo 'make acknowledge [ARGS="17 --note …"]  what is wrong now, numbered; no more is told of number 17 until it is over'
 	@echo 'make down                    stops everything'
 	@echo 'make bench | bench-history   what is claimed, measured; the whole history through the scheduler'
 	@echo 'make rehearsal [REHEARSE=stack,YYYY-MM,...]  the first contact, with an exchange shaped like the real one: make up'
@@ -31,8 +32,8 @@ demo up check:
 down status:
 	@sh stack/run none python -m stack $@
 
-report:
-	@sh stack/run none python -m stack report ARGS
+report acknowledge:
+	@sh stack/run none python -m stack $@ ARGS
 
 # A file is what a worker takes: its tests share a database and a simulator. In the order of their names: the long files of
 # integration come early. ARGS="-n 0" runs everything in one process.

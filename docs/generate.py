@@ -92,7 +92,13 @@ def schedule(dag: DAG) -> str:
     timetable: Any = dag.timetable
     calendar = getattr(timetable, "timetable", timetable)
     expression = getattr(calendar, "expression", None)
-    words = f"cron `{expression}` (UTC)" if expression else calendar.summary
+    words = (
+        f"cron `{expression}` (UTC)"
+        if expression
+        else "started by hand"
+        if not calendar.can_be_scheduled
+        else calendar.summary
+    )
     if calendar is not timetable:
         assets = sorted(asset.name for asset in timetable.asset_condition.objects)
         words = f"after {' or '.join(f'`{name}`' for name in assets)}, and {words}"

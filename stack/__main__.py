@@ -10,6 +10,7 @@ import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, date, datetime
+from getpass import getuser
 from pathlib import Path
 from typing import NoReturn
 
@@ -47,6 +48,12 @@ def main(arguments: list[str]) -> int:
     command = commands.add_parser("report", help="the completion report, as Markdown")
     command.add_argument("--mode", choices=["demo", "live"], default=os.environ.get("WAREHOUSE_MODE") or None)
     command.add_argument("--output", type=Path, metavar="FILE", help="write it there instead of printing it")
+    command = commands.add_parser("acknowledge", help="the open incidents; with their numbers: they are known")
+    command.add_argument("numbers", type=int, nargs="*", metavar="NUMBER")
+    command.add_argument("--note", help="what is known of it")
+    command.add_argument("--by", default=None, metavar="NAME", help="who says so, by default who runs this")
+    command.add_argument("--over", action="store_true", help="it is over, though nothing says so by itself")
+    command.add_argument("--mode", choices=["demo", "live"], default=os.environ.get("WAREHOUSE_MODE") or None)
     for name, what in (
         ("airflow", "Airflow's own command line, in a stack's environment"),
         ("postgres", "a program of Postgres (pg_dump, pg_restore, psql), logged in as the superuser"),
@@ -83,6 +90,8 @@ def main(arguments: list[str]) -> int:
             return clean_daily(the_stack(asked.mode)) if asked.daily else clean_once(the_stack(asked.mode))
         if asked.command == "report":
             return report(the_stack(asked.mode), asked.output)
+        if asked.command == "acknowledge":
+            return acknowledge(the_stack(asked.mode), asked.numbers, asked.by or getuser(), asked.note, over=asked.over)
         if asked.command == "airflow":
             return airflow(the_stack(asked.mode), asked.words)
         if asked.command == "postgres":
@@ -263,6 +272,20 @@ def print_what_is_stored(stack: Stack, credentials: Credentials) -> None:
         say(f"How fresh it is, and what waits, could not be asked: {str(error).strip().splitlines()[0]}")
 
 
+def print_what_is_wrong(stack: Stack, credentials: Credentials) -> None:
+    """The incidents that are open. A database that is only being set up has nothing to say."""
+    import psycopg
+
+    from deribit_warehouse.warehouse.incidents import open_incidents
+
+    try:
+        rows = open_incidents(postgres.dsn(stack, credentials, "market_reader", "market"))
+    except psycopg.Error as error:
+        say(f"Open incidents could not be asked for: {str(error).strip().splitlines()[0]}")
+    else:
+        printing.print_incidents(console, rows)
+
+
 def status() -> int:
     """Exit code 1 when a service of a running stack is down, or a stopped stack left processes behind."""
     good = []
@@ -283,6 +306,7 @@ def status() -> int:
             say(f"Airflow was not cleaned: {failure.read_text().strip()}")
         if states.get("postgres") == "RUNNING":
             print_what_is_stored(stack, credentials)
+            print_what_is_wrong(stack, credentials)
     return 0 if all(good) else 1
 
 
@@ -339,6 +363,33 @@ def clean_daily(stack: Stack) -> NoReturn:
             clean_once(stack)
         except StackError as error:
             print(error, file=sys.stderr)
+
+
+def acknowledge(stack: Stack, numbers: list[int], by: str, note: str | None, *, over: bool) -> int:
+    """Says of open incidents that somebody has seen them; without a number it prints what is open. Raises StackError
+    for a number that is not open, after those before it, and when the database can't be asked."""
+    import psycopg
+
+    from deribit_warehouse.warehouse.incidents import acknowledge_at, open_incidents
+
+    credentials = load(stack.home)
+    try:
+        for number in numbers:
+            row = acknowledge_at(
+                postgres.dsn(stack, credentials, "market_loader", "market"), number, by, note, resolve=over
+            )
+            what = " ".join(filter(None, (row["dataset"], row["instruments"], row["rule"])))
+            say(f"{number}: {what} is {'over' if row['resolved_at'] else 'known'}, says {by}")
+        if not numbers:
+            printing.print_incidents(
+                console, open_incidents(postgres.dsn(stack, credentials, "market_reader", "market"))
+            )
+    except ValueError as error:
+        raise StackError(f"{error}; what is open: make acknowledge") from error
+    except psycopg.Error as error:
+        why = str(error).strip().splitlines()[0]
+        raise StackError(f"The market database can't be asked: {why}. What runs: make status") from error
+    return 0
 
 
 def make_secrets(stack: Stack, adopt: bool = False) -> int:

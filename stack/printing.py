@@ -64,6 +64,22 @@ def what_it_waits_for(row: dict[str, Any]) -> str:
     return "a run by hand: a validation blocked it" if row["blocked"] else "the next run"
 
 
+def print_incidents(console: Console, rows: list[dict[str, Any]]) -> None:
+    """A row for each incident that is open, with the number it is acknowledged by."""
+    if not rows:
+        console.print("No incident is open.")
+        return
+    told = [
+        {
+            "number": str(row["incident_id"]), "level": row["level"], "dataset": row["dataset"],
+            "instruments": row["instruments"], "what": row["rule"], "since": row["opened_at"], "times": row["times"],
+            "acknowledged by": row["acknowledged_by"], "last": row["words"].partition("\n")[0],
+        }
+        for row in rows
+    ]  # fmt: skip
+    _print_table(console, "Open incidents (make acknowledge ARGS=NUMBER)", told)
+
+
 PRICES = ("future_close", "perpetual_close", "basis")  # USD: how many decimals they need depends on the coin
 
 

@@ -20,6 +20,8 @@ VARIABLES = {
     "DERIBIT_DISK_LIMIT_GB": settings.disk_limit,
     "DERIBIT_SNAPSHOT_MINUTES": settings.snapshot_seconds,
     "DERIBIT_THIN_CHAINS_DAYS": settings.thin_snapshots_after,
+    "DERIBIT_CALM_MINUTES": settings.calm,
+    "DERIBIT_REMIND_HOURS": settings.remind_after,
 }
 NO_RATE = ["", "0", "-5", "nan", "inf", "-inf", "1e9", "1e-9", "fast", "15,5", "15 a second", "1" * 400]
 
@@ -37,6 +39,8 @@ def nothing_set(monkeypatch):
         *(("DERIBIT_CATALOGUE_REQUESTS_PER_SECOND", value) for value in NO_RATE),
         *(("DERIBIT_LIVE_SHARE", value) for value in ["", "nan", "-0.1", "0.91", "1", "20 %", "inf"]),
         *(("DERIBIT_SNAPSHOT_MINUTES", value) for value in ["", "0", "-5", "7", "61", "5.0", "five"]),
+        *(("DERIBIT_CALM_MINUTES", value) for value in ["", "nan", "-1", "1441", "soon"]),
+        *(("DERIBIT_REMIND_HOURS", value) for value in ["", "nan", "-1", "8761", "daily"]),
         *(("DERIBIT_THIN_CHAINS_DAYS", value) for value in ["", "nan", "-1", "36501", "off"]),
         *(("DERIBIT_KEEP_RECORDS_DAYS", value) for value in ["", "0", "nan", "36501", "forever"]),
         *(("DERIBIT_KEEP_RUNS_DAYS", value) for value in ["", "1", "-30", "36501", "30d"]),

@@ -63,6 +63,8 @@ def check() -> list[str]:
         snapshot_seconds,
         thin_snapshots_after,
         heartbeat_url,
+        calm,
+        remind_after,
     ):
         try:
             read()
@@ -242,6 +244,18 @@ def heartbeat_url() -> str | None:
             "only), without a login or a fragment (what it holds is not shown here)"
         )
     return text
+
+
+def calm() -> timedelta:
+    """How long something has to be well again before that is told (env DERIBIT_CALM_MINUTES, 0 to 1440)."""
+    return timedelta(minutes=_number("DERIBIT_CALM_MINUTES", "10", 0, 1440, "minutes"))
+
+
+def remind_after() -> timedelta | None:
+    """How often is told of what goes on and nobody has acknowledged (env DERIBIT_REMIND_HOURS, up to 8760); None: not
+    again (0)."""
+    hours = _number("DERIBIT_REMIND_HOURS", "24", 0, 8760, "hours; 0: not again")
+    return timedelta(hours=hours) if hours else None
 
 
 def _bracketed(host: str) -> str:

@@ -32,6 +32,8 @@ DERIVED = {
 SNAPSHOTS = {"deribit_instrument_summaries": "*/5 * * * *", "deribit_options_chain": "*/5 * * * *"}
 COLLECTION = {"deribit_instruments": "0 0 * * *", "deribit_index_minutes": "0 */4 * * *"} | SNAPSHOTS
 YEARLY = {"deribit_funding_rates", "deribit_volatility_index", "deribit_delivery_prices", "deribit_settlements"}
+WITHOUT_DATASET = {"deribit_data_docs", "deribit_retention", "deribit_acknowledge"}
+BY_HAND = {"deribit_acknowledge"}
 SECTIONS = ["Source", "Grain", "Schedule", "Late data", "When it fails"]
 MONTHLY = "0 0 1 * *"
 
@@ -57,7 +59,7 @@ def test_every_dag_file_can_be_imported(bag):
 
 
 def test_there_are_these_dags_and_no_others(bag):
-    assert set(bag.dags) == set(HISTORY) | set(DERIVED) | set(COLLECTION) | {"deribit_data_docs", "deribit_retention"}
+    assert set(bag.dags) == set(HISTORY) | set(DERIVED) | set(COLLECTION) | WITHOUT_DATASET
 
 
 def test_a_dag_is_in_the_file_of_its_name(every_dag):
@@ -69,7 +71,7 @@ def test_the_library_knows_every_dag_that_makes_a_dataset(bag):
     from deribit_warehouse import datasets
 
     made = {dataset.dag_id for dataset in datasets.DATASETS}
-    assert made == set(bag.dags) - {"deribit_data_docs", "deribit_retention"}
+    assert made == set(bag.dags) - WITHOUT_DATASET
 
 
 def test_the_pipeline_names_no_dataset():
@@ -124,11 +126,30 @@ def test_every_dag_documents_itself_in_the_same_sections(every_dag):
         assert [section for section in sections if section != "Level"] == SECTIONS, dag.dag_id
 
 
-def test_every_dag_tells_of_a_failed_run_in_one_message(every_dag):
+def test_every_dag_tells_of_a_failed_run_but_one_that_somebody_has_just_started(every_dag):
     from deribit_warehouse.alerts import notify_failure
 
     for dag in every_dag:
-        assert dag.on_failure_callback is notify_failure, dag.dag_id
+        told = dag.on_failure_callback is notify_failure
+        assert told is (dag.dag_id not in BY_HAND), dag.dag_id
+
+
+def test_what_only_people_start_has_no_schedule(bag):
+    for name in BY_HAND:
+        assert bag.dags[name].schedule is None, name
+
+
+def test_every_task_may_show_that_something_is_over_and_the_end_of_a_run_is_never_executed(every_task):
+    from deribit_warehouse.alerts.callbacks import LAST
+    from deribit_warehouse.pipeline.dag_defaults import task_went_well
+
+    assert LAST in {task.task_id for task in every_task}
+    for task in every_task:
+        # an EmptyOperator with a callback is executed
+        expected = [] if task.task_id == LAST else [task_went_well]
+        for callbacks in (task.on_success_callback, task.on_skipped_callback):
+            found = callbacks if isinstance(callbacks, (list, tuple)) else [callbacks] if callbacks else []
+            assert list(found) == expected, names([task])
 
 
 OPEN_RUNS = {

@@ -33,9 +33,10 @@ def fill(connection) -> None:
         VOLATILITY_INDEX,
     )  # fmt: skip
     from deribit_warehouse.tables import CANDLE_DAY, FUNDING_RATE
-    from deribit_warehouse.warehouse import catalogue, funding, publication, rows, validations
+    from deribit_warehouse.warehouse import catalogue, funding, incidents, publication, rows, validations
     from deribit_warehouse.warehouse.ingestion import Provenance
 
+    incidents.observe(connection, incidents.Fingerprint("failure", "futures_ohlcv", "BadResponse"), "no list of ticks")
     catalogue.store_instruments(connection, [listed(PERPETUAL, None), *(listed(n, e) for n, e in FUTURES.items())])
     catalogue.record_collected(connection, "BTC", ["BTC"], BEGINS)
     ids = dict(connection.execute("SELECT instrument, instrument_id FROM store.instrument").fetchall())

@@ -160,10 +160,17 @@ def test_the_alert_connections_work_as_shown(monkeypatch):
 
 
 def test_the_fields_of_the_webhook_are_those_listed():
-    from deribit_warehouse.alerts import RunReport, render
+    from datetime import UTC, datetime
 
+    from deribit_warehouse.alerts.messages import Incident, render_incidents
+
+    now = datetime(2026, 11, 26, tzinfo=UTC)
+    one = Incident(
+        1, "blocked", "futures_ohlcv", "blocked", "", "error", "why", "d", "r", [""], now, now, 1, None, None, None,
+        "opened", now,
+    )  # fmt: skip
     listed = re.search(r"receives JSON by POST: (.+?)\.\n", OPERATIONS, re.DOTALL)[1]
-    payload = render(RunReport("futures_ohlcv", "a run", blocked=["why"]), "http://127.0.0.1:8080").payload
+    payload = render_incidents([one], "http://127.0.0.1:8080").payload
     assert re.findall(r"`(\w+)`", listed) == list(payload)
 
 

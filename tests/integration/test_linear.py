@@ -27,13 +27,13 @@ def test_linear_contracts_with_every_oddity(open_pipeline, market, linear_exchan
     monkeypatch.setenv("DERIBIT_CURRENCIES", "USDC,EURR")
     monkeypatch.setattr("deribit_warehouse.settings.history_from", lambda: datetime(2026, 9, 1, tzinfo=UTC))
     told = []
-    monkeypatch.setattr("deribit_warehouse.alerts.callbacks.send", told.append)
+    monkeypatch.setattr("deribit_warehouse.alerts.incidents.send", told.append)
     pipeline = open_pipeline(market, linear_exchange)
 
     assert pipeline.run("instruments", AFTER) == "success", "a currency without any future is an answer"
     ended = "SELECT instrument, ends_at FROM store.delisting JOIN store.instrument USING (instrument_id)"
     assert market.rows(ended) == [("ICP_USDC-PERPETUAL", DIED)]
-    assert [m.text.count("ICP_USDC-PERPETUAL: listed-though-delisted") for m in told if "ICP" in m.text] == [1]
+    assert [m.subject for m in told if "ICP" in m.text] == ["instruments ICP: listed-though-delisted"]
     assert {d for [d] in market.rows("SELECT dataset FROM unloaded")} == {
         "perpetuals_ohlcv", "futures_ohlcv", "funding_rates", "delivery_prices", "settlements",
     }, "a currency that is new makes its months pending"  # fmt: skip

@@ -3,15 +3,18 @@
 `notify_failure` is called by the DAG processor once a run, with the context of the task instance that failed last (or,
 without one, with `dag`, `run_id` and `reason` alone). From there the other task instances' states can be asked, but not
 why they failed, so a task records its own reason (`on_task_failure`) where `RunFacts` find it.
+
+What is told is kept as incidents (alerts.incidents), which is what makes one message of many runs. While the market
+database can't be reached there is nobody to remember them: then a run is told as it is.
 """
 
 import logging
-from collections.abc import Callable, Mapping
-from contextlib import closing
+from collections.abc import Callable, Collection, Mapping
 from datetime import UTC, datetime
 from typing import Any, Protocol
 
 from deribit_warehouse.alerts.channels import answer, describe, in_background, send
+from deribit_warehouse.alerts.incidents import Memory, market, recover_run, remember, remember_notes, tell
 from deribit_warehouse.alerts.messages import FailedTask, QuarantinedKey, RunReport, Wait, render
 
 log = logging.getLogger(__name__)
@@ -21,6 +24,16 @@ MAX_ERROR = 1000
 
 TIMEOUT = 20.0
 """Seconds the warehouse may take to say what it knows of a run; importing its hook alone took 9 on a busy machine."""
+
+KEEPING = 10.0
+"""Seconds it may take to keep a run's incidents. With TIMEOUT and what the channels take it is less than the 50 after
+which the DAG processor kills a callback."""
+
+LAST = "complete"
+"""The task at a run's end that is never executed (pipeline.complete)."""
+
+WELL = ("success", "skipped", "removed")
+"""States of tasks of which a run that went well consists."""
 
 RunFacts = Callable[[str, str], Mapping[str, Any]]
 """facts(dag_id, run_id) -> {failures: [{task_id, map_index, label, error}], blocked: [str],
@@ -61,49 +74,106 @@ def on_task_failure(context: Mapping[str, Any], *, record: Record) -> None:
 
 def warehouse_facts(dag_id: str, run_id: str) -> Mapping[str, Any]:
     """What the market database recorded of a run. Raises whatever connecting or asking raises."""
-    from airflow.providers.postgres.hooks.postgres import PostgresHook
-
-    from deribit_warehouse.warehouse.driver import ready
     from deribit_warehouse.warehouse.validations import run_report_rows
 
-    with closing(PostgresHook(postgres_conn_id="deribit_market").get_conn()) as connection:
-        return run_report_rows(ready(connection), dag_id, run_id)
+    with market() as connection:
+        return run_report_rows(connection, dag_id, run_id)
 
 
-def notify_failure(context: Mapping[str, Any], facts: RunFacts = warehouse_facts) -> None:
-    """DAG-level on_failure_callback: one message about a failed run."""
+def notify_failure(context: Mapping[str, Any], facts: RunFacts = warehouse_facts, memory: Memory = market) -> None:
+    """DAG-level on_failure_callback: a failed run opens its incidents, or folds into those that are open."""
     try:
-        send(render(collect(context, facts), _base_url()))
+        _remember_and_tell(collect(context, facts), memory, lambda c, report: remember(c, report, failed=True))
     except Exception as error:
         log.exception("A failed run could not be reported: %s", describe(error))
 
 
-def notify_quarantine(report: RunReport) -> None:
-    """One message about a run that goes on with keys held back, tasks failed or new warnings; none if nothing is new.
+def notify_quarantine(report: RunReport, memory: Memory = market) -> None:
+    """The same of a run that goes on with keys held back, tasks failed or new warnings; nothing if nothing is new.
 
     The gate calls it last, after its transaction was committed. A gate that failed before has sent nothing, and after
     this nothing is left that could fail, so a retry does not send the message twice.
     """
     try:
-        if report.is_new:
-            send(render(report, _base_url()))
+        if report:
+            _remember_and_tell(report, memory, remember)
     except Exception as error:
         log.exception("A quarantine could not be reported: %s", describe(error))
 
 
+def notify_news(report: RunReport, memory: Memory = market) -> None:
+    """One message about what a run has learned once and for all, which its warnings say."""
+    try:
+        if report.warnings:
+            _remember_and_tell(report, memory, remember_notes)
+    except Exception as error:
+        log.exception("What was learned could not be told: %s", describe(error))
+
+
 def notify_waiting(
-    context: Mapping[str, Any], awaited: str, *, since: datetime, until: datetime, tasks: int, cause: str
-) -> None:
-    """One message about something that is waited for (UTC times), sent by one of the tasks that wait for it."""
+    context: Mapping[str, Any], awaited: str, *, since: datetime, until: datetime, tasks: int, cause: str,
+    memory: Memory = market,
+) -> None:  # fmt: skip
+    """The same of something that is waited for (UTC times), said by one of the tasks that wait for it."""
     try:
         dag_run = context["dag_run"]
         report = RunReport(
             dag_id=dag_run.dag_id, run_id=dag_run.run_id, interval=_interval(dag_run),
             waiting=[Wait(awaited, since, until, tasks, cause)],
         )  # fmt: skip
-        send(render(report, _base_url()))
+        _remember_and_tell(report, memory, remember)
     except Exception as error:
         log.exception("A wait could not be reported: %s", describe(error))
+
+
+def on_task_well(context: Mapping[str, Any], *, asks: Collection[str] = (), memory: Memory = market) -> None:
+    """Task-level on_success_callback and on_skipped_callback: what the end of a run that went well shows to be over is
+    ended, and what nobody was told of yet is told.
+
+    asks: the ids of the DAG's tasks that ask the exchange. Only the last task of a run does anything, and that is one
+    question to the market database while nothing is open. A run's own on_success_callback would cost the DAG processor
+    a process and a parse of the file for every run.
+    """
+    from deribit_warehouse.warehouse import incidents
+
+    try:
+        if not set(context["task"].downstream_task_ids) <= {LAST}:
+            return
+        with memory() as connection:
+            if not incidents.unsettled(connection):
+                return
+            connection.rollback()
+            states = _others(context)
+            if all(state in WELL for state in states.values()):
+                dag_run: Any = context["dag_run"]
+                report = RunReport(
+                    dag_id=dag_run.dag_id, run_id=dag_run.run_id, interval=_interval(dag_run),
+                    catches_up=_catches_up(context),
+                )  # fmt: skip
+                asked = any(task in asks and state == "success" for (task, _), state in states.items())
+                recover_run(connection, report, asked_exchange=asked or context["ti"].task_id in asks)
+            tell(connection, _base_url())
+    except Exception as error:
+        log.exception("What went well could not be told: %s", describe(error))
+
+
+def _remember_and_tell(report: RunReport, memory: Memory, keep: Callable[[Any, RunReport], None]) -> None:
+    """Keeps a report's incidents and tells what nobody was told of yet. Where they can't be kept, the report is sent as
+    it is: better told twice than never."""
+    base_url = _base_url()
+
+    def kept() -> None:
+        with memory() as connection:
+            keep(connection, report)
+
+    try:
+        answer(in_background(kept), KEEPING)
+        with memory() as connection:
+            tell(connection, base_url)
+    except Exception as error:
+        log.exception("Incidents could not be kept, so this run is told by itself: %s", describe(error))
+        if report.is_new or not report:
+            send(render(report, base_url))
 
 
 def collect(context: Mapping[str, Any], facts: RunFacts = warehouse_facts) -> RunReport:
@@ -134,6 +204,7 @@ def collect(context: Mapping[str, Any], facts: RunFacts = warehouse_facts) -> Ru
     if failed is None:
         failed = set(recorded) | _last_failed(context)
     return RunReport(
+        catches_up=_catches_up(context),
         dag_id=dag.dag_id,
         run_id=run_id,
         interval=_interval(dag_run),
@@ -175,20 +246,34 @@ def _key(row: Mapping[str, Any]) -> QuarantinedKey:
     )  # fmt: skip
 
 
+def _catches_up(context: Mapping[str, Any]) -> bool:
+    return bool(getattr(context["dag"], "catchup", False))
+
+
 def _failed_now(dag: Any, run_id: str) -> set[tuple[str, int]]:
+    return {task for task, state in _states(dag, run_id).items() if state == "failed"}
+
+
+def _others(context: Mapping[str, Any]) -> dict[tuple[str, int], str | None]:
+    """The states of a run's tasks but this one and the one that is never executed."""
+    ti = context["ti"]
+    this = (ti.task_id, -1 if ti.map_index is None else ti.map_index)
+    states = _states(context["dag"], ti.run_id)
+    return {task: state for task, state in states.items() if task != this and task[0] != LAST}
+
+
+def _states(dag: Any, run_id: str) -> dict[tuple[str, int], str | None]:
+    """The state of every task of a run, by (task_id, map_index). Raises whatever asking Airflow raises."""
     from airflow.sdk.execution_time.task_runner import RuntimeTaskInstance
 
-    states = RuntimeTaskInstance.get_task_states(dag_id=dag.dag_id, run_ids=[run_id]).get(run_id, {})
-    failed = set()
-    for name, state in states.items():
-        if state != "failed":
-            continue
+    states = {}
+    for name, state in RuntimeTaskInstance.get_task_states(dag_id=dag.dag_id, run_ids=[run_id]).get(run_id, {}).items():
         if dag.has_task(name):
-            failed.add((name, -1))
+            states[name, -1] = state
         else:  # Airflow names a mapped task's instances task_id_0, task_id_1, …
             task_id, _, map_index = name.rpartition("_")
-            failed.add((task_id, int(map_index)))
-    return failed
+            states[task_id, int(map_index)] = state
+    return states
 
 
 def _last_failed(context: Mapping[str, Any]) -> set[tuple[str, int]]:

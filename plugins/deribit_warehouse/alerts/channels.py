@@ -26,8 +26,9 @@ TIMEOUT = 10.0
 """Seconds all channels together may take."""
 
 
-def send(message: Message) -> list[str]:
-    """Deliver to every configured channel; returns the connection ids of those that took the message.
+def send(message: Message) -> list[str] | None:
+    """Deliver to every configured channel; returns the connection ids of those that took the message, None where no
+    channel is configured.
 
     Never raises: a channel that fails is logged as an error with its name, and with none configured the message itself
     is logged as a warning.
@@ -44,7 +45,7 @@ def send(message: Message) -> list[str]:
             deliveries[conn_id].set_exception(error)
     if not deliveries:
         log.warning("No alert channel is configured (%s); the alert is:\n%s", ", ".join(CHANNELS), message.text)
-        return []
+        return None
     deadline = time.monotonic() + TIMEOUT
     delivered = []
     for conn_id, delivery in deliveries.items():

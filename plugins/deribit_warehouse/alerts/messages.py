@@ -1,4 +1,4 @@
-"""What went wrong in one run, and one bounded message about it in every channel's own form.
+"""What went wrong, in one run or as an incident, and one bounded message about it in every channel's own form.
 
 Nothing here asks Airflow, the database or the clock. Instrument names and errors come from outside and are hostile:
 they are cleaned of control characters, cut, and escaped for each form.
@@ -7,9 +7,9 @@ they are cleaned of control characters, cut, and escaped for each form.
 import html
 import re
 from collections import defaultdict
-from collections.abc import Iterable
-from dataclasses import dataclass, field
-from datetime import date, datetime
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, fields
+from datetime import date, datetime, timedelta
 from typing import Any, NamedTuple
 from urllib.parse import quote
 
@@ -68,7 +68,8 @@ class Wait:
 
 @dataclass(frozen=True, slots=True)
 class RunReport:
-    """Everything a run has to report. `interval` is the half-open data interval (UTC); `notes` say what isn't known."""
+    """Everything a run has to report. `interval` is the half-open data interval (UTC); `notes` say what isn't known;
+    `catches_up`: each past interval has a run of its own, so that one which failed has to be run again."""
 
     dag_id: str
     run_id: str
@@ -79,6 +80,7 @@ class RunReport:
     warnings: list[QuarantinedKey] = field(default_factory=list)
     waiting: list[Wait] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
+    catches_up: bool = False
 
     def __bool__(self) -> bool:
         """Whether there is anything to report. Notes alone are not."""
@@ -107,6 +109,51 @@ class Message:
     html: str
     blocks: list[dict[str, Any]]
     payload: dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Incident:
+    """A row of store.incident that is to be told. Times are UTC; `news`: opened, again (it goes on) or recovered."""
+
+    incident_id: int
+    kind: str
+    dataset: str
+    rule: str
+    instruments: str
+    level: str
+    words: str
+    dag_id: str
+    run_id: str
+    stands: Sequence[str]
+    opened_at: datetime
+    seen_at: datetime
+    times: int
+    resolved_at: datetime | None
+    acknowledged_by: str | None
+    note: str | None
+    news: str
+    now: datetime
+
+    @classmethod
+    def of(cls, row: Mapping[str, Any]) -> "Incident":
+        """The incident of a row, which may have more columns."""
+        return cls(**{each.name: row[each.name] for each in fields(cls)})
+
+    @property
+    def what(self) -> str:
+        """What is wrong, in a few words."""
+        if self.kind == "wait":
+            if self.dataset == "the catalogue":
+                return "behind"
+            return "in maintenance" if "system maintenance" in self.words else "away"
+        said = {"quarantine": "held back by ", "warning": "warned of by "}.get(self.kind, "")
+        if self.kind == "failure" and not self.rule.endswith("failed"):
+            said = "run failed with "
+        return said + _clean(self.rule if self.kind != "blocked" else "blocked by the gate", 60)
+
+    @property
+    def lasted(self) -> timedelta:
+        return (self.resolved_at or self.now) - self.opened_at
 
 
 class _Line(NamedTuple):
@@ -230,7 +277,7 @@ def _rules(keys: Iterable[QuarantinedKey]) -> int:
     return len({key.rule for key in keys})
 
 
-def _coin(instrument: str) -> str:
+def coin_of(instrument: str) -> str:
     """The coin an instrument's or an index's name begins with."""
     return re.split("[-_]", instrument, maxsplit=1)[0].upper()
 
@@ -238,7 +285,7 @@ def _coin(instrument: str) -> str:
 def _grouped(keys: list[QuarantinedKey]) -> list[_Line]:
     """A line for each rule and instrument; where they would be too many, for each rule and coin, or for each rule, with
     what it is about and examples."""
-    for group_of in (lambda key: key.instrument, lambda key: _coin(key.instrument), lambda key: ""):
+    for group_of in (lambda key: key.instrument, lambda key: coin_of(key.instrument), lambda key: ""):
         groups: dict[tuple[str, str, str], list[QuarantinedKey]] = defaultdict(list)
         for key in keys:
             groups[group_of(key), key.rule, key.severity].append(key)
@@ -294,7 +341,11 @@ def _html(subject: str, facts: list[str], sections: list[_Section], pages: dict[
     for section in sections:
         items = [html.escape(text) + (f" ({anchor(link, 'log')})" if link else "") for text, link in section.lines]
         items += [f"and {section.more:,} more"] if section.more else []
-        parts.append(f"<h3>{section.title}</h3>\n<ul>\n" + "\n".join(f"<li>{item}</li>" for item in items) + "\n</ul>")
+        parts.append(
+            f"<h3>{html.escape(section.title)}</h3>\n<ul>\n"
+            + "\n".join(f"<li>{item}</li>" for item in items)
+            + "\n</ul>"
+        )
     parts += [f"<p>{anchor(url, name)}</p>" for name, url in pages.items()]
     return "\n".join(parts)
 
@@ -302,7 +353,7 @@ def _html(subject: str, facts: list[str], sections: list[_Section], pages: dict[
 def _blocks(subject: str, facts: list[str], sections: list[_Section], pages: dict[str, str]) -> list[dict[str, Any]]:
     texts = ["\n".join(map(slack_escape, facts))]
     for section in sections:
-        texts.append(f"*{section.title}*")
+        texts.append(f"*{slack_escape(section.title)}*")
         items = [slack_escape(text) + (f" (<{link}|log>)" if link else "") for text, link in section.lines]
         items += [f"and {section.more:,} more"] if section.more else []
         for item in items:
@@ -346,3 +397,181 @@ def _payload(report: RunReport, subject: str, sections: list[_Section], pages: d
         ],
         "links": {"run": pages["Run"], "dataset": pages["Data docs of the dataset"], "data_docs": pages["Data docs"]},
     }
+
+
+# What an incident means and what to do, by its kind. The headings are those of docs/operations.md.
+_MEANING = {
+    "failure": (
+        "What the failed tasks should have brought is missing; what was published stays.",
+        "",
+    ),
+    "blocked": (
+        "Nothing of the interval was published; what was published before stays.",
+        'Read why below, then see "A gate blocked" in docs/operations.md.',
+    ),
+    "quarantine": (
+        "What broke the rule is held back; all the rest is published.",
+        'It can wait for the morning: see "Something is quarantined" in docs/operations.md.',
+    ),
+    "warning": ("It is published; the rule is there to have somebody look once.", "Look once, then acknowledge it."),
+    "wait": (
+        "It, or the way to it, does not answer. What needs it waits and goes on by itself; snapshots of this time are "
+        "a gap for good.",
+        "Nothing at first. If it lasts, read the last answer, and look at the network.",
+    ),
+    "watch": ("", ""),
+    "note": ("Told once, to be known.", "Nothing."),
+}
+_TRY_AGAIN = "Nothing yet: the next run tries again by itself."
+_CLEAR = 'Read the reason, then clear the failed task with what follows it: see "A batch failed" in docs/operations.md.'
+_MAINTENANCE = (
+    "No fault of ours. What needs it waits and goes on by itself; snapshots of this time are a gap for good.",
+    "Nothing.",
+)
+_CATALOGUE = (
+    "What needs it waits, and goes on by itself once it was read.",
+    "See why deribit_instruments does not run.",
+)
+LEVELS = ("error", "warning", "notice")
+WORDS = 6
+"""Lines of what was said of an incident that a message repeats; 2 of each where it is about several."""
+
+
+def finding_lines(keys: Sequence[QuarantinedKey]) -> list[str]:
+    """What keys that broke one rule have to say, in a few lines: how much it is, and examples."""
+    by_instrument: dict[str, list[QuarantinedKey]] = defaultdict(list)
+    for key in keys:
+        by_instrument[key.instrument].append(key)
+    shown = [f"{_clean(name, 40)}{_when(by_instrument[name])}" for name in sorted(by_instrument)[:3]]
+    more = [f"and {len(by_instrument) - 3:,} more instruments"] if len(by_instrument) > 3 else []
+    return [_clean(line) for line in (_extent(keys), *shown, *more)]
+
+
+def failure_lines(report: RunReport) -> list[str]:
+    """Why a run failed, in a few lines: its interval, the first of its failed tasks, and what isn't known."""
+    lines = [_failed(failure) for failure in report.failures[:4]]
+    if more := len(report.failures) - 4:
+        lines += [f"and {_count(more, 'more task')}"] if more > 0 else []
+    if not lines and not report.notes:
+        lines = ["no task of it said why; see its log"]
+    if report.interval and report.catches_up:
+        lines.insert(0, f"run of {report.interval[0]:%Y-%m-%d} to {report.interval[1]:%Y-%m-%d}")
+    return [_clean(line) for line in (*lines, *report.notes)]
+
+
+def wait_lines(wait: Wait) -> list[str]:
+    """What is waited for, until when, and what the last asking met."""
+    return [_clean(line) for line in _awaited(wait)]
+
+
+def render_incidents(incidents: Sequence[Incident], base_url: str) -> Message:
+    """Write the message about incidents of one dataset and kind to which the same has happened, one or more.
+
+    The first line says what, of what, and since when; then what it means and what to do, what was seen last, and where
+    to look. base_url: Airflow's own address, with or without a path.
+    """
+    first = incidents[0]
+    subject = _incidents_subject(incidents)
+    facts = _incident_facts(incidents)
+    shown = WORDS if len(incidents) == 1 else 2
+    sections = []
+    for each in incidents[:MAX_GROUPS]:
+        lines = [_Line(_clean(line)) for line in each.words.splitlines()]
+        title = "Seen last" if len(incidents) == 1 else _clean(f"{each.what}, {each.instruments}".rstrip(", "), 80)
+        sections.append(_Section(title, lines[:shown], len(lines[shown:])))
+    if more := len(incidents) - MAX_GROUPS:
+        sections += [_Section("More", [_Line("see the view incidents")], 0)] if more > 0 else []
+    pages = _incident_pages(incidents, base_url)
+    return Message(
+        subject=subject,
+        text=_text(subject, facts, sections, pages),
+        html=_html(subject, facts, sections, pages),
+        blocks=_blocks(subject, facts, sections, pages),
+        payload={
+            "subject": subject,
+            "level": "notice" if first.news == "recovered" else min((i.level for i in incidents), key=LEVELS.index),
+            "news": first.news,
+            "dag_id": _clean(first.dag_id),
+            "run_id": _clean(first.run_id),
+            "incidents": [_incident_payload(each) for each in incidents],
+            "notes": facts,
+            "links": pages,
+        },
+    )
+
+
+def _incident_payload(each: Incident) -> dict[str, Any]:
+    return {
+        "incident_id": each.incident_id, "kind": each.kind, "dataset": _clean(each.dataset), "rule": _clean(each.rule),
+        "instruments": _clean(each.instruments), "level": each.level, "opened_at": each.opened_at.isoformat(),
+        "seen_at": each.seen_at.isoformat(), "resolved_at": each.resolved_at and each.resolved_at.isoformat(),
+        "times": each.times, "words": [_clean(line) for line in each.words.splitlines()],
+    }  # fmt: skip
+
+
+def _incidents_subject(incidents: Sequence[Incident]) -> str:
+    first = incidents[0]
+    groups = sorted({each.instruments for each in incidents} - {""})
+    name = _clean(" ".join([first.dataset, ", ".join(groups)]), 80)
+    if len(incidents) == 1:
+        what = first.what
+    else:
+        kinds = {
+            "quarantine": "rules hold back data",
+            "warning": "rules warn",
+            "failure": "kinds of failures",
+            "note": "notes",
+        }
+        rules = len({each.rule for each in incidents})
+        what = f"{rules} {kinds.get(first.kind, 'things')}" if rules > 1 else first.what
+    what = f"{name} {what}" if first.kind == "wait" else f"{name}: {what}"
+    since = min(each.opened_at for each in incidents)
+    times = sum(each.times for each in incidents)
+    seen = "seen once" if times == 1 else f"seen {times:,} times"
+    if first.news == "recovered":
+        return _clean(f"Over: {what}; lasted {spell(max(i.lasted for i in incidents))}, {seen}", MAX_SUBJECT)
+    if first.kind == "note":
+        return _clean(what, MAX_SUBJECT)
+    again = (f"Still: {what}", f", {seen}") if first.news == "again" else (what, "")
+    return _clean(f"{again[0]}, since {since:%Y-%m-%d %H:%M} UTC{again[1]}", MAX_SUBJECT)
+
+
+def _incident_facts(incidents: Sequence[Incident]) -> list[str]:
+    first = incidents[0]
+    if first.news == "recovered":
+        begun, ended = min(i.opened_at for i in incidents), max(i.resolved_at or i.now for i in incidents)
+        return [f"From {begun:%Y-%m-%d %H:%M} to {ended:%Y-%m-%d %H:%M} UTC. Nothing has to be done."]
+    means, do = _MEANING[first.kind]
+    if first.kind == "failure":
+        do = _TRY_AGAIN if all("" in each.stands for each in incidents) else _CLEAR
+    if first.kind == "wait":
+        means, do = {"behind": _CATALOGUE, "in maintenance": _MAINTENANCE}.get(first.what, (means, do))
+    facts = [fact for fact in (means, f"To do: {do}" if do else "") if fact]
+    for each in incidents:
+        if each.acknowledged_by:
+            facts.append(_clean(f"Acknowledged by {each.acknowledged_by}; more of it stands since then"))
+    if first.kind != "note":
+        numbers = " ".join(str(each.incident_id) for each in incidents[:MAX_GROUPS])
+        facts.append(f'To hear no more of it until it is over: make acknowledge ARGS="{numbers}"')
+    return facts
+
+
+def _incident_pages(incidents: Sequence[Incident], base_url: str) -> dict[str, str]:
+    first, base = incidents[0], base_url.rstrip("/")
+    pages = {}
+    if first.dag_id:
+        pages["Run"] = f"{base}/dags/{_step(first.dag_id)}/runs/{_step(first.run_id)}"
+    if first.kind in ("blocked", "quarantine", "warning"):
+        pages["Data docs of the dataset"] = f"{base}/deribit-data-docs/dataset/{_step(first.dag_id)}"
+    if first.news != "recovered" and first.kind != "note":
+        pages["Acknowledge"] = f"{base}/dags/deribit_acknowledge"
+    return pages
+
+
+def spell(length: timedelta) -> str:
+    """A length of time as a person says it: the two largest of days, hours and minutes."""
+    minutes = round(length.total_seconds() / 60)
+    hours, minutes = divmod(minutes, 60)
+    days, hours = divmod(hours, 24)
+    parts = [_count(n, unit) for n, unit in ((days, "day"), (hours, "hour"), (minutes, "minute")) if n]
+    return " ".join(parts[:2]) or "less than a minute"

@@ -1,10 +1,12 @@
 """Joins the exchange, the warehouse and the quality gate into Airflow tasks. DAG files read from here."""
 
+from .acknowledging import ACKNOWLEDGE_PARAMS, acknowledge
 from .dag_defaults import (
     READY,
     SNAPSHOT_TASK,
     YEARS_THEN_MONTHS,
     asset,
+    by_hand_dag_args,
     calendar_dag_args,
     complete,
     derived_dag_args,
@@ -19,12 +21,15 @@ from .read_catalogue import READINGS, check_catalogue, discover_funding_starts, 
 from .retention import measure_storage, prune_records, prune_versions, thin_snapshots
 
 __all__ = [
+    "ACKNOWLEDGE_PARAMS",
     "READINGS",
     "READY",
     "SNAPSHOT_TASK",
     "YEARS_THEN_MONTHS",
+    "acknowledge",
     "asset",
     "build_data_docs",
+    "by_hand_dag_args",
     "calendar_dag_args",
     "check_catalogue",
     "clip_to_lifetimes",

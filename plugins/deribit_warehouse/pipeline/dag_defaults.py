@@ -9,8 +9,8 @@ from airflow.providers.standard.operators.empty import EmptyOperator
 from airflow.sdk import Asset, AssetAlias, AssetAny, AssetOrTimeSchedule, CronDataIntervalTimetable, Param
 
 from deribit_warehouse import settings
-from deribit_warehouse.alerts import notify_failure, on_task_failure
-from deribit_warehouse.dataset import PREFIX, Dataset
+from deribit_warehouse.alerts import notify_failure, on_task_failure, on_task_well
+from deribit_warehouse.dataset import EXCHANGE_POOL, LIVE_POOL, PREFIX, Dataset
 from deribit_warehouse.datasets import INSTRUMENTS
 from deribit_warehouse.timetable import YearsThenMonths
 
@@ -39,6 +39,13 @@ def _record(**failure: Any) -> None:
         record_run_failure(connection, **failure)
 
 
+def task_went_well(context: Context) -> None:
+    """Task-level on_success_callback and on_skipped_callback: ends the incidents that a run which went well shows to be
+    over."""
+    tasks = context["dag"].task_dict
+    on_task_well(context, asks=[name for name, task in tasks.items() if task.pool in (EXCHANGE_POOL, LIVE_POOL)])
+
+
 DEFAULT_ARGS = {
     "owner": "market-data",
     "retries": 3,
@@ -47,6 +54,8 @@ DEFAULT_ARGS = {
     "max_retry_delay": timedelta(minutes=10),
     "execution_timeout": timedelta(minutes=30),
     "on_failure_callback": record_task_failure,
+    "on_success_callback": task_went_well,
+    "on_skipped_callback": task_went_well,
 }
 """default_args of every DAG. The exchange client retries a request itself; these retries are for the rest."""
 
@@ -91,6 +100,20 @@ def calendar_dag_args(dag_id: str, cron: str) -> dict[str, Any]:
         "max_active_runs": 1,
         "default_args": DEFAULT_ARGS,
         "on_failure_callback": notify_failure,
+    }
+
+
+def by_hand_dag_args(dag_id: str) -> dict[str, Any]:
+    """What the DAGs have in common that only people start, a run at a time. Who starts one looks at it: a run that
+    fails is told to nobody else."""
+    return {
+        "dag_id": dag_id,
+        "schedule": None,
+        "start_date": settings.history_from(),
+        "catchup": False,
+        "max_active_runs": 1,
+        "default_args": DEFAULT_ARGS,
+        "on_failure_callback": None,
     }
 
 
@@ -155,4 +178,5 @@ def set_label(context: Context, label: str) -> None:
 def complete() -> EmptyOperator:
     """The last task of a run. It does nothing, but it is not reached when a load failed, and so the run counts as
     failed."""
-    return EmptyOperator(task_id="complete")
+    # with a callback it would be executed
+    return EmptyOperator(task_id="complete", on_success_callback=None, on_skipped_callback=None)

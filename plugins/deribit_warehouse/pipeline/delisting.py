@@ -121,10 +121,10 @@ def found(instrument: str, at: datetime | None, rule: str, observed: str) -> Qua
 
 def notify(warnings: list) -> None:
     """Sends one message with all of these warnings. Called after the commit, so that each is reported exactly once."""
-    from deribit_warehouse.alerts import RunReport, notify_quarantine
+    from deribit_warehouse.alerts import RunReport, notify_news
 
     dag_run = get_current_context()["dag_run"]
-    notify_quarantine(RunReport(dag_id=dag_run.dag_id, run_id=dag_run.run_id, warnings=warnings))
+    notify_news(RunReport(dag_id=dag_run.dag_id, run_id=dag_run.run_id, warnings=warnings))
 
 
 def utc(at: datetime) -> str:

@@ -221,9 +221,8 @@ def blocked_error(dataset: Dataset, because: list[str]) -> AirflowFailException:
 
 
 def notify_quarantine(context: Context) -> None:
-    """Sends one message about a run that goes on with quarantined keys or new warnings, and none when all of them were
-    reported before. A run in which a task has failed will fail; the DAG's on_failure_callback then sends its one
-    message, which names them too."""
+    """Opens the incidents of a run that goes on with quarantined keys or new warnings, or adds to those that are open.
+    A run in which a task has failed will fail, and the DAG's on_failure_callback does it then."""
     from deribit_warehouse import alerts
 
     report = alerts.collect(context)

@@ -1,0 +1,124 @@
+"""From Airflow's callbacks to the channels, with a market database that remembers."""
+
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from types import SimpleNamespace
+
+import psycopg
+import pytest
+
+from deribit_warehouse.alerts import callbacks
+from deribit_warehouse.alerts.callbacks import notify_failure, notify_news, notify_quarantine, on_task_well
+from deribit_warehouse.alerts.messages import QuarantinedKey, RunReport
+
+RUN_ID = "scheduled__2024-03-01T00:00:00+00:00"
+SINCE, UNTIL = datetime(2024, 3, 1, tzinfo=UTC), datetime(2024, 4, 1, tzinfo=UTC)
+BAD = {"task_id": "load", "map_index": 0, "label": "BTC", "error": "BadResponse: no ticks"}
+
+
+@pytest.fixture
+def memory(market, monkeypatch):
+    monkeypatch.setenv("DERIBIT_CALM_MINUTES", "0")
+
+    @contextmanager
+    def memory():
+        with psycopg.connect(market.dsn(), options="-c timezone=UTC") as connection:
+            yield connection
+
+    return memory
+
+
+@pytest.fixture
+def run(monkeypatch):
+    """A function that makes the context of a run's last task, with the states of the others."""
+
+    def run(states, *, last="publish", catchup=True):
+        monkeypatch.setattr(callbacks, "_states", lambda dag, run_id: states)
+        dag = SimpleNamespace(dag_id="deribit_futures_ohlcv", catchup=catchup)
+        dag_run = SimpleNamespace(
+            dag_id="deribit_futures_ohlcv", run_id=RUN_ID, data_interval_start=SINCE, data_interval_end=UNTIL
+        )
+        ti = SimpleNamespace(dag_id=dag.dag_id, run_id=RUN_ID, task_id=last, map_index=-1)
+        task = SimpleNamespace(downstream_task_ids={"complete"} if last == "publish" else {"publish", "complete"})
+        return {"dag": dag, "dag_run": dag_run, "run_id": RUN_ID, "ti": ti, "task": task, "reason": "task_failure"}
+
+    return run
+
+
+def knows(**rows):
+    return lambda dag_id, run_id: rows
+
+
+FAILED = {("load", 0): "failed", ("publish", -1): "success"}
+WELL = {("load", 0): "success", ("publish", -1): "running", ("complete", -1): None}
+
+
+def subjects(webhook) -> list[str]:
+    return [request.get_json()["subject"] for request in webhook.requests]
+
+
+def test_three_failures_and_a_recovery_are_two_messages(run, memory, webhook):
+    for _ in range(3):
+        notify_failure(run(FAILED), knows(failures=[BAD]), memory)
+    [told] = subjects(webhook)
+    assert told.startswith("futures_ohlcv: run failed with BadResponse, since ")
+    on_task_well(run(WELL, last="load"), memory=memory)
+    on_task_well(run(WELL | {("load", 0): "running"}), memory=memory)
+    on_task_well(run(FAILED), memory=memory)
+    assert len(subjects(webhook)) == 1, "it was not the end, or did not go well"
+    on_task_well(run(WELL), memory=memory)
+    on_task_well(run(WELL), memory=memory)
+    [_, over] = subjects(webhook)
+    assert over.startswith("Over: futures_ohlcv: run failed with BadResponse; ") and over.endswith("seen 3 times")
+
+
+def test_a_message_that_no_channel_took_is_sent_by_the_next_run(run, memory, webhook, httpserver, market):
+    httpserver.clear()
+    webhook.answers("no", 500)
+    notify_failure(run(FAILED), knows(failures=[BAD]), memory)
+    assert market.rows("SELECT told_at, state FROM incidents") == [(None, "open")]
+    httpserver.clear()
+    webhook.answers(status=204)
+    with psycopg.connect(market.dsn()) as connection:
+        connection.execute("UPDATE store.incident SET telling_at = telling_at - interval '3 minutes'")
+    on_task_well(run(FAILED), memory=memory)  # of whatever DAG, however it went
+    assert [subject.startswith("futures_ohlcv: run failed") for subject in subjects(webhook)] == [True]
+    assert market.value("SELECT told_at IS NOT NULL FROM incidents")
+
+
+def test_the_exchange_is_back_for_who_asked_it(run, memory, webhook, market):
+    away = [BAD | {"error": "ExchangeUnavailable: 11051 system maintenance"}]
+    for _ in range(2):
+        notify_failure(run(FAILED, catchup=False), knows(failures=away), memory)
+    [told] = subjects(webhook)
+    assert told.startswith("the exchange in maintenance, since ")
+    assert market.rows("SELECT kind, times FROM incidents") == [("wait", 2)]
+    on_task_well(run(WELL | {("load", 0): "skipped"}, catchup=False), asks=["load"], memory=memory)
+    assert len(subjects(webhook)) == 1, "it asked for nothing"
+    on_task_well(run(WELL, catchup=False), asks=["load"], memory=memory)
+    assert subjects(webhook)[1].startswith("Over: the exchange in maintenance; lasted ")
+
+
+def test_a_quarantine_and_news(memory, webhook):
+    held = QuarantinedKey("BTC-1", SINCE.date(), "doubled", "critical", 2)
+    for _ in range(2):
+        notify_quarantine(RunReport("deribit_futures_ohlcv", RUN_ID, (SINCE, UNTIL), quarantined=[held]), memory)
+    notify_quarantine(RunReport("deribit_futures_ohlcv", RUN_ID), memory)
+    ended = QuarantinedKey("ICP_USDC-PERPETUAL", SINCE.date(), "listed-though-delisted", "warning", "nothing since")
+    notify_news(RunReport("deribit_instruments", RUN_ID, warnings=[ended]), memory)
+    notify_news(RunReport("deribit_instruments", RUN_ID), memory)
+    held_back, learned = subjects(webhook)
+    assert held_back.startswith("futures_ohlcv BTC: held back by doubled, since ")
+    assert learned == "instruments ICP: listed-though-delisted"
+
+
+def test_without_a_memory_a_run_is_told_by_itself_and_what_went_well_harms_nothing(run, webhook, caplog):
+    def lost():
+        raise ConnectionError("no database")
+
+    for _ in range(2):
+        notify_failure(run(FAILED), knows(failures=[BAD]), lost)
+    assert subjects(webhook) == ["deribit_futures_ohlcv from 2024-03-01: 1 task failed"] * 2
+    on_task_well(run(WELL), memory=lost)
+    on_task_well({}, memory=lost)
+    assert caplog.text.count("What went well could not be told") == 2
