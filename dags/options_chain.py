@@ -1,7 +1,9 @@
 """Every listed option, every five minutes: mark, mark volatility, quotes, open interest, volume, and its underlying.
 
 **Source.** `get_book_summary_by_currency` with `kind=option`, one request a currency: the whole chain. It says what is
-now, and can't be asked for later. It has no greeks: they are calculated from it.
+now, and can't be asked for later. It has no greeks: they are calculated from it. Then `ticker` of some 20 options a
+currency, others at every beat, so that all come round: what the exchange says of each is compared with the chain and
+with what is calculated from it (view `options_sample`). A ticker that does not answer costs the snapshot nothing.
 
 **Grain.** One row a currency, beat and expiry, in arrays over its options; the view has a row an option. `ts` is the
 exchange's clock (`creation_timestamp`), never the run's; the beat is the one that clock says.

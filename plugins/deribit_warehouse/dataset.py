@@ -30,7 +30,8 @@ class Table:
 
     key: its columns and their SQL types, without version_id. values: those of what is told, of a table that is stored
     by rows (warehouse.rows). noted: columns and types of what a validation says of a version beside its state.
-    named_in: the view that lists the versions something computed still names.
+    named_in: the view that lists the versions something computed still names. beside: the table of what is kept beside
+    its snapshots, by currency and beat; it goes with them.
     """
 
     name: str
@@ -38,6 +39,7 @@ class Table:
     values: Mapping[str, str] = field(hash=False, default_factory=dict)
     noted: Mapping[str, str] = field(hash=False, default_factory=dict)
     named_in: str = ""
+    beside: str = ""
 
 
 @dataclass(frozen=True)

@@ -52,13 +52,23 @@ def store_snapshot(
     return store_rows(connection, table, columns, provenance) + Ingested(unchanged=len(rows) - len(left))
 
 
+def turn(names: Sequence[str], beat: datetime, seconds: int, most: int) -> list[str]:
+    """Those of some instruments whose turn it is at a beat, at most `most`: every n-th by name, another one at the next
+    beat, so that after n beats, n = ceil(instruments / most), each had its turn. seconds: from one beat to the next."""
+    beats = -(-len(names) // most) or 1
+    return sorted(names)[round(beat.timestamp()) // seconds % beats :: beats]
+
+
 def thin(connection: Connection, dataset: Dataset, before: datetime) -> int:
-    """Deletes the snapshots of before a full hour but one an hour, in the caller's transaction; returns how many rows.
-    What was published at a moment of that time can't be asked any more of what is deleted."""
+    """Deletes the snapshots of before a full hour but one an hour, in the caller's transaction, and what was kept
+    beside them; returns how many rows of snapshots. What was published at a moment of that time can't be asked any more
+    of what is deleted."""
     publication.decide_alone(connection)
     values = {"dataset": dataset.name, "before": before}
     with connection.cursor() as cursor:
         deleted = cursor.execute(sql.composed("snapshots/thin", dataset.versions), values).rowcount
+    if dataset.versions.beside:
+        connection.execute(sql.composed("snapshots/drop_beside", dataset.versions))
     sql.run(connection, "snapshots/record_thinned", **values)
     return deleted
 

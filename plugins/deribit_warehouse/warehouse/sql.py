@@ -28,7 +28,8 @@ def composed(name: str, table: Table) -> Composed:
 
     {table} and its {stage}; {key}, {values}, the columns of both ({told}) and their {definition}; the {columns} of a
     version (key and version_id) and their {arrays} of parameters, with what is noted of it ({noting}, {noting_arrays});
-    {same_x_y}: the key of x is that of y; {unnamed}: nothing that was computed names the version.
+    {same_x_y}: the key of x is that of y; {unnamed}: nothing that was computed names the version. {beside}: the table
+    of what is kept beside it.
     """
 
     def listed(columns: Iterable[str], alias: str = "") -> Composed:
@@ -57,7 +58,7 @@ def composed(name: str, table: Table) -> Composed:
         noted_of_t=listed(table.noted, "t"), and_noted_of_k=each(", k.{c}", table.noted, ""),
         and_noted_from_p=each(", {c} = p.{c}", table.noted, ""), noted_from_p=each("{c} = p.{c}", table.noted),
         same_t_p=same("t", "p"), same_t_b=same("t", "b"), same_t_k=same("t", "k"), same_t_o=same("t", "o"),
-        same_n_t=same("n", "t"), unnamed=unnamed,
+        same_n_t=same("n", "t"), unnamed=unnamed, beside=Identifier("store", table.beside),
     )  # fmt: skip
 
 
