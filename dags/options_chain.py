@@ -1,7 +1,10 @@
 """Every listed option, every five minutes: mark, mark volatility, quotes, open interest, volume, and its underlying.
 
 **Source.** `get_book_summary_by_currency` with `kind=option`, one request a currency: the whole chain. It describes
-only the present, and can't be requested later. It has no greeks: they are calculated from it.
+only the present, and can't be requested later. It has no greeks: they are calculated from it. Then `ticker` of some 20
+options a currency, others at every beat, so that all of them have their turn: what the exchange says of each is
+compared with the chain and with what is calculated from it (view `options_sample`). A ticker that does not answer costs
+the snapshot nothing.
 
 **Grain.** One row for each currency, beat (a full multiple of five minutes) and expiry, in arrays over its options; the
 view has a row for each option. `ts` is the time by the exchange's clock (`creation_timestamp`), never by the run's, and

@@ -54,6 +54,12 @@ Summary faults change the rows of book summaries of `instrument` (default every 
 | summary_null       | the field is null                                                                          |
 | summary_negated    | the field is negated                                                                       |
 | summary_missing    | they are not there                                                                         |
+
+Ticker faults change the tickers of `instrument` (default every option's).
+
+| kind               | what becomes of the ticker                                                                 |
+|--------------------|--------------------------------------------------------------------------------------------|
+| ticker_doubled     | the field `param` of it or of its greeks is twice what it is                               |
 """
 
 from __future__ import annotations
@@ -77,7 +83,8 @@ CANDLES = (
 )  # fmt: skip
 FUNDING = ("missing_hour", "funding_beyond_cap", "off_hour")
 SUMMARIES = ("summary_null", "summary_negated", "summary_missing")
-KINDS = TRANSPORT + CANDLES + FUNDING + SUMMARIES
+TICKERS = ("ticker_doubled",)
+KINDS = TRANSPORT + CANDLES + FUNDING + SUMMARIES + TICKERS
 _PRICES = ("open", "low", "high", "close")
 _INFINITE = 1.2345678901234e300  # stands in the column for a number JSON can write and a double can't hold
 _FIELDS = {"kind", "method", "instrument", "times", "from", "to", "milliseconds", "status", "code", "reason", "param"}
@@ -195,6 +202,18 @@ class Faults:
                 rows = [_with_field(row, fault) if is_hit else row for row, is_hit in zip(rows, hit, strict=True)]
             self.served(fault.kind)
         return rows
+
+    def on_option_ticker(self, ticker: dict) -> dict:
+        for fault in self._faults:
+            if fault.kind not in TICKERS or fault.instrument not in (None, ticker["instrument_name"]):
+                continue
+            if fault.param in ticker["greeks"]:
+                greeks = ticker["greeks"] | {fault.param: 2 * ticker["greeks"][fault.param]}
+                ticker = ticker | {"greeks": greeks}
+            else:
+                ticker = ticker | {fault.param: 2 * ticker[fault.param]}
+            self.served(fault.kind)
+        return ticker
 
     def _on(self, listing: Listing, kinds: tuple[str, ...]) -> list[Fault]:
         return [fault for fault in self._faults if fault.kind in kinds and fault.instrument in (None, listing.name)]

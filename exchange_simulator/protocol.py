@@ -348,7 +348,7 @@ class Exchange:
         if contract.expires <= self.source.now_ms:
             raise Refusal(-32602, "instrument is not open", "instrument_name")
         if isinstance(contract, OptionChain):
-            return quotes.option_tickers(self.source, contract, only=name)[0]
+            return self.faults.on_option_ticker(quotes.option_tickers(self.source, contract, only=name)[0])
         return quotes.future_ticker(self.source, contract)
 
     def get_book_summary_by_currency(self, given: Parameters, history: bool) -> list[dict]:

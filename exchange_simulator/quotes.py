@@ -192,7 +192,9 @@ def option_tickers(source: Market | Replay, chain: OptionChain, only: str | None
     delta = np.where(call, _normal(d1), _normal(d1) - 1)
     gamma = density / (forward * deviation)
     vega = forward * density * years**0.5 / 100
-    theta = -forward * density * volatility / (2 * years**0.5) / 365
+    # of a day, or what is left of it, and never more than the option is worth
+    decay = forward * density * volatility / (2 * years**0.5) / 365 * min(years * 365, 1)
+    theta = -np.minimum(decay, np.maximum(price, 0) * forward)
     rho = np.where(call, 1, -1) * strikes * years * _normal(np.where(call, 1, -1) * (d1 - deviation)) / 100
 
     whole = np.array([strike for _, strike, _ in names], dtype=np.int64)

@@ -33,7 +33,8 @@ class Table:
     key: the columns of the key and their SQL types, without version_id. values: the columns, with their types, that the
     exchange sent, of a table that is stored by rows (warehouse.rows); empty for one that is stored in arrays. noted:
     the columns and types in which a validation records something about a version besides its state. named_in: the view
-    that lists the versions which something computed still names.
+    that lists the versions which something computed still names. beside: the table of what is kept beside its
+    snapshots, by currency and beat, and is deleted with them.
     """
 
     name: str
@@ -41,6 +42,7 @@ class Table:
     values: Mapping[str, str] = field(hash=False, default_factory=dict)
     noted: Mapping[str, str] = field(hash=False, default_factory=dict)
     named_in: str = ""
+    beside: str = ""
 
 
 @dataclass(frozen=True)

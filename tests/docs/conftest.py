@@ -97,6 +97,7 @@ def fill_snapshots(connection) -> None:
     """Two snapshots of a perpetual and of a pair of options, with a gap between them."""
     from deribit_warehouse.dataset import Window
     from deribit_warehouse.datasets import INSTRUMENT_SUMMARIES, OPTIONS_CHAIN
+    from deribit_warehouse.exchange import tickers
     from deribit_warehouse.exchange.summaries import reader
     from deribit_warehouse.warehouse import publication
 
@@ -109,7 +110,12 @@ def fill_snapshots(connection) -> None:
                 "underlying_price": 90_500.0, "underlying_index": "BTC-27FEB26", "interest_rate": 0.0,
             }  # fmt: skip
             answer = reader("BTC", kind)([row | {"instrument_name": name} for name in names[kind]])
-            exchange = SimpleNamespace(summaries=lambda currency, kind, answer=answer: answer)
+            greeks = {"delta": 0.5, "gamma": 0.00001, "vega": 130.0, "theta": -50.0, "rho": 60.0}
+            ticker = row | {"timestamp": row["creation_timestamp"] + 1000, "greeks": greeks}
+            exchange = SimpleNamespace(
+                summaries=lambda currency, kind, answer=answer: answer,
+                option_ticker=lambda name, ticker=ticker: tickers.reader(name)(ticker | {"instrument_name": name}),
+            )
             dataset.load(exchange, connection, Window("BTC", "BTC", None, BEGINS, ENDS, 1), source("BTC"))
         key = ", ".join(dataset.table.key)
         versions = connection.execute(f"SELECT {key}, version_id FROM store.{dataset.table.name}").fetchall()

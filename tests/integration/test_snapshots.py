@@ -77,6 +77,17 @@ def test_every_value_is_the_exchanges(pipeline, market, whole_exchange, dataset,
     assert len(found) >= at_least and {row[2] for row in found} == {NOW}
     assert found == wanted(whole_exchange, kind, fields.values())
     assert market.rows("SELECT * FROM quarantined") == []
+    if dataset == "options_chain":
+        compared = market.rows(
+            "SELECT currency, count(*), count(chain_apart), count(greeks_apart) FROM options_sample "
+            "GROUP BY 1 ORDER BY 1"
+        )
+        assert [(currency, *apart) for currency, _, *apart in compared] == [
+            ("BTC", 0, 0),
+            ("ETH", 0, 0),
+            ("USDC", 0, 0),
+        ]
+        assert all(18 <= options <= 20 for _, options, *_ in compared)
     # again, in the same beat: not a row is written
     table = {"instrument_summaries": "instrument_summary", "options_chain": "option_chain"}[dataset]
     written = market.rows(f"SELECT ctid, xmin FROM store.{table}")
@@ -135,6 +146,23 @@ def test_a_chain_without_volatilities_is_refused(pipeline, market, whole_exchang
     assert pipeline.run("options_chain", AFTER) == "success"
     assert market.value("SELECT count(*) FROM options_chain") > 2000
     assert market.rows("SELECT * FROM quarantined") == []
+
+
+def test_a_chain_is_compared_with_the_tickers_of_a_sample(pipeline, market, whole_exchange, monkeypatch):
+    monkeypatch.setenv("DERIBIT_CURRENCIES", "BTC")
+    refused = {"kind": "error_code", "method": "ticker", "code": 10028}
+    whole_exchange.faults(refused | {"times": 12}, {"kind": "ticker_doubled", "param": "mark_iv"})
+    before = whole_exchange.stats()["faults"]
+    assert pipeline.run("options_chain", AFTER) == "success"
+    assert whole_exchange.stats()["faults"] - before == 20, "each once, the refused ones too"
+    found = dict(market.rows("SELECT rule, min(severity) FROM quality_findings GROUP BY rule"))
+    assert found == dict.fromkeys(["tickers-sampled", "chain-as-tickers", "greeks-as-tickers"], "warning")
+    assert market.rows("SELECT * FROM quarantined") == []
+    assert market.value("SELECT count(*) FROM options_chain") > 500, "what is true of the chain is published"
+    [(compared, doubled)] = market.rows(
+        "SELECT count(*), count(*) FILTER (WHERE abs(ticker_mark_iv / mark_iv - 2) < 1e-4) FROM options_sample"
+    )
+    assert compared == doubled == 8
 
 
 def test_a_summary_that_cannot_be_is_held_back_and_the_others_are_not(pipeline, market, whole_exchange):

@@ -233,7 +233,9 @@ def summaries(rows: int) -> pd.DataFrame:
 
 
 def chain(rows: int) -> pd.DataFrame:
-    named = ("without_iv", "without_mark", "without_underlying", "impossible", "crossed")
+    named = (
+        "without_iv", "without_mark", "without_underlying", "impossible", "crossed", "chain_apart", "greeks_apart",
+    )  # fmt: skip
     return pd.DataFrame(
         {
             "series": "BTC-27JUN25",
@@ -246,6 +248,7 @@ def chain(rows: int) -> pd.DataFrame:
             "clock_span_seconds": 0.0,
             "ivs_known": 1.0,
             "marks_known": 1.0,
+            "sampled": 1.0,
             **dict.fromkeys([*named, "unreadable", "absent", "unknown"]),
         }
     )

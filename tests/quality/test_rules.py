@@ -208,6 +208,9 @@ FAULTS = {
         ({"ivs_known": 0.0}, {"mark-ivs-known"}),
         ({"without_iv": "BTC-27JUN25-1-C"}, {"mark-iv-of-each-known"}),
         ({"without_underlying": "BTC-27JUN25-1-C"}, {"underlying-known"}),
+        ({"sampled": 0.45}, {"tickers-sampled"}),
+        ({"chain_apart": "BTC-27JUN25-1-C: volatility 43, ticker 70"}, {"chain-as-tickers"}),
+        ({"greeks_apart": "BTC-27JUN25-1-C: vega 43, calculated 50"}, {"greeks-as-tickers"}),
     ],
     "instruments": [
         ({"name_expiry_matches": False}, {"name-matches-expiry"}),

@@ -165,6 +165,18 @@ def test_summary_faults(live):
     assert {row["instrument_name"] for row in live.get(**asked)} == set(before) - {NAME}
 
 
+def test_ticker_faults(live):
+    [name, other, *_] = (row["instrument_name"] for row in live.get("get_instruments", currency="BTC", kind="option"))
+    before = live.get("ticker", instrument_name=name)
+    untouched = live.get("ticker", instrument_name=other)
+    live.faults({"kind": "ticker_doubled", "instrument": name, "param": "vega"})
+    live.faults({"kind": "ticker_doubled", "instrument": name, "param": "mark_iv"})
+    found = live.get("ticker", instrument_name=name)
+    assert found["greeks"] == before["greeks"] | {"vega": 2 * before["greeks"]["vega"]}
+    assert found["mark_iv"] == 2 * before["mark_iv"]
+    assert live.get("ticker", instrument_name=other) == untouched
+
+
 def test_an_error_code_comes_as_often_as_asked(live):
     live.faults({"kind": "error_code", "code": 10041, "times": 2})
     assert [live.ask("get_time").status_code for _ in range(3)] == [400, 400, 200]

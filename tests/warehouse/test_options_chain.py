@@ -13,7 +13,10 @@ import pytest
 from deribit_warehouse.dataset import Window
 from deribit_warehouse.datasets import OPTIONS_CHAIN
 from deribit_warehouse.datasets.options_chain import OPTION_CHAIN
+from deribit_warehouse.exchange import BadResponse, ExchangeUnavailable, tickers
+from deribit_warehouse.exchange.errors import Malformed
 from deribit_warehouse.exchange.summaries import Summaries, reader
+from deribit_warehouse.exchange.tickers import OptionTicker
 from deribit_warehouse.warehouse import publication, snapshots
 from deribit_warehouse.warehouse.catalogue import record_reading
 from deribit_warehouse.warehouse.ingestion import Ingested, Provenance
@@ -25,8 +28,18 @@ NOON = at(FIRST, 720)
 
 
 class Answers:
-    def __init__(self, summaries: Summaries) -> None:
-        self.answer = summaries
+    """An exchange that has one summary, and the tickers it is given."""
+
+    def __init__(self, summaries: Summaries, tickers: dict[str, dict]) -> None:
+        self.answer, self.tickers = summaries, tickers
+
+    def option_ticker(self, name: str) -> OptionTicker:
+        if name not in self.tickers:
+            raise ExchangeUnavailable("away")
+        try:
+            return tickers.reader(name)(self.tickers[name])
+        except Malformed as error:
+            raise BadResponse(str(error)) from error
 
     def summaries(self, currency: str, kind: str) -> Summaries:
         assert (currency, kind) == (self.answer.currency, "option")
@@ -42,12 +55,14 @@ def told(name: str, told_at: datetime = NOON, **changed) -> dict:
     } | changed  # fmt: skip
 
 
-def take(warehouse: Warehouse, rows: list[dict], currency: str = "BTC") -> Ingested:
-    """Loads an answer as the dataset does."""
+def take(
+    warehouse: Warehouse, rows: list[dict], currency: str = "BTC", tickers: dict[str, dict] | None = None
+) -> Ingested:
+    """Loads an answer as the dataset does; what there is no ticker of is not sampled."""
     window = Window(currency, currency, None, NOON, NOON, 1)
     source = Provenance("options_chain", currency, HOST, "run")
     answer = reader(currency, "option")(rows)
-    stored, _ = OPTIONS_CHAIN.load(Answers(answer), warehouse.connection, window, source)
+    stored, _ = OPTIONS_CHAIN.load(Answers(answer, tickers or {}), warehouse.connection, window, source)
     return stored
 
 

@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable
 from dataclasses import replace
 
-from . import candles, delivery, funding, index, instruments, settlements, summaries, volatility
+from . import candles, delivery, funding, index, instruments, settlements, summaries, tickers, volatility
 from .candles import Candles
 from .delivery import DeliveryPrices
 from .funding import Funding
@@ -17,6 +17,7 @@ from .limits import Limits, limits_of
 from .response import rows_of
 from .settlements import Settlements
 from .summaries import Summaries
+from .tickers import OptionTicker
 from .volatility import Volatility
 
 
@@ -111,6 +112,12 @@ class Exchange:
         one request. It can't be asked for later."""
         params = {"currency": currency, "kind": kind}
         return self._live.request("get_book_summary_by_currency", params, summaries.reader(currency, kind))
+
+    def option_ticker(self, instrument_name: str) -> OptionTicker:
+        """What one listed option is at now, with the exchange's own greeks. It is asked once: who samples options has
+        others to ask, and a ticker that comes late is of another moment."""
+        read = tickers.reader(instrument_name)
+        return self._live.request("ticker", {"instrument_name": instrument_name}, read, attempts=1)
 
     def index_price(self, index_name: str) -> float:
         """The index now, USD."""

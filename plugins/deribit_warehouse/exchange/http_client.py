@@ -51,19 +51,20 @@ class HttpClient:
 
     def request(
         self, method: str, params: Mapping[str, Any], read: Callable[[Any], T],
-        result: Callable[[int, bytes | bytearray], Any] = result_of,
+        result: Callable[[int, bytes | bytearray], Any] = result_of, *, attempts: int | None = None,
     ) -> T:  # fmt: skip
         """The answer to `method`, as `read` makes it from the JSON-RPC result, which `result` takes out of the body.
 
         `read` raises Malformed for a result that can't be read, which counts as a corrupt page and is asked again; so
         does anything else it raises. Raises RequestRejected or InstrumentNotFound at once, ExchangeUnavailable or
         BadResponse when the attempts are used up, and nothing else, whatever the answer (what `rate_limiter` raises is
-        passed on).
+        passed on). attempts: how many there are, where that is fewer than the client makes.
         """
         limits = self._limits(method)
+        most = min(attempts or self._attempts, self._attempts)
         spent: list[float] = []
         retrying = Retrying(
-            stop=lambda state: state.attempt_number >= self._attempts or sum(spent) >= MAX_ANSWER_TIMES * limits.total,
+            stop=lambda state: state.attempt_number >= most or sum(spent) >= MAX_ANSWER_TIMES * limits.total,
             wait=pause,
             retry=retry_if_exception(lambda error: isinstance(error, AttemptFailed) and error.retryable),
             sleep=self._sleep,

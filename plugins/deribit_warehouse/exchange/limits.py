@@ -36,10 +36,14 @@ class Limits:
     rows: int = 20_000
 
 
-LIMITS = {"get_instruments": Limits(silence=300, total=480, size=256 * MB, rows=400_000)}
+LIMITS = {
+    "get_instruments": Limits(silence=300, total=480, size=256 * MB, rows=400_000),
+    "ticker": Limits(connect=2, silence=3, total=5, size=MB),
+}
 """The default is for pages: a chart of 5,001 rows is 0.4 MB, 744 hours of funding 0.15 MB, and 20,000 rows are four
 times the most that any page holds. get_instruments answers with all that ever expired in one piece: 120,366 rows were
-seen, 150,000 are 77 MB at the history host's 513 bytes a row, and its first byte may take minutes."""
+seen, 150,000 are 77 MB at the history host's 513 bytes a row, and its first byte may take minutes. A ticker is
+a kilobyte, and one of a sample: what takes seconds is done without."""
 
 
 def limits_of(method: str) -> Limits:

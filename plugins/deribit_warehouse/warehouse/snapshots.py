@@ -54,13 +54,23 @@ def store_snapshot(
     return store_rows(connection, table, columns, provenance) + Ingested(unchanged=len(rows) - len(left))
 
 
+def turn(names: Sequence[str], beat: datetime, seconds: int, most: int) -> list[str]:
+    """Those of some instruments whose turn it is at a beat, at most `most`: every n-th by name, another one at the next
+    beat, so that after n beats, n = ceil(instruments / most), each had its turn. seconds: from one beat to the next."""
+    beats = -(-len(names) // most) or 1
+    return sorted(names)[round(beat.timestamp()) // seconds % beats :: beats]
+
+
 def thin(connection: Connection, dataset: Dataset, before: datetime) -> int:
-    """Deletes the snapshots before a full hour except one for each hour, in the caller's transaction; returns the
-    number of rows. For deleted snapshots it can no longer be queried what was published at a given time."""
+    """Deletes the snapshots before a full hour except one for each hour, in the caller's transaction, and what was kept
+    beside them; returns the number of rows of snapshots. For deleted snapshots it can no longer be queried what was
+    published at a given time."""
     publication.decide_alone(connection)
     values = {"dataset": dataset.name, "before": before}
     with connection.cursor() as cursor:
         deleted = cursor.execute(sql.composed("snapshots/thin", dataset.versions), values).rowcount
+    if dataset.versions.beside:
+        connection.execute(sql.composed("snapshots/drop_beside", dataset.versions))
     sql.run(connection, "snapshots/record_thinned", **values)
     return deleted
 

@@ -31,8 +31,8 @@ def composed(name: str, table: Table) -> Composed:
 
     {table} and its {stage}; the columns of its {key}, of its {values}, of both ({sent}), and their {definition}; the
     {columns} of a version (key and version_id) and the {arrays} of parameters for them; the same with the noted columns
-    ({noting}, {noting_arrays}); {same_x_y}: the keys of x and y are equal; {unnamed}: no computed version names this
-    one.
+    ({noting}, {noting_arrays}); {beside}: the table of what is kept beside it; {same_x_y}: the keys of x and y are equal;
+    {unnamed}: no computed version names this one.
     """
 
     def listed(columns: Iterable[str], alias: str = "") -> Composed:
@@ -61,7 +61,7 @@ def composed(name: str, table: Table) -> Composed:
         noted_of_t=listed(table.noted, "t"), and_noted_of_k=each(", k.{c}", table.noted, ""),
         and_noted_from_p=each(", {c} = p.{c}", table.noted, ""), noted_from_p=each("{c} = p.{c}", table.noted),
         same_t_p=same("t", "p"), same_t_b=same("t", "b"), same_t_k=same("t", "k"), same_t_o=same("t", "o"),
-        same_n_t=same("n", "t"), unnamed=unnamed,
+        same_n_t=same("n", "t"), unnamed=unnamed, beside=Identifier("store", table.beside),
     )  # fmt: skip
 
 

@@ -1,7 +1,8 @@
 -- One row an expiry of a snapshot that is to be decided on (those that wait, whenever they were taken, and those of the run's own
 -- beat), and one an expiry of which the catalogue lists options and the snapshot has none. missed_before: beats since the snapshot
 -- before it at which none was taken, said once a currency. What is said of single options is a text that names the first of them,
--- NULL where there is nothing to say. Grain: series, ts (the beat). Reads only. Parameters: to (the run's moment), currencies.
+-- NULL where there is nothing to say. sampled: the share of the tickers that were asked beside the snapshot and answered, said once
+-- a currency. Grain: series, ts (the beat). Reads only. Parameters: to (the run's moment), currencies.
 WITH decided_on AS (
     SELECT DISTINCT ON (s.currency, s.beat, s.series) s.*
     FROM store.option_chain s
@@ -33,6 +34,9 @@ SELECT coalesce(d.series, a.series) AS series, coalesce(d.beat, a.beat) AS ts, c
        CASE WHEN d.series = d.first_series THEN d.missed ELSE 0 END AS missed_before,
        extract(epoch FROM d.newest - d.beat)::float8 AS late_seconds, extract(epoch FROM t.newest - t.oldest)::float8 AS clock_span_seconds,
        i.with_iv::float8 / cardinality(d.instruments) AS ivs_known, i.without_iv,
+       CASE WHEN d.series = d.first_series THEN coalesce((
+           SELECT cardinality(p.places)::float8 / p.asked FROM store.option_sample p WHERE p.currency = d.currency AND p.beat = d.beat), 0) END AS sampled,
+       p.chain_apart, p.greeks_apart,
        i.with_mark::float8 / cardinality(d.instruments) AS marks_known, i.without_mark, i.without_underlying, i.impossible, i.crossed,
        store.named(d.unreadable) AS unreadable, store.named(a.names) AS absent,
        store.named(store.not_in_catalogue(d.instruments, 'option', d.currency)) AS unknown,
@@ -63,4 +67,10 @@ LEFT JOIN LATERAL (
                            WHEN NOT u.interest_rate BETWEEN -1 AND 1 THEN 'interest rate ' || u.interest_rate END AS wrong
           FROM store.option_quotes(d.instruments, d.told_at, d.quotes, d.scales, d.odd_quotes, d.underlying, d.interest_rate) AS u) AS e
 ) AS i ON d.series IS NOT NULL
+LEFT JOIN LATERAL (
+    SELECT store.named(array_agg(k.instrument || ': ' || k.chain_apart ORDER BY k.instrument) FILTER (WHERE k.chain_apart IS NOT NULL)) AS chain_apart,
+           store.named(array_agg(k.instrument || ': ' || k.greeks_apart ORDER BY k.instrument) FILTER (WHERE k.greeks_apart IS NOT NULL)) AS greeks_apart
+    FROM store.option_chain c CROSS JOIN LATERAL store.sampled_of(c) AS k
+    WHERE c.currency = d.currency AND c.beat = d.beat AND c.series = d.series AND c.version_id = d.version_id
+) AS p ON d.series IS NOT NULL
 ORDER BY 2, 3, 1

@@ -1,0 +1,125 @@
+"""What is taken daily and by the beat, over a kill in the middle of writing and an outage: the exchange's values."""
+
+from __future__ import annotations
+
+import threading
+import time
+from contextlib import contextmanager
+from datetime import UTC, date, datetime
+
+import psycopg
+import pytest
+
+from exchange_simulator.market import Market
+from exchange_simulator.protocol import Exchange, Parameters
+
+from .conftest import AFTER
+from .test_faults import patient, when_something_waits
+from .test_settlements import FIELDS, told
+from .test_snapshots import FUTURES, OPTIONS, shown, wanted
+
+NOW = datetime(2019, 7, 2, tzinfo=UTC)
+OCTOBER = {(2018, 10)}
+
+__all__ = ["patient"]
+
+
+@contextmanager
+def killed_while_writing(market, table: str, then=lambda: None):
+    """Cuts off the first connection that is about to write to a table, in the middle of its transaction, and does
+    ``then``; returns which."""
+    killed: list[int] = []
+    stop = threading.Event()
+    with (
+        psycopg.connect(market.dsn("postgres"), autocommit=True) as watching,
+        psycopg.connect(market.dsn("postgres")) as holding,
+    ):
+        # whoever reads goes on, whoever writes waits
+        holding.execute(f"LOCK TABLE store.{table} IN EXCLUSIVE MODE")
+
+        def watch() -> None:
+            while not stop.is_set() and not killed:
+                killed.extend(
+                    pid for pid, _ in watching.execute(
+                        "SELECT pid, pg_terminate_backend(pid) FROM pg_locks "
+                        "WHERE relation = %s::regclass AND NOT granted", [f"store.{table}"],
+                    )
+                )  # fmt: skip
+                time.sleep(0.005)
+            then()
+            holding.rollback()
+
+        watcher = threading.Thread(target=watch)
+        watcher.start()
+        try:
+            yield killed
+        finally:
+            stop.set()
+            watcher.join()
+
+
+def of_delivery_prices(market, exchange) -> tuple[list, list]:
+    asked = Parameters({"index_name": "btc_usd", "count": "1000"})
+    days = {
+        date.fromisoformat(row["date"]): row["delivery_price"]
+        for row in Exchange(Market(now_ms=round(NOW.timestamp() * 1000))).get_delivery_prices(asked, False)["data"]
+    }
+    stored = market.rows("SELECT day, price FROM delivery_prices WHERE index_name = 'btc_usd' ORDER BY day")
+    return stored, sorted((day, price) for day, price in days.items() if (day.year, day.month) in OCTOBER)
+
+
+def of_settlements(market, exchange) -> tuple[list, list]:
+    columns = ", ".join(FIELDS[1:])
+    stored = market.rows(f"SELECT settled_at, instrument, {columns} FROM settlements")
+    return sorted(stored), told(Exchange(Market(now_ms=round(NOW.timestamp() * 1000))), OCTOBER)
+
+
+def of_snapshots(view: str, kind: str, fields: dict[str, str]):
+    def compared(market, exchange) -> tuple[list, list]:
+        said = [row[:3] + row[4:] for row in wanted(exchange, kind, fields.values()) if row[0] == "BTC"]
+        return [row[:3] + row[4:] for row in shown(market, view, fields)], said
+
+    return compared
+
+
+@pytest.mark.parametrize(
+    ("dataset", "table", "after", "compared", "at_least"),
+    [
+        ("delivery_prices", "delivery_price", AFTER, of_delivery_prices, 31),
+        ("settlements", "settlement", AFTER, of_settlements, 100),
+        ("instrument_summaries", "instrument_summary", "2019-07-02",
+         of_snapshots("instrument_summaries", "future", FUTURES), 3),
+        ("options_chain", "option_chain", "2019-07-02", of_snapshots("options_chain", "option", OPTIONS), 100),
+    ],
+)  # fmt: skip
+def test_a_kill_and_an_outage_leave_every_value_the_exchanges(
+    pipeline, market, young_exchange, patient, dataset, table, after, compared, at_least
+):
+    if after == AFTER:  # what is loaded by months is planned from the catalogue
+        assert pipeline.run("instruments", AFTER) == "success"
+
+    def maintenance() -> None:
+        young_exchange.faults({"kind": "maintenance", "times": 999})
+
+    if after == AFTER:
+        with killed_while_writing(market, table) as killed:
+            assert pipeline.run(dataset, after) == "failed"
+        assert market.rows(f"SELECT * FROM store.{table}") == [], "what was half written is not there"
+        maintenance()
+        with when_something_waits(market, young_exchange.faults) as waited:
+            assert pipeline.run(dataset, after) == "success"
+    else:  # a snapshot's load is tried again at once, here by an attempt that finds the exchange away
+        with (
+            when_something_waits(market, young_exchange.faults) as waited,
+            killed_while_writing(market, table, then=maintenance) as killed,
+        ):
+            assert pipeline.run(dataset, after) == "success"
+    assert len(killed) == 1
+    assert waited[0][:2] == ("load", "the exchange")
+    stored, said = compared(market, young_exchange)
+    assert stored == said and len(stored) >= at_least
+    assert market.rows("SELECT * FROM quarantined") == []
+
+    written = market.rows(f"SELECT ctid, xmin FROM store.{table}")
+    assert pipeline.run(dataset, after) == "success"
+    assert market.rows(f"SELECT ctid, xmin FROM store.{table}") == written
