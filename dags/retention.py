@@ -9,7 +9,8 @@ changed of what is loaded.
 index or a pair of the basis.
 What is published, what waits, what is held back without a newer version, and what a published basis or index was
 computed from stays. Of option chains that are older than `DERIBIT_THIN_CHAINS_DAYS` (0: all are kept) the first
-snapshot of each hour stays.
+snapshot of each hour stays. Live minutes of a day are deleted a week after it, when it is shown as a closed day; how
+many of them were the same is kept (view `live_days`).
 
 **Schedule.** Daily. A moment before the time that is kept is an error from then on, never an answer with fewer rows.
 
@@ -33,6 +34,7 @@ from deribit_warehouse import pipeline
 )
 def retention() -> None:
     pipeline.prune_versions()
+    pipeline.prune_open_days()
     pipeline.thin_snapshots()
 
 

@@ -97,12 +97,14 @@ class Dataset:
     outages, and with the parameters. pending, expected, stored, provenance and (of what is loaded) corrections are
     bound with nothing: they are its part of the views pending, coverage, provenance and corrections.
 
-    name: its suite in expectations/, its view and the file of its DAG.
+    name: its view and the file of its DAG. suite: its file in expectations/; its name, unless it has another's rules.
     keys: the columns of its profile that name what can be held back. day: the one that says which day a key belongs to.
     table: where its versions lie; None: it is not published by itself.
     sql: its folder of statements; its name, unless it shares one. parameters: bound in each of its statements.
     load: what brings it from the exchange, if it comes from there. snapshot: it can only be asked for now; with a table
     it has beats (beats.sql, a part of the view snapshot_gaps). thinned: of old ones one an hour may be kept.
+    live: it is collected minute by minute, of days that are not closed yet. Its rules are those of the closed days,
+    for a row a minute, and each is decided on by itself.
     catalogue: whether a plan of it waits until the catalogue was read after its interval.
     since: the first there may be of it, where that is later than the history that is asked for may begin.
     bucket: whose share of the request rate its loads use, "history" or "live".
@@ -120,10 +122,12 @@ class Dataset:
     day: str = "day"
     table: Table | None = None
     sql: str = ""
+    suite: str = ""
     parameters: Mapping[str, Any] = field(default_factory=dict, hash=False)
     load: Load | None = field(default=None, repr=False, compare=False)
     snapshot: bool = False
     thinned: bool = False
+    live: bool = False
     catalogue: bool = True
     since: datetime | None = None
     bucket: str = "history"
@@ -133,8 +137,15 @@ class Dataset:
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "sql", self.sql or self.name)
+        object.__setattr__(self, "suite", self.suite or self.name)
         if self.snapshot and self.catalogue:
             raise ValueError(f"{self.name}: no catalogue is younger than the present moment, so it can't be waited for")
+
+    @property
+    def brief(self) -> bool:
+        """Whether it is validated every few minutes: of each validation is kept what did not hold, and the data docs
+        have a page a day."""
+        return self.snapshot or self.live
 
     @property
     def computed(self) -> bool:

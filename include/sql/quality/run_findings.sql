@@ -1,6 +1,6 @@
 -- What a run's validations said, for the message about it: a run that validates several windows has one each, and of
 -- a window validated again only the newest counts. known: an earlier validation had said the same of the same key; of a
--- snapshot (its interval is a moment): of one in the day before, so that what goes on is told once.
+-- snapshot or a live minute (their intervals are less than a day): of one in the day before, so that what goes on is told once.
 -- Grain: a finding, or a validation without any. Reads only.
 WITH validated AS (
     SELECT DISTINCT ON (dataset, interval_from, interval_to) * FROM store.validation
@@ -12,7 +12,7 @@ SELECT v.validation_id, v.outcome, v.blocked_because, q.subject AS instrument, q
                WHERE e.closed_by = q.validation_id AND e.dataset = q.dataset AND e.subject = q.subject AND e.day = q.day
                  AND e.ts IS NOT DISTINCT FROM q.ts AND e.rule = q.rule AND e.severity = q.severity
                  AND e.waived_reason IS NULL)
-       OR v.interval_from = v.interval_to
+       OR v.interval_to - v.interval_from < interval '1 day'
           AND EXISTS (SELECT FROM store.quarantine e
                       WHERE e.dataset = q.dataset AND e.subject = q.subject AND e.day >= q.day - 1 AND e.rule = q.rule
                         AND e.severity = q.severity AND e.ts < q.ts AND e.ts >= q.ts - interval '1 day'

@@ -5,13 +5,13 @@ from deribit_warehouse.dataset import EXCHANGE_POOL, LIVE_POOL, VALIDATION_POOL,
 from .basis_spread import BASIS_SPREAD
 from .delivery_prices import DELIVERY_PRICES
 from .funding_rates import FUNDING_RATES
-from .futures_ohlcv import FUTURES_OHLCV
+from .futures_ohlcv import FUTURES_LIVE, FUTURES_OHLCV
 from .index_minutes import INDEX_MINUTES
 from .index_prices import INDEX_PRICES
 from .instrument_summaries import INSTRUMENT_SUMMARIES
 from .instruments import INSTRUMENTS
 from .options_chain import OPTIONS_CHAIN
-from .perpetuals_ohlcv import PERPETUALS_OHLCV
+from .perpetuals_ohlcv import PERPETUALS_LIVE, PERPETUALS_OHLCV
 from .roll_calendar import ROLL_CALENDAR
 from .settlements import SETTLEMENTS
 from .volatility_index import VOLATILITY_INDEX
@@ -22,15 +22,19 @@ DATASETS = (
 )  # fmt: skip
 """All of them, in the order they are shown in: what something is computed from comes before it."""
 
+LIVE = (PERPETUALS_LIVE, FUTURES_LIVE)
+"""What is collected minute by minute of days that are not closed yet. It is published beside the closed days, in their
+views, and counts for nothing that is said of months: coverage, condition, completion."""
+
 POOLS = {
     EXCHANGE_POOL: 6,
     VALIDATION_POOL: 1,
-    LIVE_POOL: 2,
-    **{dataset.validation_pool: 1 for dataset in DATASETS if dataset.table},
+    LIVE_POOL: 3,
+    **{dataset.validation_pool: 1 for dataset in (*DATASETS, *LIVE) if dataset.table},
 }
 """Airflow pools and their slots: tasks that ask the exchange, and tasks that read a month of minutes at
-once; and the loads of snapshots, which nothing that is loaded of the past may keep from their beat. Together fewer than
-the executor runs at a time, so that none keeps the plans waiting.
+once; and the loads of snapshots and of live minutes, which nothing that is loaded of the past may keep from their beat.
+Together fewer than the executor runs at a time, so that none keeps the plans waiting.
 
 The publishing tasks of a dataset have a pool of one slot, beside one for those that belong to none: two that end
 together while their asset starts several DAGs deadlock in Airflow's own database, and its API server fails one of them
@@ -40,7 +44,7 @@ detection of a run that can't go on any more."""
 
 def by_name(name: str) -> Dataset:
     """The dataset of a name. Raises KeyError."""
-    return {dataset.name: dataset for dataset in DATASETS}[name]
+    return {dataset.name: dataset for dataset in (*DATASETS, *LIVE)}[name]
 
 
 __all__ = [
@@ -48,13 +52,16 @@ __all__ = [
     "DATASETS",
     "DELIVERY_PRICES",
     "FUNDING_RATES",
+    "FUTURES_LIVE",
     "FUTURES_OHLCV",
     "INDEX_MINUTES",
     "INDEX_PRICES",
     "INSTRUMENTS",
     "INSTRUMENT_SUMMARIES",
+    "LIVE",
     "LIVE_POOL",
     "OPTIONS_CHAIN",
+    "PERPETUALS_LIVE",
     "PERPETUALS_OHLCV",
     "POOLS",
     "ROLL_CALENDAR",

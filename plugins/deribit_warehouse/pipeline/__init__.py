@@ -1,6 +1,7 @@
 """Joins the exchange, the warehouse and the quality gate into Airflow tasks. DAG files read from here."""
 
 from .dag_defaults import (
+    LIVE_TASK,
     READY,
     SNAPSHOT_TASK,
     asset,
@@ -8,16 +9,18 @@ from .dag_defaults import (
     complete,
     derived_dag_args,
     history_dag_args,
+    live_dag_args,
     snapshot_dag_args,
 )
 from .delisting import clip_to_lifetimes, find_delistings
 from .docs_site import build_data_docs
-from .load import load, plan
+from .load import load, plan, plan_open
 from .publish import notify, publish, publish_derived, windows
 from .read_catalogue import READINGS, check_catalogue, discover_funding_starts, read_catalogue
-from .retention import prune_versions, thin_snapshots
+from .retention import prune_open_days, prune_versions, thin_snapshots
 
 __all__ = [
+    "LIVE_TASK",
     "READINGS",
     "READY",
     "SNAPSHOT_TASK",
@@ -31,9 +34,12 @@ __all__ = [
     "discover_funding_starts",
     "find_delistings",
     "history_dag_args",
+    "live_dag_args",
     "load",
     "notify",
     "plan",
+    "plan_open",
+    "prune_open_days",
     "prune_versions",
     "publish",
     "publish_derived",
