@@ -12,7 +12,8 @@ to any more is deleted after `DERIBIT_KEEP_RECORDS_DAYS` (90). The size of each 
 index or a pair of the basis; a load, a validation; a table and day.
 What is published, what waits, what is held back without a newer version, and what a published basis or index was
 computed from stays. Of option chains that are older than `DERIBIT_THIN_CHAINS_DAYS` (0: all are kept) the first
-snapshot of each hour stays.
+snapshot of each hour stays. Live minutes of a day are deleted a week after it, when it is shown as a closed day; how
+many of them were the same is kept (view `live_days`).
 
 **Schedule.** Daily. Asking for a time before that is an error from then on, never an answer with fewer rows.
 
@@ -36,6 +37,7 @@ from deribit_warehouse import pipeline
 )
 def retention() -> None:
     pipeline.prune_versions() >> pipeline.prune_records()
+    pipeline.prune_open_days()
     pipeline.thin_snapshots()
     pipeline.measure_storage()
 

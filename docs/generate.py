@@ -121,6 +121,8 @@ def link(dag: DAG) -> str:
 
 def span(duration: timedelta) -> str:
     minutes = duration.total_seconds() / 60
+    if minutes < 1:
+        return f"{duration.total_seconds():g} s"
     return f"{minutes / 60:g} h" if minutes >= 60 else f"{minutes:g} min"
 
 

@@ -38,6 +38,7 @@ def _arguments(given: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--history-port", type=int, default=8766, help="the history host (0: any free one)")
     parser.add_argument("--replay", type=Path, metavar="DIR", help="serve recorded data instead of the invented market")
     parser.add_argument("--now", type=_parse_time, metavar="ISO", help="freeze the clock")
+    parser.add_argument("--speed", type=float, metavar="N", help="let the clock run N times as fast from there on")
     parser.add_argument("--from", type=_parse_time, dest="since", default="2018-08-01", metavar="ISO",
                         help="the day the invented exchange opened (default 2018-08-01)")  # fmt: skip
     parser.add_argument("--currencies", default="BTC,ETH", help="coins of the invented market")
@@ -105,6 +106,8 @@ def main(given: list[str] | None = None) -> int:
             source = Replay(arguments.replay, arguments.now, traits)
         else:
             source = Market(arguments.currencies.split(","), arguments.now, arguments.since, traits)
+        if arguments.speed is not None:
+            source.clock.set(arguments.now, arguments.speed)
     except (OSError, ValueError) as wrong:
         print(f"exchange simulator: {wrong}", file=sys.stderr)
         return 2

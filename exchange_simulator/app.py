@@ -13,7 +13,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from .faults import Fault
+from .faults import Fault, milliseconds
 from .limits import Limits, Stats
 from .noise import seed_of, uniform
 from .protocol import BadRequest, Exchange, Refusal
@@ -46,6 +46,7 @@ class Simulator:
                 Route("/simulator/stats", self._stats),
                 Route("/simulator/stats/reset", self._reset, methods=["POST"]),
                 Route("/simulator/faults", self._faults, methods=["GET", "POST", "DELETE"]),
+                Route("/simulator/clock", self._clock, methods=["GET", "POST"]),
             ]
         )
 
@@ -145,6 +146,20 @@ class Simulator:
             except (ValueError, TypeError) as wrong:
                 return _json({"error": str(wrong)}, 400)
         return _json(faults.rows())
+
+    async def _clock(self, request: Request) -> Response:
+        """What the clock says. POST {now: ms or ISO, speed: 1} sets it and lets it run; without now it goes on."""
+        clock = self.exchange.source.clock
+        if request.method == "POST":
+            try:
+                wanted = orjson.loads(await request.body())
+                if not isinstance(wanted, dict) or wanted.keys() - {"now", "speed"}:
+                    raise ValueError("send an object with now, speed, or both")
+                now = wanted.get("now")
+                clock.set(None if now is None else milliseconds(now), float(wanted.get("speed", 1.0)))
+            except (ValueError, TypeError) as wrong:
+                return _json({"error": str(wrong)}, 400)
+        return _json(clock.report())
 
 
 _PROXY = seed_of("proxy")

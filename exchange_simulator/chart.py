@@ -34,7 +34,7 @@ def _chart(source: Market | Replay, listing: Listing, start_ms: int, end_ms: int
     newest = source.traits.chart_rows
     width, offset = minutes * MINUTE, _OFFSET.get(minutes, 0) * MINUTE
     first = max(-(-(start_ms - offset) // width), (listing.first_minute * MINUTE - offset) // width)
-    last = (min(end_ms, source.now_ms) - offset) // width
+    last = (min(end_ms, _told_until(source)) - offset) // width
     if listing.opening is None:  # otherwise there are fewer rows than buckets
         first = max(first, last - newest + 1)
     pieces = []
@@ -51,11 +51,16 @@ def _chart(source: Market | Replay, listing: Listing, start_ms: int, end_ms: int
     return columns
 
 
+def _told_until(source: Market | Replay) -> int:
+    """ms: what is younger the chart does not have yet."""
+    return source.now_ms - source.traits.chart_lag_ms
+
+
 def _minutes(source: Market | Replay, listing: Listing, start_ms: int, end_ms: int) -> dict[str, np.ndarray]:
     """Candles, and after the end the fill: flat at the last close, volume and cost 0."""
     columns = source.candles(listing, start_ms, end_ms)
     begin = max(start_ms, listing.past_minute * MINUTE)
-    end = min(end_ms, source.now_ms)
+    end = min(end_ms, _told_until(source))
     if begin > end or not source.traits.fill_after_end:
         return columns
     last = (listing.past_minute - 1) * MINUTE

@@ -30,6 +30,7 @@ Value faults change 1-minute candles whose tick is in [from, to) (ms or ISO, def
 | volume_without_cost | cost 0; where nothing was traded, volume 1                                                |
 | untraded_not_flat   | volume and cost 0, high 0.1 % above and low 0.1 % below the close                         |
 | stale_fill          | untraded minutes flat at 1 % above the previous close                                     |
+| half_volume         | half of what traded, volume and cost: as a minute is told before it is corrected          |
 | spike               | one traded minute (the first in the window) x1.5, the next as before; cost goes along     |
 | far_from_index      | every price x2; cost goes along, so that only the distance is wrong                       |
 | doubled_minute      | each comes twice                                                                          |
@@ -77,7 +78,7 @@ from .listings import MINUTE, NEVER, Listing
 TRANSPORT = ("latency", "reset", "truncated", "corrupt", "http_status", "maintenance", "error_code")
 CANDLES = (
     "negative_price", "zero_price", "null_price", "infinite", "high_below_low", "close_above_high", "negative_volume",
-    "negative_cost", "cost_times_100", "volume_without_cost", "untraded_not_flat", "stale_fill", "spike",
+    "negative_cost", "cost_times_100", "volume_without_cost", "untraded_not_flat", "stale_fill", "half_volume", "spike",
     "far_from_index", "doubled_minute", "misaligned_minute", "missing_minutes", "shuffled_order", "outside_window",
     "first_missing",
 )  # fmt: skip
@@ -143,7 +144,9 @@ class Faults:
         if unknown := set(one) - _FIELDS:
             raise ValueError(f"{kind}: no such field {', '.join(sorted(unknown))}; fields are {', '.join(_FIELDS)}")
         given = {name: value for name, value in one.items() if name not in ("from", "to")}
-        return Fault(next(self._numbers), **given, start=_ms(one.get("from", 0)), end=_ms(one.get("to", NEVER)))
+        return Fault(
+            next(self._numbers), **given, start=milliseconds(one.get("from", 0)), end=milliseconds(one.get("to", NEVER))
+        )
 
     def on_call(self, method: str, instrument: str | None) -> list[Fault]:
         """The transport faults this call meets, each counted as used."""
@@ -224,7 +227,8 @@ def _with_field(row: dict, fault: Fault) -> dict:
     return row | {fault.param: None if fault.kind == "summary_null" or value is None else -value}
 
 
-def _ms(when: int | str) -> int:
+def milliseconds(when: int | str) -> int:
+    """ms since 1970 of ms or of an ISO time, UTC unless it says otherwise."""
     if isinstance(when, int):
         return when
     instant = datetime.fromisoformat(when)
@@ -344,6 +348,7 @@ _SPOILED: dict[str, Callable[[dict, np.ndarray, int], dict]] = {
     "volume_without_cost": _volume_without_cost,
     "untraded_not_flat": _untraded_not_flat,
     "stale_fill": _stale_fill,
+    "half_volume": _scaled(0.5, "volume", "cost"),
     "spike": _spike,
     "far_from_index": _scaled(2, *_PRICES, "cost"),
     "doubled_minute": _rows(lambda hit: np.repeat(np.arange(hit.size), hit + 1)),

@@ -11,13 +11,13 @@ as does the first of all, so no look back is longer than a block.
 
 from __future__ import annotations
 
-import time
 from collections.abc import Sequence
 from datetime import UTC, datetime
 
 import numpy as np
 
 from . import linear
+from .clock import Clock
 from .listings import DAY, HOUR, MINUTE, Listing, futures_of, perpetual
 from .noise import hashed, seed_of, uniform, value_noise
 from .options import OptionChain, chain_of
@@ -70,7 +70,7 @@ def _anchors(coin: str) -> tuple[np.ndarray, np.ndarray]:
 class Market:
     """The invented exchange. All times are ms since 1970, prices USD, volumes coin, costs USD, rates fractions.
 
-    `now_ms` freezes the clock; None is the wall clock. `since_ms` is the day the exchange opened: contracts that
+    `now_ms` freezes the `clock`; None is the wall clock. `since_ms` is the day the exchange opened: contracts that
     expired before are unknown and those listed before count as listed then (default 2018-08-01). `traits`: how it
     behaves; `candles`, `funding` and `index` say what is true of it, and what should be published therefore.
     """
@@ -88,7 +88,7 @@ class Market:
         self.traits = traits = traits or Traits()
         self.currencies = tuple(currencies)
         self.since_ms = since_ms
-        self._frozen = now_ms
+        self.clock = Clock(now_ms, skew_ms=traits.clock_skew_ms)
         coins = {*currencies, *(linear.PRICES if traits.linear_world else ())}
         self._anchors = {coin: _anchors(coin) for coin in coins}
         # The clock may run on for years: contracts listed later are known already and not shown yet.
@@ -115,14 +115,12 @@ class Market:
 
     @property
     def now_ms(self) -> int:
-        """The clock. Setting it freezes it."""
-        if self._frozen is None:
-            return int(time.time() * 1000) + self.traits.clock_skew_ms
-        return self._frozen
+        """What the clock says. Setting it freezes it."""
+        return self.clock.now_ms
 
     @now_ms.setter
     def now_ms(self, now_ms: int) -> None:
-        self._frozen = now_ms
+        self.clock.now_ms = now_ms
 
     def listings(self) -> list[Listing]:
         """Perpetuals and dated futures listed by now, the expired ones too."""

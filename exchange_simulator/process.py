@@ -33,6 +33,14 @@ class Running:
         if faults:
             requests.post(f"{self.live_url}/simulator/faults", json=list(faults), timeout=10).raise_for_status()
 
+    def clock(self, now: str | int | None = None, speed: float = 0.0) -> int:
+        """Sets the simulator's clock (an ISO time or ms; None: where it is) and lets it run so many times as fast as
+        ours; returns what it says, ms. Raises requests.HTTPError for what no clock can do."""
+        wanted = {"speed": speed} | ({} if now is None else {"now": now})
+        answer = requests.post(f"{self.live_url}/simulator/clock", json=wanted, timeout=10)
+        answer.raise_for_status()
+        return answer.json()["now_ms"]
+
     def stats(self) -> dict:
         """What was asked and served since the count was last reset, by the simulator's own clock."""
         return requests.get(f"{self.live_url}/simulator/stats", timeout=10).json()

@@ -14,6 +14,7 @@ from pathlib import Path
 
 import numpy as np
 
+from .clock import Clock
 from .listings import BIRTHS, DAY, MINUTE, Listing, dated_future, expiry_of, perpetual
 from .market import COLUMNS, FUNDING_COLUMNS
 from .options import OptionChain
@@ -33,11 +34,16 @@ class Replay:
         self._candles = _read_candles(directory / "candles_1m.csv")
         self._funding = _read_funding(directory / "funding_btc_perpetual.json")
         last_minute = max(int(columns["ticks"][-1]) for columns in self._candles.values())
-        self.now_ms = last_minute + DAY if now_ms is None else now_ms
+        self.clock = Clock(last_minute + DAY if now_ms is None else now_ms)
         self._listings = {name: _listing(name, columns) for name, columns in self._candles.items()}
         coins = {listing.coin for listing in self._listings.values()}
         self.currencies = tuple(sorted(coins))
         self.since_ms = min(listing.listed for listing in self._listings.values())
+
+    @property
+    def now_ms(self) -> int:
+        """What the clock says."""
+        return self.clock.now_ms
 
     def listings(self) -> list[Listing]:
         """The recorded contracts that are listed by now."""

@@ -127,6 +127,8 @@ class Traits:
         invented="how the exchange rounds the cost of a linear contract",
     )  # fmt: skip
 
+    chart_lag_ms: int = _trait(0, invented="how far the chart is behind the clock and the summaries, if it is")
+
     # -- funding -------------------------------------------------------------------------------------------------
 
     eight_hours_weighted: bool = _trait(

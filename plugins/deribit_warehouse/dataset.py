@@ -108,7 +108,8 @@ class Dataset:
     stored, provenance and (for a loaded dataset) corrections, which are its parts of the views freshness, pending,
     coverage, provenance and corrections.
 
-    name: also the name of its suite in expectations/, its view and the file of its DAG.
+    name: also the name of its view and the file of its DAG. suite: the name of its suite in expectations/; by default
+    its name.
     keys: the columns of its profile that identify a row, which is what can be held back. day: the column from which the
     day of a key is taken. ts_is_end: whether an instant in that column is the end of the period that a row describes
     (an hour of funding), so that midnight belongs to the day before it; otherwise it belongs to the day that it begins.
@@ -117,6 +118,8 @@ class Dataset:
     load: the function that loads it from the exchange, for a dataset that comes from there. snapshot: whether the
     exchange answers only for the present; a snapshot with a table has beats (beats.sql, a part of the view
     snapshot_gaps). thinned: whether old snapshots may be reduced to one an hour.
+    live: whether it is collected minute by minute, of days that are not closed yet. Its rules are those of the closed
+    days, for a row a minute, and each minute is decided on by itself.
     catalogue: whether a plan waits until the catalogue has been read after the end of its interval.
     since: the first instant at which data may exist, where that is later than the configured start of the history.
     bucket: which share of the request rate its loads use, "history" or "live".
@@ -135,10 +138,12 @@ class Dataset:
     ts_is_end: bool = False
     table: Table | None = None
     sql: str = ""
+    suite: str = ""
     parameters: Mapping[str, Any] = field(default_factory=dict, hash=False)
     load: Load | None = field(default=None, repr=False, compare=False)
     snapshot: bool = False
     thinned: bool = False
+    live: bool = False
     catalogue: bool = True
     since: datetime | None = None
     bucket: str = "history"
@@ -148,8 +153,15 @@ class Dataset:
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "sql", self.sql or self.name)
+        object.__setattr__(self, "suite", self.suite or self.name)
         if self.snapshot and self.catalogue:
             raise ValueError(f"{self.name}: no catalogue is younger than the present moment, so it can't be waited for")
+
+    @property
+    def brief(self) -> bool:
+        """Whether it is validated every few minutes: of each validation is kept what did not hold, and the data docs
+        have a page a day."""
+        return self.snapshot or self.live
 
     @property
     def computed(self) -> bool:

@@ -11,6 +11,13 @@ CANDLE_DAY = Table(
     "candle_day", {"instrument_id": "integer", "day": "date"}, noted=LEVEL,
     named_in="computed_from_candle_day",
 )  # fmt: skip
+OPEN_CANDLE = Table(
+    "open_candle", {"instrument_id": "integer", "ts": "timestamptz"},
+    values={
+        **dict.fromkeys(("open", "high", "low", "close", "volume", "cost"), "float8"),
+        **dict.fromkeys(("fresh", "duplicate", "misaligned", "out_of_order", "out_of_window"), "boolean"),
+    },
+)  # fmt: skip
 FUNDING_RATE = Table(
     "funding_rate", {"instrument_id": "integer", "ts": "timestamptz"},
     values={

@@ -30,7 +30,8 @@ DERIVED = {
     "deribit_roll_calendar": {"deribit_instruments"},
 }
 SNAPSHOTS = {"deribit_instrument_summaries": "*/5 * * * *", "deribit_options_chain": "*/5 * * * *"}
-COLLECTION = {"deribit_instruments": "0 0 * * *", "deribit_index_minutes": "0 */4 * * *"} | SNAPSHOTS
+LIVE = dict.fromkeys(("deribit_perpetuals_live", "deribit_futures_live"), "* * * * *")
+COLLECTION = {"deribit_instruments": "0 0 * * *", "deribit_index_minutes": "0 */4 * * *"} | SNAPSHOTS | LIVE
 YEARLY = {"deribit_funding_rates", "deribit_volatility_index", "deribit_delivery_prices", "deribit_settlements"}
 WITHOUT_DATASET = {"deribit_data_docs", "deribit_retention", "deribit_acknowledge"}
 BY_HAND = {"deribit_acknowledge"}
@@ -70,7 +71,7 @@ def test_a_dag_is_in_the_file_of_its_name(every_dag):
 def test_the_library_knows_every_dag_that_makes_a_dataset(bag):
     from deribit_warehouse import datasets
 
-    made = {dataset.dag_id for dataset in datasets.DATASETS}
+    made = {dataset.dag_id for dataset in (*datasets.DATASETS, *datasets.LIVE)}
     assert made == set(bag.dags) - WITHOUT_DATASET
 
 
@@ -154,7 +155,7 @@ def test_every_task_may_show_that_something_is_over_and_the_end_of_a_run_is_neve
 
 OPEN_RUNS = {
     "deribit_futures_ohlcv": 5, "deribit_perpetuals_ohlcv": 3, "deribit_funding_rates": 2,
-    **dict.fromkeys(SNAPSHOTS, 2),
+    **dict.fromkeys((*SNAPSHOTS, *LIVE), 2),
 }  # fmt: skip
 """How many runs of a DAG are open at once, as measured; one of every other. Airflow would open 16."""
 
@@ -238,6 +239,20 @@ def test_a_snapshot_has_its_own_share_and_gives_up_for_the_next_beat(bag, name):
             assert task.execution_timeout <= timedelta(minutes=4) and task.retries == 1, names([task])
 
 
+@pytest.mark.parametrize("name", sorted(LIVE))
+def test_of_live_the_next_minute_is_the_retry(bag, name):
+    from deribit_warehouse.datasets import by_name
+
+    dag, dataset = bag.dags[name], by_name(name.removeprefix("deribit_"))
+    assert dataset.bucket == "live" and dataset.patience == timedelta(0)
+    assert dag.dagrun_timeout == timedelta(minutes=3) and dag.tags >= {"live"}
+    for task in dag.task_dict.values():
+        if task.task_id != "complete":
+            assert task.execution_timeout < timedelta(minutes=1) and task.retries == 0, names([task])
+    assert dag.task_dict["publish"].trigger_rule == "all_done"
+    assert dag.task_dict["complete"].upstream_task_ids == {"load", "publish"}
+
+
 def test_the_data_docs_are_built_one_at_a_time_and_not_for_every_gate(bag):
     dag = bag.dags["deribit_data_docs"]
     assert triggering_assets(dag) == set()
@@ -268,7 +283,7 @@ def test_an_asset_that_rings_several_dags_is_emitted_by_one_task_at_a_time(every
     # a DAG of one's own may listen to any of these
     gates = [task for task in every_task if task.task_id == "publish" and not task.is_mapped]
     assert {POOLS[task.pool] for task in gates} == {1} and len({task.pool for task in gates}) == len(gates) == len(
-        [*HISTORY, *SNAPSHOTS]
+        [*HISTORY, *SNAPSHOTS, *LIVE]
     )
 
 
@@ -286,7 +301,7 @@ def test_only_a_task_that_publishes_rings(every_task):
 
 
 def test_every_task_is_tried_again_a_bounded_number_of_times(every_task):
-    assert names(t for t in every_task if not 1 <= t.retries <= 5) == []
+    assert names(t for t in every_task if not 1 <= t.retries <= 5 and t.dag_id not in LIVE) == []
 
 
 def test_every_task_ends_some_time(every_task):
@@ -317,14 +332,15 @@ def test_who_asks_the_exchange_or_judges_is_in_that_pool(every_task):
 
     expected = {}
     for task in every_task:
-        calls = set(unwrap(function_of(task)).__code__.co_names) if task.task_id != "complete" else set()
+        calls = set(unwrap(function_of(task)).__code__.co_names) if hasattr(task, "python_callable") else set()
         pools = {"exchange": EXCHANGE_POOL} | dict.fromkeys(
             ("record_validation", "validate_and_publish"), VALIDATION_POOL
         )
         expected[task.dag_id, task.task_id] = next((pools[n] for n in pools if n in calls), "default_pool")
     # a beat waits for nothing that is loaded of the past
-    expected |= {(name, "load"): LIVE_POOL for name in SNAPSHOTS}
-    for name in (*HISTORY, *DERIVED, *SNAPSHOTS):
+    expected |= {(name, "load"): LIVE_POOL for name in (*SNAPSHOTS, *LIVE)}
+    expected |= {(name, "plan"): LIVE_POOL for name in LIVE}
+    for name in (*HISTORY, *DERIVED, *SNAPSHOTS, *LIVE):
         expected[name, "publish"] = f"{VALIDATION_POOL}_{name.removeprefix('deribit_')}"
     expected["deribit_instruments", "check_catalogue"] = f"{VALIDATION_POOL}_perpetuals_ohlcv"
     assert {(t.dag_id, t.task_id): t.pool for t in every_task} == expected

@@ -6,9 +6,11 @@ import time
 
 import numpy as np
 import orjson
+import pytest
 
 from deribit_warehouse.exchange import Exchange
 from deribit_warehouse.exchange.candles import Grid, read_page
+from deribit_warehouse.exchange.errors import BadResponse
 from deribit_warehouse.exchange.response import result_of
 from tests.exchange.fake_exchange import COLUMNS, HOUR, MINUTE, FakeExchange, candle
 from tests.exchange.scripted import result, serving
@@ -48,6 +50,15 @@ def test_the_index_chart_and_the_parameters_sent(exchange_at):
         "/api/v2/public/get_funding_chart_data?instrument_name=BTC-PERPETUAL&length=8h",
         "/api/v2/public/get_index_price?index_name=btc_usd",
     ]
+
+
+def test_the_clock_is_a_whole_number_of_milliseconds(exchange_at):
+    with serving(result(BORN), result(float(BORN)), result({"time": BORN})) as (url, asked):
+        assert exchange_at(url).now() == BORN
+        for _ in range(2):
+            with pytest.raises(BadResponse, match="the time"):
+                exchange_at(url, attempts=1).now()
+    assert asked == ["/api/v2/public/get_time"] * 3
 
 
 def test_it_is_a_context(serve_fake):

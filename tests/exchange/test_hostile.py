@@ -79,6 +79,7 @@ def checked(exchange: Exchange) -> None:
     """Asks in each of the ways that are read differently."""
     for ask in (
         lambda: exchange.index_price("btc_usd"),
+        lambda: exchange.now(),
         lambda: exchange.candles("BTC-PERPETUAL", 0, 60_000),
         lambda: exchange.funding("BTC-PERPETUAL", 0, 3_600_000),
     ):

@@ -53,6 +53,7 @@ def _changed(before: dict, after: dict) -> dict[str, list[int]]:
         ("volume_without_cost", {"volume", "cost"}),
         ("untraded_not_flat", {"volume", "cost", "high", "low"}),
         ("stale_fill", set(PRICES)),
+        ("half_volume", {"volume", "cost"}),
         ("spike", {*PRICES, "cost"}),
         ("far_from_index", {*PRICES, "cost"}),
         ("misaligned_minute", {"ticks"}),

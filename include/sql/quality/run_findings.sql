@@ -1,6 +1,6 @@
 -- The findings of a run's validations, for the message about it. A run that validates several windows has one validation for each; of a
 -- window that was validated again only the newest one counts. known: an earlier validation had the same finding for the same key or,
--- for a snapshot (whose interval has no length), for one in the day before, so that a lasting finding is reported once.
+-- for a snapshot or a live minute (whose intervals are less than a day), for one in the day before, so that a lasting finding is reported once.
 -- Grain: a finding, or a validation without any. Reads only.
 WITH validated AS (
     SELECT DISTINCT ON (dataset, interval_from, interval_to) * FROM store.validation
@@ -12,7 +12,7 @@ SELECT v.validation_id, v.outcome, v.blocked_because, q.subject AS instrument, q
                WHERE e.closed_by = q.validation_id AND e.dataset = q.dataset AND e.subject = q.subject AND e.day = q.day
                  AND e.ts IS NOT DISTINCT FROM q.ts AND e.rule = q.rule AND e.severity = q.severity
                  AND e.waived_reason IS NULL)
-       OR v.interval_from = v.interval_to
+       OR v.interval_to - v.interval_from < interval '1 day'
           AND EXISTS (SELECT FROM store.quarantine e
                       WHERE e.dataset = q.dataset AND e.subject = q.subject AND e.day >= q.day - 1 AND e.rule = q.rule
                         AND e.severity = q.severity AND e.ts < q.ts AND e.ts >= q.ts - interval '1 day'

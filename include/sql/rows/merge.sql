@@ -2,7 +2,8 @@
 -- holds the subject's lock): an equal row writes nothing, and a version that is replaced and was never published is deleted. The
 -- published version stays until a newer one has passed. Rows are locked in the order of their keys, so that two can't deadlock.
 WITH newest AS (
-    SELECT DISTINCT ON ({key}) t.* FROM {table} t JOIN {stage} s USING ({key}) ORDER BY {key}, t.version_id DESC
+    -- each by its key and no other way (LIMIT 1): of a stage nobody knows how long it is, and a plan may read the whole table
+    SELECT n.* FROM {stage} t CROSS JOIN LATERAL (SELECT * FROM {table} n WHERE {same_n_t} ORDER BY n.version_id DESC LIMIT 1) AS n
 ), compared AS (
     SELECT s.*, CASE WHEN t.version_id IS NULL THEN 'added'
                      WHEN ({values_of_s}) IS NOT DISTINCT FROM ({values_of_t}) THEN 'unchanged'

@@ -58,7 +58,42 @@ LANGUAGE sql STABLE PARALLEL SAFE AS $$
     WHERE w.n > 0
 $$;
 
--- The basis of every minute of every published future.
+-- The basis of open days, minute by minute, from the published minutes of both legs: the arithmetic of store.basis_of, for days of
+-- which no pair is published, now or at the moment as_of. A minute that one of the legs lacks has no row. There is no true index
+-- by the minute before its day is closed. What is paired with what is asked only where there are such minutes (the CTE is not
+-- computed before somebody wants its first row).
+CREATE FUNCTION store.open_basis(as_of timestamptz)
+RETURNS TABLE (instrument text, ts timestamptz, future_close float8, perpetual_close float8, basis float8,
+               basis_fraction float8, days_to_expiry float8, annualised float8, structure text, traded boolean, fresh boolean,
+               index_price float8, index_basis float8, index_basis_fraction float8, index_annualised float8,
+               coin text, perpetual text, expires_at timestamptz, day date, validation_id bigint, instrument_id integer)
+LANGUAGE sql STABLE PARALLEL SAFE AS $$
+    WITH future AS MATERIALIZED (
+        SELECT f.instrument_id, f.perpetual_id, f.from_day, f.past_day FROM store.future f
+    )
+    SELECT i.instrument, o.ts, m.future, m.perpetual, m.future - m.perpetual, (m.future - m.perpetual) / m.perpetual, m.minutes_left / 1440,
+           CASE WHEN m.minutes_left >= 1440 THEN (m.future - m.perpetual) / m.perpetual * 525600 / m.minutes_left END,
+           CASE WHEN m.future > m.perpetual THEN 'contango'
+                WHEN m.future < m.perpetual THEN 'backwardation'
+                WHEN m.future = m.perpetual THEN 'flat' END,
+           CASE WHEN m.future IS NOT NULL THEN o.volume > 0 END, o.fresh AND p.fresh,
+           NULL::float8, NULL::float8, NULL::float8, NULL::float8,
+           i.base_currency, q.instrument, i.expires_at, o.day, greatest(o.validation_id, p.validation_id), o.instrument_id
+    FROM store.open_candle o
+    JOIN future f ON f.instrument_id = o.instrument_id AND o.day >= f.from_day AND o.day < f.past_day
+    JOIN store.open_candle p ON p.instrument_id = f.perpetual_id AND p.day = o.day AND p.ts = o.ts
+         AND CASE WHEN open_basis.as_of IS NULL THEN p.state = 'published' ELSE p.shown @> (SELECT store.as_of(open_basis.as_of)) END
+    JOIN store.instrument i ON i.instrument_id = o.instrument_id
+    JOIN store.instrument q ON q.instrument_id = p.instrument_id
+    CROSS JOIN LATERAL (SELECT store.price(o.close) AS future, store.price(p.close) AS perpetual,
+                               (extract(epoch FROM i.expires_at)::float8 - extract(epoch FROM o.ts)::float8) / 60 - 1 AS minutes_left OFFSET 0) AS m
+    WHERE CASE WHEN open_basis.as_of IS NULL THEN o.state = 'published' ELSE o.shown @> (SELECT store.as_of(open_basis.as_of)) END
+      AND NOT EXISTS (SELECT FROM store.basis_day b
+                      WHERE b.instrument_id = o.instrument_id AND b.day = o.day
+                        AND CASE WHEN open_basis.as_of IS NULL THEN b.state = 'published' ELSE b.shown @> (SELECT store.as_of(open_basis.as_of)) END)
+$$;
+
+-- The basis of every minute of every published future, of closed days and of open ones (store.open_basis).
 --   basis            USD, future close - perpetual close
 --   basis_fraction   basis / perpetual close
 --   days_to_expiry   from the END of the minute, fractional
@@ -70,7 +105,12 @@ CREATE VIEW basis_spread AS
     SELECT m.*
     FROM store.basis_day b JOIN store.instrument i USING (instrument_id)
     CROSS JOIN LATERAL store.basis_of(b, i, '-infinity', 'infinity') AS m
-    WHERE b.state = 'published';
+    WHERE b.state = 'published'
+    UNION ALL
+    SELECT o.instrument, o.ts, o.future_close, o.perpetual_close, o.basis, o.basis_fraction, o.days_to_expiry, o.annualised, o.structure,
+           o.traded, o.fresh, o.index_price, o.index_basis, o.index_basis_fraction, o.index_annualised, o.coin, o.perpetual, o.expires_at,
+           o.day, o.validation_id
+    FROM store.open_basis(NULL) AS o;
 
 -- The basis of one future (a name, or name#id: see store.instrument_named) with from <= ts < to, in order of time: what is
 -- published, or what was published at the moment as_of. The days are sorted (OFFSET 0 keeps them so), their minutes are so
@@ -79,16 +119,32 @@ CREATE FUNCTION basis(instrument text, "from" timestamptz, "to" timestamptz, as_
 LANGUAGE sql STABLE PARALLEL SAFE AS $$
     SELECT m.instrument, m.ts, m.future_close, m.perpetual_close, m.basis, m.basis_fraction, m.days_to_expiry, m.annualised, m.structure,
            m.traded, m.fresh, m.index_price, m.index_basis, m.index_basis_fraction, m.index_annualised, m.coin, m.perpetual, m.expires_at,
-           m.day, CASE WHEN basis.as_of IS NULL THEN m.validation_id
+           m.day, CASE WHEN basis.as_of IS NULL OR d.is_open THEN m.validation_id
                        ELSE store.published_by((d.pair).shown, (SELECT store.as_of(basis.as_of))) END
-    FROM (SELECT b AS pair, i AS contract FROM store.basis_day b JOIN store.instrument i USING (instrument_id)
+    FROM (SELECT b AS pair, i AS contract, b.day, false AS is_open FROM store.basis_day b JOIN store.instrument i USING (instrument_id)
           WHERE i.instrument_id = store.instrument_named(basis.instrument, basis."from", basis."to")
             AND CASE WHEN basis.as_of IS NULL THEN b.state = 'published' ELSE b.shown @> (SELECT store.as_of(basis.as_of)) END
       -- a time that store.as_of() refuses is an error even if there are no rows
       AND (basis.as_of IS NULL OR (SELECT store.as_of(basis.as_of)) IS NOT NULL)
             AND b.day >= (basis."from" AT TIME ZONE 'UTC')::date AND b.day <= (basis."to" AT TIME ZONE 'UTC')::date
-          ORDER BY b.day OFFSET 0) AS d
-    CROSS JOIN LATERAL store.basis_of(d.pair, d.contract, basis."from", basis."to") AS m
+          UNION ALL
+          SELECT NULL, i, o.day, true
+          FROM (SELECT DISTINCT v.instrument_id, v.day FROM store.open_candle v
+                WHERE v.instrument_id = store.instrument_named(basis.instrument, basis."from", basis."to")
+                  AND v.ts >= basis."from" AND v.ts < basis."to") AS o
+          JOIN store.instrument i USING (instrument_id)
+          ORDER BY 3 OFFSET 0) AS d
+    CROSS JOIN LATERAL (
+        SELECT x.* FROM store.basis_of(d.pair, d.contract, basis."from", basis."to") AS x WHERE NOT d.is_open
+        UNION ALL
+        SELECT * FROM (SELECT o.instrument, o.ts, o.future_close, o.perpetual_close, o.basis, o.basis_fraction, o.days_to_expiry, o.annualised, o.structure,
+                              o.traded, o.fresh, o.index_price, o.index_basis, o.index_basis_fraction, o.index_annualised, o.coin, o.perpetual, o.expires_at,
+                              o.day, o.validation_id
+                       FROM store.open_basis(basis.as_of) AS o
+                       WHERE d.is_open AND o.instrument_id = (d.contract).instrument_id AND o.day = d.day
+                         AND o.ts >= basis."from" AND o.ts < basis."to"
+                       ORDER BY o.ts) AS r
+    ) AS m
 $$;
 
 -- The term structure: every future of a coin in one minute, nearest expiry first.
@@ -106,7 +162,12 @@ LANGUAGE sql STABLE PARALLEL SAFE AS $$
     CROSS JOIN LATERAL (SELECT v AS contract FROM store.instrument v WHERE v.instrument_id = b.instrument_id LIMIT 1) AS i
     CROSS JOIN LATERAL store.basis_of(b, i.contract, date_trunc('minute', at, 'UTC'), date_trunc('minute', at, 'UTC') + interval '1 minute') AS m
     WHERE b.day = (at AT TIME ZONE 'UTC')::date AND b.state = 'published' AND m.coin = term_structure_at.coin
-    ORDER BY m.perpetual, m.expires_at
+    UNION ALL
+    SELECT o.coin, o.ts, o.instrument, o.expires_at, o.days_to_expiry, o.future_close, o.perpetual_close, o.basis, o.basis_fraction,
+           o.annualised, o.structure, o.traded, o.fresh, o.index_price, o.index_basis, o.index_annualised, o.day, o.perpetual
+    FROM store.open_basis(NULL) AS o
+    WHERE o.day = (at AT TIME ZONE 'UTC')::date AND o.ts = date_trunc('minute', at, 'UTC') AND o.coin = term_structure_at.coin
+    ORDER BY perpetual, expires_at
 $$;
 
 -- Annualised basis at constant maturities of 30, 90 and 180 days: linear in days to expiry between the two

@@ -14,6 +14,7 @@ from .http_client import HttpClient
 from .index import IndexMinutes
 from .instruments import Reading
 from .limits import Limits, limits_of
+from .parsing import read_time
 from .response import rows_of
 from .settlements import Settlements
 from .summaries import Summaries
@@ -58,6 +59,10 @@ class Exchange:
         client = self._history if host == "history" else self._live
         params = {"currency": currency, "kind": kind, "expired": "true" if expired else "false"}
         return client.request("get_instruments", params, instruments.reader(client.name, kind), rows_of)
+
+    def now(self) -> int:
+        """The exchange's clock."""
+        return self._live.request("get_time", {}, read_time)
 
     def candles(self, instrument_name: str, start: int, end: int) -> Candles:
         """1-minute candles that begin in [start, end), both on whole minutes (ValueError otherwise).

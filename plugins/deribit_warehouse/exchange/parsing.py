@@ -35,6 +35,11 @@ def _array(values: Any, what: str, allowed: frozenset[type], dtype: type) -> np.
         raise Malformed(f"{what} holds a number out of range: {error}") from error
 
 
+def read_time(result: Any) -> int:
+    """The milliseconds of get_time. Raises Malformed."""
+    return int(timestamps([result], "the time")[0])
+
+
 def rows(values: Any, what: str, keys: tuple[str, ...]) -> dict[str, list[Any]]:
     """A JSON list of objects as a list a key. Raises Malformed naming the row that isn't an object or lacks a key."""
     if not isinstance(values, list):

@@ -2,6 +2,7 @@
 
 from .acknowledging import ACKNOWLEDGE_PARAMS, acknowledge
 from .dag_defaults import (
+    LIVE_TASK,
     READY,
     SNAPSHOT_TASK,
     YEARS_THEN_MONTHS,
@@ -11,17 +12,19 @@ from .dag_defaults import (
     complete,
     derived_dag_args,
     history_dag_args,
+    live_dag_args,
     snapshot_dag_args,
 )
 from .delisting import clip_to_lifetimes, find_delistings
 from .docs_site import build_data_docs
-from .load import load, plan
+from .load import load, plan, plan_open
 from .publish import notify, publish, publish_derived, windows
 from .read_catalogue import READINGS, check_catalogue, discover_funding_starts, read_catalogue
-from .retention import measure_storage, prune_records, prune_versions, thin_snapshots
+from .retention import measure_storage, prune_open_days, prune_records, prune_versions, thin_snapshots
 
 __all__ = [
     "ACKNOWLEDGE_PARAMS",
+    "LIVE_TASK",
     "READINGS",
     "READY",
     "SNAPSHOT_TASK",
@@ -38,10 +41,13 @@ __all__ = [
     "discover_funding_starts",
     "find_delistings",
     "history_dag_args",
+    "live_dag_args",
     "load",
     "measure_storage",
     "notify",
     "plan",
+    "plan_open",
+    "prune_open_days",
     "prune_records",
     "prune_versions",
     "publish",

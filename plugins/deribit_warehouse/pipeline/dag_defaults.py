@@ -134,6 +134,24 @@ SNAPSHOT_TASK = {"retries": 1, "retry_delay": timedelta(seconds=5), "execution_t
 allow would store the snapshot of another beat."""
 
 
+def live_dag_args(dataset: Dataset) -> dict[str, Any]:
+    """What the DAGs of live minutes have in common: a run a minute, just after it has ended, and never one for a minute
+    that is over: each begins where the last one has ended. Two at a time: a run whose scheduler died must not cost the
+    next minute, too; and it is given up soon."""
+    return {
+        **calendar_dag_args(dataset.dag_id, "* * * * *"),
+        "max_active_runs": 2,
+        "dagrun_timeout": timedelta(minutes=3),
+    }
+
+
+LIVE_TASK = {
+    "retries": 0, "execution_timeout": timedelta(seconds=50), "weight_rule": "absolute", "priority_weight": 100,
+}  # fmt: skip
+"""Of the tasks of a live run, beside what DEFAULT_ARGS says: the next minute is the retry, and nothing goes before
+it."""
+
+
 def derived_dag_args(dataset: Dataset, *inputs: Dataset) -> dict[str, Any]:
     """What the DAGs computed from published data have in common: a run whenever one of these inputs is published, one
     at a time: what is published while one runs starts one more, and not one each. One run computes all that is pending,

@@ -12,7 +12,7 @@ from airflow.sdk import get_current_context, task
 from airflow.sdk.exceptions import AirflowSkipException
 
 from deribit_warehouse import settings
-from deribit_warehouse.datasets import DATASETS
+from deribit_warehouse.datasets import DATASETS, LIVE
 
 from .connections import market
 from .interval import configuration
@@ -50,9 +50,9 @@ def build_data_docs() -> int:
         if not due and shown.exists() and shown.read_text() == str(newest):
             raise AirflowSkipException(f"the data docs already show validation {newest}")
         suites = [
-            read_suite(settings.EXPECTATIONS / f"{dataset.name}.json") for dataset in DATASETS if dataset.validated
+            read_suite(settings.EXPECTATIONS / f"{dataset.suite}.json") for dataset in DATASETS if dataset.validated
         ]
-        snapshots = [dataset.name for dataset in DATASETS if dataset.snapshot]
+        snapshots = [dataset.name for dataset in (*DATASETS, *LIVE) if dataset.brief]
         days = map(result_of_day, validated_days(connection, KEEP, snapshots))
         results = chain(validation_results(connection, KEEP, snapshots), days)
         connection.rollback()  # the report reads one consistent state, in a transaction of its own

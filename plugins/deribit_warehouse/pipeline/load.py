@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import logging
-from datetime import datetime
+from datetime import datetime, timedelta
+from itertools import accumulate
 from typing import TYPE_CHECKING, Any
 
 from airflow.sdk import get_current_context, task
@@ -13,7 +14,7 @@ from deribit_warehouse.dataset import EXCHANGE_POOL, Dataset, Window
 
 from .connections import base_url, exchange, market
 from .dag_defaults import set_label
-from .interval import interval_of
+from .interval import configuration, instant, interval_of
 from .isolation import PerInstrument
 from .waiting import CATALOGUE, finished_before_waiting, wait, waits_for_exchange
 
@@ -25,6 +26,12 @@ log = logging.getLogger(__name__)
 BATCH_REQUESTS = 80
 """Requests a mapped task should be worth: at the exchange's pace that is well over the five seconds a task's
 own overhead has to be small against. A busy month of all futures still makes three batches."""
+
+OVERLAP = timedelta(hours=1)
+"""What is asked again of open days by every run: nobody has published whether a closed minute changes."""
+
+ASKING = timedelta(seconds=25)
+"""How long a live run may ask the exchange, at live's share of the rate: the rest of its minute is for the answers."""
 
 
 @task
@@ -50,18 +57,53 @@ def plan(dataset: Dataset) -> list[dict[str, Any]]:
         if dataset.catalogue:
             wait_for_catalogue(connection, currencies, ends)
         windows = catalogue.windows(connection, dataset, begins, ends, currencies=currencies)
-    batches: list[list[Window]] = []
+    found = batches(windows)
+    log.info("%s from %s to %s: %d instruments in %d batches", dataset.name, begins, ends, len(windows), len(found))
+    return found
+
+
+@task(multiple_outputs=False)
+@waits_for_exchange(timedelta(0))
+def plan_open(dataset: Dataset) -> list[dict[str, Any]]:
+    """What there is to ask of the open days of a live dataset, in batches as plan() makes them: of each instrument the
+    minutes of the last hour, up to the last one that is closed by the exchange's clock, and what is older and was not
+    answered for, the oldest first; as much of it as may be asked within ASKING.
+
+    An exchange that is away is not waited for: raises AirflowFailException, and the next minute's run begins where this
+    one would have.
+    """
+    from deribit_warehouse.warehouse import catalogue
+
+    configuration(get_current_context())
+    with exchange(dataset.bucket) as deribit:
+        now = instant(deribit.now())
+    ends = now.replace(second=0, microsecond=0)
+    with market() as connection:
+        windows = catalogue.windows(connection, dataset, ends - OVERLAP, ends, currencies=settings.currencies())
+    taken = within(windows, (settings.live_rate() or settings.requests_per_second()) * ASKING.total_seconds())
+    log.info("%s at %s: %d of %d windows", dataset.name, now, len(taken), len(windows))
+    return batches(taken)
+
+
+def within(windows: list[Window], requests: float) -> list[Window]:
+    """The first windows that so many requests load, one at least if there is one."""
+    costs = accumulate(window.requests for window in windows)
+    return windows[: max(1, sum(cost <= requests for cost in costs))]
+
+
+def batches(windows: list[Window]) -> list[dict[str, Any]]:
+    """Windows in their order, in batches of about BATCH_REQUESTS requests: {label, windows: [Window.packed(), ...]}."""
+    found: list[list[Window]] = []
     requests = BATCH_REQUESTS
     for window in windows:
         if requests >= BATCH_REQUESTS:
-            batches.append([])
+            found.append([])
             requests = 0
-        batches[-1].append(window)
+        found[-1].append(window)
         requests += window.requests
-    log.info("%s from %s to %s: %d instruments in %d batches", dataset.name, begins, ends, len(windows), len(batches))
     return [
         {"label": label([window.subject for window in batch]), "windows": [window.packed() for window in batch]}
-        for batch in batches
+        for batch in found
     ]
 
 

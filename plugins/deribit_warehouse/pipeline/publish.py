@@ -4,13 +4,14 @@ what is pending, not from the event that started it."""
 from __future__ import annotations
 
 import logging
+from collections.abc import Iterable
 from datetime import UTC, date, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from airflow.sdk import TriggerRule, get_current_context, task
 from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException
 
-from deribit_warehouse.dataset import VALIDATION_POOL, Dataset, calendar_months
+from deribit_warehouse.dataset import VALIDATION_POOL, Dataset, Window, calendar_months
 from deribit_warehouse.datasets import DATASETS
 
 from .connections import market
@@ -36,8 +37,8 @@ CATCHUP_MONTHS = 6
 # in the pool of its dataset (datasets.POOLS says why)
 @task(pool=VALIDATION_POOL, trigger_rule=TriggerRule.ALL_DONE, retries=1, multiple_outputs=False)
 def publish(dataset: Dataset, loaded: Any) -> list[dict[str, Any]]:
-    """Validates what is stored of the run's interval and publishes what passed, one calendar month after the other,
-    each in a transaction of its own.
+    """Validates what is stored of the run's interval and publishes what passed, one calendar month after the other
+    (for live minutes: one planned stretch of time), each in a transaction of its own.
 
     Runs when every load is done, failed ones included: what they did not bring is missing, is named, and does not
     hold back the rest. A run without an interval takes the months with days that wait and can be validated. Returns
@@ -46,11 +47,15 @@ def publish(dataset: Dataset, loaded: Any) -> list[dict[str, Any]]:
     came of it: so its asset starts no run that has nothing to do.
     """
     context = get_current_context()
-    interval = interval_of(dataset, context)
-    if interval:
+    interval = None if dataset.live else interval_of(dataset, context)
+    if interval or dataset.live:
         require_all_loads(context)
+    if dataset.live:
+        intervals = planned_intervals(context)
+    else:
+        intervals = calendar_months(*interval) if interval else pending_months(dataset, context)
     outcomes, blocked, changes, has_findings = [], [], 0, False
-    for begins, ends in calendar_months(*interval) if interval else pending_months(dataset, context):
+    for begins, ends in intervals:
         with market() as connection, connection.transaction():
             validated = validate_and_publish(connection, dataset, context, begins, ends, only_fetched=interval is None)
         if validated is None:
@@ -82,6 +87,24 @@ def require_all_loads(context: Context) -> None:
         raise AirflowFailException(
             f"Airflow's database has lost {planned - there} of the run's {planned} loads; clear the run, all its tasks"
         )
+
+
+def planned_intervals(context: Context) -> list[tuple[datetime, datetime]]:
+    """The stretches of time, [begins, ends), that the windows of the run's plan cover together, oldest first."""
+    planned = context["ti"].xcom_pull(task_ids="plan") or ()
+    windows = [Window.unpacked(fields) for batch in planned for fields in batch["windows"]]
+    return together((window.begins, window.ends) for window in windows)
+
+
+def together(intervals: Iterable[tuple[datetime, datetime]]) -> list[tuple[datetime, datetime]]:
+    """Intervals, [begins, ends), as few that cover the same, oldest first: those that meet or overlap are one."""
+    found: list[tuple[datetime, datetime]] = []
+    for begins, ends in sorted(intervals):
+        if found and begins <= found[-1][1]:
+            found[-1] = found[-1][0], max(ends, found[-1][1])
+        else:
+            found.append((begins, ends))
+    return found
 
 
 def pending_months(dataset: Dataset, context: Context) -> list[tuple[datetime, datetime]]:

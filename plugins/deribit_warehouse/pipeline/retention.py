@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import logging
 import shutil
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 from airflow.sdk import task
 from airflow.sdk.exceptions import AirflowSkipException
 
 from deribit_warehouse import settings
-from deribit_warehouse.datasets import DATASETS
+from deribit_warehouse.datasets import DATASETS, LIVE
 
 from .connections import market
 
@@ -24,9 +24,28 @@ def prune_versions() -> dict[str, int]:
 
     kept_from = datetime.now(UTC) - settings.keep_superseded()
     with market() as connection, connection.transaction():
-        pruned = publication.prune(connection, kept_from, DATASETS)
+        pruned = publication.prune(connection, kept_from, [*DATASETS, *LIVE])
     log.info("replaced versions are kept since %s; deleted: %s", f"{kept_from:%Y-%m-%d %H:%M} UTC", pruned)
     return pruned
+
+
+KEEP_OPEN = timedelta(days=7)
+"""How long the minutes that live brought of a day are kept beside the closed day, for who wants to see what differs."""
+
+
+@task(multiple_outputs=False)
+def prune_open_days() -> dict[str, int]:
+    """Counts what live said of days that were closed longer than KEEP_OPEN ago and deletes it: {days, minutes}, days of
+    instruments and versions of their minutes."""
+    from deribit_warehouse.warehouse import open_days
+
+    before = (datetime.now(UTC) - KEEP_OPEN).date()
+    with market() as connection, connection.transaction():
+        days, minutes = open_days.forget(connection, before)
+    log.info(
+        "live minutes of days before %s that are closed were deleted: %d of %d instrument-days", before, minutes, days
+    )
+    return {"days": days, "minutes": minutes}
 
 
 @task(multiple_outputs=False)

@@ -97,11 +97,13 @@ def validate_profile(
     from deribit_warehouse.quality.suites import read_suite, read_waivers
     from deribit_warehouse.quality.validate import decide, validate
 
-    suite = read_suite(settings.EXPECTATIONS / f"{dataset.name}.json")
+    suite = read_suite(settings.EXPECTATIONS / f"{dataset.suite}.json").keyed(dataset.keys)
+    # of live each minute is decided on by itself: what is bad is held back, and nothing else waits for it
+    tolerated_share = 1.0 if dataset.live else suite.tolerated_share
     run_name = f"{dataset.name} · {begins:%Y-%m-%d} to {ends:%Y-%m-%d} · {context['dag_run'].run_id}"
     validation = validate(profile, suite, keys=list(dataset.keys), run_name=run_name)
     return validation, decide(
-        validation, waivers=read_waivers(settings.EXPECTATIONS / "waivers.json"), tolerated_share=suite.tolerated_share,
+        validation, waivers=read_waivers(settings.EXPECTATIONS / "waivers.json"), tolerated_share=tolerated_share,
         ts_is_end=dataset.ts_is_end,
     )  # fmt: skip
 
@@ -116,8 +118,7 @@ def record_validation(
     from deribit_warehouse.warehouse import validations
 
     dag_run = context["dag_run"]
-    # a snapshot is validated every few minutes
-    kept = brief_result if dataset.snapshot else stored_result
+    kept = brief_result if dataset.brief else stored_result
     validation_id = validations.record_validation(
         connection, dataset=dataset.name, dag_id=dag_run.dag_id, run_id=dag_run.run_id, begins=begins, ends=ends,
         outcome=decision.outcome, suite=validation.suite, suite_digest=validation.suite_digest, rows=validation.rows,
@@ -126,17 +127,17 @@ def record_validation(
         result=kept(validation, decision, interval_from=begins.isoformat(), interval_to=ends.isoformat(),
                     dag_id=dag_run.dag_id, run_id=dag_run.run_id),
     )  # fmt: skip
+    timed = dataset.day == "ts" or dataset.live
     days = {
         key_of(row, dataset): day_of(getattr(row, dataset.day), ts_is_end=dataset.ts_is_end)
         for row in profile.itertuples(index=False)
     }
     validations.record_findings(
         connection, validation_id, dataset.name,
-        # a validation of days has looked at each day as a whole; one of snapshots only at some beats of it
-        seen={(key[0], day, key[1] if dataset.snapshot else None) for key, day in days.items()},
+        # a validation of days has looked at each day as a whole; one of snapshots or minutes only at these
+        seen={(key[0], day, key[1] if dataset.brief else None) for key, day in days.items()},
         findings=[
-            (f.key[0], days[f.key], f.key[1] if dataset.day == "ts" else None, f.rule, f.severity, str(f.observed),
-             f.waived_reason)
+            (f.key[0], days[f.key], f.key[1] if timed else None, f.rule, f.severity, str(f.observed), f.waived_reason)
             for f in (*decision.quarantined, *decision.waived, *decision.warnings) if isinstance(f, Finding)
         ],
     )  # fmt: skip

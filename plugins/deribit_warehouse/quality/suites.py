@@ -7,7 +7,8 @@ error in a suite would switch a rule off in silence. `read_suite` refuses whatev
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, timedelta
 from hashlib import sha256
 from pathlib import Path
@@ -45,6 +46,22 @@ class Suite:
         """A digest of its content: two validations with the same digest used the same rules."""
         content = [self.name, self.version, self.tolerated_share, self.keys, self.expectations]
         return sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:16]
+
+    def keyed(self, keys: Sequence[str]) -> Suite:
+        """The same rules for rows that are named by other columns, in place of its own one by one: of days, for
+        instance, asked of minutes. Raises SuiteError where they are not as many."""
+        if len(keys) != len(self.keys):
+            raise SuiteError(f"suite {self.name} has the keys {list(self.keys)}, which {list(keys)} can't stand for")
+        renamed = dict(zip(self.keys, keys, strict=True))
+
+        def with_columns(kwargs: dict[str, Any]) -> dict[str, Any]:
+            changed = {"column": renamed.get(kwargs["column"], kwargs["column"])} if "column" in kwargs else {}
+            if "column_list" in kwargs:
+                changed["column_list"] = [renamed.get(column, column) for column in kwargs["column_list"]]
+            return {**kwargs, **changed}
+
+        expectations = tuple({**each, "kwargs": with_columns(each.get("kwargs", {}))} for each in self.expectations)
+        return replace(self, keys=tuple(keys), expectations=expectations)
 
     def to_gx(self) -> ExpectationSuite:
         """The suite as a `great_expectations.ExpectationSuite`, complete or not at all (SuiteError)."""

@@ -12,8 +12,11 @@ from typing import TYPE_CHECKING, Protocol
 import numpy as np
 from psycopg import Connection
 
+from deribit_warehouse.tables import OPEN_CANDLE
+
 from . import sql
 from .ingestion import Ingested, Provenance, lock, record_fetched
+from .rows import instants, store_rows
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -71,6 +74,25 @@ def store_candles(connection: Connection, instrument_id: int, candles: Candles, 
         copy.write(TRAILER)
     record_fetched(connection, instrument_id, "candles", candles.start, candles.end)
     return Ingested(**sql.row(connection, "day_arrays/merge", **provenance.values()))
+
+
+def store_open_candles(
+    connection: Connection, instrument_id: int, candles: Candles, provenance: Provenance, answered_until: int
+) -> Ingested:
+    """Adds the minutes of a window of open days that differ from what is stored, in the caller's transaction, each as a
+    row: of two answers the later one counts. answered_until: ms; what lies before it and did not come is missing, what
+    lies after it is asked for again. Running it twice changes nothing more."""
+    there = np.flatnonzero(candles.present)
+    ticks = candles.start + there.astype(np.int64) * MINUTE
+    columns: dict[str, list] = {name: getattr(candles, name)[there].tolist() for name in COLUMNS}
+    columns |= {"instrument_id": [instrument_id] * len(there), "ts": instants(ticks)}
+    columns["fresh"] = fresh_minutes(candles)[there].tolist()
+    for name in DEFECTS:  # a tick outside the window counts against the nearest minute
+        minutes = np.clip(getattr(candles, name), candles.start, candles.end - 1) // MINUTE * MINUTE
+        columns[name] = np.isin(ticks, minutes).tolist()
+    stored = store_rows(connection, OPEN_CANDLE, columns, provenance)
+    record_fetched(connection, instrument_id, "open candles", candles.start, answered_until)
+    return stored
 
 
 def fresh_minutes(candles: Candles) -> np.ndarray:

@@ -57,8 +57,17 @@ def lock_subject(connection: Connection, dataset: str, subject: str) -> None:
     sql.rows(connection, "ingestion/lock_subject", dataset=dataset, subject=subject)
 
 
+def try_lock(connection: Connection, provenance: Provenance) -> bool:
+    """Takes the lock of lock() if nobody has it, until the transaction ends; whether it was free. It is not waited
+    for: who has it does the same."""
+    return sql.row(connection, "ingestion/try_lock_subject", dataset=provenance.dataset, subject=provenance.subject)[
+        "taken"
+    ]
+
+
 def record_fetched(connection: Connection, instrument_id: int, what: str, begins: int, ends: int) -> None:
-    """Records that the exchange has answered for the whole window [begins, ends), ms. what: "candles" or "funding"."""
+    """Records that the exchange has answered for the whole window [begins, ends), ms. what: "candles", "funding" or
+    "open candles", the minutes of days that are not closed."""
     window = {"begins": datetime.fromtimestamp(begins / 1000, UTC), "ends": datetime.fromtimestamp(ends / 1000, UTC)}
     sql.run(connection, "ingestion/record_fetched", instrument_id=instrument_id, what=what, **window)
 

@@ -31,8 +31,8 @@ def composed(name: str, table: Table) -> Composed:
 
     {table} and its {stage}; the columns of its {key}, of its {values}, of both ({sent}), and their {definition}; the
     {columns} of a version (key and version_id) and the {arrays} of parameters for them; the same with the noted columns
-    ({noting}, {noting_arrays}); {beside}: the table of what is kept beside it; {same_x_y}: the keys of x and y are equal;
-    {unnamed}: no computed version names this one.
+    ({noting}, {noting_arrays}); {beside}: the table of what is kept beside it; {same_x_y}: the keys of x and y are
+    equal; {unnamed}: no computed version names this one.
     """
 
     def listed(columns: Iterable[str], alias: str = "") -> Composed:

@@ -1,0 +1,37 @@
+"""Dated futures, 1-minute candles of the days that are not closed yet: every minute within seconds of its end.
+
+**Source.** As for `perpetuals_live`. Windows are clipped at listing and expiry, so a contract's last minute is asked
+for in the minute after it, and an hour long.
+
+**Grain.** As for `perpetuals_live`, in the view `futures_ohlcv`. The basis of a minute is in `basis_spread` as soon
+as both legs of it are published.
+
+**Schedule.** Every minute, without catchup, as for `perpetuals_live`. A contract that was listed today is asked for
+once the catalogue was read (`deribit_instruments`).
+
+**Late data.** As for `perpetuals_live` (dataset `futures_live`).
+
+**Level.** A minute is checked against the perpetual's, of the same minute or the last one in the hour before. Where
+there is none it stays pending, and is validated once there is. The rules are those of `futures_ohlcv`, for each
+minute.
+
+**When it fails.** As for `perpetuals_live`: the next minute is the retry.
+"""
+
+from airflow.sdk import chain, dag
+
+from deribit_warehouse import pipeline
+from deribit_warehouse.datasets import FUTURES_LIVE, LIVE_POOL
+
+
+@dag(**pipeline.live_dag_args(FUTURES_LIVE), doc_md=__doc__, tags=["deribit", "ohlcv", "live"])
+def futures_live() -> None:
+    batches = pipeline.plan_open.override(task_id="plan", pool=LIVE_POOL, **pipeline.LIVE_TASK)(FUTURES_LIVE)
+    load = pipeline.load.override(pool=LIVE_POOL, **pipeline.LIVE_TASK)
+    loaded = load.partial(dataset=FUTURES_LIVE).expand(batch=batches)
+    publish = pipeline.publish.override(pool=FUTURES_LIVE.validation_pool, **pipeline.LIVE_TASK)
+    published = publish(FUTURES_LIVE, loaded)
+    chain([loaded, published], pipeline.complete())
+
+
+futures_live()

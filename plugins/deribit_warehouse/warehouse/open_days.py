@@ -1,0 +1,18 @@
+"""Days that were collected live and are closed now: what live had said of them is counted, and then deleted."""
+
+from __future__ import annotations
+
+from datetime import date
+
+from psycopg import Connection
+
+from . import publication, sql
+
+
+def forget(connection: Connection, before: date) -> tuple[int, int]:
+    """Deletes the live minutes of days before a day that are shown as closed days, candles and basis, in the caller's
+    transaction, and keeps how far they were the same (view live_days): (instrument-days, versions). What was shown of
+    them while they were open can't be asked any more."""
+    publication.decide_alone(connection)
+    compared = sql.run(connection, "open_days/compare", before=before)
+    return compared, sql.run(connection, "open_days/prune", before=before)

@@ -1,0 +1,242 @@
+"""Live minutes through their DAGs, against an exchange whose clock the test moves: value by value, late, wrong and
+corrected."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+import psycopg
+import pytest
+import requests
+
+from exchange_simulator.process import running
+
+FRIDAY = datetime(2026, 10, 2, 7, 59, 30, tzinfo=UTC)
+"""Half a minute before a week's contracts expire; the month so far is a day and a half."""
+MONTH = datetime(2026, 10, 1, tzinfo=UTC)
+COLUMNS = ("open", "high", "low", "close", "volume", "cost")
+MINUTE = timedelta(minutes=1)
+
+
+@pytest.fixture(scope="module")
+def moving_exchange():
+    with running("--now", FRIDAY.isoformat(), "--from", "2026-08-01T00:00:00") as exchange:
+        yield exchange
+
+
+class Watched:
+    """Both live DAGs against an exchange at a moment."""
+
+    def __init__(self, pipeline, market, exchange) -> None:
+        self.pipeline, self.market, self.exchange = pipeline, market, exchange
+        self.now = FRIDAY
+        self.runs = 0
+
+    def run(self, now: datetime | None = None, *, only: str | None = None) -> list[str]:
+        """Sets the exchange's clock and runs the DAGs; the states of the runs."""
+        self.now = now or self.now
+        self.exchange.clock(self.now.isoformat())
+        self.runs += 1
+        started = datetime(2026, 11, 1, tzinfo=UTC) + self.runs * MINUTE
+        names = (only,) if only else ("perpetuals_live", "futures_live")
+        return [self.pipeline.alone(name, started) for name in names]
+
+    @property
+    def closed(self) -> datetime:
+        return self.now.replace(second=0)
+
+    def told(self, name: str, begins: datetime, ends: datetime) -> list[tuple]:
+        """(ts, open, high, low, close, volume, cost) of [begins, ends), as the exchange says it now."""
+        rows: list[tuple] = []
+        while begins < ends:
+            until = min(begins + timedelta(minutes=5000), ends)
+            chart = requests.get(
+                f"{self.exchange.live_url}/api/v2/public/get_tradingview_chart_data",
+                params={"instrument_name": name, "resolution": 1, "start_timestamp": int(begins.timestamp() * 1000),
+                        "end_timestamp": int(until.timestamp() * 1000) - 1},
+                timeout=60,
+            ).json()["result"]  # fmt: skip
+            ticks = (datetime.fromtimestamp(tick / 1000, UTC) for tick in chart["ticks"])
+            rows += zip(ticks, *(chart[column] for column in COLUMNS), strict=True)
+            begins = until
+        return rows
+
+    def lives(self) -> list[tuple[str, datetime, datetime]]:
+        """Every instrument of the month and what of it has closed by now."""
+        found = self.market.rows(
+            "SELECT instrument, greatest(begins, %s), least(ends, %s) FROM store.lifetime "
+            "WHERE settlement_currency IN ('BTC', 'ETH') AND begins < %s AND ends > %s ORDER BY instrument",
+            MONTH, self.closed, self.closed, MONTH,
+        )  # fmt: skip
+        assert len(found) > 15
+        return found
+
+    def shown(self, name: str) -> list[tuple]:
+        view = "perpetuals_ohlcv" if name.endswith("PERPETUAL") else "futures_ohlcv"
+        return self.market.rows(f"SELECT ts, {', '.join(COLUMNS)} FROM {view} WHERE instrument = %s ORDER BY ts", name)
+
+    def everything_is_shown(self) -> None:
+        for name, begins, ends in self.lives():
+            assert self.shown(name) == self.told(name, begins, ends), name
+
+    def caught_up(self) -> None:
+        for _ in range(8):
+            assert self.run() == ["success", "success"]
+            if self.market.value("SELECT count(*) FROM perpetuals_ohlcv") == 2 * (self.closed - MONTH) / MINUTE:
+                return
+        raise AssertionError("it does not catch up")
+
+
+@pytest.fixture
+def live(open_pipeline, market, moving_exchange, monkeypatch):
+    monkeypatch.setattr("deribit_warehouse.settings.history_from", lambda: datetime(2026, 8, 1, tzinfo=UTC))
+    moving_exchange.clock(FRIDAY.isoformat())
+    watched = Watched(open_pipeline(market, moving_exchange), market, moving_exchange)
+    assert watched.pipeline.alone("instruments", datetime(2026, 10, 2, tzinfo=UTC)) == "success"
+    yield watched
+    moving_exchange.faults()
+
+
+def test_it_catches_up_with_the_month_keeps_the_beat_and_has_every_minute(live, market):
+    assert live.run() == ["success", "success"]
+    for name, _, ends in live.lives():
+        assert live.shown(name)[-1][0] == ends - MINUTE, "the newest minute is not kept waiting by what is older"
+        assert live.shown(name)[0][0] >= MONTH
+    live.caught_up()
+    live.everything_is_shown()
+    # a week's contract expires, and its last minute is there a minute later
+    assert live.run(FRIDAY + 2 * MINUTE) == ["success", "success"]
+    live.everything_is_shown()
+    last = FRIDAY.replace(second=0)
+    over = market.rows("SELECT instrument FROM store.lifetime WHERE ends = %s", last + MINUTE)
+    assert over and all(live.shown(name)[-1][0] == last for [name] in over)
+    # the basis of every minute that both legs have, by the values shown
+    wrong = market.value(
+        "SELECT count(*) FROM basis_spread b JOIN futures_ohlcv f USING (instrument, ts) "
+        "JOIN perpetuals_ohlcv p ON p.instrument = b.perpetual AND p.ts = b.ts "
+        "WHERE b.basis IS DISTINCT FROM f.close - p.close"
+    )
+    assert wrong == 0
+    assert market.value("SELECT count(*) FROM basis_spread") == market.value("SELECT count(*) FROM futures_ohlcv")
+    assert market.rows("SELECT * FROM quarantined") == []
+    assert market.rows("SELECT * FROM corrections") == []
+    outcomes = market.rows(
+        "SELECT DISTINCT dataset, outcome, result IS NULL FROM store.validation WHERE suite LIKE '%%ohlcv'"
+    )
+    assert ("perpetuals_live", "passed", True) in outcomes and all(row[1] in ("passed", "warned") for row in outcomes)
+    # the next minute adds a row an instrument and rewrites none
+    before = dict(market.rows("SELECT (instrument_id, ts, version_id)::text, ctid::text FROM store.open_candle"))
+    assert live.run(live.now + MINUTE) == ["success", "success"]
+    after = dict(market.rows("SELECT (instrument_id, ts, version_id)::text, ctid::text FROM store.open_candle"))
+    assert before.items() <= after.items()
+    assert len(after) - len(before) == sum(ends == live.closed for _, _, ends in live.lives())
+    # an outage of three hours heals by itself
+    assert live.run(live.now + timedelta(hours=3)) == ["success", "success"]
+    live.everything_is_shown()
+
+
+def test_a_bad_minute_is_held_back_and_named_and_the_next_one_is_not(live, market):
+    bad = live.closed - MINUTE
+    live.exchange.faults({"kind": "zero_price", "from": bad.isoformat(), "to": (bad + MINUTE).isoformat()})
+    assert live.run() == ["success", "success"]
+    held = market.rows("SELECT DISTINCT dataset, ts, rule FROM quarantined")
+    assert {(dataset, ts) for dataset, ts, _ in held} == {("perpetuals_live", bad), ("futures_live", bad)}
+    assert market.rows("SELECT * FROM perpetuals_ohlcv WHERE ts = %s", bad) == []
+    assert market.value("SELECT count(*) FROM perpetuals_ohlcv WHERE ts >= %s", bad - 30 * MINUTE) == 60
+    live.exchange.faults({"kind": "zero_price", "from": bad.isoformat(), "to": (bad + MINUTE).isoformat()})
+    assert live.run(live.now + 2 * MINUTE) == ["success", "success"]
+    assert market.value("SELECT count(*) FROM perpetuals_ohlcv WHERE ts > %s", bad) == 4
+    assert market.rows("SELECT * FROM basis_spread WHERE ts = %s", bad) == []
+    # once it is told right it is shown, and nothing is held back any more
+    live.exchange.faults()
+    assert live.run(live.now + MINUTE) == ["success", "success"]
+    assert market.value("SELECT count(*) FROM perpetuals_ohlcv WHERE ts = %s", bad) == 2
+    assert market.rows("SELECT * FROM quarantined") == []
+
+
+def test_what_is_corrected_is_counted_and_the_later_answer_is_shown(live, market):
+    since = live.closed - 3 * MINUTE
+    live.exchange.faults({"kind": "half_volume", "from": since.isoformat()})
+    assert live.run() == ["success", "success"]
+    perpetual = "BTC-PERPETUAL"
+    first = live.shown(perpetual)[-3:]
+    live.exchange.faults()
+    assert live.run(live.now + MINUTE) == ["success", "success"]
+    told = live.told(perpetual, since, live.closed)
+    assert live.shown(perpetual)[-4:] == told and first != told[:3]
+    corrected = market.rows(
+        "SELECT ts, old, new FROM corrections WHERE instrument = %s AND field = 'cost' ORDER BY ts", perpetual
+    )
+    assert corrected == [(row[0], row[6] / 2, row[6]) for row in told[:3] if row[6]]
+    counted = market.value("SELECT sum(corrected) FROM store.ingestion WHERE dataset = 'perpetuals_live'")
+    assert counted == market.value(
+        "SELECT count(DISTINCT (instrument, ts)) FROM corrections WHERE dataset = 'perpetuals_live'"
+    )
+
+
+def test_an_instrument_another_run_is_at_is_left_to_it_and_taken_up_by_the_next(live, market):
+    lock = "SELECT pg_advisory_xact_lock(hashtext('load perpetuals_live'), hashtext('ETH-PERPETUAL'))"
+    with psycopg.connect(market.dsn()) as other:
+        other.execute(lock)
+        assert live.run(only="perpetuals_live") == ["success"]
+        assert {name for [name] in market.rows("SELECT DISTINCT instrument FROM perpetuals_ohlcv")} == {"BTC-PERPETUAL"}
+    assert live.run(only="perpetuals_live") == ["success"]
+    assert live.shown("ETH-PERPETUAL")[-1][0] == live.closed - MINUTE
+
+
+def test_an_exchange_that_is_away_fails_the_run_and_the_next_one_has_it_all(live, market):
+    assert live.run() == ["success", "success"]
+    live.exchange.faults({"kind": "maintenance", "times": 100_000})
+    assert live.run(live.now + MINUTE) == ["failed", "failed"]
+    live.exchange.faults()
+    assert live.run(live.now + 15 * MINUTE) == ["success", "success"]
+    found = market.rows("SELECT count(*) FROM perpetuals_ohlcv WHERE ts >= %s", live.closed - 60 * MINUTE)
+    assert found == [(120,)]
+    assert market.rows("SELECT * FROM quarantined") == []
+
+
+def test_what_the_chart_does_not_have_yet_is_not_missing(open_pipeline, market, monkeypatch):
+    monkeypatch.setattr("deribit_warehouse.settings.history_from", lambda: datetime(2026, 8, 1, tzinfo=UTC))
+    with running(
+        "--now", FRIDAY.isoformat(), "--from", "2026-08-01T00:00:00", "--trait", "chart_lag_ms=150000"
+    ) as late:  # fmt: skip
+        live = Watched(open_pipeline(market, late), market, late)
+        assert live.pipeline.alone("instruments", datetime(2026, 10, 2, tzinfo=UTC)) == "success"
+        assert live.run() == ["success", "success"]
+        newest = live.shown("BTC-PERPETUAL")[-1][0]
+        assert live.closed - newest > MINUTE
+        assert market.rows("SELECT * FROM quality_findings WHERE rule = 'minutes-complete'") == []
+        assert live.run(live.now + 5 * MINUTE) == ["success", "success"]
+        assert live.shown("BTC-PERPETUAL")[-1][0] == newest + 5 * MINUTE
+
+
+def test_a_day_is_closed_by_history_and_reads_as_it_did(live, market):
+    live.caught_up()
+    before = {name: live.shown(name) for name, _, _ in live.lives()}
+    basis = "SELECT instrument, ts, basis, annualised FROM basis_spread ORDER BY instrument, ts"
+    basis_before = market.rows(basis)
+    yesterday = {"from": "2026-10-01", "to": "2026-10-02"}
+    for dataset in ("funding_rates", "perpetuals_ohlcv", "futures_ohlcv"):
+        assert live.pipeline.alone(dataset, None, **yesterday) == "success"
+    live.pipeline.settle()
+    assert live.pipeline.alone("basis_spread", None) == "success"
+    lived = market.value("SELECT count(*) FROM store.lifetime WHERE begins < '2026-10-02' AND ends > '2026-10-01' "
+                         "AND settlement_currency IN ('BTC', 'ETH')")  # fmt: skip
+    assert market.rows("SELECT day::text, count(*) FROM store.candle_day WHERE state = 'published' GROUP BY 1") == [
+        ("2026-10-01", lived)
+    ]
+    assert {name: live.shown(name) for name, _, _ in live.lives()} == before
+    assert market.rows(basis) == basis_before
+    assert market.rows("SELECT * FROM live_differences") == []
+    assert market.rows("SELECT count(*), sum(missed), sum(different) FROM live_days") == [(lived, 0, 0)]
+    # it is not asked for any more, and closing it again writes nothing
+    assert live.run(live.now + MINUTE) == ["success", "success"]
+    loads = "SELECT count(*) FROM store.ingestion WHERE dataset LIKE '%%ohlcv'"
+    loaded = market.value(loads)
+    assert live.pipeline.alone("perpetuals_ohlcv", None, **yesterday) == "success"
+    assert market.value(loads) == loaded
+    # the last thing that is left of its live minutes is how they were the same
+    assert live.pipeline.alone("retention", None) == "success"
+    assert market.value("SELECT min(day)::text FROM store.open_candle") == "2026-10-02"
+    assert market.rows("SELECT count(*), count(compared_at) FROM live_days") == [(lived, lived)]
+    assert {name: live.shown(name) for name, _, _ in live.lives()}.keys() == before.keys()

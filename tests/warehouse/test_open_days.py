@@ -1,0 +1,90 @@
+"""What live had said of a day, compared with the closed one, counted and then deleted."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import pytest
+
+from deribit_warehouse.datasets import BASIS_SPREAD
+from deribit_warehouse.warehouse import open_days
+
+from .days import FIRST, at
+from .test_open_candles import Live, day_of, live
+
+__all__ = ["live"]  # a fixture
+LATER = FIRST + timedelta(days=1)
+DAYS = (
+    "SELECT instrument, live_minutes, closed_minutes, missed, different, corrected, compared_at IS NULL "
+    "FROM live_days ORDER BY 1"
+)
+
+
+@pytest.fixture
+def closed(live: Live) -> dict[str, int]:
+    """A day of three instruments: live missed three minutes of one, was told two wrongly and one of them again."""
+    ids = live.listed()
+    for name, instrument_id in ids.items():
+        told = day_of(name)
+        if name == "BTC-27JUN25":
+            wrong = told.setting(100, volume=1.5).setting(200, close=told.close[200] + 5).without(7, 8, 9)
+            live.minutes(instrument_id, wrong)
+            live.show(instrument_id)
+            told_again = wrong.setting(200, close=told.close[200])
+            live.minutes(instrument_id, told_again)
+        else:
+            live.minutes(instrument_id, told)
+        live.show(instrument_id)
+    for name, instrument_id in ids.items():
+        live.candles(instrument_id, day_of(name))
+    return ids
+
+
+def forget(live: Live, before=LATER) -> tuple[int, int]:
+    with live.connection.transaction():
+        return open_days.forget(live.connection, before)
+
+
+def close(live: Live, ids: dict[str, int]) -> None:
+    live.publish(*ids.values())
+    live.compute(BASIS_SPREAD), live.decide(BASIS_SPREAD)
+
+
+def test_what_differs_is_shown_value_by_value_and_counted(live, closed):
+    assert live.rows(DAYS) == [], "it is not closed yet"
+    close(live, closed)
+    told = day_of("BTC-27JUN25")
+    found = live.rows("SELECT instrument, day, ts, field, live, closed FROM live_differences ORDER BY ts, field")
+    missed = [row for row in found if row[4] is None]
+    assert {row[2] for row in missed} == {at(FIRST, minute) for minute in (7, 8, 9)} and len(missed) == 18
+    assert [row for row in found if row not in missed] == [
+        ("BTC-27JUN25", FIRST, at(FIRST, 100), "volume", 1.5, told.volume[100])
+    ]
+    assert live.rows(DAYS) == [
+        ("BTC-27JUN25", 1437, 1440, 3, 1, 1, True),
+        ("BTC-28MAR25", 1440, 1440, 0, 0, 0, True),
+        ("BTC-PERPETUAL", 1440, 1440, 0, 0, 0, True),
+    ]
+
+
+def test_live_minutes_go_once_their_day_is_closed_and_what_they_were_is_kept(live, closed):
+    assert forget(live) == (0, 0), "nothing is closed"
+    live.publish(*closed.values())
+    assert forget(live) == (0, 0), "the basis is shown from them still"
+    live.compute(BASIS_SPREAD), live.decide(BASIS_SPREAD)
+    counted = live.rows(DAYS)
+    assert forget(live, FIRST) == (0, 0), "it is not old enough"
+    assert forget(live) == (3, 3 * 1440 - 3 + 1)
+    assert live.value("SELECT count(*) FROM store.open_candle") == 0
+    assert live.rows(DAYS) == [(*row[:-1], False) for row in counted]
+    assert forget(live) == (0, 0)
+    assert live.value("SELECT count(*) FROM basis_spread") == 2 * 1440
+
+
+def test_a_day_of_which_one_instrument_is_held_back_is_kept_whole(live, closed):
+    close(live, closed)
+    from deribit_warehouse.tables import CANDLE_DAY
+
+    live.hold(CANDLE_DAY, live.newest(closed["BTC-28MAR25"]))
+    assert forget(live) == (0, 0)
+    assert live.value("SELECT count(*) FROM futures_ohlcv WHERE instrument = 'BTC-28MAR25'") == 1440
