@@ -189,14 +189,17 @@ def run(stack: Stack, credentials: Credentials, api: AirflowApi, first_day: date
     catchup.wait_for_dags(stack, api)
     first = catchup.newest_month_first(api, datetime.now(UTC))
     try:
-        catchup.run_catalogue(stack, api, console, lambda: behind(loader, currencies()), lambda: waiting(reader))
-        for note in catchup.run_again(api, unloaded(reader)):
-            say(f"Run again: {note}")
-        if first:
-            say(f"First comes {first:%B %Y}, the newest closed month, then the history from {first_day} on")
+        try:
+            catchup.run_catalogue(stack, api, console, lambda: behind(loader, currencies()), lambda: waiting(reader))
+            for note in catchup.run_again(api, unloaded(reader)):
+                say(f"Run again: {note}")
+            if first:
+                say(f"First comes {first:%B %Y}, the newest closed month, then the history from {first_day} on")
+        finally:
+            catchup.unpause(api, live=False)  # whatever became of the catalogue: what needs it waits for it
+        failed = catchup.run_history(stack, api, console, lambda: due(loader, DATASETS), lambda: waiting(reader))
     finally:
-        catchup.unpause(api)  # whatever became of the catalogue: what needs it waits for it
-    failed = catchup.run_history(stack, api, console, lambda: due(loader, DATASETS), lambda: waiting(reader))
+        catchup.unpause(api)
     printing.print_store(console, summary(reader, DATASETS), term_structure(reader))
     printing.print_pending(console, pending(reader))
     return failed

@@ -25,6 +25,8 @@ from stack.settings import Stack
 CATALOGUE = dag_id_of("instruments")
 DATA_DOCS = dag_id_of("data_docs")
 NEWEST_MONTH = "newest_month__"
+LIVE = "live"
+"""The tag of DAGs that collect days which are not over."""
 POLL_SECONDS = 3
 PLAIN_LINE_SECONDS = 15
 IDLE_POLLS = 5
@@ -189,10 +191,11 @@ def _of_the_history(run: dict) -> bool:
     return run["run_type"] != "manual" or run["dag_run_id"].startswith(NEWEST_MONTH)
 
 
-def unpause(api: AirflowApi) -> None:
-    """Lets every DAG run. History waits for a catalogue that is behind by itself."""
+def unpause(api: AirflowApi, *, live: bool = True) -> None:
+    """Lets every DAG run. History waits for a catalogue that is behind by itself. live: those too that collect open
+    days minute by minute, which miss nothing by beginning later."""
     for dag in api.dags():
-        if dag["is_paused"]:
+        if dag["is_paused"] and (live or LIVE not in {tag["name"] for tag in dag["tags"]}):
             api.unpause(dag["dag_id"])
 
 

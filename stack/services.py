@@ -46,7 +46,7 @@ def services(stack: Stack) -> list[Service]:
         Service("scheduler", _service(stack, "scheduler"), 300, {"stopwaitsecs": "30"}),
         Service("triggerer", _service(stack, "triggerer"), 400),
         Service("watch", _service(stack, "watch"), 450),
-        Service("cleaner", [sys.executable, "-m", "stack", "clean", "--daily", "--mode", stack.mode], 400),
+        Service("cleaner", [sys.executable, "-m", "stack", "clean", "--daily", "--mode", stack.mode], 500),
     ]
     if stack.mode == "demo":
         ours.append(Service("simulator", simulator_command(stack), 150))

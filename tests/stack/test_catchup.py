@@ -155,7 +155,7 @@ class Airflow:
     KINDS = {
         "deribit_instruments": "catalogue", "deribit_data_docs": "docs", "deribit_perpetuals_ohlcv": "history",
         "deribit_futures_ohlcv": "history",
-        "deribit_funding_rates": "history", "deribit_basis_spread": "derived",
+        "deribit_funding_rates": "history", "deribit_basis_spread": "derived", "deribit_perpetuals_live": "live",
     }  # fmt: skip
 
     def ran(
@@ -397,4 +397,11 @@ def test_the_history_is_unpaused_whatever_becomes_of_the_catalogue(stack, api, a
     monkeypatch.setattr("deribit_warehouse.warehouse.completion.waiting", lambda _: [])
     with pytest.raises(StackError, match="deribit_instruments"):
         command.run(stack, credentials, api, date(2018, 8, 1))
+    assert set(airflow.unpaused) == set(airflow.KINDS)
+
+
+def test_open_days_are_collected_once_the_history_has_run(api, airflow):
+    catchup.unpause(api, live=False)
+    assert set(airflow.KINDS) - set(airflow.unpaused) == {"deribit_perpetuals_live"}
+    catchup.unpause(api)
     assert set(airflow.unpaused) == set(airflow.KINDS)

@@ -1,6 +1,7 @@
 """Joins the exchange, the warehouse and the quality gate into Airflow tasks. DAG files read from here."""
 
 from .acknowledging import ACKNOWLEDGE_PARAMS, acknowledge
+from .closing import close_yesterday
 from .dag_defaults import (
     LIVE_TASK,
     READY,
@@ -36,6 +37,7 @@ __all__ = [
     "calendar_dag_args",
     "check_catalogue",
     "clip_to_lifetimes",
+    "close_yesterday",
     "complete",
     "derived_dag_args",
     "discover_funding_starts",
