@@ -445,3 +445,22 @@ def test_the_index_of_the_last_summary_says_what_a_perpetual_is_compared_with(li
     assert (traded.index_distance > 0.5).all() and len(traded) > 5
     # the futures are with the perpetual: it is the index that is wrong
     assert traded.level_disagreement.isna().all() and ids
+
+
+def test_live_minutes_are_fresh_within_minutes_and_nobody_is_late_who_never_ran_live(live):
+    live.rows("SELECT 1")
+    perpetual = live.listed()["BTC-PERPETUAL"]
+    states = "SELECT state, newest FROM store.freshness WHERE dataset = 'perpetuals_live'"
+    assert live.rows(states) == []
+    now = live.value("SELECT date_trunc('minute', now())")
+    hour = trading(now - HOUR, now, seed=1, traded=0.7)
+    live.minutes(perpetual, hour)
+    assert live.rows(states) == [("none yet", None)]
+    assert live.show(perpetual) == 60
+    assert live.rows(states) == [("fresh", now - timedelta(minutes=1))]
+    for minutes, state in ((20, "late"), (40, "stale")):  # live was paused so long
+        live.rows(
+            "UPDATE store.open_candle SET state = 'held' WHERE ts >= now() - make_interval(mins => %s) RETURNING 1",
+            minutes,
+        )
+        assert live.rows(states)[0][0] == state

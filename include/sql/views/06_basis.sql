@@ -112,6 +112,51 @@ CREATE VIEW basis_spread AS
            o.day, o.validation_id
     FROM store.open_basis(NULL) AS o;
 
+-- The first day with minutes that live has brought of an instrument (a name, or name#id) with from <= ts < to; NULL: there is none.
+CREATE FUNCTION store.first_open_day(instrument text, "from" timestamptz, "to" timestamptz) RETURNS date
+LANGUAGE sql STABLE PARALLEL SAFE AS $$
+    SELECT (SELECT v.day FROM store.open_candle v
+            WHERE v.instrument_id = store.instrument_named(first_open_day.instrument, first_open_day."from", first_open_day."to")
+              AND v.ts >= first_open_day."from" AND v.ts < first_open_day."to" ORDER BY v.ts LIMIT 1)
+$$;
+
+-- What basis() answers of the days from "since" on, the first of which there are open minutes: closed and open days in turn. It
+-- is planned when it is called, which is where there are such minutes: within basis() it would cost every question of closed
+-- days its plan, and all columns.
+CREATE FUNCTION store.open_days_basis(id integer, since date, "from" timestamptz, "to" timestamptz, as_of timestamptz) RETURNS SETOF basis_spread
+LANGUAGE plpgsql STABLE PARALLEL SAFE AS $$
+#variable_conflict use_column
+BEGIN
+    RETURN QUERY
+        SELECT m.instrument, m.ts, m.future_close, m.perpetual_close, m.basis, m.basis_fraction, m.days_to_expiry, m.annualised, m.structure,
+               m.traded, m.fresh, m.index_price, m.index_basis, m.index_basis_fraction, m.index_annualised, m.coin, m.perpetual, m.expires_at,
+               m.day, CASE WHEN open_days_basis.as_of IS NULL OR d.is_open THEN m.validation_id
+                           ELSE store.published_by((d.pair).shown, (SELECT store.as_of(open_days_basis.as_of))) END
+        FROM (SELECT b AS pair, i AS contract, b.day, false AS is_open FROM store.basis_day b JOIN store.instrument i USING (instrument_id)
+              WHERE i.instrument_id = open_days_basis.id
+                AND CASE WHEN open_days_basis.as_of IS NULL THEN b.state = 'published' ELSE b.shown @> (SELECT store.as_of(open_days_basis.as_of)) END
+                AND b.day >= open_days_basis.since AND b.day <= (open_days_basis."to" AT TIME ZONE 'UTC')::date
+              UNION ALL
+              SELECT NULL, i, o.day, true
+              FROM (SELECT DISTINCT v.instrument_id, v.day FROM store.open_candle v
+                    WHERE v.instrument_id = open_days_basis.id
+                      AND v.ts >= open_days_basis."from" AND v.ts < open_days_basis."to") AS o
+              JOIN store.instrument i USING (instrument_id)
+              ORDER BY 3 OFFSET 0) AS d
+        CROSS JOIN LATERAL (
+            SELECT x.* FROM store.basis_of(d.pair, d.contract, open_days_basis."from", open_days_basis."to") AS x WHERE NOT d.is_open
+            UNION ALL
+            SELECT * FROM (SELECT o.instrument, o.ts, o.future_close, o.perpetual_close, o.basis, o.basis_fraction, o.days_to_expiry, o.annualised, o.structure,
+                                  o.traded, o.fresh, o.index_price, o.index_basis, o.index_basis_fraction, o.index_annualised, o.coin, o.perpetual, o.expires_at,
+                                  o.day, o.validation_id
+                           FROM store.open_basis(open_days_basis.as_of) AS o
+                           WHERE d.is_open AND o.instrument_id = (d.contract).instrument_id AND o.day = d.day
+                             AND o.ts >= open_days_basis."from" AND o.ts < open_days_basis."to"
+                           ORDER BY o.ts) AS r
+        ) AS m;
+END
+$$;
+
 -- The basis of one future (a name, or name#id: see store.instrument_named) with from <= ts < to, in order of time: what is
 -- published, or what was published at the moment as_of. The days are sorted (OFFSET 0 keeps them so), their minutes are so
 -- anyway. The index beside a basis is always today's: it is no part of the pair that was published.
@@ -119,32 +164,21 @@ CREATE FUNCTION basis(instrument text, "from" timestamptz, "to" timestamptz, as_
 LANGUAGE sql STABLE PARALLEL SAFE AS $$
     SELECT m.instrument, m.ts, m.future_close, m.perpetual_close, m.basis, m.basis_fraction, m.days_to_expiry, m.annualised, m.structure,
            m.traded, m.fresh, m.index_price, m.index_basis, m.index_basis_fraction, m.index_annualised, m.coin, m.perpetual, m.expires_at,
-           m.day, CASE WHEN basis.as_of IS NULL OR d.is_open THEN m.validation_id
+           m.day, CASE WHEN basis.as_of IS NULL THEN m.validation_id
                        ELSE store.published_by((d.pair).shown, (SELECT store.as_of(basis.as_of))) END
-    FROM (SELECT b AS pair, i AS contract, b.day, false AS is_open FROM store.basis_day b JOIN store.instrument i USING (instrument_id)
+    FROM (SELECT b AS pair, i AS contract FROM store.basis_day b JOIN store.instrument i USING (instrument_id)
           WHERE i.instrument_id = store.instrument_named(basis.instrument, basis."from", basis."to")
             AND CASE WHEN basis.as_of IS NULL THEN b.state = 'published' ELSE b.shown @> (SELECT store.as_of(basis.as_of)) END
       -- a time that store.as_of() refuses is an error even if there are no rows
       AND (basis.as_of IS NULL OR (SELECT store.as_of(basis.as_of)) IS NOT NULL)
             AND b.day >= (basis."from" AT TIME ZONE 'UTC')::date AND b.day <= (basis."to" AT TIME ZONE 'UTC')::date
-          UNION ALL
-          SELECT NULL, i, o.day, true
-          FROM (SELECT DISTINCT v.instrument_id, v.day FROM store.open_candle v
-                WHERE v.instrument_id = store.instrument_named(basis.instrument, basis."from", basis."to")
-                  AND v.ts >= basis."from" AND v.ts < basis."to") AS o
-          JOIN store.instrument i USING (instrument_id)
-          ORDER BY 3 OFFSET 0) AS d
-    CROSS JOIN LATERAL (
-        SELECT x.* FROM store.basis_of(d.pair, d.contract, basis."from", basis."to") AS x WHERE NOT d.is_open
-        UNION ALL
-        SELECT * FROM (SELECT o.instrument, o.ts, o.future_close, o.perpetual_close, o.basis, o.basis_fraction, o.days_to_expiry, o.annualised, o.structure,
-                              o.traded, o.fresh, o.index_price, o.index_basis, o.index_basis_fraction, o.index_annualised, o.coin, o.perpetual, o.expires_at,
-                              o.day, o.validation_id
-                       FROM store.open_basis(basis.as_of) AS o
-                       WHERE d.is_open AND o.instrument_id = (d.contract).instrument_id AND o.day = d.day
-                         AND o.ts >= basis."from" AND o.ts < basis."to"
-                       ORDER BY o.ts) AS r
-    ) AS m
+            AND b.day < coalesce((SELECT store.first_open_day(basis.instrument, basis."from", basis."to")), 'infinity')
+          ORDER BY b.day OFFSET 0) AS d
+    CROSS JOIN LATERAL store.basis_of(d.pair, d.contract, basis."from", basis."to") AS m
+    UNION ALL
+    SELECT o.* FROM store.open_days_basis(store.instrument_named(basis.instrument, basis."from", basis."to"),
+                                          store.first_open_day(basis.instrument, basis."from", basis."to"), basis."from", basis."to", basis.as_of) AS o
+    WHERE (SELECT store.first_open_day(basis.instrument, basis."from", basis."to")) IS NOT NULL
 $$;
 
 -- The term structure: every future of a coin in one minute, nearest expiry first.
@@ -152,6 +186,20 @@ CREATE VIEW term_structure AS
     SELECT coin, ts, instrument, expires_at, days_to_expiry, future_close, perpetual_close, basis, basis_fraction,
            annualised, structure, traded, fresh, index_price, index_basis, index_annualised, day, perpetual
     FROM basis_spread;
+
+-- What term_structure_at() answers of an open day. It is planned when it is called, as store.open_days_basis is.
+CREATE FUNCTION store.open_term_structure(coin text, at timestamptz) RETURNS SETOF term_structure
+LANGUAGE plpgsql STABLE PARALLEL SAFE AS $$
+#variable_conflict use_column
+BEGIN
+    RETURN QUERY
+        SELECT o.coin, o.ts, o.instrument, o.expires_at, o.days_to_expiry, o.future_close, o.perpetual_close, o.basis, o.basis_fraction,
+               o.annualised, o.structure, o.traded, o.fresh, o.index_price, o.index_basis, o.index_annualised, o.day, o.perpetual
+        FROM store.open_basis(NULL) AS o
+        WHERE o.day = (open_term_structure.at AT TIME ZONE 'UTC')::date AND o.ts = date_trunc('minute', open_term_structure.at, 'UTC')
+          AND o.coin = open_term_structure.coin;
+END
+$$;
 
 CREATE FUNCTION term_structure_at(coin text, at timestamptz) RETURNS SETOF term_structure
 LANGUAGE sql STABLE PARALLEL SAFE AS $$
@@ -163,10 +211,9 @@ LANGUAGE sql STABLE PARALLEL SAFE AS $$
     CROSS JOIN LATERAL store.basis_of(b, i.contract, date_trunc('minute', at, 'UTC'), date_trunc('minute', at, 'UTC') + interval '1 minute') AS m
     WHERE b.day = (at AT TIME ZONE 'UTC')::date AND b.state = 'published' AND m.coin = term_structure_at.coin
     UNION ALL
-    SELECT o.coin, o.ts, o.instrument, o.expires_at, o.days_to_expiry, o.future_close, o.perpetual_close, o.basis, o.basis_fraction,
-           o.annualised, o.structure, o.traded, o.fresh, o.index_price, o.index_basis, o.index_annualised, o.day, o.perpetual
-    FROM store.open_basis(NULL) AS o
-    WHERE o.day = (at AT TIME ZONE 'UTC')::date AND o.ts = date_trunc('minute', at, 'UTC') AND o.coin = term_structure_at.coin
+    SELECT o.* FROM store.open_term_structure(term_structure_at.coin, term_structure_at.at) AS o
+    WHERE EXISTS (SELECT FROM store.open_candle v
+                  WHERE v.day = (at AT TIME ZONE 'UTC')::date AND v.ts = date_trunc('minute', at, 'UTC') AND v.state = 'published')
     ORDER BY perpetual, expires_at
 $$;
 

@@ -1,0 +1,16 @@
+-- Until when there are published minutes of the open days of every perpetual and dated future that live has asked for once. Who never
+-- lets live run is not late; who has paused it is. The maintenance of the exchange takes 15 to 30 minutes: a warning after
+-- five, an error after thirty. Grain: instrument. Reads only. Columns as of the candles' fresh.
+SELECT CASE WHEN l.perpetual THEN 'perpetuals_live' ELSE 'futures_live' END AS dataset, l.label AS instrument,
+       greatest(l.begins, lower(f.windows)) AS begins, l.ends,
+       -- between its first answer and its first published minute it is not late
+       CASE WHEN n.until IS NULL THEN now() ELSE i.first_seen_at END AS known_since,
+       n.until - interval '1 minute' AS newest, n.until, n.published_at,
+       interval '1 minute' AS cadence, interval '5 minutes' AS warning_after, interval '30 minutes' AS error_after
+FROM store.fetched f JOIN store.lifetime l USING (instrument_id) JOIN store.instrument i USING (instrument_id)
+JOIN store.collected c ON c.currency = l.settlement_currency
+LEFT JOIN LATERAL (
+    SELECT o.ts + interval '1 minute' AS until,
+           (SELECT v.validated_at FROM store.validation v WHERE v.validation_id = o.validation_id) AS published_at
+    FROM store.open_candle o WHERE o.instrument_id = f.instrument_id AND o.state = 'published' ORDER BY o.ts DESC LIMIT 1) AS n ON true
+WHERE f.what = 'open candles'
