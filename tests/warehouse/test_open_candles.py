@@ -448,8 +448,8 @@ def test_the_index_of_the_last_summary_says_what_a_perpetual_is_compared_with(li
 
 
 def test_live_minutes_are_fresh_within_minutes_and_nobody_is_late_who_never_ran_live(live):
-    live.rows("SELECT 1")
     perpetual = live.listed()["BTC-PERPETUAL"]
+    live.rows("UPDATE store.instrument SET first_seen_at = now() - interval '1 day' RETURNING 1")
     states = "SELECT state, newest FROM store.freshness WHERE dataset = 'perpetuals_live'"
     assert live.rows(states) == []
     now = live.value("SELECT date_trunc('minute', now())")
