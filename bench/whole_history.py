@@ -59,6 +59,7 @@ def main() -> None:
     environ = separate_environment(home) | {
         "DERIBIT_REQUESTS_PER_SECOND": str(asked.rate),
         "DERIBIT_LIVE_SHARE": str(LIVE_SHARE),
+        "WAREHOUSE_LIVE": "0",
     }
     stack = stack_of("demo", environ)
     memory, keep = Memory(stack), asked.keep

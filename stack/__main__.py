@@ -199,7 +199,7 @@ def run(stack: Stack, credentials: Credentials, api: AirflowApi, first_day: date
             catchup.unpause(api, live=False)  # whatever became of the catalogue: what needs it waits for it
         failed = catchup.run_history(stack, api, console, lambda: due(loader, DATASETS), lambda: waiting(reader))
     finally:
-        catchup.unpause(api)
+        catchup.unpause(api, live=stack.live)
     printing.print_store(console, summary(reader, DATASETS), term_structure(reader))
     printing.print_pending(console, pending(reader))
     return failed

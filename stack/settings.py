@@ -29,7 +29,8 @@ class Stack:
     home is the folder of all its state. postgres_host is empty for the embedded server (a socket in the state folder)
     and a host name where a server is given, as in docker-compose.yaml; api_host and simulator_host are where services
     find each other, bind is where they listen, public_port is where a person finds the UI. live_exchange and
-    history_exchange are the two hosts that a live stack asks.
+    history_exchange are the two hosts that a live stack asks. live: whether a start ends with the DAGs of open days
+    running.
     """
 
     mode: str
@@ -44,6 +45,7 @@ class Stack:
     postgres_host: str = ""
     live_exchange: str = EXCHANGE["DERIBIT_URL"]
     history_exchange: str = EXCHANGE["DERIBIT_HISTORY_URL"]
+    live: bool = True
     root: Path = ROOT
 
     @property
@@ -106,8 +108,8 @@ class Stack:
 def stack_of(mode: str, environ: Mapping[str, str] = os.environ) -> Stack:
     """The stack of a mode as the environment places it.
 
-    Raises StackError for a port that isn't one, or that is given twice, and for one host of an exchange without the
-    other: what two exchanges say must not meet in one database.
+    Raises StackError for a port that isn't one, or that is given twice, for a switch that is neither 0 nor 1, and for
+    one host of an exchange without the other: what two exchanges say must not meet in one database.
     """
     ports = {name: _port(name, environ.get(name), default) for name, default in PORTS.items()}
     if len(set(ports.values())) < len(ports):
@@ -128,6 +130,7 @@ def stack_of(mode: str, environ: Mapping[str, str] = os.environ) -> Stack:
         postgres_host=environ.get("WAREHOUSE_POSTGRES_HOST") or "",
         live_exchange=exchange["DERIBIT_URL"],
         history_exchange=exchange["DERIBIT_HISTORY_URL"],
+        live=_switch("WAREHOUSE_LIVE", environ.get("WAREHOUSE_LIVE") or "1"),
     )
 
 
@@ -145,6 +148,12 @@ def separate_environment(home: Path, environ: Mapping[str, str] = os.environ) ->
         "WAREHOUSE_HOME": str(home),
         **dict(zip(PORTS, ports, strict=True)),
     }
+
+
+def _switch(name: str, text: str) -> bool:
+    if text not in ("0", "1"):
+        raise StackError(f"{name} is {text[:40]!r}; it has to be 1 or 0.")
+    return text == "1"
 
 
 def _port(name: str, text: str | None, default: int) -> int:

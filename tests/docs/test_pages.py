@@ -113,12 +113,13 @@ def test_the_settings_are_those_the_code_reads():
 def test_the_defaults_are_those_of_the_code(monkeypatch):
     from deribit_warehouse import settings
     from stack.preflight import enough_disk
-    from stack.settings import PORTS
+    from stack.settings import PORTS, stack_of
 
     table = settings_table()
     for name in table:
         monkeypatch.delenv(name, raising=False)
     assert {name: int(table[name]) for name in PORTS} == PORTS
+    assert stack_of("live").live == (table["WAREHOUSE_LIVE"] == "1")
     assert settings.currencies() == table["DERIBIT_CURRENCIES"].split(",")
     assert settings.live_rate() + settings.history_rate() == float(table["DERIBIT_REQUESTS_PER_SECOND"])
     assert settings.live_share() == float(table["DERIBIT_LIVE_SHARE"])
