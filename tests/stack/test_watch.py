@@ -34,6 +34,8 @@ def become(stack, credentials, monkeypatch):
 
 def test_it_gets_the_database_and_the_switch_and_nothing_of_airflow(become, stack, credentials, monkeypatch):
     monkeypatch.setenv("DERIBIT_HEARTBEAT_URL", SECRET)
+    for left in [name for name in os.environ if name.startswith("AIRFLOW_CTX_")]:  # by a task that ran in this process
+        monkeypatch.delenv(left)
     words, environ = become("watch")
     assert words[1:] == ["-m", "deribit_warehouse.watch"] and credentials.market_loader not in " ".join(words)
     assert environ["DERIBIT_HEARTBEAT_URL"] == SECRET

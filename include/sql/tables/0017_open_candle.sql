@@ -31,6 +31,11 @@ CREATE INDEX open_candle_undecided ON store.open_candle (ts) WHERE state IN ('pe
 
 CREATE INDEX open_candle_taken_away ON store.open_candle (validation_id) WHERE state IN ('held', 'superseded', 'withdrawn');
 
+-- for loads and validations that are deleted, as in 0016
+CREATE INDEX ON store.open_candle (version_id);
+
+CREATE INDEX ON store.open_candle (validation_id);
+
 -- Which minutes of open days the exchange has answered for is kept as of candles and funding.
 ALTER TABLE store.fetched DROP CONSTRAINT fetched_what_check,
     ADD CONSTRAINT fetched_what_check CHECK (what IN ('candles', 'funding', 'open candles'));

@@ -51,7 +51,7 @@ def publish(dataset: Dataset, loaded: Any) -> list[dict[str, Any]]:
     if interval or dataset.live:
         require_all_loads(context)
     if dataset.live:
-        intervals = planned_intervals(context)
+        intervals = planned_intervals(context)[::-1]  # the newest minutes don't wait for what is made up for
     else:
         intervals = calendar_months(*interval) if interval else pending_months(dataset, context)
     outcomes, blocked, changes, has_findings = [], [], 0, False
