@@ -37,7 +37,7 @@ def basis_spread() -> None:
     publish = pipeline.publish_derived.override(
         pool=BASIS_SPREAD.validation_pool, outlets=[pipeline.asset(BASIS_SPREAD)]
     )
-    published = publish.partial(dataset=BASIS_SPREAD).expand(window=pipeline.windows(BASIS_SPREAD))
+    published = publish.partial(dataset=BASIS_SPREAD).expand(batch=pipeline.windows(BASIS_SPREAD))
     chain([published, pipeline.notify(published)], pipeline.complete())
 
 

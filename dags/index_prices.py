@@ -36,7 +36,7 @@ def index_prices() -> None:
     publish = pipeline.publish_derived.override(
         pool=INDEX_PRICES.validation_pool, outlets=[pipeline.asset(INDEX_PRICES)]
     )
-    published = publish.partial(dataset=INDEX_PRICES).expand(window=pipeline.windows(INDEX_PRICES))
+    published = publish.partial(dataset=INDEX_PRICES).expand(batch=pipeline.windows(INDEX_PRICES))
     chain([published, pipeline.notify(published)], pipeline.complete())
 
 

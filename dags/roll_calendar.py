@@ -38,7 +38,7 @@ def roll_calendar() -> None:
     publish = pipeline.publish_derived.override(
         pool=ROLL_CALENDAR.validation_pool, outlets=[pipeline.asset(ROLL_CALENDAR)]
     )
-    published = publish.partial(dataset=ROLL_CALENDAR).expand(window=pipeline.windows(ROLL_CALENDAR))
+    published = publish.partial(dataset=ROLL_CALENDAR).expand(batch=pipeline.windows(ROLL_CALENDAR))
     chain([published, pipeline.notify(published)], pipeline.complete())
 
 

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from deribit_warehouse.dataset import Window
-from deribit_warehouse.pipeline.load import BATCH_REQUESTS, batches, within
+from deribit_warehouse.pipeline.load import BATCH_REQUESTS, in_batches, within
 from deribit_warehouse.pipeline.publish import together
 
 START = datetime(2026, 10, 1, tzinfo=UTC)
@@ -55,7 +55,7 @@ def test_as_much_is_taken_as_may_be_asked_the_first_first_and_never_nothing(give
 @given(costs)
 def test_batches_hold_every_window_once_in_order_and_are_worth_their_task(given_ones):
     windows = [window(number, cost) for number, cost in enumerate(given_ones)]
-    found = [[Window.unpacked(fields) for fields in batch["windows"]] for batch in batches(windows)]
+    found = [[Window.unpacked(fields) for fields in batch["windows"]] for batch in in_batches(windows)]
     assert [each for batch in found for each in batch] == windows
     assert all(sum(each.requests for each in batch) >= BATCH_REQUESTS for batch in found[:-1])
     assert all(sum(each.requests for each in batch[:-1]) < BATCH_REQUESTS for batch in found)

@@ -12,6 +12,7 @@ from airflow.sdk import get_current_context, task
 from deribit_warehouse import settings
 from deribit_warehouse.dataset import EXCHANGE_POOL, Dataset, Window
 
+from .batches import batches, label
 from .connections import base_url, exchange, market
 from .dag_defaults import set_label
 from .interval import configuration, instant, interval_of
@@ -57,7 +58,7 @@ def plan(dataset: Dataset) -> list[dict[str, Any]]:
         if dataset.catalogue:
             wait_for_catalogue(connection, currencies, ends)
         windows = catalogue.windows(connection, dataset, begins, ends, currencies=currencies)
-    found = batches(windows)
+    found = in_batches(windows)
     log.info("%s from %s to %s: %d instruments in %d batches", dataset.name, begins, ends, len(windows), len(found))
     return found
 
@@ -82,7 +83,7 @@ def plan_open(dataset: Dataset) -> list[dict[str, Any]]:
         windows = catalogue.windows(connection, dataset, ends - OVERLAP, ends, currencies=settings.currencies())
     taken = within(windows, (settings.live_rate() or settings.requests_per_second()) * ASKING.total_seconds())
     log.info("%s at %s: %d of %d windows", dataset.name, now, len(taken), len(windows))
-    return batches(taken)
+    return in_batches(taken)
 
 
 def within(windows: list[Window], requests: float) -> list[Window]:
@@ -91,19 +92,11 @@ def within(windows: list[Window], requests: float) -> list[Window]:
     return windows[: max(1, sum(cost <= requests for cost in costs))]
 
 
-def batches(windows: list[Window]) -> list[dict[str, Any]]:
+def in_batches(windows: list[Window]) -> list[dict[str, Any]]:
     """Windows in their order, in batches of about BATCH_REQUESTS requests: {label, windows: [Window.packed(), ...]}."""
-    found: list[list[Window]] = []
-    requests = BATCH_REQUESTS
-    for window in windows:
-        if requests >= BATCH_REQUESTS:
-            found.append([])
-            requests = 0
-        found[-1].append(window)
-        requests += window.requests
     return [
         {"label": label([window.subject for window in batch]), "windows": [window.packed() for window in batch]}
-        for batch in found
+        for batch in batches(windows, lambda window: window.requests, BATCH_REQUESTS)
     ]
 
 
@@ -156,10 +149,3 @@ def load(dataset: Dataset, batch: dict[str, Any]) -> dict[str, int]:
         log.warning("the exchange corrected %d days (funding: hours) that it had sent before", total.corrected)
     per_instrument.finish(len(windows), bound=dataset.patience)
     return {"instruments": len(windows), "requests": requests, **vars(total)}
-
-
-def label(instruments: list[str]) -> str:
-    """The label of a batch in the grid: its one or two instruments, or its first and last."""
-    if len(instruments) <= 2:
-        return ", ".join(instruments)
-    return f"{instruments[0]} … {instruments[-1]} ({len(instruments)})"

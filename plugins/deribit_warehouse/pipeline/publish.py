@@ -14,6 +14,7 @@ from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException
 from deribit_warehouse.dataset import VALIDATION_POOL, Dataset, Window, calendar_months
 from deribit_warehouse.datasets import DATASETS
 
+from .batches import batches, label
 from .connections import market
 from .dag_defaults import READY, ready, set_label
 from .interval import asked_range, interval_of, midnight
@@ -171,31 +172,17 @@ def windows(dataset: Dataset) -> list[dict[str, Any]]:
             months = publication.months(connection, dataset.versions, begins, ends)
         else:
             months = publication.pending(connection, dataset, begins, ends, by_hand=run_type == "manual")
-    batches: list[list[dict[str, Any]]] = []
-    days = BATCH_DAYS
-    for month in months:
-        if days >= BATCH_DAYS:
-            batches.append([])
-            days = 0
-        batches[-1].append(month)
-        days += month["days"]
     return [
         {
-            "label": label_of(batch),
+            "label": label([f"{m['month']:%Y-%m}" for m in batch]),
             "months": [[str(m["first_day"]), str(m["last_day"] + timedelta(days=1))] for m in batch],
         }
-        for batch in batches
+        for batch in batches(months, lambda month: month["days"], BATCH_DAYS)
     ]
 
 
-def label_of(months: list[dict[str, Any]]) -> str:
-    """How a batch of months reads in the grid: its only month, or its first and last."""
-    first, last, days = months[0]["month"], months[-1]["month"], sum(month["days"] for month in months)
-    return f"{first:%Y-%m}{'' if first == last else f' … {last:%Y-%m}'} ({days} days)"
-
-
 @task(task_id="publish", pool=VALIDATION_POOL, map_index_template="{{ label }}", retries=1, multiple_outputs=False)
-def publish_derived(dataset: Dataset, window: dict[str, Any]) -> list[dict[str, Any]]:
+def publish_derived(dataset: Dataset, batch: dict[str, Any]) -> list[dict[str, Any]]:
     """Validates a batch of months of a derived dataset, computed in full, and publishes what passed, each month in a
     transaction of its own.
 
@@ -206,9 +193,9 @@ def publish_derived(dataset: Dataset, window: dict[str, Any]) -> list[dict[str, 
     from deribit_warehouse.warehouse import publication
 
     context = get_current_context()
-    set_label(context, window["label"])
+    set_label(context, batch["label"])
     outcomes, blocked = [], []
-    for begins, ends in ((date.fromisoformat(first), date.fromisoformat(past)) for first, past in window["months"]):
+    for begins, ends in ((date.fromisoformat(first), date.fromisoformat(past)) for first, past in batch["months"]):
         with market() as connection, connection.transaction():
             # what changed since they were planned is computed first, and nothing is taken back until the end
             publication.compute(connection, dataset, begins, ends, computed_by(dataset, context))
@@ -220,7 +207,7 @@ def publish_derived(dataset: Dataset, window: dict[str, Any]) -> list[dict[str, 
     if blocked:
         raise blocked_error(dataset, blocked)
     if not outcomes:
-        raise AirflowSkipException(f"nothing of {dataset.name} is there to validate of {window['label']}")
+        raise AirflowSkipException(f"nothing of {dataset.name} is there to validate of {batch['label']}")
     return outcomes
 
 
