@@ -1,4 +1,4 @@
-"""Dated futures, 1-minute candles of the days that are not closed yet: every minute within seconds of its end.
+"""Dated futures, 1-minute candles of the days that are not closed yet: every minute after its end.
 
 **Source.** As for `perpetuals_live`. Windows are clipped at listing and expiry, so a contract's last minute is asked
 for in the minute after it, and an hour long.

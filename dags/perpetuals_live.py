@@ -1,4 +1,4 @@
-"""Perpetual swaps, 1-minute candles of the days that are not closed yet: every minute within seconds of its end.
+"""Perpetual swaps, 1-minute candles of the days that are not closed yet: every minute after its end.
 
 **Source.** `get_tradingview_chart_data`, as for `perpetuals_ohlcv`; which minutes are closed says the exchange's
 clock (`get_time`), never their place in an answer.

@@ -202,6 +202,8 @@ def run(stack: Stack, credentials: Credentials, api: AirflowApi, first_day: date
         catchup.unpause(api, live=stack.live)
     printing.print_store(console, summary(reader, DATASETS), term_structure(reader))
     printing.print_pending(console, pending(reader))
+    if stack.live:
+        say("From now on today's minutes are collected, too; how fresh they are: make status")
     return failed
 
 

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from importlib import import_module
 from itertools import pairwise
+from types import SimpleNamespace
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -59,3 +64,35 @@ def test_batches_hold_every_window_once_in_order_and_are_worth_their_task(given_
     assert [each for batch in found for each in batch] == windows
     assert all(sum(each.requests for each in batch) >= BATCH_REQUESTS for batch in found[:-1])
     assert all(sum(each.requests for each in batch[:-1]) < BATCH_REQUESTS for batch in found)
+
+
+@pytest.mark.parametrize(("seconds_each", "loaded"), [(0, 5), (10, 3), (100, 1)])
+def test_a_live_load_asks_no_longer_than_it_may_and_leaves_the_rest_to_the_next_run(monkeypatch, seconds_each, loaded):
+    from deribit_warehouse.datasets import FUTURES_LIVE
+    from deribit_warehouse.warehouse.ingestion import Ingested
+
+    module = import_module("deribit_warehouse.pipeline.load")
+    clock, asked = [1000.0], []
+
+    def load(exchange, connection, window, provenance):
+        asked.append(window.subject)
+        clock[0] += seconds_each
+        return Ingested(), 1
+
+    dataset = replace(FUTURES_LIVE, load=load)
+    windows = [[f"BTC-{n}", f"BTC-{n}", n, 0, 60_000, 1] for n in range(5)]
+    monkeypatch.setattr(module, "time", SimpleNamespace(monotonic=lambda: clock[0]))
+    context = {"dag_run": SimpleNamespace(run_id="r", conf={}), "ti": SimpleNamespace(id=None)}
+    for each in (module, import_module("deribit_warehouse.pipeline.waiting")):
+        monkeypatch.setattr(each, "get_current_context", lambda: context)
+    monkeypatch.setattr(module, "finished_before_waiting", set)
+    monkeypatch.setattr(module, "base_url", lambda _: "http://exchange")
+    for name in ("exchange", "market"):
+        monkeypatch.setattr(module, name, lambda *_: nullcontext())
+    told = module.load.function(dataset, {"label": "", "windows": windows})
+    assert asked == [f"BTC-{n}" for n in range(loaded)]
+    assert (told["instruments"], told["requests"]) == (loaded, loaded)
+    # of closed days all is loaded, however long it takes
+    asked.clear()
+    module.load.function(replace(dataset, live=False), {"label": "", "windows": windows})
+    assert len(asked) == 5

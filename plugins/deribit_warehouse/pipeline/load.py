@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import logging
+import math
+import time
 from datetime import datetime, timedelta
 from itertools import accumulate
 from typing import TYPE_CHECKING, Any
@@ -122,7 +124,8 @@ def load(dataset: Dataset, batch: dict[str, Any]) -> dict[str, int]:
     Returns what changed: instruments, requests, and the days (funding: hours) added, grown, corrected, kept and
     unchanged. An instrument that fails does not keep the others from being loaded; the task then fails, naming each.
     While the exchange is unavailable, or rejects an instrument that is listed, the task waits: what was loaded stays,
-    and only the rest is requested again.
+    and only the rest is requested again. Of a live dataset nothing more is requested after ASKING, however slowly the
+    answers come: the rest is open still, and the next minute's run plans it.
     """
     from deribit_warehouse.warehouse.ingestion import Ingested, Provenance
 
@@ -134,11 +137,16 @@ def load(dataset: Dataset, batch: dict[str, Any]) -> dict[str, int]:
     windows = [Window.unpacked(fields) for fields in batch["windows"]]
     total, requests = Ingested(), 0
     per_instrument = PerInstrument(finished_before_waiting())
+    until = time.monotonic() + (ASKING.total_seconds() if dataset.live else math.inf)
     with exchange(dataset.bucket) as deribit, market() as connection:
         for place, window in enumerate(windows):
             if place in per_instrument.finished:
                 continue
             if per_instrument.exchange_unavailable:
+                break
+            if time.monotonic() > until:
+                log.info("%d of %d windows are left to the next run", len(windows) - place, len(windows))
+                windows = windows[:place]
                 break
             with per_instrument.isolate(window.subject, place):
                 provenance = Provenance(dataset.name, window.subject, host, run_id)
