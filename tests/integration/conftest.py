@@ -59,9 +59,26 @@ def rows_as_they_lie(rows: Callable[[str], list]) -> dict[str, list]:
     return {table: rows(fingerprint + table) for table in ("candle_day", "funding_rate", "index_day", "basis_day")}
 
 
+@pytest.fixture(scope="session")
+def stored_dags(airflow_database):
+    """Airflow's database with every DAG of the project in it."""
+    from airflow.dag_processing import dagbag
+    from airflow.dag_processing.bundles.manager import DagBundlesManager
+
+    manager = DagBundlesManager()
+    manager.sync_bundles_to_db()
+    for bundle in manager.get_all_dag_bundles():
+        bundle.initialize()
+        parsed = dagbag.BundleDagBag(dag_folder=bundle.path, bundle_path=bundle.path, bundle_name=bundle.name)
+        dagbag.sync_bag_to_db(parsed, bundle.name, bundle.version)
+
+
 @pytest.fixture
-def open_pipeline(monkeypatch, airflow_database, tmp_path):
+def open_pipeline(monkeypatch, stored_dags, tmp_path):
     """A function that joins a market and an exchange to a Pipeline."""
+    # dag.test() would parse and store them all before each of hundreds of runs
+    monkeypatch.setattr("airflow.dag_processing.dagbag.BundleDagBag", lambda **_: None)
+    monkeypatch.setattr("airflow.dag_processing.dagbag.sync_bag_to_db", lambda *_: None)
 
     def join(market: Market, exchange: Running) -> Pipeline:
         connect(monkeypatch, exchange, market)
