@@ -21,10 +21,11 @@ help:
 	@echo 'make acknowledge [ARGS="17 --note …"]  what is wrong now, numbered; no more is told of number 17 until it is over'
 	@echo 'make down                    stops everything'
 	@echo 'make bench | bench-history   what is claimed, measured; the whole history through the scheduler'
-	@echo 'make rehearsal [REHEARSE=stack,YYYY-MM,...]  the first contact, with an exchange shaped like the real one: make up'
+	@echo 'make rehearsal [REHEARSE=demo,stack,YYYY-MM,...]  the tests that take whole stacks: a demo as its user has it, in a'
+	@echo '                             browser; and the first contact, with an exchange shaped like the real one: make up'
 	@echo '                             itself, and months of the history, value by value'
 	@echo 'make recorded ARGS=FOLDER    how many rows of recorded data break each rule'
-	@echo 'make test | lint | lock      every test; the static checks alone; the lock files anew'
+	@echo 'make test | lint | lock      every other test; the static checks alone; the lock files anew'
 
 demo up check:
 	@$(RUN) python -m stack $@
@@ -42,7 +43,8 @@ test: lint
 
 rehearsal:
 	@: "$${REHEARSE:=all}"; export REHEARSE; \
-		$(DEV) python -m pytest --verbose tests/integration/test_rehearsal.py tests/integration/test_rehearsal_stack.py ARGS
+		$(DEV) python -m pytest --verbose --numprocesses 2 --dist loadfile --no-loadscope-reorder tests/integration/test_rehearsal_stack.py \
+			tests/integration/test_rehearsal.py tests/integration/test_stack.py ARGS
 
 recorded:
 	@$(DEV) python -m bench.recorded ARGS
