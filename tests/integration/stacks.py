@@ -93,7 +93,7 @@ class StackApart:
         )
         return answer.json()["dag_runs"]
 
-    def wait(self, what: str, done, seconds: float = 240) -> None:
+    def wait(self, what: str, done, seconds: float = 480) -> None:
         deadline = time.monotonic() + seconds
         while not done():
             assert time.monotonic() < deadline, f"{what} has not happened in {seconds:.0f} s"

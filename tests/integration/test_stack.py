@@ -24,7 +24,7 @@ from .test_quarantine import BAD
 pytestmark = [
     pytest.mark.scheduler,
     pytest.mark.skipif(DEMO not in ASKED, reason="REHEARSE=demo does what its user does with a demo"),
-    pytest.mark.timeout(900),
+    pytest.mark.timeout(1500),
 ]
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
@@ -40,7 +40,7 @@ def stack():
     """A demo of one month, started once for this file."""
     begins, _ = last_closed_month()
     with stack_apart("demo") as stack:
-        stack.start("demo", f"{begins:%Y-%m-%d}", seconds=600)
+        stack.start("demo", f"{begins:%Y-%m-%d}", seconds=1200)
         stack.again = stack.run("demo")
         yield stack
 
