@@ -14,8 +14,9 @@ from datetime import UTC, datetime
 from typing import Any, Protocol
 
 from deribit_warehouse.alerts.channels import answer, describe, in_background, send
-from deribit_warehouse.alerts.incidents import Memory, market, recover_run, remember, remember_notes, tell
+from deribit_warehouse.alerts.incidents import Memory, recover_run, remember, remember_notes, tell
 from deribit_warehouse.alerts.messages import FailedTask, QuarantinedKey, RunReport, Wait, render
+from deribit_warehouse.market import market
 
 log = logging.getLogger(__name__)
 

@@ -8,8 +8,8 @@ import logging
 import re
 import time
 from collections import defaultdict
-from collections.abc import Callable, Collection, Iterator
-from contextlib import AbstractContextManager, closing, contextmanager
+from collections.abc import Callable, Collection
+from contextlib import AbstractContextManager
 from datetime import UTC
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -56,17 +56,6 @@ class Observation(NamedTuple):
     level: str
     words: str
     stands: Collection[str]
-
-
-@contextmanager
-def market() -> Iterator["Connection"]:
-    """A connection to the market database. Raises whatever connecting raises."""
-    from airflow.providers.postgres.hooks.postgres import PostgresHook
-
-    from deribit_warehouse.warehouse.driver import ready
-
-    with closing(PostgresHook(postgres_conn_id=settings.MARKET).get_conn()) as connection:
-        yield ready(connection)
 
 
 def dataset_of(dag_id: str) -> str:
