@@ -1,15 +1,16 @@
-"""What nobody reads any more is kept for a set time: replaced versions, records of loads and validations; and it is
-measured how large everything is.
+"""What nobody reads any more is kept for a set time: replaced versions, records of loads and validations, incidents
+that are over; and it is measured how large everything is.
 
 **Source.** The market database. A corrected day becomes a new version, and the one it replaces is kept for
 `DERIBIT_KEEP_SUPERSEDED_DAYS` (400), so that what was published at any time since then can be queried: the functions
 `candles`, `funding` and others (data dictionary) take `as_of`, and the view `corrections` lists the values of loaded
 data that changed. A load record or a validation that no version, no finding and no time that `as_of` can ask for refers
-to any more is deleted after `DERIBIT_KEEP_RECORDS_DAYS` (90). The size of each table becomes a row of the view
-`storage`, which says how long the disk lasts (`DERIBIT_DISK_LIMIT_GB`, or the free space where Postgres lies).
+to any more is deleted after `DERIBIT_KEEP_RECORDS_DAYS` (90), an incident `DERIBIT_KEEP_INCIDENTS_DAYS` (400) after it
+was over. The size of each table becomes a row of the view `storage`, which says how long the disk lasts
+(`DERIBIT_DISK_LIMIT_GB`, or the free space where Postgres lies).
 
 **Grain.** A version of an instrument-day, an hour of funding or volatility, a delivery price or settlement, a day of an
-index or a pair of the basis; a load, a validation; a table and day.
+index or a pair of the basis; a load, a validation; an incident; a table and day.
 What is published, what waits, what is held back without a newer version, and what a published basis or index was
 computed from stays. Of option chains that are older than `DERIBIT_THIN_CHAINS_DAYS` (0: all are kept) the first
 snapshot of each hour stays. Live minutes of a day are deleted a week after it, when it is shown as a closed day; how
@@ -38,6 +39,7 @@ from deribit_warehouse import pipeline
 def retention() -> None:
     pipeline.prune_versions() >> pipeline.prune_records()
     pipeline.prune_open_days()
+    pipeline.prune_incidents()
     pipeline.thin_snapshots()
     pipeline.measure_storage()
 

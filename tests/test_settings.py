@@ -17,6 +17,7 @@ VARIABLES = {
     "DERIBIT_WAIT_HOURS": settings.longest_wait,
     "DERIBIT_KEEP_RECORDS_DAYS": settings.keep_records,
     "DERIBIT_KEEP_RUNS_DAYS": settings.keep_runs,
+    "DERIBIT_KEEP_INCIDENTS_DAYS": settings.keep_incidents,
     "DERIBIT_DISK_LIMIT_GB": settings.disk_limit,
     "DERIBIT_SNAPSHOT_MINUTES": settings.snapshot_seconds,
     "DERIBIT_THIN_CHAINS_DAYS": settings.thin_snapshots_after,
@@ -44,6 +45,7 @@ def nothing_set(monkeypatch):
         *(("DERIBIT_THIN_CHAINS_DAYS", value) for value in ["", "nan", "-1", "36501", "off"]),
         *(("DERIBIT_KEEP_RECORDS_DAYS", value) for value in ["", "0", "nan", "36501", "forever"]),
         *(("DERIBIT_KEEP_RUNS_DAYS", value) for value in ["", "1", "-30", "36501", "30d"]),
+        *(("DERIBIT_KEEP_INCIDENTS_DAYS", value) for value in ["", "0", "nan", "36501", "a year"]),
         *(("DERIBIT_DISK_LIMIT_GB", value) for value in ["", "-1", "inf", "100 GB"]),
         *(("DERIBIT_WAIT_HOURS", value) for value in ["", "nan", "-1", "169", "inf", "12h"]),
         *(

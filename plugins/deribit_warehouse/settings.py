@@ -59,6 +59,7 @@ def check() -> list[str]:
         keep_superseded,
         keep_records,
         keep_runs,
+        keep_incidents,
         disk_limit,
         snapshot_seconds,
         thin_snapshots_after,
@@ -193,6 +194,11 @@ def keep_runs() -> timedelta:
     """How long Airflow keeps runs that nothing goes on from, and the logs of tasks (env DERIBIT_KEEP_RUNS_DAYS, 2 to
     36500)."""
     return timedelta(days=_number("DERIBIT_KEEP_RUNS_DAYS", "30", 2, 36_500, "days"))
+
+
+def keep_incidents() -> timedelta:
+    """How long incidents are kept that are over (env DERIBIT_KEEP_INCIDENTS_DAYS, 1 to 36500)."""
+    return timedelta(days=_number("DERIBIT_KEEP_INCIDENTS_DAYS", "400", 1, 36_500, "days"))
 
 
 def disk_limit() -> int | None:

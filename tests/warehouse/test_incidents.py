@@ -216,6 +216,25 @@ def test_acknowledging_ends_a_warning_and_what_somebody_says_is_over(market, con
         incidents.acknowledge(connection, failed, "a")
 
 
+def test_what_has_been_over_for_long_is_deleted_and_nothing_else(market, connection, later):
+    def end(rule: str) -> None:
+        with connection.transaction():
+            incidents.recover(connection, ["failure"], "futures_ohlcv", rule=rule)
+
+    ended, untold, still, recent = (fails(connection, FAILED._replace(rule=rule)) for rule in "abcd")
+    end("a"), end("b")
+    later(days=400)
+    end("d")
+    news(connection)
+    with connection.transaction():
+        connection.execute("UPDATE store.incident SET end_told_at = NULL WHERE incident_id = %s", [untold])
+    for deleted in (1, 0):
+        with connection.transaction():
+            assert incidents.prune(connection, datetime.now(UTC) - timedelta(days=399)) == deleted
+    assert {number for (number,) in market.rows("SELECT incident_id FROM incidents")} == {untold, still, recent}
+    assert ended not in {untold, still, recent}
+
+
 @pytest.mark.parametrize(
     ("number", "by", "note"),
     [(0, "a", None), (-1, "a", None), (2**63, "a", None), (1, "a\nb", None), (1, "a", "x" * 501), (1, "a", "nul\x00")],

@@ -21,7 +21,7 @@ from .docs_site import build_data_docs
 from .load import load, plan, plan_open
 from .publish import notify, publish, publish_derived, windows
 from .read_catalogue import READINGS, check_catalogue, discover_funding_starts, read_catalogue
-from .retention import measure_storage, prune_open_days, prune_records, prune_versions, thin_snapshots
+from .retention import measure_storage, prune_incidents, prune_open_days, prune_records, prune_versions, thin_snapshots
 
 __all__ = [
     "ACKNOWLEDGE_PARAMS",
@@ -49,6 +49,7 @@ __all__ = [
     "notify",
     "plan",
     "plan_open",
+    "prune_incidents",
     "prune_open_days",
     "prune_records",
     "prune_versions",

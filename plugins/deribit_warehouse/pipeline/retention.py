@@ -61,6 +61,18 @@ def prune_records() -> dict[str, int]:
 
 
 @task
+def prune_incidents() -> int:
+    """Deletes incidents that were over longer ago than settings.keep_incidents(): how many."""
+    from deribit_warehouse.warehouse import incidents
+
+    before = datetime.now(UTC) - settings.keep_incidents()
+    with market() as connection, connection.transaction():
+        pruned = incidents.prune(connection, before)
+    log.info("incidents that were over before %s were deleted: %d", f"{before:%Y-%m-%d}", pruned)
+    return pruned
+
+
+@task
 def measure_storage() -> None:
     """Notes how large the market database and its tables are, and what it may grow to: settings.disk_limit(), or what
     is free where Postgres lies. Unknown where neither can be told."""

@@ -118,6 +118,12 @@ def told(connection: Connection, incident_ids: Sequence[int], news: str) -> None
     sql.run(connection, "incidents/told", incident_ids=list(incident_ids), news=news)
 
 
+def prune(connection: Connection, before: datetime) -> int:
+    """Deletes incidents that were over before an instant and of whose end somebody was told, in the caller's
+    transaction: how many."""
+    return sql.run(connection, "incidents/prune", before=before)
+
+
 def acknowledge(
     connection: Connection, incident_id: int, by: str, note: str | None = None, *, resolve: bool = False
 ) -> dict[str, Any]:
