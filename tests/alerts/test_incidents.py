@@ -1,6 +1,7 @@
 """What a run's report is as incidents, and their messages as they are read at night, on a telephone."""
 
 import json
+from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 
 import pytest
@@ -198,6 +199,74 @@ def test_the_exchange_in_maintenance_is_no_fault_of_ours():
     )
 
 
+def stale(number=17, dataset="futures_live", instruments="BTC", **more) -> Incident:
+    words = f"21 of 21, such as {instruments}-27NOV26\nnewest row 2026-11-26 02:43 UTC, more was due at 02:44"
+    return incident(
+        number, kind="watch", dataset=dataset, rule="stale", instruments=instruments, words=words,
+        dag_id=f"deribit_{dataset}", run_id="", stands=[""], **more,
+    )  # fmt: skip
+
+
+def test_what_stands_still():
+    assert (
+        text(stale())
+        == f"""futures_live BTC stale, since 2026-11-26 03:14 UTC
+
+Nothing new was published for longer than it may take; what was published stays.
+To do: Look whether the DAG below is paused or fails, and whether all services run (make status): see "Is it fresh" \
+in docs/operations.md.
+{SILENCE}
+
+Seen last:
+- 21 of 21, such as BTC-27NOV26
+- newest row 2026-11-26 02:43 UTC, more was due at 02:44
+
+DAG deribit_futures_live: http://localhost:8080/dags/deribit_futures_live
+{FORM}"""
+    )
+    over = stale(news="recovered", times=41, resolved_at=OPENED + timedelta(minutes=41))
+    assert text(over).startswith("Over: futures_live BTC stale; lasted 41 minutes\n")
+    assert text(stale(news="again", times=1500)).startswith(
+        "Still: futures_live BTC stale, since 2026-11-26 03:14 UTC\n"
+    )
+
+
+def test_several_datasets_that_stand_still_are_one_message():
+    message = render_incidents(
+        [stale(), stale(18, instruments="ETH"), stale(19, "options_chain", "ETH")], "http://localhost:8080"
+    )
+    assert message.subject == "2 datasets stale: futures_live, options_chain, since 2026-11-26 03:14 UTC"
+    assert "\nfutures_live ETH:\n- 21 of 21, such as ETH-27NOV26\n" in message.text
+    dags = [name for name in message.payload["links"] if name.startswith("DAG")]
+    assert dags == ["DAG deribit_futures_live", "DAG deribit_options_chain"]
+    many = [stale(i, f"dataset_number_{i}") for i in range(40)]
+    for news in ("opened", "again", "recovered"):
+        message = render_incidents([replace(each, news=news) for each in many], "http://localhost:8080")
+        assert "40 datasets stale: " in message.subject and len(message.subject) <= 180 and len(message.text) < 12_000
+        assert ("; lasted " if news == "recovered" else ", since ") in message.subject
+
+
+def test_a_disk_that_fills_up():
+    full = incident(
+        kind="watch", dataset="the disk", rule="nearly full", dag_id="", words="2.1 GB are left", stands=[""]
+    )
+    assert (
+        text(full)
+        == f"""the disk nearly full, since 2026-11-26 03:14 UTC
+
+When nothing is left Postgres stops, and everything with it. Nothing that is stored is lost.
+To do: Make room now: see "A full disk" in docs/operations.md.
+{SILENCE}
+
+Seen last:
+- 2.1 GB are left
+
+{FORM}"""
+    )
+    growing = replace(full, rule="filling up", level="warning")
+    assert "It can wait for the morning" in text(growing)
+
+
 def test_an_end_says_how_long_it_was_and_how_often_it_was_seen():
     over = incident(news="recovered", times=3, resolved_at=OPENED + timedelta(hours=3, minutes=12))
     assert (
@@ -230,7 +299,8 @@ def test_what_comes_from_outside_is_cleaned_and_bounded():
         incident(i, rule=wicked, instruments=wicked, words=wicked_lines, dataset=wicked, dag_id=wicked[:250])
         for i in range(40)
     ]
-    for incidents in (many[:1], many):
+    watched = [replace(each, kind="watch", dataset=f"{i}{wicked}") for i, each in enumerate(many)]
+    for incidents in (many[:1], many, watched[:1], watched):
         message = render_incidents(incidents, "http://localhost:8080")
         assert len(message.subject) <= 180 and message.subject.isprintable()
         assert len(message.text) < 12_000 and "\x00" not in message.text and "\u202e" not in message.text

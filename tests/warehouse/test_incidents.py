@@ -164,6 +164,14 @@ def test_what_opens_together_in_one_dataset_is_one_message(connection):
         assert sorted(row["incident_id"] for row in incidents.claim(connection, **AT_ONCE)) == ids
 
 
+def test_what_stopped_together_is_one_message_whichever_datasets_it_is_of(connection):
+    stale = [Fingerprint("watch", name, "stale", coin) for name, coin in (("futures_live", "BTC"), ("funding", "ETH"))]
+    ids = [fails(connection, fingerprint, stands="") for fingerprint in stale]
+    fails(connection, Fingerprint("watch", "the disk", "nearly full"), stands="")
+    with connection.transaction():
+        assert sorted(row["incident_id"] for row in incidents.claim(connection, **AT_ONCE)) == ids
+
+
 def test_a_note_is_told_once_and_is_never_open(market, connection):
     with connection.transaction():
         first = incidents.note(connection, Fingerprint("note", "instruments", "listed-though-delisted", "ICP"), "words")

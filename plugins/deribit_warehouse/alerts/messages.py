@@ -419,8 +419,23 @@ _MEANING = {
         "a gap for good.",
         "Nothing at first. If it lasts, read the last answer, and look at the network.",
     ),
-    "watch": ("", ""),
     "note": ("Told once, to be known.", "Nothing."),
+}
+# The same of what a watch sees, by its rule.
+_WATCHED = {
+    "stale": (
+        "Nothing new was published for longer than it may take; what was published stays.",
+        "Look whether the DAG below is paused or fails, and whether all services run (make status): see "
+        '"Is it fresh" in docs/operations.md.',
+    ),
+    "nearly full": (
+        "When nothing is left Postgres stops, and everything with it. Nothing that is stored is lost.",
+        'Make room now: see "A full disk" in docs/operations.md.',
+    ),
+    "filling up": (
+        "At the pace of the last weeks it is full on the day below.",
+        'It can wait for the morning: see "What grows" in docs/operations.md.',
+    ),
 }
 _TRY_AGAIN = "Nothing yet: the next run tries again by itself."
 _CLEAR = 'Read the reason, then clear the failed task with what follows it: see "A batch failed" in docs/operations.md.'
@@ -465,7 +480,8 @@ def wait_lines(wait: Wait) -> list[str]:
 
 
 def render_incidents(incidents: Sequence[Incident], base_url: str) -> Message:
-    """Write the message about incidents of one dataset and kind to which the same has happened, one or more.
+    """Write the message about incidents of one dataset and kind to which the same has happened, one or more; of what a
+    watch sees, incidents of one rule, whichever their datasets are.
 
     The first line says what, of what, and since when; then what it means and what to do, what was seen last, and where
     to look. base_url: Airflow's own address, with or without a path.
@@ -477,7 +493,7 @@ def render_incidents(incidents: Sequence[Incident], base_url: str) -> Message:
     sections = []
     for each in incidents[:MAX_GROUPS]:
         lines = [_Line(_clean(line)) for line in each.words.splitlines()]
-        title = "Seen last" if len(incidents) == 1 else _clean(f"{each.what}, {each.instruments}".rstrip(", "), 80)
+        title = "Seen last" if len(incidents) == 1 else _clean(_title(each), 80)
         sections.append(_Section(title, lines[:shown], len(lines[shown:])))
     if more := len(incidents) - MAX_GROUPS:
         sections += [_Section("More", [_Line("see the view incidents")], 0)] if more > 0 else []
@@ -500,6 +516,13 @@ def render_incidents(incidents: Sequence[Incident], base_url: str) -> Message:
     )
 
 
+def _title(incident: Incident) -> str:
+    """What tells an incident from the others of its message."""
+    if incident.kind == "watch":
+        return f"{incident.dataset} {incident.instruments}".rstrip()
+    return f"{incident.what}, {incident.instruments}".rstrip(", ")
+
+
 def _incident_payload(each: Incident) -> dict[str, Any]:
     return {
         "incident_id": each.incident_id, "kind": each.kind, "dataset": _clean(each.dataset), "rule": _clean(each.rule),
@@ -512,8 +535,11 @@ def _incident_payload(each: Incident) -> dict[str, Any]:
 def _incidents_subject(incidents: Sequence[Incident]) -> str:
     first = incidents[0]
     groups = sorted({each.instruments for each in incidents} - {""})
+    datasets = sorted({each.dataset for each in incidents})
     name = _clean(" ".join([first.dataset, ", ".join(groups)]), 80)
-    if len(incidents) == 1:
+    if len(datasets) > 1:
+        name, what = _count(len(datasets), "dataset"), f"{first.what}: {_clean(', '.join(datasets), 90)}"
+    elif len(incidents) == 1:
         what = first.what
     else:
         kinds = {
@@ -524,15 +550,17 @@ def _incidents_subject(incidents: Sequence[Incident]) -> str:
         }
         rules = len({each.rule for each in incidents})
         what = f"{rules} {kinds.get(first.kind, 'things')}" if rules > 1 else first.what
-    what = f"{name} {what}" if first.kind == "wait" else f"{name}: {what}"
+    what = f"{name} {what}" if first.kind in ("wait", "watch") else f"{name}: {what}"
     since = min(each.opened_at for each in incidents)
     times = sum(each.times for each in incidents)
-    seen = "seen once" if times == 1 else f"seen {times:,} times"
+    seen = ", seen once" if times == 1 else f", seen {times:,} times"
+    if first.kind == "watch":  # which looks every minute: that is how long it lasted once more
+        seen = ""
     if first.news == "recovered":
-        return _clean(f"Over: {what}; lasted {spell(max(i.lasted for i in incidents))}, {seen}", MAX_SUBJECT)
+        return _clean(f"Over: {what}; lasted {spell(max(i.lasted for i in incidents))}{seen}", MAX_SUBJECT)
     if first.kind == "note":
         return _clean(what, MAX_SUBJECT)
-    again = (f"Still: {what}", f", {seen}") if first.news == "again" else (what, "")
+    again = (f"Still: {what}", seen) if first.news == "again" else (what, "")
     return _clean(f"{again[0]}, since {since:%Y-%m-%d %H:%M} UTC{again[1]}", MAX_SUBJECT)
 
 
@@ -541,7 +569,7 @@ def _incident_facts(incidents: Sequence[Incident]) -> list[str]:
     if first.news == "recovered":
         begun, ended = min(i.opened_at for i in incidents), max(i.resolved_at or i.now for i in incidents)
         return [f"From {begun:%Y-%m-%d %H:%M} to {ended:%Y-%m-%d %H:%M} UTC. Nothing has to be done."]
-    means, do = _MEANING[first.kind]
+    means, do = _WATCHED.get(first.rule, ("", "")) if first.kind == "watch" else _MEANING[first.kind]
     if first.kind == "failure":
         do = _TRY_AGAIN if all("" in each.stands for each in incidents) else _CLEAR
     if first.kind == "wait":
@@ -558,8 +586,11 @@ def _incident_facts(incidents: Sequence[Incident]) -> list[str]:
 
 def _incident_pages(incidents: Sequence[Incident], base_url: str) -> dict[str, str]:
     first, base = incidents[0], base_url.rstrip("/")
-    pages = {}
-    if first.dag_id:
+    pages: dict[str, str] = {}
+    if first.kind == "watch":  # no run has said it
+        dag_ids = dict.fromkeys(each.dag_id for each in incidents if each.dag_id)
+        pages |= {f"DAG {_clean(dag_id, 60)}": f"{base}/dags/{_step(dag_id)}" for dag_id in list(dag_ids)[:MAX_GROUPS]}
+    elif first.dag_id:
         pages["Run"] = f"{base}/dags/{_step(first.dag_id)}/runs/{_step(first.run_id)}"
     if first.kind in ("blocked", "quarantine", "warning"):
         pages["Data docs of the dataset"] = f"{base}/deribit-data-docs/dataset/{_step(first.dag_id)}"
