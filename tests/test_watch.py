@@ -8,12 +8,17 @@ import subprocess
 import sys
 import time
 
+import psycopg
 import pytest
 import requests
+from hypothesis import given
+from hypothesis import strategies as st
 from werkzeug import Response
 
 from deribit_warehouse import watch
 from deribit_warehouse.warehouse import freshness
+from deribit_warehouse.warehouse.incidents import Fingerprint
+from deribit_warehouse.warehouse.watched import Finding
 
 SECRET = "7f0c-a-secret-path"
 
@@ -42,12 +47,13 @@ class Switch:
         self.told.append((word, why))
 
 
-def watching(*looks: tuple[str, str], switch: Switch | None = None, file=None) -> watch.Watch:
+def watching(*looks: tuple, switch: Switch | None = None, file=None, keep=None) -> watch.Watch:
     left = iter(looks)
-    return watch.Watch(lambda: next(left), switch, file)
+    return watch.Watch(lambda: watch.Look(*next(left)), switch, file, keep)
 
 
 OK, STALE, UNKNOWN = (freshness.OK, ""), (freshness.STALE, "funding_rates stale."), (freshness.UNKNOWN, "away.")
+FUNDING = Finding(Fingerprint("watch", "funding_rates", "stale", "BTC"), "error", "1 of 1")
 
 
 def test_it_tells_at_every_look_and_logs_what_changed(caplog):
@@ -81,6 +87,102 @@ def test_a_switch_that_can_not_be_reached_is_logged_once_and_tried_again(caplog)
     said = [record.getMessage() for record in caplog.records]
     assert len([line for line in said if "was not told: ConnectTimeout" in line]) == 1
     assert said[-1] == "the dead man's switch is told again"
+
+
+class Incidents:
+    """What the watch keeps, as the market database would: what is open, and what was said of it, look by look."""
+
+    def __init__(self) -> None:
+        self.open: set[Fingerprint] = set()
+        self.of: list[tuple[str, Fingerprint]] = []
+        self.broken = False
+
+    @property
+    def said(self) -> list[str]:
+        return [what for what, _ in self.of]
+
+    def __call__(self, seen, over) -> None:
+        if self.broken:
+            raise psycopg.OperationalError("no space left")
+        opened = {finding.fingerprint for finding in seen}
+        assert set(over) <= self.open and not opened & set(over)
+        self.of += [("opened", each) for each in opened - self.open] + [("over", each) for each in over]
+        self.open = (self.open | opened) - set(over)
+
+    def looks(self, *founds: list[Finding] | None) -> list[str]:
+        """What is said when it is seen to be so, look by look after a first one that saw nothing wrong."""
+        looks = iter([[], *founds])
+        watched = watch.Watch(lambda: watch.Look(*OK, next(looks), tuple(self.open)), None, None, self)
+        for _ in range(len(founds) + 1):
+            watched.once()
+        return self.said
+
+
+TOLD = FUNDING._replace(told=True)
+OTHER = FUNDING._replace(fingerprint=FUNDING.fingerprint._replace(instruments="ETH"))
+
+
+@pytest.mark.parametrize(
+    ("founds", "said"),
+    [
+        ([[FUNDING]], []),
+        ([[FUNDING], [], [FUNDING]], []),
+        ([[FUNDING]] * 2, ["opened"]),
+        ([[FUNDING]] * 9 + [[]] * 3, ["opened", "over"]),
+        ([[FUNDING]] * 2 + [[TOLD]] * 99, ["opened"]),
+        ([[TOLD]] * 99, []),
+        ([[TOLD]] * 99 + [[FUNDING]] * 14, []),
+        ([[TOLD]] * 99 + [[FUNDING]] * 15, ["opened"]),
+        ([[TOLD], [], [FUNDING], [FUNDING]], ["opened"]),
+        ([None] + [[FUNDING]] * 15, []),
+        ([None] + [[FUNDING]] * 16, ["opened"]),
+        ([[FUNDING]] * 2 + [None] * 5 + [[FUNDING]] * 99, ["opened"]),
+        ([[FUNDING]] * 2 + [None] * 5 + [[]], ["opened", "over"]),
+    ],
+)
+def test_what_is_seen_often_enough_is_an_incident_and_one_end(founds, said):
+    assert Incidents().looks(*founds) == said
+
+
+@given(st.lists(st.sampled_from([None, [], [FUNDING], [TOLD], [FUNDING, OTHER], [OTHER]]), max_size=80))
+def test_whatever_is_seen_an_incident_opens_once_and_is_over_once(founds):
+    kept = Incidents()
+    kept.looks(*founds)
+    for fingerprint in (FUNDING.fingerprint, OTHER.fingerprint):
+        said = [what for what, of in kept.of if of == fingerprint]
+        assert said == ["opened", "over"] * (len(said) // 2) + ["opened"] * (len(said) % 2)
+        assert (fingerprint in kept.open) == bool(len(said) % 2)
+
+
+def test_after_a_start_what_stands_still_has_time_to_catch_up():
+    for looks, opened in ((15, []), (16, ["opened"])):
+        kept = Incidents()
+        watched = watching(*[(*STALE, [FUNDING])] * looks, keep=kept)
+        for _ in range(looks):
+            watched.once()
+        assert kept.said == opened
+
+
+def test_an_incident_of_before_a_start_goes_on_and_is_over_once_it_is_seen_to_be(caplog):
+    kept = Incidents()
+    kept.open = {FUNDING.fingerprint}
+    watching((*STALE, [FUNDING], (FUNDING.fingerprint,)), keep=kept).once()
+    assert kept.said == []
+    watching((*OK, [], (FUNDING.fingerprint,)), keep=kept).once()
+    assert kept.said == ["over"]
+
+
+def test_incidents_that_can_not_be_kept_are_logged_once_and_tried_again(caplog):
+    kept = Incidents()
+    kept.broken = True
+    switch = Switch()
+    watched = watching(*[(*STALE, [FUNDING])] * 20, switch=switch, keep=kept)
+    for _ in range(19):
+        watched.once()
+    kept.broken = False
+    watched.once()
+    assert kept.said == ["opened"] and len(switch.told) == 20
+    assert len([r for r in caplog.records if "could not be kept: no space left" in r.getMessage()]) == 1
 
 
 @pytest.mark.parametrize(("switch", "told"), [(None, None), (Switch(), True)])
@@ -140,12 +242,13 @@ def test_no_failure_says_the_url(session, url, caplog):
 
 
 def test_of_a_database_that_can_not_be_asked_it_says_so(tmp_path):
-    word, why = watch.look(f"host={tmp_path} dbname=market")
-    assert word == "unknown-database" and why == "the market database can't be asked: OperationalError."
+    word, why, found, _ = watch.look(f"host={tmp_path} dbname=market")
+    assert (word, found) == ("unknown-database", None)
+    assert why == "the market database can't be asked: OperationalError."
 
 
 def test_of_a_database_that_collects_nothing_it_says_so(market):
-    assert watch.look(market.dsn("market_loader")) == ("unknown-database", "nothing is collected yet.")
+    assert watch.look(market.dsn("market_loader")) == ("unknown-database", "nothing is collected yet.", [], [])
 
 
 def run(environ: dict[str, str], **options) -> subprocess.Popen:

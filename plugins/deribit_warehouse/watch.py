@@ -1,12 +1,13 @@
-"""`python -m deribit_warehouse.watch`: asks the market database every minute how fresh it is, and tells a dead man's
-switch. A service of its own: a scheduler that is dead can't say so.
+"""`python -m deribit_warehouse.watch`: asks the market database every minute how fresh it is, keeps what stands still
+as incidents, and tells a dead man's switch. A service of its own: a scheduler that is dead can't say so.
 
     DERIBIT_WATCH_MARKET_URL   the market database, a connection string
     DERIBIT_WATCH_FILE         what it found last, as JSON: a sign of life for a health check
     DERIBIT_HEARTBEAT_URL      the switch (settings.heartbeat_url), as Healthchecks.io has them: GET when all is well,
                                POST to it + /fail, with a sentence, when something is stale. Unset: nobody is told
 
-What it finds is logged when it changes, and so is a switch that can't be reached; each minute is another attempt.
+What it finds is logged when it changes, and so is a switch that can't be reached; each minute is another attempt. An
+incident is told by the next run of any DAG, as all are: the channels are Airflow's. Where none runs, the switch tells.
 """
 
 from __future__ import annotations
@@ -16,16 +17,21 @@ import logging
 import os
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
+from typing import NamedTuple
 from urllib.parse import urlsplit, urlunsplit
 
 import psycopg
 import requests
 
 from deribit_warehouse import settings
-from deribit_warehouse.warehouse import freshness
+from deribit_warehouse.datasets import DATASETS, LIVE
+from deribit_warehouse.warehouse import freshness, watched
+from deribit_warehouse.warehouse.incidents import Fingerprint
+from deribit_warehouse.warehouse.watched import Finding
 
 log = logging.getLogger("watch")
 
@@ -38,25 +44,50 @@ TIMEOUT = 10.0
 LONGEST = 1000
 """Characters of what a switch is told."""
 
+LOOKS = 2
+"""Looks in a row that have to see something before it is an incident."""
+
+CATCHING_UP = 15
+"""The same after a start, after a database that was away, and after what said it already is over: what was missed is
+then being loaded."""
+
+
+class Look(NamedTuple):
+    """word: one of freshness' words. why: what is behind. found: what is wrong, None where it could not be asked.
+    standing: what of it has an open incident."""
+
+    word: str
+    why: str
+    found: Sequence[Finding] | None = None
+    standing: Sequence[Fingerprint] = ()
+
+
+Keep = Callable[[Sequence[Finding], Sequence[Fingerprint]], None]
+"""Keeps what was seen, and what is over, as incidents (watched.keep)."""
+
 
 class PingFailed(Exception):
     """The switch was not told. The message doesn't hold its URL, which is a secret."""
 
 
 class Watch:
-    """What was found and told last. look: a word (freshness.OK, …) and what is behind. tell: tells the switch, or
-    raises PingFailed; None: there is no switch. file: where the last look is left."""
+    """What was found and told last. look: looks once. tell: tells the switch, or raises PingFailed; None: there is no
+    switch. file: where the last look is left. keep: keeps incidents, or raises psycopg.Error; None: nobody does."""
 
     def __init__(
-        self, look: Callable[[], tuple[str, str]], tell: Callable[[str, str], None] | None, file: Path | None = None
-    ) -> None:
-        self._look, self._tell, self._file = look, tell, file
+        self, look: Callable[[], Look], tell: Callable[[str, str], None] | None, file: Path | None = None,
+        keep: Keep | None = None,
+    ) -> None:  # fmt: skip
+        self._look, self._tell, self._file, self._keep = look, tell, file, keep
         self._found: tuple[str, str] | None = None
         self._failed: str | None = None
+        self._not_kept: str | None = None
+        self._looks_left: dict[Fingerprint, int] | None = None
 
     def once(self) -> str:
         """Looks, tells, and returns the word."""
-        before, self._found = self._found, self._look()
+        seen = self._look()
+        before, self._found = self._found, (seen.word, seen.why)
         word, why = self._found
         if self._found != before:
             log.log(logging.INFO if word == freshness.OK else logging.WARNING, "%s %s", word, why)
@@ -64,9 +95,29 @@ class Watch:
         restarts = word == freshness.UNKNOWN and (before is None or before[0] != word)
         if self._tell and not restarts:
             self._failed = self._told(self._tell, word, why)
+        if self._keep:
+            self._keeps(self._keep, seen)
         if self._file:
             self._leave(self._file, word)
         return word
+
+    def _keeps(self, keep: Keep, seen: Look) -> None:
+        """Keeps what was seen often enough, and what is over."""
+        before, self._looks_left = self._looks_left, None
+        if seen.found is None:
+            return
+        self._looks_left = {finding.fingerprint: _looks_left(finding, before) for finding in seen.found}
+        due = [f for f in seen.found if not self._looks_left[f.fingerprint] or f.fingerprint in seen.standing]
+        over = [fingerprint for fingerprint in seen.standing if fingerprint not in self._looks_left]
+        try:
+            if due or over:
+                keep(due, over)
+        except psycopg.Error as error:
+            if (failed := type(error).__name__) != self._not_kept:
+                log.warning("incidents could not be kept: %s. The next minute is the next attempt", error)
+            self._not_kept = failed
+        else:
+            self._not_kept = None
 
     def _told(self, tell: Callable[[str, str], None], word: str, why: str) -> str | None:
         """Tells the switch. None, or why it was not told."""
@@ -87,14 +138,24 @@ class Watch:
         new.replace(file)
 
 
-def look(dsn: str) -> tuple[str, str]:
-    """One of freshness' words, and what is behind; of a database that can't be asked, the kind of the error."""
+def _looks_left(finding: Finding, before: dict[Fingerprint, int] | None) -> int:
+    """How many looks more have to see it. before: the same of the last look, None: there was none."""
+    if finding.told or before is None:
+        return CATCHING_UP
+    return max(0, before.get(finding.fingerprint, LOOKS) - 1)
+
+
+def look(dsn: str) -> Look:
+    """Looks once; of a database that can't be asked it says the kind of the error."""
     try:
         with freshness.connected(dsn) as connection:
             rows = freshness.freshness(connection)
+            word = freshness.word(rows)
+            standing = watched.standing(connection)
+            found = watched.stale(connection, (*DATASETS, *LIVE)) if word == freshness.STALE else []
     except psycopg.Error as error:
-        return freshness.UNKNOWN, f"the market database can't be asked: {type(error).__name__}."
-    return freshness.word(rows), freshness.behind(rows) if rows else "nothing is collected yet."
+        return Look(freshness.UNKNOWN, f"the market database can't be asked: {type(error).__name__}.")
+    return Look(word, freshness.behind(rows) if rows else "nothing is collected yet.", found, standing)
 
 
 def ping(session: requests.Session, url: str, word: str, why: str) -> None:
@@ -129,7 +190,7 @@ def main() -> int:
     session = requests.Session()
     session.headers["User-Agent"] = "deribit-warehouse"
     tell = (lambda word, why: ping(session, url, word, why)) if url else None
-    watch = Watch(lambda: look(dsn), tell, Path(file) if file else None)
+    watch = Watch(partial(look, dsn), tell, Path(file) if file else None, partial(watched.keep, dsn))
     log.info("looks every %.0f s; %s", INTERVAL, "a dead man's switch is told" if url else "there is no switch to tell")
     due = time.monotonic()
     while True:

@@ -10,6 +10,9 @@ import pytest
 from deribit_warehouse.alerts import callbacks
 from deribit_warehouse.alerts.callbacks import notify_failure, notify_news, notify_quarantine, on_task_well
 from deribit_warehouse.alerts.messages import QuarantinedKey, RunReport
+from deribit_warehouse.warehouse import watched
+from deribit_warehouse.warehouse.incidents import Fingerprint
+from deribit_warehouse.warehouse.watched import Finding
 
 RUN_ID = "scheduled__2024-03-01T00:00:00+00:00"
 SINCE, UNTIL = datetime(2024, 3, 1, tzinfo=UTC), datetime(2024, 4, 1, tzinfo=UTC)
@@ -110,6 +113,23 @@ def test_a_quarantine_and_news(memory, webhook):
     held_back, learned = subjects(webhook)
     assert held_back.startswith("futures_ohlcv BTC: held back by doubled, since ")
     assert learned == "instruments ICP: listed-though-delisted"
+
+
+def test_what_the_watch_has_kept_is_told_by_the_next_run_of_any_dag(run, memory, webhook, market):
+    found = [
+        Finding(Fingerprint("watch", name, "stale", "BTC"), "error", "words", f"deribit_{name}")
+        for name in ("perpetuals_live", "futures_live")
+    ]
+    for _ in range(3):
+        watched.keep(market.dsn(), found, ())
+        on_task_well(run(FAILED), memory=memory)
+    assert len(subjects(webhook)) == 1
+    for _ in range(2):
+        watched.keep(market.dsn(), (), [finding.fingerprint for finding in found])
+        on_task_well(run(WELL), memory=memory)
+    begun, over = subjects(webhook)
+    assert begun.startswith("2 datasets stale: futures_live, perpetuals_live, since ")
+    assert over == "Over: 2 datasets stale: futures_live, perpetuals_live; lasted less than a minute"
 
 
 def test_without_a_memory_a_run_is_told_by_itself_and_what_went_well_harms_nothing(run, webhook, caplog):

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from deribit_warehouse.datasets import BASIS_SPREAD, DATASETS, FUTURES_LIVE, LIVE, PERPETUALS_LIVE
 from deribit_warehouse.datasets.open_candles import SETTLED_AFTER, settled_until
 from deribit_warehouse.tables import CANDLE_DAY, OPEN_CANDLE
-from deribit_warehouse.warehouse import publication
+from deribit_warehouse.warehouse import publication, watched
 from deribit_warehouse.warehouse.catalogue import windows
 from deribit_warehouse.warehouse.day_arrays import store_open_candles
 from deribit_warehouse.warehouse.ingestion import Ingested, Provenance, lock, record_fetched, try_lock
@@ -464,3 +464,5 @@ def test_live_minutes_are_fresh_within_minutes_and_nobody_is_late_who_never_ran_
             minutes,
         )
         assert live.rows(states)[0][0] == state
+    [found] = [each for each in watched.stale(live.connection, LIVE) if each.fingerprint.dataset == "perpetuals_live"]
+    assert (found.fingerprint.instruments, found.dag_id, found.told) == ("BTC", "deribit_perpetuals_live", False)
