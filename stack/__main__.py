@@ -19,7 +19,7 @@ from rich.console import Console
 from stack import StackError, catchup, check, clean, postgres, preflight, printing, services
 from stack.api import AirflowApi
 from stack.credentials import ADMIN, Credentials, load, load_or_make, share_with_postgres, write_private
-from stack.environment import PRELOAD, environment
+from stack.environment import PRELOAD, database_folder, environment
 from stack.settings import Stack, history_from, stack_of
 
 MODES = {"demo": "demo", "up": "live"}
@@ -487,6 +487,7 @@ def become(stack: Stack, name: str) -> NoReturn:
         environ = services.process_environment(stack) | {
             "DERIBIT_WATCH_MARKET_URL": market,
             "DERIBIT_WATCH_FILE": str(watch_file(stack)),
+            "DERIBIT_DATABASE_FOLDER": database_folder(stack),
         }
     else:
         command = services.airflow_command(name)

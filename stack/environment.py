@@ -32,10 +32,15 @@ def environment(
         | {
             "DERIBIT_HISTORY_FROM": first_day.isoformat(),
             "DERIBIT_DATA_DOCS_DIR": str(stack.home / "data_docs"),
-            "DERIBIT_DATABASE_FOLDER": str(stack.home / "postgres") if stack.supervised else "",
+            "DERIBIT_DATABASE_FOLDER": database_folder(stack),
             "GX_ANALYTICS_ENABLED": "False",
         }
     )
+
+
+def database_folder(stack: Stack) -> str:
+    """Where Postgres has its files; empty: not on this machine."""
+    return str(stack.home / "postgres") if stack.supervised else ""
 
 
 def connections(stack: Stack, credentials: Credentials) -> dict[str, str]:

@@ -19,6 +19,8 @@ VARIABLES = {
     "DERIBIT_KEEP_RUNS_DAYS": settings.keep_runs,
     "DERIBIT_KEEP_INCIDENTS_DAYS": settings.keep_incidents,
     "DERIBIT_DISK_LIMIT_GB": settings.disk_limit,
+    "DERIBIT_DISK_LEAST_GB": settings.disk_least_bytes,
+    "DERIBIT_DISK_LEAST_DAYS": settings.disk_least_days,
     "DERIBIT_SNAPSHOT_MINUTES": settings.snapshot_seconds,
     "DERIBIT_THIN_CHAINS_DAYS": settings.thin_snapshots_after,
     "DERIBIT_CALM_MINUTES": settings.calm,
@@ -47,6 +49,8 @@ def nothing_set(monkeypatch):
         *(("DERIBIT_KEEP_RUNS_DAYS", value) for value in ["", "1", "-30", "36501", "30d"]),
         *(("DERIBIT_KEEP_INCIDENTS_DAYS", value) for value in ["", "0", "nan", "36501", "a year"]),
         *(("DERIBIT_DISK_LIMIT_GB", value) for value in ["", "-1", "inf", "100 GB"]),
+        *(("DERIBIT_DISK_LEAST_GB", value) for value in ["", "-1", "nan", "3 GB"]),
+        *(("DERIBIT_DISK_LEAST_DAYS", value) for value in ["", "-1", "3651", "a week"]),
         *(("DERIBIT_WAIT_HOURS", value) for value in ["", "nan", "-1", "169", "inf", "12h"]),
         *(
             ("DERIBIT_CURRENCIES", value)
@@ -126,6 +130,13 @@ def test_without_a_limit_the_disk_is_one(monkeypatch):
     assert settings.disk_limit() is None
     monkeypatch.setenv("DERIBIT_DISK_LIMIT_GB", "1.5")
     assert settings.disk_limit() == 1_500_000_000
+
+
+def test_what_has_to_be_left_of_the_disk(monkeypatch):
+    assert (settings.disk_least_bytes(), settings.disk_least_days()) == (3_000_000_000, 14)
+    for name in ("DERIBIT_DISK_LEAST_GB", "DERIBIT_DISK_LEAST_DAYS"):
+        monkeypatch.setenv(name, "0")
+    assert (settings.disk_least_bytes(), settings.disk_least_days()) == (None, None)
 
 
 def test_where_postgres_lies_may_be_unknown(monkeypatch):

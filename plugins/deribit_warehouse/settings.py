@@ -61,6 +61,8 @@ def check() -> list[str]:
         keep_runs,
         keep_incidents,
         disk_limit,
+        disk_least_bytes,
+        disk_least_days,
         snapshot_seconds,
         thin_snapshots_after,
         heartbeat_url,
@@ -206,6 +208,19 @@ def disk_limit() -> int | None:
     disk goes (0, the default)."""
     limit = _number("DERIBIT_DISK_LIMIT_GB", "0", 0, 1e9, "GB; 0: as far as the disk goes")
     return round(limit * 1e9) or None
+
+
+def disk_least_bytes() -> int | None:
+    """What has to be left for the market database, in bytes, or it is told (env DERIBIT_DISK_LEAST_GB, of 10^9 bytes);
+    None: it is not (0)."""
+    least = _number("DERIBIT_DISK_LEAST_GB", "3", 0, 1e9, "GB that have to be left; 0: never told")
+    return round(least * 1e9) or None
+
+
+def disk_least_days() -> float | None:
+    """How many days what is left has to last at the growth of late, or it is told (env DERIBIT_DISK_LEAST_DAYS); None:
+    it is not (0)."""
+    return _number("DERIBIT_DISK_LEAST_DAYS", "14", 0, 3650, "days it has to last; 0: never told") or None
 
 
 def database_folder() -> Path | None:

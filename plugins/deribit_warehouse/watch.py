@@ -1,8 +1,11 @@
 """`python -m deribit_warehouse.watch`: asks the market database every minute how fresh it is, keeps what stands still
-as incidents, and tells a dead man's switch. A service of its own: a scheduler that is dead can't say so.
+and a disk that fills up as incidents, and tells a dead man's switch. A service of its own: a scheduler that is dead
+can't say so.
 
     DERIBIT_WATCH_MARKET_URL   the market database, a connection string
     DERIBIT_WATCH_FILE         what it found last, as JSON: a sign of life for a health check
+    DERIBIT_DATABASE_FOLDER    where Postgres has its files, if that is on this machine; with DERIBIT_DISK_LIMIT_GB and
+                               DERIBIT_DISK_LEAST_… it says when the disk is too full
     DERIBIT_HEARTBEAT_URL      the switch (settings.heartbeat_url), as Healthchecks.io has them: GET when all is well,
                                POST to it + /fail, with a sentence, when something is stale. Unset: nobody is told
 
@@ -15,6 +18,7 @@ from __future__ import annotations
 import json
 import logging
 import os
+import shutil
 import sys
 import time
 from collections.abc import Callable, Sequence
@@ -50,6 +54,19 @@ LOOKS = 2
 CATCHING_UP = 15
 """The same after a start, after a database that was away, and after what said it already is over: what was missed is
 then being loaded."""
+
+
+class Disk(NamedTuple):
+    """folder: where Postgres has its files. limit_bytes: what the database may grow to. least_bytes and least_days:
+    what has to be left, in bytes and at the growth of late. Each None: not known, or never told."""
+
+    folder: Path | None = None
+    limit_bytes: int | None = None
+    least_bytes: int | None = None
+    least_days: float | None = None
+
+
+NO_DISK = Disk()
 
 
 class Look(NamedTuple):
@@ -145,14 +162,19 @@ def _looks_left(finding: Finding, before: dict[Fingerprint, int] | None) -> int:
     return max(0, before.get(finding.fingerprint, LOOKS) - 1)
 
 
-def look(dsn: str) -> Look:
+def look(dsn: str, disk: Disk = NO_DISK) -> Look:
     """Looks once; of a database that can't be asked it says the kind of the error."""
+    free = shutil.disk_usage(disk.folder).free if disk.folder else None
     try:
         with freshness.connected(dsn) as connection:
             rows = freshness.freshness(connection)
             word = freshness.word(rows)
             standing = watched.standing(connection)
             found = watched.stale(connection, (*DATASETS, *LIVE)) if word == freshness.STALE else []
+            found += watched.disk(
+                connection, standing, limit_bytes=disk.limit_bytes, free_bytes=free, least_bytes=disk.least_bytes,
+                least_days=disk.least_days,
+            )  # fmt: skip
     except psycopg.Error as error:
         return Look(freshness.UNKNOWN, f"the market database can't be asked: {type(error).__name__}.")
     return Look(word, freshness.behind(rows) if rows else "nothing is collected yet.", found, standing)
@@ -183,6 +205,9 @@ def main() -> int:
     logging.getLogger("urllib3").setLevel(logging.CRITICAL)  # what it logs may hold the URL
     try:
         url = settings.heartbeat_url()
+        disk = Disk(
+            settings.database_folder(), settings.disk_limit(), settings.disk_least_bytes(), settings.disk_least_days()
+        )
     except settings.SettingsError as error:
         print(error, file=sys.stderr)
         return 1
@@ -190,7 +215,7 @@ def main() -> int:
     session = requests.Session()
     session.headers["User-Agent"] = "deribit-warehouse"
     tell = (lambda word, why: ping(session, url, word, why)) if url else None
-    watch = Watch(partial(look, dsn), tell, Path(file) if file else None, partial(watched.keep, dsn))
+    watch = Watch(partial(look, dsn, disk), tell, Path(file) if file else None, partial(watched.keep, dsn))
     log.info("looks every %.0f s; %s", INTERVAL, "a dead man's switch is told" if url else "there is no switch to tell")
     due = time.monotonic()
     while True:

@@ -41,6 +41,7 @@ def test_it_gets_the_database_and_the_switch_and_nothing_of_airflow(become, stac
     assert environ["DERIBIT_HEARTBEAT_URL"] == SECRET
     assert environ["DERIBIT_WATCH_MARKET_URL"] == postgres.dsn(stack, credentials, "market_loader", "market")
     assert environ["DERIBIT_WATCH_FILE"] == str(stack.home / "watch.json")
+    assert environ["DERIBIT_DATABASE_FOLDER"] == str(stack.home / "postgres")
     assert not [name for name in environ if name.startswith("AIRFLOW")]
 
 

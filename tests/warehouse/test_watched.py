@@ -129,9 +129,9 @@ def test_an_incident_of_another_dataset_or_one_that_is_over_says_nothing(warehou
     assert told(warehouse) == before
 
 
-def keep(market) -> watch.Look:
+def keep(market, disk: watch.Disk = watch.NO_DISK) -> watch.Look:
     """Looks and keeps all that is seen, as the watch does of what it has seen often enough."""
-    seen = watch.look(market.dsn())
+    seen = watch.look(market.dsn(), disk)
     found = {finding.fingerprint for finding in seen.found}
     watched.keep(market.dsn(), seen.found, [each for each in seen.standing if each not in found])
     return seen
@@ -163,6 +163,90 @@ def test_only_what_a_watch_opened_is_over_by_its_word(market, warehouse):
     assert market.rows("SELECT rule, state FROM incidents ORDER BY incident_id") == [
         ("somebody else's", "open"), ("stale", "open"), ("stale", "resolved"),
     ]  # fmt: skip
+
+
+GB = 10**9
+
+
+def grown(warehouse, days: int, a_day: int) -> None:
+    """Measurements of as many days, the last of them today's, between which the database grew."""
+    with warehouse.connection.transaction():
+        warehouse.connection.execute(
+            "INSERT INTO store.storage_day (day, bytes) "
+            "SELECT (now() AT TIME ZONE 'UTC')::date - (%(days)s - n), n * %(a_day)s::bigint "
+            "FROM generate_series(0, %(days)s) AS n",
+            {"days": days, "a_day": a_day},
+        )
+
+
+def disk(
+    warehouse, *open_now: Fingerprint, limit=None, free=None, least=3 * GB, days=14.0
+) -> dict[str, watched.Finding]:
+    with warehouse.connection.transaction():
+        found = watched.disk(
+            warehouse.connection, open_now, limit_bytes=limit, free_bytes=free, least_bytes=least, least_days=days
+        )
+    assert {finding.fingerprint[:2] for finding in found} <= {("watch", "the disk")}
+    return {finding.fingerprint.rule: finding for finding in found}
+
+
+def test_a_disk_of_which_nothing_is_known_is_not_full(warehouse):
+    grown(warehouse, 20, GB)
+    assert disk(warehouse) == {}
+
+
+@pytest.mark.parametrize(("free", "full"), [(3 * GB, False), (3 * GB - 1, True), (0, True)])
+def test_a_disk_of_which_little_is_left_is_nearly_full(warehouse, free, full):
+    assert set(disk(warehouse, free=free)) == ({"nearly full"} if full else set())
+    assert disk(warehouse, free=free, least=None) == {}
+
+
+def test_what_is_less_counts_the_limit_or_the_disk(warehouse):
+    size = warehouse.value("SELECT pg_database_size(current_database())")
+    found = disk(warehouse, limit=size + 2 * GB, free=50 * GB)["nearly full"]
+    assert found.level == "error"
+    assert found.words.startswith(
+        "2.0 GB are left of what it may have (DERIBIT_DISK_LIMIT_GB); the database has 0.0 GB"
+    )
+    words = disk(warehouse, limit=size + 2 * GB, free=GB)["nearly full"].words
+    assert words.startswith("1.0 GB are left on the disk of Postgres; ")
+    assert disk(warehouse, limit=1)["nearly full"].words.startswith("0.0 GB are left of what")
+    assert disk(warehouse, limit=size + 4 * GB, free=4 * GB) == {}
+
+
+@pytest.mark.parametrize(
+    ("measured", "free", "filling"),
+    [(7, 13 * GB, True), (7, 15 * GB, False), (6, 13 * GB, False), (0, 13 * GB, False), (60, 13 * GB, True)],
+)
+def test_a_disk_that_does_not_last_at_the_growth_of_late_is_filling_up(warehouse, measured, free, filling):
+    grown(warehouse, measured, GB)
+    found = disk(warehouse, free=free)
+    assert set(found) == ({"filling up"} if filling else set())
+    assert disk(warehouse, free=free, days=None) == {}
+    if filling:
+        assert found["filling up"].level == "warning"
+        full_on = datetime.now(UTC) + timedelta(days=13)
+        assert found["filling up"].words.endswith(f"\nit grew by 1.0 GB a day of late: full on {full_on:%Y-%m-%d}")
+
+
+def test_a_database_that_shrinks_fills_no_disk(warehouse):
+    grown(warehouse, 20, -GB)
+    assert disk(warehouse, free=5 * GB) == {}
+
+
+def test_it_is_over_when_a_quarter_more_than_too_little_is_left(warehouse):
+    grown(warehouse, 20, GB)
+    opened = [finding.fingerprint for finding in disk(warehouse, free=2 * GB).values()]
+    assert len(opened) == 2
+    assert set(disk(warehouse, *opened, free=3_700_000_000)) == {"nearly full", "filling up"}
+    assert set(disk(warehouse, *opened, free=17 * GB)) == {"filling up"}
+    assert disk(warehouse, *opened, free=18 * GB) == {}
+
+
+def test_the_watch_tells_of_the_disk_and_of_its_end(market, warehouse, tmp_path):
+    for least, states in ((10**18, ["open"]), (1, ["resolved"])):
+        keep(market, watch.Disk(tmp_path, None, least, None))
+        assert [row[0] for row in market.rows("SELECT state FROM incidents WHERE rule = 'nearly full'")] == states
 
 
 def test_the_service_keeps_it_once_there_was_time_to_catch_up(market, warehouse, perpetuals, monkeypatch):

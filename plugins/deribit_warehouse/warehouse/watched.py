@@ -1,8 +1,11 @@
-"""What is looked at every minute, as incidents of the kind "watch": a dataset that stands still."""
+"""What is looked at every minute, as incidents of the kind "watch": a dataset that stands still, a disk that fills
+up."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import math
+from collections.abc import Collection, Iterable
+from datetime import timedelta
 from typing import NamedTuple
 
 import psycopg
@@ -16,7 +19,20 @@ from .incidents import Fingerprint
 STALE = "stale"
 """The rule of what is past its error target, by dataset and coin."""
 
-RULES = (STALE,)
+FULL, FILLING = "nearly full", "filling up"
+"""The rules of a disk of which little is left, and of one that will not last for long as it grows."""
+
+RULES = (STALE, FULL, FILLING)
+
+DISK = "the disk"
+"""What an incident of it is filed under."""
+
+MEASURED_DAYS = 7
+"""Days for which growth has to have been measured before anything is concluded from it: a history that was loaded on
+the first of them is no pace."""
+
+ENOUGH = 1.25
+"""How much more than what is too little has to be left for it to be over: what is free comes and goes."""
 
 LOCK_SECONDS = 2
 
@@ -60,6 +76,47 @@ def _stale_words(row: freshness.Row) -> str:
     such_as = f"{row['stale']} of {row['instruments']}, such as {names}" if row["stale"] > len(row["behind"]) else names
     newest = f"newest row {freshness.moment(row['newest'])}" if row["newest"] else "no row yet"
     return f"{such_as}\n{newest}; more was due at {freshness.moment(row['due_at'])}"
+
+
+def disk(
+    connection: Connection, open_now: Collection[Fingerprint], *, limit_bytes: int | None, free_bytes: int | None,
+    least_bytes: int | None, least_days: float | None,
+) -> list[Finding]:  # fmt: skip
+    """Whether too little is left for the database: less than least_bytes, or than what least_days take at the growth of
+    late (each None: never too little).
+
+    limit_bytes: what the database may grow to; free_bytes: what is free where it lies; each None: not known. Where
+    neither is, nothing is found. open_now: what has an open incident.
+    """
+    row = sql.row(connection, "watched/disk")
+    rooms = []
+    if limit_bytes is not None:
+        rooms.append((max(0, limit_bytes - row["bytes"]), "of what it may have (DERIBIT_DISK_LIMIT_GB)"))
+    if free_bytes is not None:
+        rooms.append((free_bytes, "on the disk of Postgres"))
+    if not rooms:
+        return []
+    left, of = min(rooms)
+    words = f"{_gigabytes(left)} are left {of}; the database has {_gigabytes(row['bytes'])}"
+    full, filling = (Fingerprint("watch", DISK, rule) for rule in (FULL, FILLING))
+
+    def too_little(what: float, least: float, fingerprint: Fingerprint) -> bool:
+        return what < least * (ENOUGH if fingerprint in open_now else 1)
+
+    found = []
+    if least_bytes is not None and too_little(left, least_bytes, full):
+        found.append(Finding(full, "error", words))
+    growth = row["growth_a_day"] or 0
+    lasts = left / growth if growth > 0 and row["measured_days"] >= MEASURED_DAYS else math.inf
+    if least_days is not None and too_little(lasts, least_days, filling):
+        day = row["now"] + timedelta(days=lasts)
+        pace = f"it grew by {_gigabytes(growth)} a day of late: full on {day:%Y-%m-%d}"
+        found.append(Finding(filling, "warning", f"{words}\n{pace}"))
+    return found
+
+
+def _gigabytes(size: float) -> str:
+    return f"{size / 1e9:,.1f} GB"
 
 
 def standing(connection: Connection) -> list[Fingerprint]:
