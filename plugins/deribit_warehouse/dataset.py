@@ -118,8 +118,12 @@ class Dataset:
     load: the function that loads it from the exchange, for a dataset that comes from there. snapshot: whether the
     exchange answers only for the present; a snapshot with a table has beats (beats.sql, a part of the view
     snapshot_gaps). thinned: whether old snapshots may be reduced to one an hour.
-    live: whether it is collected minute by minute, of days that are not closed yet. Its rules are those of the closed
-    days, for a row a minute, and each minute is decided on by itself.
+    live: whether it is collected as it comes, of days that are not closed yet. Its rules are those of the closed days,
+    for a row a minute (or an hour), and each is decided on by itself. overlap: how much of the time before now each of
+    its runs asks for again: nobody has published whether what is closed changes. asking: how long a run may ask the
+    exchange, at live's share of the rate: the rest of its time is for the answers.
+    versions_of: the dataset whose versions it adds to, where both have the same keys: they are loaded under one lock,
+    and one of the two publishes at a time.
     catalogue: whether a plan waits until the catalogue has been read after the end of its interval.
     since: the first instant at which data may exist, where that is later than the configured start of the history.
     bucket: which share of the request rate its loads use, "history" or "live".
@@ -144,6 +148,9 @@ class Dataset:
     snapshot: bool = False
     thinned: bool = False
     live: bool = False
+    overlap: timedelta = timedelta(hours=1)
+    asking: timedelta = timedelta(seconds=25)
+    versions_of: str = ""
     catalogue: bool = True
     since: datetime | None = None
     bucket: str = "history"
@@ -154,12 +161,13 @@ class Dataset:
     def __post_init__(self) -> None:
         object.__setattr__(self, "sql", self.sql or self.name)
         object.__setattr__(self, "suite", self.suite or self.name)
+        object.__setattr__(self, "versions_of", self.versions_of or self.name)
         if self.snapshot and self.catalogue:
             raise ValueError(f"{self.name}: no catalogue is younger than the present moment, so it can't be waited for")
 
     @property
     def brief(self) -> bool:
-        """Whether it is validated every few minutes: of each validation is kept what did not hold, and the data docs
+        """Whether it is validated many times a day: of each validation is kept what did not hold, and the data docs
         have a page a day."""
         return self.snapshot or self.live
 
@@ -196,7 +204,7 @@ class Dataset:
     @property
     def validation_pool(self) -> str:
         """The Airflow pool of its publishing tasks, one slot."""
-        return f"{VALIDATION_POOL}_{self.name}"
+        return f"{VALIDATION_POOL}_{self.versions_of}"
 
     @property
     def uri(self) -> str:

@@ -31,7 +31,8 @@ DERIVED = {
 }
 SNAPSHOTS = {"deribit_instrument_summaries": "*/5 * * * *", "deribit_options_chain": "*/5 * * * *"}
 LIVE = dict.fromkeys(("deribit_perpetuals_live", "deribit_futures_live"), "* * * * *")
-COLLECTION = {"deribit_instruments": "0 0 * * *", "deribit_index_minutes": "0 */4 * * *"} | SNAPSHOTS | LIVE
+HOURLY = {"deribit_funding_live": "2 * * * *"}
+COLLECTION = {"deribit_instruments": "0 0 * * *", "deribit_index_minutes": "0 */4 * * *"} | SNAPSHOTS | LIVE | HOURLY
 YEARLY = {"deribit_funding_rates", "deribit_volatility_index", "deribit_delivery_prices", "deribit_settlements"}
 WITHOUT_DATASET = {"deribit_data_docs", "deribit_retention", "deribit_acknowledge", "deribit_close_day"}
 BY_HAND = {"deribit_acknowledge"}
@@ -253,6 +254,21 @@ def test_of_live_the_next_minute_is_the_retry(bag, name):
     assert dag.task_dict["complete"].upstream_task_ids == {"load", "publish"}
 
 
+@pytest.mark.parametrize("name", sorted(HOURLY))
+def test_an_hour_is_collected_soon_and_its_run_is_over_before_the_next(bag, name):
+    from deribit_warehouse import pipeline
+    from deribit_warehouse.datasets import by_name
+
+    dag, dataset = bag.dags[name], by_name(name.removeprefix("deribit_"))
+    assert dataset.live and dataset.bucket == "live" and dag.tags >= {"live"}
+    assert pipeline.HOURLY_PATIENCE + dataset.asking < dag.dagrun_timeout < timedelta(hours=1)
+    for task in dag.task_dict.values():
+        if task.task_id != "complete":
+            assert dataset.asking < task.execution_timeout < timedelta(minutes=20), names([task])
+    assert dag.task_dict["publish"].trigger_rule == "all_done"
+    assert dag.task_dict["complete"].upstream_task_ids == {"load", "publish"}
+
+
 def test_the_data_docs_are_built_one_at_a_time_and_not_for_every_gate(bag):
     dag = bag.dags["deribit_data_docs"]
     assert triggering_assets(dag) == set()
@@ -282,9 +298,10 @@ def test_an_asset_that_rings_several_dags_is_emitted_by_one_task_at_a_time(every
     assert {POOLS[task.pool] for task in several} == {1}
     # a DAG of one's own may listen to any of these
     gates = [task for task in every_task if task.task_id == "publish" and not task.is_mapped]
-    assert {POOLS[task.pool] for task in gates} == {1} and len({task.pool for task in gates}) == len(gates) == len(
-        [*HISTORY, *SNAPSHOTS, *LIVE]
-    )
+    assert {POOLS[task.pool] for task in gates} == {1} and len(gates) == len([*HISTORY, *SNAPSHOTS, *LIVE, *HOURLY])
+    # two that publish the same versions do it one after the other
+    shared = [name for name, number in Counter(task.pool for task in gates).items() if number > 1]
+    assert shared == ["deribit_validation_funding_rates"] and len({task.pool for task in gates}) == len(gates) - 1
 
 
 def test_a_run_that_cannot_go_on_is_seen_by_airflow(every_dag, every_task):
@@ -338,10 +355,11 @@ def test_who_asks_the_exchange_or_judges_is_in_that_pool(every_task):
         )
         expected[task.dag_id, task.task_id] = next((pools[n] for n in pools if n in calls), "default_pool")
     # a beat waits for nothing that is loaded of the past
-    expected |= {(name, "load"): LIVE_POOL for name in (*SNAPSHOTS, *LIVE)}
-    expected |= {(name, "plan"): LIVE_POOL for name in LIVE}
+    expected |= {(name, "load"): LIVE_POOL for name in (*SNAPSHOTS, *LIVE, *HOURLY)}
+    expected |= {(name, "plan"): LIVE_POOL for name in (*LIVE, *HOURLY)}
     for name in (*HISTORY, *DERIVED, *SNAPSHOTS, *LIVE):
         expected[name, "publish"] = f"{VALIDATION_POOL}_{name.removeprefix('deribit_')}"
+    expected["deribit_funding_live", "publish"] = f"{VALIDATION_POOL}_funding_rates"
     expected["deribit_instruments", "check_catalogue"] = f"{VALIDATION_POOL}_perpetuals_ohlcv"
     assert {(t.dag_id, t.task_id): t.pool for t in every_task} == expected
     assert set(expected.values()) == {*POOLS, "default_pool"}

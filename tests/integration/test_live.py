@@ -190,6 +190,36 @@ def test_an_instrument_another_run_is_at_is_left_to_it_and_taken_up_by_the_next(
     assert live.shown("ETH-PERPETUAL")[-1][0] == live.closed - MINUTE
 
 
+def test_funding_comes_by_the_hour_where_the_minute_at_its_end_is_there(live, market):
+    def told(hours: list[datetime]) -> list[tuple]:
+        asked = {"instrument_name": "BTC-PERPETUAL", "start_timestamp": int(MONTH.timestamp() * 1000),
+                 "end_timestamp": int(live.now.timestamp() * 1000)}  # fmt: skip
+        url = f"{live.exchange.live_url}/api/v2/public/get_funding_rate_history"
+        rows = requests.get(url, params=asked, timeout=60).json()["result"]
+        found = [(datetime.fromtimestamp(row["timestamp"] / 1000, UTC), row["interest_1h"], row["interest_8h"],
+                  row["index_price"]) for row in rows]  # fmt: skip
+        return [row for row in found if row[0] in hours]
+
+    shown = (
+        "SELECT ts, interest_1h, interest_8h, index_price FROM funding_rates "
+        "WHERE instrument = 'BTC-PERPETUAL' ORDER BY ts"
+    )
+    assert live.run(only="perpetuals_live") == ["success"]
+    assert live.run(only="funding_live") == ["success"]
+    # of the month's first minutes live was answered for six hours, and for the last one
+    first = [MONTH + n * timedelta(hours=1) for n in range(1, 7)]
+    assert market.rows(shown) == told([*first, datetime(2026, 10, 2, 7, tzinfo=UTC)]) != []
+    waits = market.rows("SELECT DISTINCT dataset, first_day FROM pending WHERE instrument = 'BTC-PERPETUAL'")
+    assert waits == [("funding_rates", MONTH.date())]
+    later = live.now + timedelta(hours=1)
+    assert live.run(later, only="perpetuals_live") == ["success"]
+    assert live.run(later, only="funding_live") == ["success"]
+    assert market.rows(shown)[-1:] == told([later.replace(minute=0, second=0)])
+    assert market.rows("SELECT * FROM quarantined") == []
+    outcomes = "SELECT DISTINCT dataset, outcome, result IS NULL FROM store.validation WHERE suite = 'funding_rates'"
+    assert market.rows(outcomes) == [("funding_live", "passed", True)]
+
+
 @soak
 def test_an_exchange_that_is_away_fails_the_run_and_the_next_one_has_it_all(live, market):
     assert live.run() == ["success", "success"]

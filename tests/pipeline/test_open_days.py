@@ -66,6 +66,29 @@ def test_batches_hold_every_window_once_in_order_and_are_worth_their_task(given_
     assert all(sum(each.requests for each in batch[:-1]) < BATCH_REQUESTS for batch in found)
 
 
+@pytest.mark.parametrize("patience", [timedelta(0), timedelta(minutes=40)])
+def test_an_exchange_that_is_away_is_waited_for_as_long_as_the_plan_may(monkeypatch, patience):
+    from deribit_warehouse.datasets import FUNDING_LIVE
+    from deribit_warehouse.exchange import ExchangeUnavailable
+
+    class Waits(Exception):
+        pass
+
+    def wait(awaited: str, cause: str, *, bound: timedelta) -> None:
+        raise Waits(awaited, bound)
+
+    def away(_: str) -> None:
+        raise ExchangeUnavailable("away")
+
+    module = import_module("deribit_warehouse.pipeline.load")
+    monkeypatch.setattr(module, "get_current_context", lambda: {"dag_run": SimpleNamespace(conf={})})
+    monkeypatch.setattr(module, "exchange", away)
+    monkeypatch.setattr(import_module("deribit_warehouse.pipeline.waiting"), "wait", wait)
+    with pytest.raises(Waits) as waits:
+        module.plan_open.function(FUNDING_LIVE, patience)
+    assert waits.value.args == ("the exchange", patience)
+
+
 @pytest.mark.parametrize(("seconds_each", "loaded"), [(0, 5), (10, 3), (100, 1)])
 def test_a_live_load_asks_no_longer_than_it_may_and_leaves_the_rest_to_the_next_run(monkeypatch, seconds_each, loaded):
     from deribit_warehouse.datasets import FUTURES_LIVE

@@ -14,6 +14,7 @@ from tests.warehouse.days import at
 DAYS, FUTURES = 1_000, 60
 MOMENT = "'2024-06-15 12:34+00'"
 MONTH = {"from": datetime(2024, 6, 1, tzinfo=UTC), "to": datetime(2024, 6, 8, tzinfo=UTC)}
+FUNDING = {"currencies": ["BTC"], "outages_from": [], "outages_to": []}
 PROVENANCE = dict.fromkeys(("dataset", "subject", "host", "run_id"), "plan")
 BIG = {"candle_day", "basis_day", "funding_rate", "index_day"}
 
@@ -104,7 +105,8 @@ def test_users_questions_are_answered_by_key(stored, query):
     [
         ("datasets/candles/profile", {"perpetual": False, "currencies": ["BTC"]}),
         ("datasets/candles/profile", {"perpetual": True, "currencies": ["BTC"]}),
-        ("datasets/funding_rates/profile", {"currencies": ["BTC"], "outages_from": [], "outages_to": []}),
+        ("datasets/funding_rates/profile", FUNDING | {"open": False}),
+        ("datasets/funding_rates/profile", FUNDING | {"open": True}),
         ("datasets/basis_spread/profile", {}),
         ("datasets/basis_spread/compute", PROVENANCE),
         ("datasets/index_prices/compute", PROVENANCE),

@@ -20,12 +20,15 @@ def finding(key, rule="prices-positive", severity="critical", ts=None, observed=
     return (*key, ts, rule, severity, observed, waived)
 
 
-def find(warehouse: Warehouse, dataset="perpetuals_ohlcv", *, seen=(A, B, C), findings=(), **validation) -> int:
+def find(
+    warehouse: Warehouse, dataset="perpetuals_ohlcv", *, seen=(A, B, C), findings=(), open_days_of=(), **validation
+) -> int:
     validation_id = warehouse.validation(dataset, **validation)
     with warehouse.connection.transaction():
         validations.record_findings(
-            warehouse.connection, validation_id, dataset, seen=[(*key, None) for key in seen], findings=findings
-        )
+            warehouse.connection, validation_id, dataset, seen=[(*key, None) for key in seen], findings=findings,
+            open_days_of=open_days_of,
+        )  # fmt: skip
     return validation_id
 
 
@@ -60,6 +63,14 @@ def test_the_next_look_at_a_key_closes_what_the_last_one_found(warehouse):
     assert sorted(kept) == [("minutes-complete", second, False), ("prices-positive", second, False)], (
         "nothing is forgotten"
     )
+
+
+def test_a_closed_day_closes_what_was_found_of_it_while_it_was_open_and_not_the_other_way_round(warehouse):
+    live = find(warehouse, "perpetuals_live", seen=[], findings=[finding(A, ts=at(FIRST, 5)), finding(C)])
+    whole = find(warehouse, seen=[A], findings=[finding(A)], open_days_of=["perpetuals_live"])
+    assert [row[-1] for row in held(warehouse)] == [live, whole], "of what it has not looked at it says nothing"
+    again = find(warehouse, "perpetuals_live", seen=[A, C])
+    assert [row[-1] for row in held(warehouse)] == [whole] and again
 
 
 def test_warnings_and_waivers_are_kept_but_hold_nothing_back(warehouse):

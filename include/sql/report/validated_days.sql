@@ -1,7 +1,7 @@
--- What came of the newest days of each dataset of snapshots, for the data docs: a page each, and not one a beat. Grain: dataset, day.
--- Reads only. Parameters: snapshots (names), keep (days).
+-- What came of the newest days of each dataset of snapshots or open days, for the data docs: a page each, and not one a beat. A
+-- validation is of the day in which its interval ends. Grain: dataset, day. Reads only. Parameters: snapshots (names), keep (days).
 WITH validated AS (
-    SELECT v.*, (v.interval_from AT TIME ZONE 'UTC')::date AS day,
+    SELECT v.*, (greatest(v.interval_from, v.interval_to - interval '1 microsecond') AT TIME ZONE 'UTC')::date AS day,
            (SELECT count(DISTINCT (q.subject, q.ts)) FROM store.quarantine q
             WHERE q.validation_id = v.validation_id AND q.severity = 'critical' AND q.waived_reason IS NULL) AS quarantined
     FROM store.validation v WHERE v.dataset = ANY (%(snapshots)s::text[])

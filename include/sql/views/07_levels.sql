@@ -1,6 +1,25 @@
+-- The last price that an instrument traded at in each hour of the open days [first, past), as live has it: of days that are not
+-- stored whole, published or not. An hour without such a trade has no row.
+CREATE FUNCTION store.open_hours(instrument_id integer, first date, past date) RETURNS TABLE (day date, hour integer, price float8)
+LANGUAGE sql STABLE PARALLEL SAFE AS $$
+    SELECT d.day, h.hour, o.price
+    FROM (SELECT k::date AS day, k AT TIME ZONE 'UTC' AS begins
+          FROM generate_series(open_hours.first::timestamp, open_hours.past::timestamp - interval '1 day', interval '1 day') AS k OFFSET 0) AS d
+    CROSS JOIN generate_series(1, 24) AS h(hour)
+    CROSS JOIN LATERAL (SELECT store.price(v.close) AS price FROM store.open_candle v
+                        WHERE v.instrument_id = open_hours.instrument_id AND v.fresh AND v.state IN ('pending', 'published')
+                          AND v.ts >= d.begins + (h.hour - 1) * interval '1 hour' AND v.ts < d.begins + h.hour * interval '1 hour'
+                        ORDER BY v.ts DESC, v.version_id DESC LIMIT 1) AS o
+    -- each by its key and no other way (LIMIT 1): of a past month nothing is open
+    WHERE (SELECT v.day FROM store.candle_day v WHERE v.instrument_id = open_hours.instrument_id AND v.day = d.day LIMIT 1) IS NULL
+      AND (SELECT v.ts FROM store.open_candle v WHERE v.instrument_id = open_hours.instrument_id AND v.ts >= d.begins
+           ORDER BY v.ts LIMIT 1) < d.begins + interval '1 day'
+$$;
+
 -- The level of a coin at the ends of a day's hours, as its three sources have it: the perpetual's candles, the true index
 -- in its funding history, and the median of the dated futures that are measured against it. Always the newest version
--- stored, published or not, so that no dataset waits for another one's outcome.
+-- stored, published or not, so that no dataset waits for another one's outcome. Of a day that is not stored yet the minutes
+-- that live has stored.
 --   perpetual_off, index_off: which of two that disagree is wrong. The perpetual and the index disagree over 25 %: a crash
 --   takes them several per cent apart, another coin or unit is far beyond. Futures have a basis, at most 5.2 % in what is
 --   known, and may be stale: they disagree over 50 %. The third source settles it: the one farther from it is wrong, and
@@ -17,14 +36,19 @@ LANGUAGE sql STABLE PARALLEL SAFE AS $$
         SELECT p.id, d::date AS day FROM unnest(levels.perpetual_ids) AS p(id)
         CROSS JOIN generate_series(levels.first::timestamp, levels.past::timestamp - interval '1 day', interval '1 day') AS d
     ), futures AS MATERIALIZED (
-        SELECT f.perpetual_id, k::date AS day, u.hour, percentile_cont(0.5) WITHIN GROUP (ORDER BY u.price) AS price
-        FROM contract f
-        CROSS JOIN generate_series(greatest(f.from_day, levels.first)::timestamp,
-                                   least(f.past_day, levels.past)::timestamp - interval '1 day', interval '1 day') AS k
-        CROSS JOIN LATERAL (SELECT v.fresh, store.hourly(v.close, v.first_minute) AS prices FROM store.candle_day v
-                            WHERE v.instrument_id = f.instrument_id AND v.day = k::date ORDER BY v.version_id DESC LIMIT 1) AS c
-        CROSS JOIN LATERAL unnest(c.prices) WITH ORDINALITY AS u(price, hour)
-        WHERE u.price IS NOT NULL AND position(B'1' IN c.fresh) > 0
+        SELECT s.perpetual_id, s.day, s.hour, percentile_cont(0.5) WITHIN GROUP (ORDER BY s.price) AS price
+        FROM (SELECT f.perpetual_id, k::date AS day, u.hour, u.price
+              FROM contract f
+              CROSS JOIN generate_series(greatest(f.from_day, levels.first)::timestamp,
+                                         least(f.past_day, levels.past)::timestamp - interval '1 day', interval '1 day') AS k
+              CROSS JOIN LATERAL (SELECT v.fresh, store.hourly(v.close, v.first_minute) AS prices FROM store.candle_day v
+                                  WHERE v.instrument_id = f.instrument_id AND v.day = k::date ORDER BY v.version_id DESC LIMIT 1) AS c
+              CROSS JOIN LATERAL unnest(c.prices) WITH ORDINALITY AS u(price, hour)
+              WHERE u.price IS NOT NULL AND position(B'1' IN c.fresh) > 0
+              UNION ALL
+              SELECT f.perpetual_id, o.day, o.hour, o.price
+              FROM contract f
+              CROSS JOIN LATERAL store.open_hours(f.instrument_id, greatest(f.from_day, levels.first), least(f.past_day, levels.past)) AS o) AS s
         GROUP BY 1, 2, 3
     ), perpetuals AS MATERIALIZED (
         -- a price nothing traded at for an hour says nothing of the level
@@ -33,6 +57,9 @@ LANGUAGE sql STABLE PARALLEL SAFE AS $$
         CROSS JOIN LATERAL (SELECT v.fresh, store.hourly(v.close, v.first_minute) AS prices FROM store.candle_day v
                             WHERE v.instrument_id = k.id AND v.day = k.day ORDER BY v.version_id DESC LIMIT 1) AS c
         CROSS JOIN LATERAL unnest(c.prices) WITH ORDINALITY AS u(price, hour)
+        UNION ALL
+        SELECT p.id, o.day, o.hour, o.price
+        FROM unnest(levels.perpetual_ids) AS p(id) CROSS JOIN LATERAL store.open_hours(p.id, levels.first, levels.past) AS o
     ), index_hours AS MATERIALIZED (
         SELECT DISTINCT ON (v.instrument_id, v.ts) v.instrument_id AS id, (h.ended - interval '1 hour')::date AS day,
                extract(hour FROM h.ended - interval '1 hour') + 1 AS hour, store.price(v.index_price) AS price

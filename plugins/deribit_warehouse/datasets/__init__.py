@@ -4,7 +4,7 @@ from deribit_warehouse.dataset import EXCHANGE_POOL, LIVE_POOL, VALIDATION_POOL,
 
 from .basis_spread import BASIS_SPREAD
 from .delivery_prices import DELIVERY_PRICES
-from .funding_rates import FUNDING_RATES
+from .funding_rates import FUNDING_LIVE, FUNDING_RATES
 from .futures_ohlcv import FUTURES_LIVE, FUTURES_OHLCV
 from .index_minutes import INDEX_MINUTES
 from .index_prices import INDEX_PRICES
@@ -22,8 +22,8 @@ DATASETS = (
 )  # fmt: skip
 """All datasets, in the order in which they are shown. The inputs of a computed dataset come before it."""
 
-LIVE = (PERPETUALS_LIVE, FUTURES_LIVE)
-"""What is collected minute by minute of days that are not closed yet. It is published beside the closed days, in their
+LIVE = (PERPETUALS_LIVE, FUTURES_LIVE, FUNDING_LIVE)
+"""What is collected as it comes, of days that are not closed yet. It is published beside the closed days, in their
 views, and counts for nothing that is said of months: coverage, condition, completion."""
 
 POOLS = {
@@ -52,6 +52,7 @@ __all__ = [
     "BASIS_SPREAD",
     "DATASETS",
     "DELIVERY_PRICES",
+    "FUNDING_LIVE",
     "FUNDING_RATES",
     "FUTURES_LIVE",
     "FUTURES_OHLCV",

@@ -3,6 +3,8 @@
 from .acknowledging import ACKNOWLEDGE_PARAMS, acknowledge
 from .closing import close_yesterday
 from .dag_defaults import (
+    HOURLY_PATIENCE,
+    HOURLY_TASK,
     LIVE_TASK,
     READY,
     SNAPSHOT_TASK,
@@ -13,6 +15,7 @@ from .dag_defaults import (
     complete,
     derived_dag_args,
     history_dag_args,
+    hourly_dag_args,
     live_dag_args,
     snapshot_dag_args,
 )
@@ -25,6 +28,8 @@ from .retention import measure_storage, prune_incidents, prune_open_days, prune_
 
 __all__ = [
     "ACKNOWLEDGE_PARAMS",
+    "HOURLY_PATIENCE",
+    "HOURLY_TASK",
     "LIVE_TASK",
     "READINGS",
     "READY",
@@ -43,6 +48,7 @@ __all__ = [
     "discover_funding_starts",
     "find_delistings",
     "history_dag_args",
+    "hourly_dag_args",
     "live_dag_args",
     "load",
     "measure_storage",

@@ -152,6 +152,21 @@ LIVE_TASK = {
 it."""
 
 
+def hourly_dag_args(dataset: Dataset) -> dict[str, Any]:
+    """What the DAGs have in common that collect the hours of open days: a run soon after each hour, one at a time,
+    which is over before the next one."""
+    return {**calendar_dag_args(dataset.dag_id, "2 * * * *"), "dagrun_timeout": timedelta(minutes=55)}
+
+
+HOURLY_TASK = {
+    "execution_timeout": timedelta(minutes=15), "weight_rule": "absolute", "priority_weight": 100,
+}  # fmt: skip
+"""Of the tasks of an hourly run, beside what DEFAULT_ARGS says: nothing goes before it."""
+
+HOURLY_PATIENCE = timedelta(minutes=40)
+"""How long an hourly run waits for an exchange that is away: longer than its maintenance takes."""
+
+
 def derived_dag_args(dataset: Dataset, *inputs: Dataset) -> dict[str, Any]:
     """What the DAGs computed from published data have in common: a run whenever one of these inputs is published, one
     at a time: what is published while one runs starts one more, and not one each. One run computes all that is pending,

@@ -30,12 +30,6 @@ BATCH_REQUESTS = 80
 """Requests a mapped task should be worth: at the exchange's pace that is well over the five seconds a task's
 own overhead has to be small against. A busy month of all futures still makes three batches."""
 
-OVERLAP = timedelta(hours=1)
-"""What is asked again of open days by every run: nobody has published whether a closed minute changes."""
-
-ASKING = timedelta(seconds=25)
-"""How long a live run may ask the exchange, at live's share of the rate: the rest of its minute is for the answers."""
-
 
 @task
 @waits_for_exchange()
@@ -66,24 +60,23 @@ def plan(dataset: Dataset) -> list[dict[str, Any]]:
 
 
 @task(multiple_outputs=False)
-@waits_for_exchange(timedelta(0))
-def plan_open(dataset: Dataset) -> list[dict[str, Any]]:
-    """What there is to ask of the open days of a live dataset, in batches as plan() makes them: of each instrument the
-    minutes of the last hour, up to the last one that is closed by the exchange's clock, and what is older and was not
-    answered for, the oldest first; as much of it as may be asked within ASKING.
+def plan_open(dataset: Dataset, patience: timedelta = timedelta(0)) -> list[dict[str, Any]]:
+    """What there is to ask of the open days of a live dataset, in batches as plan() makes them: of each instrument what
+    the dataset overlaps, up to the last minute that is closed by the exchange's clock, and what is older and was not
+    answered for, the oldest first; as much of it as the dataset may ask (asking).
 
-    An exchange that is away is not waited for: raises AirflowFailException, and the next minute's run begins where this
-    one would have.
+    An exchange that is away is waited for as long as patience says, by default not at all: raises AirflowFailException,
+    and the next run begins where this one would have.
     """
     from deribit_warehouse.warehouse import catalogue
 
     configuration(get_current_context())
-    with exchange(dataset.bucket) as deribit:
+    with waits_for_exchange(patience), exchange(dataset.bucket) as deribit:
         now = instant(deribit.now())
     ends = now.replace(second=0, microsecond=0)
     with market() as connection:
-        windows = catalogue.windows(connection, dataset, ends - OVERLAP, ends, currencies=settings.currencies())
-    taken = within(windows, (settings.live_rate() or settings.requests_per_second()) * ASKING.total_seconds())
+        windows = catalogue.windows(connection, dataset, ends - dataset.overlap, ends, currencies=settings.currencies())
+    taken = within(windows, (settings.live_rate() or settings.requests_per_second()) * dataset.asking.total_seconds())
     log.info("%s at %s: %d of %d windows", dataset.name, now, len(taken), len(windows))
     return in_batches(taken)
 
@@ -124,8 +117,8 @@ def load(dataset: Dataset, batch: dict[str, Any]) -> dict[str, int]:
     Returns what changed: instruments, requests, and the days (funding: hours) added, grown, corrected, kept and
     unchanged. An instrument that fails does not keep the others from being loaded; the task then fails, naming each.
     While the exchange is unavailable, or rejects an instrument that is listed, the task waits: what was loaded stays,
-    and only the rest is requested again. Of a live dataset nothing more is requested after ASKING, however slowly the
-    answers come: the rest is open still, and the next minute's run plans it.
+    and only the rest is requested again. Of a live dataset no more is requested than it has time for (asking), however
+    slowly the answers come: the rest is open still, and the next run plans it.
     """
     from deribit_warehouse.warehouse.ingestion import Ingested, Provenance
 
@@ -137,7 +130,7 @@ def load(dataset: Dataset, batch: dict[str, Any]) -> dict[str, int]:
     windows = [Window.unpacked(fields) for fields in batch["windows"]]
     total, requests = Ingested(), 0
     per_instrument = PerInstrument(finished_before_waiting())
-    until = time.monotonic() + (ASKING.total_seconds() if dataset.live else math.inf)
+    until = time.monotonic() + (dataset.asking.total_seconds() if dataset.live else math.inf)
     with exchange(dataset.bucket) as deribit, market() as connection:
         for place, window in enumerate(windows):
             if place in per_instrument.finished:
@@ -149,7 +142,7 @@ def load(dataset: Dataset, batch: dict[str, Any]) -> dict[str, int]:
                 windows = windows[:place]
                 break
             with per_instrument.isolate(window.subject, place):
-                provenance = Provenance(dataset.name, window.subject, host, run_id)
+                provenance = Provenance(dataset.versions_of, window.subject, host, run_id)
                 changed, asked = dataset.load(deribit, connection, window, provenance)
                 total += changed
                 requests += asked

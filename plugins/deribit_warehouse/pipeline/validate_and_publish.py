@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from deribit_warehouse import settings
 from deribit_warehouse.dataset import Dataset, Table
-from deribit_warehouse.datasets import DATASETS
+from deribit_warehouse.datasets import DATASETS, LIVE
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -134,6 +134,8 @@ def record_validation(
     }
     validations.record_findings(
         connection, validation_id, dataset.name,
+        # a closed day has the last word: what was found of it while it was open is over
+        open_days_of=[live.name for live in LIVE if live.suite == dataset.name],
         # a validation of days has looked at each day as a whole; one of snapshots or minutes only at these
         seen={(key[0], day, key[1] if dataset.brief else None) for key, day in days.items()},
         findings=[

@@ -29,9 +29,10 @@ def record_validation(
 
 def record_findings(
     connection: Connection, validation_id: int, dataset: str, *,
-    seen: Iterable[tuple[str, date, datetime | None]], findings: Iterable[Sequence],
+    seen: Iterable[tuple[str, date, datetime | None]], findings: Iterable[Sequence], open_days_of: Iterable[str] = (),
 ) -> None:  # fmt: skip
-    """Replaces what was open for the keys a validation has seen by what it found.
+    """Replaces what was open for the keys a validation has seen by what it found, and closes what the datasets
+    open_days_of had found of them.
 
     seen: (subject, day, ts) of every row validated; ts None: whatever was open for the day is looked at again.
     findings: tuples (subject, day, ts or None, rule, severity, observed, waived_reason or None).
@@ -41,7 +42,7 @@ def record_findings(
         for finding in findings:
             copy.write_row((validation_id, dataset, *finding))
     sql.run(
-        connection, "quality/close_findings", validation_id=validation_id, dataset=dataset,
+        connection, "quality/close_findings", validation_id=validation_id, datasets=[dataset, *open_days_of],
         subjects=[k[0] for k in keys], days=[k[1] for k in keys],
         instants=[k[2] for k in keys],
     )  # fmt: skip

@@ -1,12 +1,14 @@
 -- One row an hour that should exist, from the first hour the exchange has to the end of the perpetual's lifetime, and one
 -- for every hour received off the grid; nothing that came after the end. Grain: instrument, ts (hour end). Reads only.
 -- Parameters: from, to: hour ends in (from, to]; currencies (text[]); outages_from, outages_to (timestamptz[]): they
--- explain the hours they touch.
+-- explain the hours they touch; open: only the hours of days that are not closed, and others that nothing was decided on yet;
+-- what is said of the interval as a whole is NULL then.
 --   eight_hours_off  how far interest_8h is from prev_index_price of the oldest of its eight hours times the sum of
 --                    interest_1h / prev_index_price over them, as a fraction of the sum of |interest_1h| (at least
 --                    0.0002); NULL where one of the eight is not stored. month_off: the same over the interval.
 --   waits_for        the perpetual's candles of the day, which the index is checked against, if the exchange was not asked for
 --                    them yet; was_fetched: whether it was asked for the hour itself
+--                    (of an open day: its minute at the end of the hour)
 --   checksum_off     how far the hours are from the exchange's own sum of the interval, as a fraction of the sum of
 --                    |interest_1h|; NULL where it was not asked for, or an hour of it is not stored
 -- No value may stop the statement, so only rates and prices within bounds are multiplied and divided. A part that is to be computed
@@ -65,7 +67,8 @@ WITH newest AS (
            n.instrument_id IS NOT NULL AS present, coalesce(e.ts, n.ts) = date_trunc('hour', coalesce(e.ts, n.ts), 'UTC') AS on_the_hour,
            coalesce(n.duplicate, false) AS duplicate, n.interest_1h, n.interest_8h, n.index_price, n.prev_index_price,
            CASE WHEN n.previous_ts = n.ts - interval '1 hour' THEN n.previous_index_price END AS previous_row_index_price,
-           n.off, CASE WHEN n.off IS NOT NULL THEN n.weight END AS weight
+           n.off, CASE WHEN n.off IS NOT NULL THEN n.weight END AS weight,
+           coalesce(n.state = 'pending' AND n.validation_id IS NULL, false) AS undecided
     FROM expected e FULL JOIN (SELECT * FROM weighed WHERE ts > %(from)s) n USING (instrument_id, ts)
 )
 SELECT i.label AS instrument, t.ts, t.instrument_id, t.version_id, t.present, t.on_the_hour, t.duplicate,
@@ -73,9 +76,13 @@ SELECT i.label AS instrument, t.ts, t.instrument_id, t.version_id, t.present, t.
        t.interest_1h, t.interest_8h, t.index_price, t.prev_index_price, t.previous_row_index_price,
        -- the exchange's cap is known of these alone
        i.base_currency IN ('BTC', 'ETH') AND i.settlement_currency = i.base_currency AS capped,
-       t.off / t.weight AS eight_hours_off, sum(t.off) OVER month / sum(t.weight) OVER month AS month_off,
-       abs(store.price(nullif(c.value, 0)) - c.paid) / greatest(c.size, 1e-12) AS checksum_off,
-       r.reference, store.compared_with(coalesce(r.reference = 'perpetual' AND r.distance <= 0.25, false), k.perpetual, k.futures) AS compared_with, k.waits_for,
+       t.off / t.weight AS eight_hours_off,
+       CASE WHEN NOT %(open)s THEN sum(t.off) OVER month / sum(t.weight) OVER month END AS month_off,
+       CASE WHEN NOT %(open)s THEN abs(store.price(nullif(c.value, 0)) - c.paid) / greatest(c.size, 1e-12) END AS checksum_off,
+       r.reference, store.compared_with(coalesce(r.reference = 'perpetual' AND r.distance <= 0.25, false), k.perpetual, k.futures) AS compared_with,
+       CASE WHEN NOT %(open)s THEN k.waits_for
+            WHEN k.waits_for IS NOT NULL AND NOT store.was_fetched(t.instrument_id, 'open candles', t.ts - interval '1 minute', t.ts)
+            THEN 'perpetuals_live of ' || i.label END AS waits_for,
        t.present OR store.was_fetched(t.instrument_id, 'funding', t.ts - interval '1 hour', t.ts) AS was_fetched,
        CASE WHEN t.present AND l.index_off THEN store.disagreement(l.hour, l.perpetual, l.index_price, l.futures) END AS level_disagreement,
        t.on_the_hour::integer AS rows_expected, (NOT t.present)::integer AS rows_missing
@@ -89,5 +96,7 @@ CROSS JOIN LATERAL (
            CASE WHEN NOT t.present THEN 'none' WHEN l.perpetual IS NOT NULL THEN 'perpetual'
                 WHEN l.futures IS NOT NULL THEN 'futures' ELSE 'none' END AS reference) AS r
 CROSS JOIN LATERAL (SELECT EXISTS (SELECT FROM outage o WHERE t.ts >= o.begins AND t.ts - interval '1 hour' < o.ends) AS explained) AS x
+-- while a day is awaited whole it is open; once it is closed, what was decided on with its candles stays as it is
+WHERE NOT %(open)s OR k.waits_for IS NOT NULL OR t.undecided
 WINDOW month AS (PARTITION BY t.instrument_id)
 ORDER BY i.label, t.ts
