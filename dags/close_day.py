@@ -1,20 +1,22 @@
-"""Closes yesterday: starts the history DAGs of the candles and the funding for it, whose closed day is then shown in
-place of its live minutes.
+"""Closes the days that are over: starts the history DAGs of the candles and the funding for them, whose closed days are
+then shown in place of their live minutes.
 
-**Source.** Runs of `deribit_funding_rates`, `deribit_perpetuals_ohlcv` and `deribit_futures_ohlcv` with yesterday as
-their range (`close__2026-11-25`): the same modules, rules and versions as those of a month. The index and the basis
-follow by their assets.
+**Source.** Runs of `deribit_funding_rates`, `deribit_perpetuals_ohlcv` and `deribit_futures_ohlcv`
+(`close__2026-11-25`) with yesterday as their range, and with the days of the month before it from the first one on that
+is not closed: the same modules, rules and versions as those of a month. The index and the basis follow by their assets.
 
 **Grain.** A run of each of the three a day.
 
-**Schedule.** Daily at 00:10 UTC, without catchup: a day that was left out stays open, in its live minutes, until its
-month is loaded. The month's run then writes only what has changed since.
+**Schedule.** Daily at 00:10 UTC, without catchup. The first run comes with the first start, and closes the month so
+far; a day that was left out, because nothing ran or an instrument was not answered for, is in the next night's range.
+The month's run then writes only what has changed since.
 
-**Late data.** Where the closed day differs from what live had published, the view `live_differences` has both values,
+**Late data.** Where a closed day differs from what live had published, the view `live_differences` has both values,
 and `live_days` counts them by day.
 
-**When it fails.** The day stays open and its live minutes are shown. Clear the task, or start the three DAGs with the
-day as `from` and the next one as `to`, or leave it to the month's run.
+**When it fails.** The days stay open and their live minutes are shown; the next night's run takes them up. Sooner:
+clear the task or the run of the history that failed, or start the three DAGs with the first day as `from` and the one
+after the last as `to`.
 """
 
 from datetime import timedelta
@@ -32,9 +34,9 @@ from deribit_warehouse.datasets import FUNDING_RATES, FUTURES_OHLCV, PERPETUALS_
     tags=["deribit", "live"],
 )
 def close_day() -> None:
-    pipeline.close_yesterday.override(task_id="close_funding_rates")(FUNDING_RATES)
-    pipeline.close_yesterday.override(task_id="close_perpetuals_ohlcv")(PERPETUALS_OHLCV)
-    pipeline.close_yesterday.override(task_id="close_futures_ohlcv")(FUTURES_OHLCV)
+    pipeline.close_days.override(task_id="close_funding_rates")(FUNDING_RATES)
+    pipeline.close_days.override(task_id="close_perpetuals_ohlcv")(PERPETUALS_OHLCV)
+    pipeline.close_days.override(task_id="close_futures_ohlcv")(FUTURES_OHLCV)
 
 
 close_day()

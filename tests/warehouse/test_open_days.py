@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import date, timedelta
 
 import pytest
 
 from deribit_warehouse.datasets import BASIS_SPREAD
 from deribit_warehouse.warehouse import open_days
+from deribit_warehouse.warehouse.ingestion import record_fetched
 
-from .days import FIRST, at
+from .days import FIRST, at, ms
 from .test_open_candles import Live, day_of, live
 
 __all__ = ["live"]  # a fixture
@@ -38,6 +39,29 @@ def closed(live: Live) -> dict[str, int]:
     for name, instrument_id in ids.items():
         live.candles(instrument_id, day_of(name))
     return ids
+
+
+def test_a_day_is_unclosed_until_the_history_was_answered_for_all_that_lived(live):
+    def first(begins: str = "2025-03-01", ends: str = "2025-03-09") -> date | None:
+        return open_days.first_unclosed(live.connection, date.fromisoformat(begins), date.fromisoformat(ends))
+
+    assert first() is None, "nothing is listed"
+    perpetual = live.instrument("BTC-PERPETUAL", at("2025-02-20"))
+    future = live.instrument("BTC-7MAR25", at("2025-03-05", 485), at("2025-03-07", 480))
+    assert first() == date(2025, 3, 1)
+    record_fetched(live.connection, perpetual, "open candles", ms(at("2025-03-01")), ms(at("2025-03-09")))
+    assert first() == date(2025, 3, 1), "live has asked, the history has not"
+    record_fetched(live.connection, perpetual, "candles", ms(at("2025-02-20")), ms(at("2025-03-04")))
+    assert first() == date(2025, 3, 4)
+    record_fetched(live.connection, perpetual, "candles", ms(at("2025-03-05")), ms(at("2025-03-09")))
+    assert first() == date(2025, 3, 4) and first(begins="2025-03-05") == date(2025, 3, 5)
+    record_fetched(live.connection, future, "candles", ms(at("2025-03-05", 485)), ms(at("2025-03-07", 480)))
+    assert first(begins="2025-03-05") is None
+    assert first(begins="2025-03-05", ends="2025-03-10") == date(2025, 3, 9)
+    # nothing is collected of what lies before
+    live.rows("UPDATE store.collected SET since = '2025-03-04 12:00' RETURNING 1")
+    record_fetched(live.connection, perpetual, "candles", ms(at("2025-03-04", 720)), ms(at("2025-03-05")))
+    assert first() is None
 
 
 def forget(live: Live, before=LATER) -> tuple[int, int]:

@@ -1,7 +1,7 @@
 """Joins the exchange, the warehouse and the quality gate into Airflow tasks. DAG files read from here."""
 
 from .acknowledging import ACKNOWLEDGE_PARAMS, acknowledge
-from .closing import close_yesterday
+from .closing import close_days
 from .dag_defaults import (
     HOURLY_PATIENCE,
     HOURLY_TASK,
@@ -42,7 +42,7 @@ __all__ = [
     "calendar_dag_args",
     "check_catalogue",
     "clip_to_lifetimes",
-    "close_yesterday",
+    "close_days",
     "complete",
     "derived_dag_args",
     "discover_funding_starts",

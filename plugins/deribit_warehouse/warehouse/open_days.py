@@ -1,4 +1,5 @@
-"""Days that were collected live and are closed now: what live had said of them is counted, and then deleted."""
+"""Days that are collected live: which of them are to be closed; and of those that are closed, what live had said is
+counted and then deleted."""
 
 from __future__ import annotations
 
@@ -7,6 +8,12 @@ from datetime import date
 from psycopg import Connection
 
 from . import publication, sql
+
+
+def first_unclosed(connection: Connection, begins: date, ends: date) -> date | None:
+    """The first of the days [begins, ends) of which the history has not been answered for the candles of everything
+    that is collected; None: it has for all of them."""
+    return sql.row(connection, "open_days/first_unclosed", **{"from": begins, "to": ends})["day"]
 
 
 def forget(connection: Connection, before: date) -> tuple[int, int]:
