@@ -6,8 +6,9 @@ for in the minute after it, and an hour long.
 **Grain.** As for `perpetuals_live`, in the view `futures_ohlcv`. The basis of a minute is in `basis_spread` as soon
 as both legs of it are published.
 
-**Schedule.** Every minute, without catchup, as for `perpetuals_live`. A contract that was listed today is asked for
-once the catalogue was read (`deribit_instruments`).
+**Schedule.** Every minute, without catchup, as for `perpetuals_live`. A contract that the newest summary names
+(`deribit_instrument_summaries`) and the catalogue lacks is looked for before the run plans, by reading what is listed
+of its currency, once in two minutes at most: so it is asked for by the first run after its first summary.
 
 **Late data.** As for `perpetuals_live` (dataset `futures_live`).
 
@@ -26,7 +27,8 @@ from deribit_warehouse.datasets import FUTURES_LIVE, LIVE_POOL
 
 @dag(**pipeline.live_dag_args(FUTURES_LIVE), doc_md=__doc__, tags=["deribit", "ohlcv", "live"])
 def futures_live() -> None:
-    batches = pipeline.plan_open.override(task_id="plan", pool=LIVE_POOL, **pipeline.LIVE_TASK)(FUTURES_LIVE)
+    plan = pipeline.plan_open.override(task_id="plan", pool=LIVE_POOL, **pipeline.LIVE_TASK)
+    batches = plan(FUTURES_LIVE, new_listings=True)
     load = pipeline.load.override(pool=LIVE_POOL, **pipeline.LIVE_TASK)
     loaded = load.partial(dataset=FUTURES_LIVE).expand(batch=batches)
     publish = pipeline.publish.override(pool=FUTURES_LIVE.validation_pool, **pipeline.LIVE_TASK)

@@ -7,11 +7,12 @@ import math
 import orjson
 import pytest
 
-from deribit_warehouse.exchange import BadResponse
+from deribit_warehouse.exchange import BadResponse, ExchangeUnavailable
 from deribit_warehouse.exchange.errors import AttemptFailed, Malformed
 from deribit_warehouse.exchange.instruments import NEVER, UnreadableRow, implied, instrument, reader
 from deribit_warehouse.exchange.response import rows_of
 from tests.exchange.fake_exchange import FakeExchange, row
+from tests.exchange.scripted import error, result, serving
 
 BORN, EXPIRY = 1_719_561_600_000, 1_735_300_800_000
 
@@ -217,3 +218,23 @@ def test_an_answer_without_rows_is_judged_as_any_other(status, body, code):
 def test_a_result_that_is_no_list_is_left_to_its_reader():
     assert rows_of(200, b'{"result":{"a":1}}') == {"a": 1}
     assert rows_of(200, b'{"result":[{"strike":NaN}]}')[0]["strike"] != 0
+
+
+def test_what_is_listed_now_is_asked_once_and_waited_for_for_seconds(exchange_at, monkeypatch):
+    from deribit_warehouse.exchange import http_client, limits
+
+    listed = row("BTC-27DEC24", BORN, EXPIRY)
+    with serving(result([listed])) as (url, asked):
+        found = exchange_at(url).listed("BTC", "future")
+        assert [one.instrument_name for one in found.instruments] == ["BTC-27DEC24"]
+        assert "expired=false" in asked[0] and "kind=future" in asked[0] and "currency=BTC" in asked[0]
+    granted = []
+    send = http_client.Session.send
+    monkeypatch.setattr(
+        http_client.Session, "send", lambda *args: granted.append(args[-1]) or send(*args)
+    )  # fmt: skip
+    with serving(error(503, 13028)) as (url, asked):
+        with pytest.raises(ExchangeUnavailable):
+            exchange_at(url).listed("BTC", "future")
+        assert len(asked) == 1
+    assert granted == [limits.LISTED] and limits.LISTED.connect + limits.LISTED.total <= 12

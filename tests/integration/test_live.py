@@ -211,13 +211,40 @@ def test_funding_comes_by_the_hour_where_the_minute_at_its_end_is_there(live, ma
     assert market.rows(shown) == told([*first, datetime(2026, 10, 2, 7, tzinfo=UTC)]) != []
     waits = market.rows("SELECT DISTINCT dataset, first_day FROM pending WHERE instrument = 'BTC-PERPETUAL'")
     assert waits == [("funding_rates", MONTH.date())]
-    later = live.now + timedelta(hours=1)
-    assert live.run(later, only="perpetuals_live") == ["success"]
-    assert live.run(later, only="funding_live") == ["success"]
-    assert market.rows(shown)[-1:] == told([later.replace(minute=0, second=0)])
     assert market.rows("SELECT * FROM quarantined") == []
     outcomes = "SELECT DISTINCT dataset, outcome, result IS NULL FROM store.validation WHERE suite = 'funding_rates'"
     assert market.rows(outcomes) == [("funding_live", "passed", True)]
+
+
+@soak
+def test_what_is_listed_is_asked_for_by_the_first_run_after_its_first_summary_and_what_expires_to_its_last_minute(
+    live, market
+):
+    known = "SELECT instrument, ends FROM store.lifetime WHERE settlement_currency IN ('BTC', 'ETH') AND NOT perpetual"
+    before = dict(market.rows(known))
+    now = FRIDAY + timedelta(seconds=100)  # contracts were listed, and others have expired, a minute ago
+    eight = FRIDAY.replace(second=0) + MINUTE
+    live.exchange.clock(now.isoformat())
+    assert live.pipeline.alone("instrument_summaries", now) == "success"
+    market.rows("UPDATE store.catalogue_reading SET read_at = read_at - interval '3 minutes' RETURNING 1",
+                role="market_loader")  # fmt: skip
+    assert live.run(now) == ["success", "success"]
+    new = dict(market.rows(known)).keys() - before.keys()
+    assert {name[:3] for name in new} == {"BTC", "ETH"}
+    asked = market.rows(
+        "SELECT l.instrument, f.windows::text FROM store.fetched f JOIN store.lifetime l USING (instrument_id) "
+        "WHERE f.what = 'open candles' AND l.begins = %s", eight,
+    )  # fmt: skip
+    assert {name for name, _ in asked} == new
+    over = [name for name, ends in before.items() if ends == eight]
+    for name in over:
+        last_hour = [row for row in live.shown(name) if row[0] >= live.closed - 60 * MINUTE]
+        assert last_hour == live.told(name, live.closed - 60 * MINUTE, eight) and len(last_hour) == 59
+    assert over
+    # it has its minutes from its first trade on
+    assert live.run(now + timedelta(minutes=59)) == ["success", "success"]
+    shown = {name: live.shown(name) for name in new}
+    assert any(shown.values()) and shown == {name: live.told(name, eight, live.closed) for name in new}
 
 
 @soak

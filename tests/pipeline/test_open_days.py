@@ -89,6 +89,24 @@ def test_an_exchange_that_is_away_is_waited_for_as_long_as_the_plan_may(monkeypa
     assert waits.value.args == ("the exchange", patience)
 
 
+@pytest.mark.parametrize("wanted", [True, False])
+def test_what_was_listed_since_is_in_the_catalogue_before_the_run_plans_where_that_is_wanted(monkeypatch, wanted):
+    from deribit_warehouse.datasets import FUTURES_LIVE
+    from deribit_warehouse.warehouse import catalogue
+
+    module, done = import_module("deribit_warehouse.pipeline.load"), []
+    context = {"dag_run": SimpleNamespace(run_id="run", conf={})}
+    for each in (module, import_module("deribit_warehouse.pipeline.waiting")):
+        monkeypatch.setattr(each, "get_current_context", lambda: context)
+    opened = SimpleNamespace(now=lambda: round(START.timestamp() * 1000))
+    monkeypatch.setattr(module, "exchange", lambda bucket: nullcontext(opened))
+    monkeypatch.setattr(module, "market", nullcontext)
+    monkeypatch.setattr(module, "read_new_listings", lambda *given: done.append(given))
+    monkeypatch.setattr(catalogue, "windows", lambda *_, **__: done.append("planned") or [])
+    assert module.plan_open.function(FUTURES_LIVE, new_listings=wanted) == []
+    assert done == [*([(opened, "run")] if wanted else []), "planned"]
+
+
 @pytest.mark.parametrize(("seconds_each", "loaded"), [(0, 5), (10, 3), (100, 1)])
 def test_a_live_load_asks_no_longer_than_it_may_and_leaves_the_rest_to_the_next_run(monkeypatch, seconds_each, loaded):
     from deribit_warehouse.datasets import FUTURES_LIVE

@@ -15,6 +15,7 @@ from deribit_warehouse.warehouse.catalogue import (
     read_at,
     record_reading,
     store_instruments,
+    unlisted,
 )
 from deribit_warehouse.warehouse.funding import record_start
 from deribit_warehouse.warehouse.ingestion import OriginMismatch, claim_origin
@@ -351,3 +352,62 @@ def test_the_first_claims_at_once_all_learn_who_has_it(warehouse, market):
         first.commit()
         waiting.join(30)
         assert answers == [None]
+
+
+def test_what_a_summary_names_and_the_catalogue_lacks_is_looked_for_once_in_two_minutes(warehouse):
+    def summary(currency: str, minute: int, *names: str, state: str = "published") -> None:
+        with warehouse.connection.transaction():
+            warehouse.connection.execute(SUMMARY, {"currency": currency, "beat": at(FIRST, minute), "names": [*names],
+                                                   "state": state})  # fmt: skip
+
+    def was_read(currency: str, minutes_ago: int) -> None:
+        with warehouse.connection.transaction():
+            record_reading(warehouse.connection, currency, "future", 1, "run", host="live", expired=False)
+            warehouse.connection.execute(
+                "UPDATE store.catalogue_reading SET read_at = now() - make_interval(mins => %s) WHERE currency = %s",
+                (minutes_ago, currency),
+            )
+
+    def lacks(*currencies: str) -> list[tuple[str, list[str]]]:
+        return unlisted(warehouse.connection, [*currencies] or ["BTC", "ETH"])
+
+    read(warehouse, row("BTC-A"), row("ETH-A", base="ETH"))
+    summary("BTC", 1, "BTC-A", "BTC-B", "BTC-C")
+    assert lacks() == [], "whose catalogue nobody has read is read as a whole"
+    was_read("BTC", 3)
+    was_read("ETH", 5)
+    summary("ETH", 1, "ETH-A")
+    assert lacks() == [("BTC", ["BTC-B", "BTC-C"])]
+    summary("ETH", 2, "ETH-A", "ETH-B", state="pending")
+    assert lacks() == [("ETH", ["ETH-B"]), ("BTC", ["BTC-B", "BTC-C"])], "whose list is older comes first"
+    assert lacks("BTC") == [("BTC", ["BTC-B", "BTC-C"])]
+    was_read("ETH", 1)
+    assert [currency for currency, _ in lacks()] == ["BTC"]
+    # of an older summary nothing is said, and of one that is held back nothing is believed
+    summary("BTC", 2, "BTC-A", "BTC-B")
+    summary("BTC", 3, "BTC-X", state="held")
+    assert lacks() == [("BTC", ["BTC-B"])]
+    # while somebody waits for the catalogue's turn nothing goes before it
+    queue = "INSERT INTO store.rate_limit VALUES ('instruments', ARRAY[now() + %s * interval '1 minute']) "
+    queue += "ON CONFLICT (bucket) DO UPDATE SET slots = excluded.slots RETURNING 1"
+    warehouse.rows(queue, 1)
+    assert lacks() == []
+    warehouse.rows(queue, -1)
+    assert read(warehouse, row("BTC-B")) == (1, 0)
+    assert lacks() == []
+
+
+SUMMARY = """
+    WITH r AS (
+        INSERT INTO store.roster (digest, first_beat, instruments) VALUES (gen_random_uuid(), %(beat)s, %(names)s)
+        RETURNING roster_id
+    ), v AS (
+        INSERT INTO store.ingestion (dataset, subject, host, run_id, added, grown, corrected)
+        VALUES ('instrument_summaries', %(currency)s, 'h', 'r', 1, 0, 0) RETURNING version_id
+    )
+    INSERT INTO store.instrument_summary (currency, beat, version_id, state, roster_id, told_at, mark_price,
+        index_price, bid_price, ask_price, last_price, open_interest, volume, current_funding, funding_8h, unreadable)
+    SELECT %(currency)s, %(beat)s, version_id, %(state)s::store.state, roster_id, ARRAY[%(beat)s::timestamptz],
+        a, a, a, a, a, a, a, a, a, '{}'
+    FROM r, v, (SELECT ARRAY[1.0]::float8[] AS a) AS x
+"""

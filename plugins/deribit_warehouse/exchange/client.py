@@ -13,7 +13,7 @@ from .funding import Funding
 from .http_client import HttpClient
 from .index import IndexMinutes
 from .instruments import Reading
-from .limits import Limits, limits_of
+from .limits import LISTED, Limits, limits_of
 from .parsing import read_time
 from .response import rows_of
 from .settlements import Settlements
@@ -59,6 +59,12 @@ class Exchange:
         client = self._history if host == "history" else self._live
         params = {"currency": currency, "kind": kind, "expired": "true" if expired else "false"}
         return client.request("get_instruments", params, instruments.reader(client.name, kind), rows_of)
+
+    def listed(self, currency: str, kind: str) -> Reading:
+        """What the live host lists now, for somebody for whom nothing may wait: it is asked once, and for seconds."""
+        params = {"currency": currency, "kind": kind, "expired": "false"}
+        read = instruments.reader(self._live.name, kind)
+        return self._live.request("get_instruments", params, read, rows_of, attempts=1, limits=LISTED)
 
     def now(self) -> int:
         """The exchange's clock."""

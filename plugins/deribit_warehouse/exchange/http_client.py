@@ -52,15 +52,17 @@ class HttpClient:
     def request(
         self, method: str, params: Mapping[str, Any], read: Callable[[Any], T],
         result: Callable[[int, bytes | bytearray], Any] = result_of, *, attempts: int | None = None,
+        limits: Limits | None = None,
     ) -> T:  # fmt: skip
         """The answer to `method`, as `read` makes it from the JSON-RPC result, which `result` takes out of the body.
 
         `read` raises Malformed for a result that can't be read, which counts as a corrupt page and is asked again; so
         does anything else it raises. Raises RequestRejected or InstrumentNotFound at once, ExchangeUnavailable or
         BadResponse when the attempts are used up, and nothing else, whatever the answer (what `rate_limiter` raises is
-        passed on). attempts: how many there are, where that is fewer than the client makes.
+        passed on). attempts: how many there are, where that is fewer than the client makes. limits: those of this
+        request, where they are not the method's.
         """
-        limits = self._limits(method)
+        limits = limits or self._limits(method)
         most = min(attempts or self._attempts, self._attempts)
         spent: list[float] = []
         retrying = Retrying(

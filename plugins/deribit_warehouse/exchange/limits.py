@@ -45,6 +45,9 @@ times the most that any page holds. get_instruments answers with all that ever e
 seen, 150,000 are 77 MB at the history host's 513 bytes a row, and its first byte may take minutes. A ticker is
 a kilobyte, and one of a sample: what takes seconds is done without."""
 
+LISTED = Limits(connect=2, silence=5, total=10)
+"""Of get_instruments where what is listed now is asked in between: a few hundred rows, for which nothing may wait."""
+
 
 def limits_of(method: str) -> Limits:
     return LIMITS.get(method, Limits())

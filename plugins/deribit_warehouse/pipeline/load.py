@@ -19,6 +19,7 @@ from .connections import base_url, exchange, market
 from .dag_defaults import set_label
 from .interval import configuration, instant, interval_of
 from .isolation import PerInstrument
+from .read_catalogue import read_new_listings
 from .waiting import CATALOGUE, finished_before_waiting, wait, waits_for_exchange
 
 if TYPE_CHECKING:
@@ -60,19 +61,25 @@ def plan(dataset: Dataset) -> list[dict[str, Any]]:
 
 
 @task(multiple_outputs=False)
-def plan_open(dataset: Dataset, patience: timedelta = timedelta(0)) -> list[dict[str, Any]]:
+def plan_open(
+    dataset: Dataset, patience: timedelta = timedelta(0), *, new_listings: bool = False
+) -> list[dict[str, Any]]:
     """What there is to ask of the open days of a live dataset, in batches as plan() makes them: of each instrument what
     the dataset overlaps, up to the last minute that is closed by the exchange's clock, and what is older and was not
     answered for, the oldest first; as much of it as the dataset may ask (asking).
 
     An exchange that is away is waited for as long as patience says, by default not at all: raises AirflowFailException,
-    and the next run begins where this one would have.
+    and the next run begins where this one would have. new_listings: whether what the newest summaries name and the
+    catalogue lacks is added to the catalogue before.
     """
     from deribit_warehouse.warehouse import catalogue
 
-    configuration(get_current_context())
+    context = get_current_context()
+    configuration(context)
     with waits_for_exchange(patience), exchange(dataset.bucket) as deribit:
         now = instant(deribit.now())
+        if new_listings:
+            read_new_listings(deribit, context["dag_run"].run_id)
     ends = now.replace(second=0, microsecond=0)
     with market() as connection:
         windows = catalogue.windows(connection, dataset, ends - dataset.overlap, ends, currencies=settings.currencies())

@@ -22,7 +22,8 @@ from .validate_and_publish import record_validation, validate_profile
 from .waiting import waits_for_exchange
 
 if TYPE_CHECKING:
-    from deribit_warehouse.exchange import Instrument
+    from deribit_warehouse.exchange import Exchange, Instrument
+    from deribit_warehouse.exchange.instruments import Reading
 
 log = logging.getLogger(__name__)
 
@@ -46,22 +47,54 @@ def read_catalogue(kind: str, currency: str, reading: dict[str, Any]) -> dict[st
     instruments, or no futures any more. A row that can't be read is left out, and check_catalogue reports it. Waits
     while the exchange is unavailable.
     """
-    from deribit_warehouse.warehouse import catalogue
-
     context = get_current_context()
     configuration(context)
     host, expired = reading["host"], reading["expired"]
-    label = f"{currency} {kind}s, {'expired' if expired else 'listed'}, {host} host"
-    set_label(context, label)
+    set_label(context, f"{currency} {kind}s, {'expired' if expired else 'listed'}, {host} host")
     with exchange() as deribit:
         answer = deribit.instruments(currency, kind, expired=expired, host=host)
+    return store_reading(answer, currency, kind, context["dag_run"].run_id, host=host, expired=expired)
+
+
+MOST_LISTS = 2
+"""How many lists a run reads in between: each may take the ten seconds of exchange.limits.LISTED, and it has fifty."""
+
+
+def read_new_listings(deribit: Exchange, run_id: str) -> int:
+    """Reads what the exchange lists of currencies whose newest summary names a future or perpetual that the catalogue
+    lacks; returns how many instruments are new. If it does not answer, a later run asks again: nothing waits for it."""
+    from deribit_warehouse.exchange import ExchangeError
+    from deribit_warehouse.warehouse import catalogue
+
+    with market() as connection:
+        unlisted = catalogue.unlisted(connection, settings.currencies())
+    added = 0
+    for currency, names in unlisted[:MOST_LISTS]:
+        log.info("the catalogue of %s is read, which lacks %s", currency, ", ".join(names[:10]))
+        try:
+            answer = deribit.listed(currency, "future")
+        except ExchangeError as error:
+            log.warning("the new listings of %s are left to a later run: %s", currency, error)
+            break
+        added += store_reading(answer, currency, "future", run_id, host="live", expired=False)["added"]
+    return added
+
+
+def store_reading(
+    answer: Reading, currency: str, kind: str, run_id: str, *, host: str, expired: bool
+) -> dict[str, int]:  # fmt: skip
+    """Merges a list of a currency's instruments of a kind that a host has sent: {instruments, added, changed,
+    unreadable}."""
+    from deribit_warehouse.warehouse import catalogue
+
     with market() as connection, connection.transaction():
         added, changed = catalogue.store_instruments(connection, map(catalogue_row, answer.instruments))
         catalogue.record_reading(
-            connection, currency, kind, len(answer.instruments), context["dag_run"].run_id,
+            connection, currency, kind, len(answer.instruments), run_id,
             host=host, expired=expired, unreadable=answer.unreadable,
         )  # fmt: skip
         catalogue.record_collected(connection, currency, settings.currencies(), settings.history_from())
+    label = f"{currency} {kind}s, {'expired' if expired else 'listed'}, {host} host"
     log.info("%s: %d, of which %d are new and %d have changed", label, len(answer.instruments), added, changed)
     for subject, cause in answer.unreadable:
         log.warning("a row of %s was left out: %s: %s", label, subject, cause)
