@@ -9,7 +9,14 @@ import pytest
 
 from deribit_warehouse.datasets import DATASETS
 from deribit_warehouse.warehouse import validations
-from deribit_warehouse.warehouse.completion import due, newest_validation, pending, summary, validation_results
+from deribit_warehouse.warehouse.completion import (
+    due,
+    newest_validation,
+    pending,
+    summary,
+    validated_days,
+    validation_results,
+)
 from tests.warehouse.days import FIRST, Warehouse, at, trading
 
 NEXT = FIRST + timedelta(days=1)
@@ -191,6 +198,16 @@ def test_results_come_back_as_they_were_given_newest_kept(warehouse):
     assert newest_validation(warehouse.connection) == last
     kept = list(validation_results(warehouse.connection, 2))
     assert kept == [{"n": n, "of": dataset} for dataset in ("a", "b") for n in (2, 3)]
+
+
+def test_what_is_validated_many_times_a_day_is_of_the_day_in_which_its_interval_ends(warehouse):
+    for begins, ends in (
+        (at(FIRST), at(FIRST)),  # a snapshot of midnight
+        (at(FIRST, 60), at(NEXT)), (at(FIRST, 120), at(NEXT, 60)), (at(NEXT, 10), at(NEXT, 70)),
+    ):  # fmt: skip
+        warehouse.validation("funding_live", begins=begins, ends=ends)
+    days = validated_days(warehouse.connection, 5, ["funding_live"])
+    assert [(day["day"], day["outcomes"]) for day in days] == [(FIRST, {"passed": 2}), (NEXT, {"passed": 2})]
 
 
 def test_the_summary_counts_what_is_published(warehouse, market):
