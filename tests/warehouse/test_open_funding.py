@@ -12,11 +12,11 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from deribit_warehouse.dataset import Window
-from deribit_warehouse.datasets import FUNDING_LIVE, FUNDING_RATES
+from deribit_warehouse.datasets import FUNDING_LIVE, FUNDING_RATES, LIVE
 from deribit_warehouse.datasets.funding_rates import HOUR, SETTLED_AFTER, load, load_open, settled_until
 from deribit_warehouse.exchange.funding import Funding
 from deribit_warehouse.tables import FUNDING_RATE
-from deribit_warehouse.warehouse import publication
+from deribit_warehouse.warehouse import publication, watched
 from deribit_warehouse.warehouse.catalogue import windows
 from deribit_warehouse.warehouse.day_arrays import store_open_candles
 from deribit_warehouse.warehouse.funding import record_start
@@ -341,17 +341,19 @@ def test_once_a_day_is_closed_history_validates_its_hours_again_and_live_leaves_
 def test_funding_is_due_by_the_hour_where_live_brings_it(live):
     live.listed()
     live.rows("UPDATE store.instrument SET first_seen_at = now() - interval '90 days' RETURNING 1")
-    state = "SELECT state, cadence FROM store.freshness WHERE dataset = 'funding_rates'"
+    states = "SELECT dataset, state FROM store.freshness WHERE starts_with(dataset, 'funding') ORDER BY 1 DESC"
     now = live.value("SELECT date_trunc('hour', now())")
     live.rows("UPDATE store.funding_start SET first_hour = %s RETURNING 1", now - timedelta(days=80))
     live.load(now - timedelta(days=5), now)
-    month, hour = timedelta(days=30), timedelta(hours=1)
     live.publish_funding(live.perpetual)
-    assert live.rows(state) == [("fresh", month)], "live has not begun"
+    whole, hour = ("funding_rates", "fresh"), timedelta(hours=1)
+    assert live.rows(states) == [whole], "live has not begun"
     live.asked(now + hour, now + 2 * hour, "open candles")
-    assert live.rows(state) == [("fresh", month)], "it has brought no hour yet"
+    assert live.rows(states) == [whole], "it has brought no hour yet"
     live.asked(now - timedelta(days=4), now, "open candles")
-    assert live.rows(state) == [("fresh", hour)]
+    assert live.rows(states) == [whole, ("funding_live", "fresh")]
     for behind, wanted in ((2, "late"), (6, "stale")):
         live.rows("UPDATE store.funding_rate SET state = 'held' WHERE ts > %s RETURNING 1", now - behind * hour)
-        assert live.rows(state) == [(wanted, hour)]
+        assert live.rows(states) == [whole, ("funding_live", wanted)]
+    [found] = [each for each in watched.stale(live.connection, LIVE) if each.fingerprint.dataset == "funding_live"]
+    assert (found.fingerprint.instruments, found.dag_id, found.told) == ("BTC", "deribit_funding_live", False)
