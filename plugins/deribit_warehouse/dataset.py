@@ -117,7 +117,8 @@ class Dataset:
     sql: its folder of statements; by default its name. parameters: values that are bound in each of its statements.
     load: the function that loads it from the exchange, for a dataset that comes from there. snapshot: whether the
     exchange answers only for the present; a snapshot with a table has beats (beats.sql, a part of the view
-    snapshot_gaps). thinned: whether old snapshots may be reduced to one an hour.
+    snapshot_gaps). beat: of such a one, the seconds from one snapshot to the next, as they are set now. thinned:
+    whether old snapshots may be reduced to one an hour.
     live: whether it is collected minute by minute, of days that are not closed yet. Its rules are those of the closed
     days, for a row a minute, and each minute is decided on by itself.
     catalogue: whether a plan waits until the catalogue has been read after the end of its interval.
@@ -142,6 +143,7 @@ class Dataset:
     parameters: Mapping[str, Any] = field(default_factory=dict, hash=False)
     load: Load | None = field(default=None, repr=False, compare=False)
     snapshot: bool = False
+    beat: Callable[[], int] | None = field(default=None, repr=False, compare=False)
     thinned: bool = False
     live: bool = False
     catalogue: bool = True
@@ -156,6 +158,8 @@ class Dataset:
         object.__setattr__(self, "suite", self.suite or self.name)
         if self.snapshot and self.catalogue:
             raise ValueError(f"{self.name}: no catalogue is younger than the present moment, so it can't be waited for")
+        if bool(self.snapshot and self.table) != bool(self.beat):
+            raise ValueError(f"{self.name}: a snapshot that is published has beats, and nothing else has")
 
     @property
     def brief(self) -> bool:

@@ -19,7 +19,7 @@ from deribit_warehouse.warehouse.profiles import profile
 from deribit_warehouse.warehouse.snapshots import beat_of
 from tests.warehouse.days import FIRST, HOST, Warehouse, at, vacuum
 
-BEAT = timedelta(minutes=5)
+BEAT = timedelta(minutes=1)
 NOON = at(FIRST, 720)
 
 
@@ -46,14 +46,15 @@ def told(name: str, told_at: datetime, **changed) -> dict:
 
 
 def take(
-    warehouse: Warehouse, told_at: datetime, names=("BTC-PERPETUAL", "BTC-28MAR25"), rows: list | None = None, **changed
-) -> Ingested:
+    warehouse: Warehouse, told_at: datetime, names=("BTC-PERPETUAL", "BTC-28MAR25"), rows: list | None = None,
+    currency: str = "BTC", **changed,
+) -> Ingested:  # fmt: skip
     """Loads an answer as the dataset does."""
     answer = rows if rows is not None else [told(name, told_at, **changed) for name in names]
-    window = Window("BTC", "BTC", None, NOON, NOON, 1)
-    source = Provenance("instrument_summaries", "BTC", HOST, "run")
+    window = Window(currency, currency, None, NOON, NOON, 1)
+    source = Provenance("instrument_summaries", currency, HOST, "run")
     stored, requests = INSTRUMENT_SUMMARIES.load(
-        Answers(reader("BTC", "future")(answer)), warehouse.connection, window, source
+        Answers(reader(currency, "future")(answer)), warehouse.connection, window, source
     )
     assert requests == 1
     return stored
@@ -97,9 +98,9 @@ def test_the_recorded_answer_comes_out_of_the_view_as_it_was_sent(warehouse, rec
 @pytest.mark.parametrize(
     ("told_at", "seconds", "beat"),
     [
-        (NOON, 300, NOON), (NOON - timedelta(seconds=2), 300, NOON), (NOON - timedelta(seconds=11), 300, NOON - BEAT),
-        (NOON + timedelta(seconds=289), 300, NOON), (NOON + timedelta(seconds=291), 300, NOON + BEAT),
-        (NOON + timedelta(seconds=61), 60, NOON + timedelta(seconds=60)),
+        (NOON, 60, NOON), (NOON - timedelta(seconds=2), 60, NOON), (NOON - timedelta(seconds=11), 60, NOON - BEAT),
+        (NOON + timedelta(seconds=49), 60, NOON), (NOON + timedelta(seconds=51), 60, NOON + BEAT),
+        (NOON + timedelta(seconds=289), 300, NOON), (NOON + timedelta(seconds=291), 300, NOON + 5 * BEAT),
         (NOON + timedelta(minutes=30), 3600, NOON),
     ],
 )  # fmt: skip
@@ -110,7 +111,7 @@ def test_a_snapshot_belongs_to_the_beat_that_the_exchanges_clock_says(told_at, s
 def test_a_run_that_starts_late_is_not_stamped_as_its_beat(warehouse):
     late = NOON + timedelta(minutes=8, seconds=20)
     take(warehouse, late)
-    assert warehouse.rows("SELECT beat, told_at FROM store.instrument_summary") == [(NOON + BEAT, [late])]
+    assert warehouse.rows("SELECT beat, told_at FROM store.instrument_summary") == [(NOON + 8 * BEAT, [late])]
 
 
 def test_a_second_run_of_a_beat_changes_no_row(warehouse):
@@ -118,7 +119,7 @@ def test_a_second_run_of_a_beat_changes_no_row(warehouse):
     publish(warehouse)
     written = warehouse.rows("SELECT ctid, xmin, * FROM store.instrument_summary")
     assert take(warehouse, NOON) == Ingested(unchanged=1)
-    assert take(warehouse, NOON + timedelta(minutes=2), mark_price=51_000.0) == Ingested(unchanged=1)
+    assert take(warehouse, NOON + timedelta(seconds=45), mark_price=51_000.0) == Ingested(unchanged=1)
     assert warehouse.rows("SELECT ctid, xmin, * FROM store.instrument_summary") == written
     assert warehouse.value("SELECT count(*) FROM store.roster") == 1
 
@@ -126,12 +127,12 @@ def test_a_second_run_of_a_beat_changes_no_row(warehouse):
 def test_what_was_held_back_is_replaced_within_its_beat(warehouse):
     take(warehouse, NOON, mark_price=-1.0)
     assert warehouse.hold(INSTRUMENT_SUMMARY, warehouse.newest_of(INSTRUMENT_SUMMARIES)) == 0
-    assert take(warehouse, NOON + timedelta(minutes=1)) == Ingested(corrected=1)
+    assert take(warehouse, NOON + timedelta(seconds=40)) == Ingested(corrected=1)
     [row] = seen(warehouse)
     assert row["impossible"] is None
     assert publish(warehouse) == 1
     assert warehouse.rows("SELECT DISTINCT mark_price, ts FROM instrument_summaries") == [
-        (50_000.5, NOON + timedelta(minutes=1))
+        (50_000.5, NOON + timedelta(seconds=40))
     ]
 
 
@@ -145,7 +146,7 @@ def test_a_beat_that_was_missed_is_a_gap_and_named(warehouse):
         "SELECT dataset, currency, first_beat, last_beat, beats FROM snapshot_gaps ORDER BY first_beat"
     )
     assert gaps[0] == ("instrument_summaries", "BTC", base + 2 * BEAT, base + 3 * BEAT, 2)
-    assert gaps[1][2] == base + 5 * BEAT and gaps[1][4] >= 19, "what should have come since is missed, too"
+    assert gaps[1][2] == base + 5 * BEAT and gaps[1][4] >= 115, "what should have come since is missed, too"
     publish(warehouse)
     covered = warehouse.rows(
         "SELECT sum(minutes), sum(present), sum(published_minutes) FROM coverage WHERE dataset = 'instrument_summaries'"
@@ -157,12 +158,13 @@ def test_a_beat_that_was_missed_is_a_gap_and_named(warehouse):
 
 def test_another_length_of_beats_counts_from_when_it_holds(warehouse, monkeypatch):
     base = datetime.now(UTC).replace(minute=0, second=0, microsecond=0) - timedelta(hours=1)
+    monkeypatch.setenv("DERIBIT_SUMMARY_MINUTES", "5")
     take(warehouse, base)
-    monkeypatch.setenv("DERIBIT_SNAPSHOT_MINUTES", "1")
+    monkeypatch.delenv("DERIBIT_SUMMARY_MINUTES")
     for minute in (5, 6, 9):
         take(warehouse, base + timedelta(minutes=minute))
     assert warehouse.rows("SELECT begins, ends, seconds FROM store.snapshot_beat WHERE ends <> 'infinity'") == [
-        (base, base + BEAT, 300)
+        (base, base + 5 * BEAT, 300)
     ]
     assert [row["missed_before"] for row in seen(warehouse)] == [0, 0, 0, 2]
     first, second, *_ = warehouse.rows("SELECT first_beat, beats FROM snapshot_gaps ORDER BY first_beat")

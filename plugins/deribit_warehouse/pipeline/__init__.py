@@ -5,7 +5,6 @@ from .closing import close_yesterday
 from .dag_defaults import (
     LIVE_TASK,
     READY,
-    SNAPSHOT_TASK,
     YEARS_THEN_MONTHS,
     asset,
     by_hand_dag_args,
@@ -15,6 +14,7 @@ from .dag_defaults import (
     history_dag_args,
     live_dag_args,
     snapshot_dag_args,
+    snapshot_task,
 )
 from .delisting import clip_to_lifetimes, find_delistings
 from .docs_site import build_data_docs
@@ -28,7 +28,6 @@ __all__ = [
     "LIVE_TASK",
     "READINGS",
     "READY",
-    "SNAPSHOT_TASK",
     "YEARS_THEN_MONTHS",
     "acknowledge",
     "asset",
@@ -57,6 +56,7 @@ __all__ = [
     "publish_derived",
     "read_catalogue",
     "snapshot_dag_args",
+    "snapshot_task",
     "thin_snapshots",
     "windows",
 ]
