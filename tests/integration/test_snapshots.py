@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import psycopg
 import pytest
@@ -131,6 +131,12 @@ def test_the_catalogue_has_all_of_it(pipeline, market, whole_exchange):
         "SELECT dataset, instrument, ts, rule, severity, observed FROM quality_findings WHERE dataset <> 'instruments'"
     )
     assert found == [("instrument_summaries", "ETH", BEAT, "catalogue-complete", "warning", "ETH-PERPETUAL")]
+    # the index of the minute that has just ended is what the perpetual's summary says; of ETH there was none
+    minutes = market.rows(
+        "SELECT index_name, ts, price, source FROM index_prices WHERE index_name IN ('btc_usd', 'eth_usd')"
+    )
+    told = {row["instrument_name"]: row["estimated_delivery_price"] for _, row in summaries(whole_exchange, "future")}
+    assert minutes == [("btc_usd", BEAT - timedelta(minutes=1), told["BTC-PERPETUAL"], "summary")]
 
 
 def test_a_chain_without_volatilities_is_refused(pipeline, market, whole_exchange):

@@ -22,8 +22,45 @@ LANGUAGE sql STABLE PARALLEL SAFE AS $$
         least(x.past_day, index_days."to", (now() AT TIME ZONE 'UTC')::date + 1)::timestamp - interval '1 day', interval '1 day') AS d
 $$;
 
+-- The index of the minutes of open days, from "from" to before "to" (NULL: all): those of which no day is published (or was, at the
+-- time as_of). It is what the summaries said of the perpetual that stands for the index, for of a contract that expires the exchange
+-- tells the mean it will be delivered at in its last half hour. A beat is the end of the minute before it, a summary a sample of that
+-- moment: one that was made more than half a minute after it (told_at, by the exchange's clock) is none. A minute without one has no row.
+-- Say the days where you can: each day is looked up by the beats in it.
+CREATE FUNCTION store.open_index_of("from" date, "to" date, as_of timestamptz)
+RETURNS TABLE (index_name text, ts timestamptz, price float8, day date, told_at timestamptz, validation_id bigint)
+LANGUAGE sql STABLE PARALLEL SAFE AS $$
+    SELECT x.index_name, s.beat - interval '1 minute', e.price, x.day, e.told_at,
+           CASE WHEN open_index_of.as_of IS NULL THEN s.validation_id
+                ELSE store.published_by(s.shown, (SELECT store.as_of(open_index_of.as_of))) END
+    -- before the first beat there is nothing to look for: so a question of the history costs no more than it did
+    FROM (SELECT min(((b.begins - interval '1 minute') AT TIME ZONE 'UTC')::date) AS day FROM store.snapshot_beat b
+          WHERE b.dataset = 'instrument_summaries'
+          HAVING min(((b.begins - interval '1 minute') AT TIME ZONE 'UTC')::date) < coalesce(open_index_of."to", 'infinity')) AS first
+    CROSS JOIN LATERAL store.index_days(greatest(first.day, open_index_of."from"), open_index_of."to") AS x
+    JOIN store.instrument i ON i.instrument_id = x.perpetual_id
+    -- OFFSET 0: a day's summaries are looked up by their key
+    CROSS JOIN LATERAL (
+        SELECT s.beat, s.validation_id, s.shown, s.index_price, s.told_at, array_position(r.instruments, i.instrument) AS place
+        FROM store.instrument_summary s JOIN store.roster r USING (roster_id)
+        WHERE s.currency = i.settlement_currency
+          AND s.beat > x.day::timestamp AT TIME ZONE 'UTC' AND s.beat <= (x.day + 1)::timestamp AT TIME ZONE 'UTC'
+          AND CASE WHEN open_index_of.as_of IS NULL THEN s.state = 'published' ELSE s.shown @> (SELECT store.as_of(open_index_of.as_of)) END
+        OFFSET 0) AS s
+    -- an array of one says the same of all
+    CROSS JOIN LATERAL (SELECT s.index_price[least(s.place, cardinality(s.index_price))] AS price,
+                               s.told_at[least(s.place, cardinality(s.told_at))] AS told_at) AS e
+    WHERE s.place IS NOT NULL AND e.price IS NOT NULL AND e.told_at <= s.beat + interval '30 seconds'
+      AND NOT EXISTS (SELECT FROM store.index_day c
+                      WHERE c.index_name = x.index_name AND c.day = x.day
+                        AND CASE WHEN open_index_of.as_of IS NULL THEN c.state = 'published'
+                                 ELSE c.shown @> (SELECT store.as_of(open_index_of.as_of)) END)
+$$;
+
+CREATE VIEW store.open_index_minute AS SELECT * FROM store.open_index_of(NULL, NULL, NULL);
+
 -- The index of every minute of the days from "from" to before "to" (NULL: all), as it is published, or was published at the time
--- as_of.
+-- as_of: of closed days, and after them of open ones.
 CREATE FUNCTION store.index_prices_of("from" date, "to" date, as_of timestamptz)
 RETURNS TABLE (index_name text, ts timestamptz, price float8, source text, day date, proxy_error_p95 float8, validation_id bigint)
 LANGUAGE sql STABLE PARALLEL SAFE AS $$
@@ -46,11 +83,14 @@ LANGUAGE sql STABLE PARALLEL SAFE AS $$
       AND CASE WHEN index_prices_of.as_of IS NULL THEN x.state = 'published' ELSE x.shown @> (SELECT store.as_of(index_prices_of.as_of)) END
       -- a time that store.as_of() refuses is an error even if there are no rows
       AND (index_prices_of.as_of IS NULL OR (SELECT store.as_of(index_prices_of.as_of)) IS NOT NULL)
+    UNION ALL
+    SELECT o.index_name, o.ts, o.price, 'summary', o.day, NULL, o.validation_id
+    FROM store.open_index_of(index_prices_of."from", index_prices_of."to", index_prices_of.as_of) AS o
 $$;
 
 -- The index of every minute: ts is the bucket start, price the index at the bucket's END. source says whether
--- it is the index itself or the close of the perpetual that stands in for it. On a day for which no day of the perpetual is
--- published, only minutes with a known index have a price.
+-- it is the index itself or the close of the perpetual that stands in for it. On a closed day for which no day of the perpetual is
+-- published, only minutes with a known index have a price; of an open day a minute that is not known has no row.
 CREATE VIEW index_prices AS SELECT * FROM store.index_prices_of(NULL, NULL, NULL);
 
 -- One index with from <= ts < to, in order of time: as it is published, or was published at the time as_of.
