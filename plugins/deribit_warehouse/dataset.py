@@ -118,7 +118,8 @@ class Dataset:
     load: the function that loads it from the exchange, for a dataset that comes from there. snapshot: whether the
     exchange answers only for the present; a snapshot with a table has beats (beats.sql, a part of the view
     snapshot_gaps). beat: of such a one, the seconds from one snapshot to the next, as they are set now. thinned:
-    whether old snapshots may be reduced to one an hour.
+    whether old snapshots may be reduced to one an hour. folded: whether days of them that are long over are stored in
+    another form (fold.sql).
     live: whether it is collected minute by minute, of days that are not closed yet. Its rules are those of the closed
     days, for a row a minute, and each minute is decided on by itself.
     catalogue: whether a plan waits until the catalogue has been read after the end of its interval.
@@ -145,6 +146,7 @@ class Dataset:
     snapshot: bool = False
     beat: Callable[[], int] | None = field(default=None, repr=False, compare=False)
     thinned: bool = False
+    folded: bool = False
     live: bool = False
     catalogue: bool = True
     since: datetime | None = None

@@ -13,7 +13,9 @@ from deribit_warehouse.dataset import Window
 from deribit_warehouse.datasets import INSTRUMENT_SUMMARIES
 from deribit_warehouse.datasets.instrument_summaries import COLUMNS, INSTRUMENT_SUMMARY
 from deribit_warehouse.exchange.summaries import Summaries, reader
+from deribit_warehouse.warehouse import snapshots
 from deribit_warehouse.warehouse.catalogue import record_reading
+from deribit_warehouse.warehouse.housekeeping import prune_records
 from deribit_warehouse.warehouse.ingestion import Ingested, Provenance
 from deribit_warehouse.warehouse.profiles import profile
 from deribit_warehouse.warehouse.snapshots import beat_of
@@ -255,3 +257,84 @@ def test_an_instrument_at_a_beat_takes_few_bytes(warehouse, market):
     bytes_a_row = warehouse.value("SELECT pg_total_relation_size('store.instrument_summary')") / (288 * 60)
     print(f"{bytes_a_row:.1f} bytes an instrument and beat")
     assert bytes_a_row < 100
+
+
+def fold(warehouse: Warehouse, before: datetime = NOON + timedelta(days=2)) -> int:
+    with warehouse.connection.transaction():
+        return snapshots.fold(warehouse.connection, INSTRUMENT_SUMMARIES, before)
+
+
+def everything(warehouse: Warehouse, moments: list[datetime]) -> list[list[tuple]]:
+    """Whatever a reader can see of summaries, now and as of some moments."""
+    every = (
+        "SELECT * FROM instrument_summaries ORDER BY instrument, beat",
+        "SELECT * FROM index_prices ORDER BY index_name, ts",
+        "SELECT * FROM snapshot_gaps WHERE first_beat < '2025-03-02' ORDER BY first_beat",
+        "SELECT month, present, published_minutes FROM coverage WHERE dataset = 'instrument_summaries' AND present > 0",
+        "SELECT * FROM provenance WHERE dataset = 'instrument_summaries' ORDER BY ts, version_id",
+    )
+    seen = [warehouse.rows(query) for query in every]
+    for moment in (None, *moments):
+        for name in ("BTC-PERPETUAL", "BTC-28MAR25", "BTC-27JUN25"):
+            for begins, ends in (
+                (at(FIRST, -10), at(FIRST, 3000)),
+                (at(FIRST, 1), at(FIRST, 2)),
+                (NOON, at(FIRST, 1440)),
+            ):
+                asked = "SELECT * FROM summaries(%s, %s, %s, as_of => %s)"
+                seen.append(warehouse.rows(asked, name, begins, ends, moment))
+        seen.append(warehouse.rows(
+            "SELECT * FROM index_price('btc_usd', %s, %s, as_of => %s)", at(FIRST, -10), at(FIRST, 3000), moment
+        ))  # fmt: skip
+    return seen
+
+
+def test_folded_days_read_as_they_did(warehouse):
+    """To the last bit, what was published when included; and what is remarkable of a beat stays as it was."""
+    warehouse.instrument("BTC-PERPETUAL", at("2024-01-01"))
+    random, moments = Random(7), []
+    for minute in (0, 1, 2, 5, 700, 719, 720, 1439, 1440, 1441):
+        moment = at(FIRST, minute) + timedelta(milliseconds=random.randint(-9_000, 45_000))
+        names = ["BTC-PERPETUAL", "BTC-28MAR25"] if minute < 720 else ["BTC-27JUN25", "BTC-PERPETUAL"]
+        rows = [
+            told(
+                name, moment, mark_price=random.choice([None, 0.1 + random.random() * 1e5]), last=None,
+                estimated_delivery_price=round(random.uniform(1, 1e5), 4), funding_8h=random.uniform(-1e-3, 1e-3),
+            )
+            for name in names
+        ]  # fmt: skip
+        take(warehouse, moment, rows=[*rows, told("BTC-9", moment, volume="x")] if minute == 2 else rows)
+        if minute in (1, 700):
+            publish(warehouse)
+            moments.append(warehouse.value("SELECT clock_timestamp()"))
+    take(warehouse, at(FIRST, 6), mark_price=-1.0)
+    publish(warehouse)
+    moments.append(warehouse.value("SELECT clock_timestamp()"))
+    warehouse.hold(INSTRUMENT_SUMMARY, warehouse.newest_of(INSTRUMENT_SUMMARIES)[4:5])
+    take(warehouse, at(FIRST, 6))
+    publish(warehouse)
+    moments.append(warehouse.value("SELECT clock_timestamp()"))
+    before = everything(warehouse, moments)
+    assert all(before[:5])
+    assert fold(warehouse, at(FIRST)) == 0, "nothing is that old"
+    assert fold(warehouse) == 8, "of nine beats one was taken back before"
+    left = [at(FIRST, minute) for minute in (6, 6, 1440, 1441)]
+    assert [beat for [beat] in warehouse.rows("SELECT beat FROM store.instrument_summary ORDER BY 1")] == left
+    assert everything(warehouse, moments) == before
+    unreadable = {"2": ["BTC-9: volume is 'x', not a number"]}
+    assert warehouse.value("SELECT unreadable FROM store.summary_day") == unreadable
+    assert fold(warehouse, at(FIRST, 5 * 1440)) == 0, "the newest day stays, and none is folded twice"
+    with warehouse.connection.transaction():
+        prune_records(warehouse.connection, datetime.now(UTC) + timedelta(days=1))
+    assert everything(warehouse, moments) == before
+
+
+def test_a_day_of_which_something_waits_is_not_folded(warehouse):
+    for minute in (1, 2, 1441):
+        take(warehouse, at(FIRST, minute))
+    assert fold(warehouse) == 0
+    publish(warehouse)
+    take(warehouse, at(FIRST, 3))
+    assert fold(warehouse) == 0
+    publish(warehouse)
+    assert fold(warehouse) == 3

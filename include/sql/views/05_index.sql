@@ -1,3 +1,36 @@
+-- Every version of every beat of the summaries, those of folded days (store.summary_day) among them.
+CREATE VIEW store.summary_beat AS
+    SELECT currency, beat, version_id, state, validation_id FROM store.instrument_summary
+    UNION ALL
+    SELECT d.currency, d.day::timestamp AT TIME ZONE 'UTC' + u.minute * interval '1 minute', u.version_id, 'published', u.validation_id
+    FROM store.summary_day d
+    CROSS JOIN LATERAL (SELECT unnest(d.minutes) AS minute, unnest(d.version_ids) AS version_id, unnest(d.validation_ids) AS validation_id) AS u;
+
+-- What the summaries of a day said of an instrument's index, beat by beat after midnight up to the next one: as it is published, or was
+-- at the time as_of. told_at is the exchange's clock.
+CREATE FUNCTION store.index_samples(currency text, instrument text, day date, as_of timestamptz)
+RETURNS TABLE (beat timestamptz, told_at timestamptz, price float8, validation_id bigint)
+LANGUAGE sql STABLE PARALLEL SAFE AS $$
+    -- an array of one says the same of all
+    SELECT s.beat, s.told_at[least(p.place, cardinality(s.told_at))], s.index_price[least(p.place, cardinality(s.index_price))],
+           CASE WHEN index_samples.as_of IS NULL THEN s.validation_id ELSE store.published_by(s.shown, (SELECT store.as_of(index_samples.as_of))) END
+    FROM store.instrument_summary s JOIN store.roster r USING (roster_id)
+    CROSS JOIN LATERAL (SELECT array_position(r.instruments, index_samples.instrument) AS place) AS p
+    WHERE s.currency = index_samples.currency AND p.place IS NOT NULL
+      AND s.beat > index_samples.day::timestamp AT TIME ZONE 'UTC' AND s.beat <= (index_samples.day + 1)::timestamp AT TIME ZONE 'UTC'
+      AND CASE WHEN index_samples.as_of IS NULL THEN s.state = 'published' ELSE s.shown @> (SELECT store.as_of(index_samples.as_of)) END
+    UNION ALL
+    SELECT t.beat, t.beat + u.told_ms * interval '1 millisecond', u.price, u.validation_id
+    FROM store.summary_series y JOIN store.summary_day d USING (currency, day)
+    CROSS JOIN LATERAL (SELECT unnest(d.minutes) AS minute, unnest(d.validation_ids) AS validation_id,
+                               unnest(y.told_ms) AS told_ms, unnest(y.index_price) AS price) AS u
+    CROSS JOIN LATERAL (SELECT d.day::timestamp AT TIME ZONE 'UTC' + u.minute * interval '1 minute' AS beat) AS t
+    WHERE y.instrument = index_samples.instrument AND y.currency = index_samples.currency
+      AND y.day IN (index_samples.day, index_samples.day + 1) AND u.told_ms IS NOT NULL
+      AND t.beat > index_samples.day::timestamp AT TIME ZONE 'UTC' AND t.beat <= (index_samples.day + 1)::timestamp AT TIME ZONE 'UTC'
+      AND (index_samples.as_of IS NULL OR u.validation_id <= (SELECT store.as_of(index_samples.as_of)))
+$$;
+
 -- The proxy of each index on the days [from_day, past_day): a perpetual on that index. If there are several, the oldest one is the
 -- proxy until its lifetime is over.
 CREATE VIEW store.index_proxy AS
@@ -30,9 +63,7 @@ $$;
 CREATE FUNCTION store.open_index_of("from" date, "to" date, as_of timestamptz)
 RETURNS TABLE (index_name text, ts timestamptz, price float8, day date, told_at timestamptz, validation_id bigint)
 LANGUAGE sql STABLE PARALLEL SAFE AS $$
-    SELECT x.index_name, s.beat - interval '1 minute', e.price, x.day, e.told_at,
-           CASE WHEN open_index_of.as_of IS NULL THEN s.validation_id
-                ELSE store.published_by(s.shown, (SELECT store.as_of(open_index_of.as_of))) END
+    SELECT x.index_name, s.beat - interval '1 minute', s.price, x.day, s.told_at, s.validation_id
     -- before the first beat there is nothing to look for: so a question of the history costs no more than it did
     FROM (SELECT min(((b.begins - interval '1 minute') AT TIME ZONE 'UTC')::date) AS day FROM store.snapshot_beat b
           WHERE b.dataset = 'instrument_summaries'
@@ -40,17 +71,8 @@ LANGUAGE sql STABLE PARALLEL SAFE AS $$
     CROSS JOIN LATERAL store.index_days(greatest(first.day, open_index_of."from"), open_index_of."to") AS x
     JOIN store.instrument i ON i.instrument_id = x.perpetual_id
     -- OFFSET 0: a day's summaries are looked up by their key
-    CROSS JOIN LATERAL (
-        SELECT s.beat, s.validation_id, s.shown, s.index_price, s.told_at, array_position(r.instruments, i.instrument) AS place
-        FROM store.instrument_summary s JOIN store.roster r USING (roster_id)
-        WHERE s.currency = i.settlement_currency
-          AND s.beat > x.day::timestamp AT TIME ZONE 'UTC' AND s.beat <= (x.day + 1)::timestamp AT TIME ZONE 'UTC'
-          AND CASE WHEN open_index_of.as_of IS NULL THEN s.state = 'published' ELSE s.shown @> (SELECT store.as_of(open_index_of.as_of)) END
-        OFFSET 0) AS s
-    -- an array of one says the same of all
-    CROSS JOIN LATERAL (SELECT s.index_price[least(s.place, cardinality(s.index_price))] AS price,
-                               s.told_at[least(s.place, cardinality(s.told_at))] AS told_at) AS e
-    WHERE s.place IS NOT NULL AND e.price IS NOT NULL AND e.told_at <= s.beat + interval '30 seconds'
+    CROSS JOIN LATERAL (SELECT * FROM store.index_samples(i.settlement_currency, i.instrument, x.day, open_index_of.as_of) OFFSET 0) AS s
+    WHERE s.price IS NOT NULL AND s.told_at <= s.beat + interval '30 seconds'
       AND NOT EXISTS (SELECT FROM store.index_day c
                       WHERE c.index_name = x.index_name AND c.day = x.day
                         AND CASE WHEN open_index_of.as_of IS NULL THEN c.state = 'published'

@@ -61,7 +61,7 @@ def load(exchange: Exchange, connection: Connection, window: Window, provenance:
 
 INSTRUMENT_SUMMARIES = Dataset(
     name="instrument_summaries", keys=("currency", "ts"), day="ts", table=INSTRUMENT_SUMMARY, load=load, snapshot=True,
-    beat=settings.summary_seconds, catalogue=False, bucket="live",
+    beat=settings.summary_seconds, folded=True, catalogue=False, bucket="live",
     # a wait takes a minute at least: the next beat's run asks then, too
     patience=timedelta(0),
 )  # fmt: skip

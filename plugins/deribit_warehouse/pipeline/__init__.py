@@ -21,7 +21,15 @@ from .docs_site import build_data_docs
 from .load import load, plan, plan_open
 from .publish import notify, publish, publish_derived, windows
 from .read_catalogue import READINGS, check_catalogue, discover_funding_starts, read_catalogue
-from .retention import measure_storage, prune_incidents, prune_open_days, prune_records, prune_versions, thin_snapshots
+from .retention import (
+    fold_snapshots,
+    measure_storage,
+    prune_incidents,
+    prune_open_days,
+    prune_records,
+    prune_versions,
+    thin_snapshots,
+)
 
 __all__ = [
     "ACKNOWLEDGE_PARAMS",
@@ -41,6 +49,7 @@ __all__ = [
     "derived_dag_args",
     "discover_funding_starts",
     "find_delistings",
+    "fold_snapshots",
     "history_dag_args",
     "live_dag_args",
     "load",
