@@ -59,6 +59,7 @@ def main() -> None:
     environ = separate_environment(home) | {
         "DERIBIT_REQUESTS_PER_SECOND": str(asked.rate),
         "DERIBIT_LIVE_SHARE": str(LIVE_SHARE),
+        "DERIBIT_SUMMARY_MINUTES": "5",  # as the figures before were taken
         "WAREHOUSE_LIVE": "0",
     }
     stack = stack_of("demo", environ)

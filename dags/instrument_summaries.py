@@ -1,22 +1,22 @@
-"""Every perpetual and dated future, every five minutes: mark, index, open interest, volume, quotes and funding.
+"""Every perpetual and dated future, every minute: mark, index, open interest, volume, quotes and funding.
 
 **Source.** `get_book_summary_by_currency` with `kind=future`, one request a currency. It describes only the present,
 and can't be requested later.
 
-**Grain.** One row for each currency and beat (a full multiple of five minutes), in arrays over its instruments; the
-view has a row for each instrument. `ts` is the time by the exchange's clock (`creation_timestamp`), never by the run's,
+**Grain.** One row for each currency and beat (a full minute), in arrays over its instruments; the view has a row for
+each instrument. `ts` is the time by the exchange's clock (`creation_timestamp`), never by the run's,
 and it decides which beat a snapshot belongs to.
 
-**Schedule.** Every `DERIBIT_SNAPSHOT_MINUTES` (5), without catchup: plan, load, publish, in a pool and with a share of
-the request rate of their own, independent of the loads of the history.
+**Schedule.** Every `DERIBIT_SUMMARY_MINUTES` (1), without catchup and from the first start on, beside the loads of the
+history: plan, load, publish, in a pool and with a share of the request rate of their own.
 
 **Late data.** There is none. A run that starts late stores the time by the exchange's clock, and its snapshot belongs
 to that beat; a snapshot that is already stored for the beat stays. A missed beat stays a gap: the views `snapshot_gaps`
 and `coverage` show it, and the validation of the next snapshot reports it (rule `beats-complete`).
 
-**When it fails.** The task waits two minutes for the exchange, then the run fails and the next beat is the retry: there
-is nothing to clear. A snapshot with impossible values is held back as a whole. Instruments that are not in the
-catalogue are stored, and are reported once the catalogue has been read without them.
+**When it fails.** A task is tried once more; an exchange that is away fails the run at once, and the next beat is the
+retry: there is nothing to clear. A snapshot with impossible values is held back as a whole. Instruments that are not in
+the catalogue are stored, and are reported once the catalogue has been read without them.
 """
 
 from airflow.sdk import chain, dag
@@ -31,13 +31,13 @@ from deribit_warehouse.datasets import INSTRUMENT_SUMMARIES, LIVE_POOL
     tags=["deribit", "summaries", "snapshots"],
 )
 def instrument_summaries() -> None:
-    batches = pipeline.plan.override(**pipeline.SNAPSHOT_TASK)(INSTRUMENT_SUMMARIES)
-    load = pipeline.load.override(pool=LIVE_POOL, **pipeline.SNAPSHOT_TASK)
+    batches = pipeline.plan.override(**pipeline.snapshot_task(INSTRUMENT_SUMMARIES))(INSTRUMENT_SUMMARIES)
+    load = pipeline.load.override(pool=LIVE_POOL, **pipeline.snapshot_task(INSTRUMENT_SUMMARIES))
     loaded = load.partial(dataset=INSTRUMENT_SUMMARIES).expand(batch=batches)
     publish = pipeline.publish.override(
         pool=INSTRUMENT_SUMMARIES.validation_pool,
         outlets=[pipeline.asset(INSTRUMENT_SUMMARIES)],
-        **pipeline.SNAPSHOT_TASK,
+        **pipeline.snapshot_task(INSTRUMENT_SUMMARIES),
     )
     published = publish(INSTRUMENT_SUMMARIES, loaded)
     chain([loaded, published], pipeline.complete())

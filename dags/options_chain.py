@@ -34,13 +34,13 @@ from deribit_warehouse.datasets import LIVE_POOL, OPTIONS_CHAIN
     tags=["deribit", "options", "snapshots"],
 )
 def options_chain() -> None:
-    batches = pipeline.plan.override(**pipeline.SNAPSHOT_TASK)(OPTIONS_CHAIN)
-    load = pipeline.load.override(pool=LIVE_POOL, **pipeline.SNAPSHOT_TASK)
+    batches = pipeline.plan.override(**pipeline.snapshot_task(OPTIONS_CHAIN))(OPTIONS_CHAIN)
+    load = pipeline.load.override(pool=LIVE_POOL, **pipeline.snapshot_task(OPTIONS_CHAIN))
     loaded = load.partial(dataset=OPTIONS_CHAIN).expand(batch=batches)
     publish = pipeline.publish.override(
         pool=OPTIONS_CHAIN.validation_pool,
         outlets=[pipeline.asset(OPTIONS_CHAIN)],
-        **pipeline.SNAPSHOT_TASK,
+        **pipeline.snapshot_task(OPTIONS_CHAIN),
     )
     published = publish(OPTIONS_CHAIN, loaded)
     chain([loaded, published], pipeline.complete())

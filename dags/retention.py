@@ -14,7 +14,8 @@ index or a pair of the basis; a load, a validation; an incident; a table and day
 What is published, what waits, what is held back without a newer version, and what a published basis or index was
 computed from stays. Of option chains that are older than `DERIBIT_THIN_CHAINS_DAYS` (0: all are kept) the first
 snapshot of each hour stays. Live minutes of a day are deleted a week after it, when it is shown as a closed day; how
-many of them were the same is kept (view `live_days`).
+many of them were the same is kept (view `live_days`). Summaries of days that are over
+for a week are folded into a row an instrument and day (`store.summary_day`): the views show the same.
 
 **Schedule.** Daily. Asking for a time before that is an error from then on, never an answer with fewer rows.
 
@@ -41,6 +42,7 @@ def retention() -> None:
     pipeline.prune_open_days()
     pipeline.prune_incidents()
     pipeline.thin_snapshots()
+    pipeline.fold_snapshots()
     pipeline.measure_storage()
 
 

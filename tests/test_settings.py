@@ -21,6 +21,7 @@ VARIABLES = {
     "DERIBIT_DISK_LIMIT_GB": settings.disk_limit,
     "DERIBIT_DISK_LEAST_GB": settings.disk_least_bytes,
     "DERIBIT_DISK_LEAST_DAYS": settings.disk_least_days,
+    "DERIBIT_SUMMARY_MINUTES": settings.summary_seconds,
     "DERIBIT_SNAPSHOT_MINUTES": settings.snapshot_seconds,
     "DERIBIT_THIN_CHAINS_DAYS": settings.thin_snapshots_after,
     "DERIBIT_CALM_MINUTES": settings.calm,
@@ -41,7 +42,11 @@ def nothing_set(monkeypatch):
         *(("DERIBIT_REQUESTS_PER_SECOND", value) for value in NO_RATE),
         *(("DERIBIT_CATALOGUE_REQUESTS_PER_SECOND", value) for value in NO_RATE),
         *(("DERIBIT_LIVE_SHARE", value) for value in ["", "nan", "-0.1", "0.91", "1", "20 %", "inf"]),
-        *(("DERIBIT_SNAPSHOT_MINUTES", value) for value in ["", "0", "-5", "7", "61", "5.0", "five"]),
+        *(
+            (name, value)
+            for name in ("DERIBIT_SUMMARY_MINUTES", "DERIBIT_SNAPSHOT_MINUTES")
+            for value in ["", "0", "-5", "7", "61", "5.0", "five"]
+        ),
         *(("DERIBIT_CALM_MINUTES", value) for value in ["", "nan", "-1", "1441", "soon"]),
         *(("DERIBIT_REMIND_HOURS", value) for value in ["", "nan", "-1", "8761", "daily"]),
         *(("DERIBIT_THIN_CHAINS_DAYS", value) for value in ["", "nan", "-1", "36501", "off"]),

@@ -117,7 +117,9 @@ class Dataset:
     sql: its folder of statements; by default its name. parameters: values that are bound in each of its statements.
     load: the function that loads it from the exchange, for a dataset that comes from there. snapshot: whether the
     exchange answers only for the present; a snapshot with a table has beats (beats.sql, a part of the view
-    snapshot_gaps). thinned: whether old snapshots may be reduced to one an hour.
+    snapshot_gaps). beat: of such a one, the seconds from one snapshot to the next, as they are set now. thinned:
+    whether old snapshots may be reduced to one an hour. folded: whether days of them that are long over are stored in
+    another form (fold.sql).
     live: whether it is collected as it comes, of days that are not closed yet. Its rules are those of the closed days,
     for a row a minute (or an hour), and each is decided on by itself. overlap: how much of the time before now each of
     its runs asks for again: nobody has published whether what is closed changes. asking: how long a run may ask the
@@ -146,7 +148,9 @@ class Dataset:
     parameters: Mapping[str, Any] = field(default_factory=dict, hash=False)
     load: Load | None = field(default=None, repr=False, compare=False)
     snapshot: bool = False
+    beat: Callable[[], int] | None = field(default=None, repr=False, compare=False)
     thinned: bool = False
+    folded: bool = False
     live: bool = False
     overlap: timedelta = timedelta(hours=1)
     asking: timedelta = timedelta(seconds=25)
@@ -164,6 +168,8 @@ class Dataset:
         object.__setattr__(self, "versions_of", self.versions_of or self.name)
         if self.snapshot and self.catalogue:
             raise ValueError(f"{self.name}: no catalogue is younger than the present moment, so it can't be waited for")
+        if bool(self.snapshot and self.table) != bool(self.beat):
+            raise ValueError(f"{self.name}: a snapshot that is published has beats, and nothing else has")
 
     @property
     def brief(self) -> bool:

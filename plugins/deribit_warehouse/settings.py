@@ -63,6 +63,7 @@ def check() -> list[str]:
         disk_limit,
         disk_least_bytes,
         disk_least_days,
+        summary_seconds,
         snapshot_seconds,
         thin_snapshots_after,
         heartbeat_url,
@@ -230,13 +231,16 @@ def database_folder() -> Path | None:
     return Path(folder) if folder else None
 
 
+def summary_seconds() -> int:
+    """Seconds from one snapshot of the perpetuals and dated futures to the next (env DERIBIT_SUMMARY_MINUTES, whole
+    minutes that divide an hour)."""
+    return _beat("DERIBIT_SUMMARY_MINUTES", "1")
+
+
 def snapshot_seconds() -> int:
-    """Seconds from one snapshot to the next (env DERIBIT_SNAPSHOT_MINUTES, whole minutes that divide an hour)."""
-    allowed = f"one of {', '.join(map(str, BEATS))} (minutes from one snapshot to the next)"
-    minutes = _read("DERIBIT_SNAPSHOT_MINUTES", "5", int, allowed)
-    if minutes not in BEATS:
-        raise _complaint("DERIBIT_SNAPSHOT_MINUTES", str(minutes), allowed)
-    return 60 * minutes
+    """Seconds from one snapshot of the options to the next (env DERIBIT_SNAPSHOT_MINUTES, whole minutes that divide an
+    hour)."""
+    return _beat("DERIBIT_SNAPSHOT_MINUTES", "5")
 
 
 def thin_snapshots_after() -> timedelta | None:
@@ -289,6 +293,15 @@ def _is_ipv6(text: str) -> bool:
         return "%" not in text and bool(IPv6Address(text))
     except ValueError:
         return False
+
+
+def _beat(name: str, default: str) -> int:
+    """Seconds from one beat to the next."""
+    allowed = f"one of {', '.join(map(str, BEATS))} (minutes from one snapshot to the next)"
+    minutes = _read(name, default, int, allowed)
+    if minutes not in BEATS:
+        raise _complaint(name, str(minutes), allowed)
+    return 60 * minutes
 
 
 def _number(name: str, default: str, least: float, most: float, what: str) -> float:

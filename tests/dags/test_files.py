@@ -83,7 +83,7 @@ def test_a_dag_says_everything_that_has_a_default(file):
     for keyword in decorator.keywords:
         if keyword.arg is None:  # **pipeline.history_dag_args(...)
             assert keyword.value.func.value.id == "pipeline"
-            dataset = SimpleNamespace(dag_id="", since=None, references=())
+            dataset = SimpleNamespace(dag_id="", since=None, references=(), beat=lambda: 60)
             # whatever they are: a dataset, whose asset starts a run, a timetable, or what can be written down
             given = [
                 INSTRUMENTS if isinstance(a, ast.Name)

@@ -29,7 +29,7 @@ DERIVED = {
     "deribit_basis_spread": {"deribit_futures_ohlcv", "deribit_perpetuals_ohlcv", "deribit_instruments"},
     "deribit_roll_calendar": {"deribit_instruments"},
 }
-SNAPSHOTS = {"deribit_instrument_summaries": "*/5 * * * *", "deribit_options_chain": "*/5 * * * *"}
+SNAPSHOTS = {"deribit_instrument_summaries": "*/1 * * * *", "deribit_options_chain": "*/5 * * * *"}
 LIVE = dict.fromkeys(("deribit_perpetuals_live", "deribit_futures_live"), "* * * * *")
 HOURLY = {"deribit_funding_live": "2 * * * *"}
 COLLECTION = {"deribit_instruments": "0 0 * * *", "deribit_index_minutes": "0 */4 * * *"} | SNAPSHOTS | LIVE | HOURLY
@@ -219,14 +219,28 @@ def test_collection_follows_the_calendar_and_never_the_past(bag, name):
     assert dag.catchup is False and dag.max_active_runs == OPEN_RUNS.get(name, 1)
 
 
-@pytest.mark.parametrize(("minutes", "cron"), [("1", "*/1 * * * *"), ("15", "*/15 * * * *"), ("60", "0 * * * *")])
-def test_the_beat_of_snapshots_is_a_setting(monkeypatch, minutes, cron):
+@pytest.mark.parametrize(
+    ("minutes", "cron", "ended_after", "task_ended_after", "weight"),
+    # minutes, minutes, seconds
+    [("1", "*/1 * * * *", 3, 50, 100), ("15", "*/15 * * * *", 30, 240, None), ("60", "0 * * * *", 120, 240, None)],
+)
+@pytest.mark.parametrize(
+    ("name", "variable"),
+    [("instrument_summaries", "DERIBIT_SUMMARY_MINUTES"), ("options_chain", "DERIBIT_SNAPSHOT_MINUTES")],
+)
+def test_the_beat_of_snapshots_is_a_setting_of_each(
+    monkeypatch, name, variable, minutes, cron, ended_after, task_ended_after, weight
+):
     from deribit_warehouse import pipeline
-    from deribit_warehouse.datasets import INSTRUMENT_SUMMARIES
+    from deribit_warehouse.datasets import by_name
 
-    monkeypatch.setenv("DERIBIT_SNAPSHOT_MINUTES", minutes)
-    arguments = pipeline.snapshot_dag_args(INSTRUMENT_SUMMARIES)
+    monkeypatch.setenv(variable, minutes)
+    arguments = pipeline.snapshot_dag_args(by_name(name))
     assert arguments["schedule"].expression == cron and arguments["catchup"] is False
+    assert arguments["dagrun_timeout"] == timedelta(minutes=ended_after)
+    task = pipeline.snapshot_task(by_name(name))
+    assert task["execution_timeout"] == timedelta(seconds=task_ended_after)
+    assert task.get("priority_weight") == weight
 
 
 @pytest.mark.parametrize("name", sorted(SNAPSHOTS))
@@ -234,10 +248,12 @@ def test_a_snapshot_has_its_own_share_and_gives_up_for_the_next_beat(bag, name):
     from deribit_warehouse.datasets import by_name
 
     dataset = by_name(name.removeprefix("deribit_"))
-    assert dataset.bucket == "live" and dataset.patience < timedelta(minutes=5)
+    beat = timedelta(seconds=dataset.beat())
+    assert dataset.bucket == "live" and dataset.patience < beat
+    assert bag.dags[name].dagrun_timeout <= 3 * beat
     for task in bag.dags[name].task_dict.values():
         if task.task_id != "complete":
-            assert task.execution_timeout <= timedelta(minutes=4) and task.retries == 1, names([task])
+            assert task.execution_timeout < beat and task.retries == 1, names([task])
 
 
 @pytest.mark.parametrize("name", sorted(LIVE))

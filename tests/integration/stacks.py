@@ -22,16 +22,18 @@ from stack.settings import separate_environment, stack_of
 
 from ..conftest import ROOT
 
+QUIET = {"WAREHOUSE_LIVE": "0", "DERIBIT_SUMMARY_MINUTES": "5"}
+
 
 class StackApart:
     """A stack that is started by start(); most else can be asked as soon as it runs.
 
-    mode: demo or live. settings: variables of its environment. It collects no open days unless one says so: what is
-    compared and counted must not change meanwhile.
+    mode: demo or live. settings: variables of its environment. It collects no open days, and snapshots no more often
+    than every five minutes, unless one says so: what is compared and counted must not change meanwhile.
     """
 
     def __init__(self, mode: str, folder: Path, **settings: str):
-        self.environment = separate_environment(folder) | {"WAREHOUSE_LIVE": "0"} | settings
+        self.environment = separate_environment(folder) | QUIET | settings
         self.placed = stack_of(mode, self.environment)
         self.home, self.url = self.placed.home, self.placed.address
         self.simulator = f"http://127.0.0.1:{self.placed.simulator_port}"

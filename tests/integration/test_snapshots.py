@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import psycopg
 import pytest
@@ -131,6 +131,12 @@ def test_the_catalogue_has_all_of_it(pipeline, market, whole_exchange):
         "SELECT dataset, instrument, ts, rule, severity, observed FROM quality_findings WHERE dataset <> 'instruments'"
     )
     assert found == [("instrument_summaries", "ETH", BEAT, "catalogue-complete", "warning", "ETH-PERPETUAL")]
+    # the index of the minute that has just ended is what the perpetual's summary says; of ETH there was none
+    minutes = market.rows(
+        "SELECT index_name, ts, price, source FROM index_prices WHERE index_name IN ('btc_usd', 'eth_usd')"
+    )
+    told = {row["instrument_name"]: row["estimated_delivery_price"] for _, row in summaries(whole_exchange, "future")}
+    assert minutes == [("btc_usd", BEAT - timedelta(minutes=1), told["BTC-PERPETUAL"], "summary")]
 
 
 def test_a_chain_without_volatilities_is_refused(pipeline, market, whole_exchange):
@@ -191,15 +197,15 @@ def test_a_beat_waits_for_nothing_that_history_asks(pipeline, market, whole_exch
 
 
 def test_a_day_of_beats_costs_the_quality_store_little_and_the_docs_a_page(pipeline, market, whole_exchange):
-    """576 validations a day: what each costs in the database, with its indexes, and that a missed beat is told."""
+    """1,728 validations a day: what each costs in the database, with its indexes, and that a missed beat is told."""
     with psycopg.connect(market.dsn()) as connection:
         connection.execute(
             "INSERT INTO store.snapshot_beat (dataset, begins, seconds) "
-            "VALUES ('instrument_summaries', '2026-10-05 11:00+00', 300)"
+            "VALUES ('instrument_summaries', '2026-10-05 11:00+00', 60)"
         )
     assert pipeline.run("instrument_summaries", AFTER) == "success"
     with psycopg.connect(market.dsn()) as connection:
-        connection.execute("UPDATE store.instrument_summary SET beat = beat - interval '20 minutes'")
+        connection.execute("UPDATE store.instrument_summary SET beat = beat - interval '4 minutes'")
     assert pipeline.run("instrument_summaries", AFTER) == "success"
     missed = market.rows("SELECT instrument, ts, rule, observed FROM quality_findings")
     assert missed == [(currency, BEAT, "beats-complete", "3") for currency in ("BTC", "ETH", "USDC")]

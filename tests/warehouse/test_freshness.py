@@ -192,19 +192,25 @@ def snapshot(warehouse, beat: datetime) -> None:
 
 
 @pytest.mark.parametrize(
-    ("beats", "expected"),
-    # of beats of an hour: the newest one is not over; one is missed and not two; two; four
-    [(0, "fresh"), (1, "fresh"), (2, "late"), (4, "stale")],
-)
-def test_a_snapshot_is_as_fresh_as_its_beat(warehouse, perpetual, beats, expected):
-    newest = datetime.now(UTC).replace(minute=0, second=0, microsecond=0)
+    ("minutes", "beats", "expected"),
+    [
+        # of beats of an hour: the newest one is not over; one is missed and not two; two; four
+        (60, 0, "fresh"), (60, 1, "fresh"), (60, 2, "late"), (60, 4, "stale"),
+        # of beats of a minute five may be missing, and fifteen
+        (1, 4, "fresh"), (1, 7, "late"), (1, 14, "late"), (1, 17, "stale"),
+    ],
+)  # fmt: skip
+def test_a_snapshot_is_as_fresh_as_its_beat(warehouse, perpetual, minutes, beats, expected):
+    beat = timedelta(minutes=minutes)
+    newest = datetime.now(UTC).replace(second=0, microsecond=0)
+    newest -= timedelta(minutes=newest.minute % minutes)
     with warehouse.connection.transaction():
         record_reading(warehouse.connection, "BTC", "future", 1, "run", host=HOST, expired=False)
         warehouse.connection.execute(
-            "INSERT INTO store.snapshot_beat (dataset, begins, seconds) VALUES ('instrument_summaries', %s, 3600)",
-            [newest - timedelta(days=3)],
+            "INSERT INTO store.snapshot_beat (dataset, begins, seconds) VALUES ('instrument_summaries', %s, %s)",
+            [newest - timedelta(days=3), beat.total_seconds()],
         )
-    snapshot(warehouse, newest - timedelta(hours=beats))
+    snapshot(warehouse, newest - beats * beat)
     known_for(warehouse, days=90)
     assert state(warehouse, "instrument_summaries", "BTC") == expected
 

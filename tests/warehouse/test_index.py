@@ -14,6 +14,8 @@ from deribit_warehouse.warehouse import publication
 from deribit_warehouse.warehouse.index import store_chart
 from deribit_warehouse.warehouse.ingestion import Ingested, Provenance
 from tests.warehouse.days import FIRST, HOST, Warehouse, at, bits, index_profile, index_proxies, ms, trading
+from tests.warehouse.test_summaries import publish as publish_summaries
+from tests.warehouse.test_summaries import take, told
 
 BORN = at("2025-02-01")
 DAYS = (FIRST, FIRST + timedelta(days=1))
@@ -286,3 +288,104 @@ def test_the_points_of_a_chart_keep_their_utc_day_in_every_session(warehouse):
     assert [(instant.astimezone(UTC), price) for instant, price in charted(warehouse).items()] == [
         (at(FIRST, 1440), 2.0)
     ]
+
+
+OPEN = "SELECT ts, price, source, day FROM index_prices WHERE index_name = 'btc_usd' ORDER BY ts"
+
+
+def summary(warehouse: Warehouse, minute: int, price: float, *, late: float = 0.0, of_future: float = 1.0) -> None:
+    """A summary at a minute of the first day, late by some seconds, in which the perpetual's index is price."""
+    moment = at(FIRST, minute) + timedelta(seconds=late)
+    rows = [
+        told("BTC-28MAR25", moment, estimated_delivery_price=of_future),
+        told("BTC-PERPETUAL", moment, estimated_delivery_price=price),
+    ]
+    assert take(warehouse, moment, rows=rows) == Ingested(added=1)
+
+
+def test_a_summary_is_the_index_of_the_minute_that_ends_at_its_beat(warehouse, perpetual):
+    summary(warehouse, 0, 9.0, late=-2.0)
+    for minute, price in ((1, 10.0), (2, 11.0), (1440, 12.0), (1441, 13.0)):
+        summary(warehouse, minute, price, late=5.0)
+    assert warehouse.rows(OPEN) == [], "nothing is shown before it is validated"
+    publish_summaries(warehouse)
+    assert warehouse.rows(OPEN) == [
+        (at(FIRST, -1), 9.0, "summary", FIRST - timedelta(days=1)), (at(FIRST, 0), 10.0, "summary", FIRST),
+        (at(FIRST, 1), 11.0, "summary", FIRST), (at(FIRST, 1439), 12.0, "summary", FIRST),
+        (at(FIRST, 1440), 13.0, "summary", DAYS[1]),
+    ]  # fmt: skip
+    asked = "SELECT ts, price FROM index_price('btc_usd', %s, %s)"
+    assert warehouse.rows(asked, at(FIRST, 1), at(FIRST, 1440)) == [(at(FIRST, 1), 11.0), (at(FIRST, 1439), 12.0)]
+    assert warehouse.rows(asked, at(FIRST, -900), at(FIRST, -1)) == []
+    assert warehouse.rows("SELECT told_at FROM store.open_index_minute WHERE price = 10") == [
+        (at(FIRST, 1) + timedelta(seconds=5),)
+    ]
+
+
+def test_what_the_exchange_said_too_late_is_no_sample_of_the_minutes_end(warehouse, perpetual):
+    for minute, late in ((1, 30.0), (2, 30.001), (3, -9.0)):
+        summary(warehouse, minute, 10.0 + minute, late=late)
+    publish_summaries(warehouse)
+    assert [row[:2] for row in warehouse.rows(OPEN)] == [(at(FIRST, 0), 11.0), (at(FIRST, 2), 13.0)]
+
+
+def test_of_beats_of_five_minutes_every_fifth_minute_is_known(warehouse, perpetual, monkeypatch):
+    monkeypatch.setenv("DERIBIT_SUMMARY_MINUTES", "5")
+    summary(warehouse, 5, 10.0, late=3.0)
+    summary(warehouse, 10, 11.0, late=200.0)
+    summary(warehouse, 15, 12.0, late=-4.0)
+    publish_summaries(warehouse)
+    assert [row[:2] for row in warehouse.rows(OPEN)] == [(at(FIRST, 4), 10.0), (at(FIRST, 14), 12.0)]
+
+
+def test_an_index_that_is_the_same_for_all_or_not_told_of_the_perpetual(warehouse, perpetual):
+    summary(warehouse, 1, 10.0, of_future=10.0)
+    assert warehouse.value("SELECT cardinality(index_price) FROM store.instrument_summary") == 1
+    summary(warehouse, 2, None, of_future=10.0)
+    take(warehouse, at(FIRST, 3), ["BTC-28MAR25", "BTC-27JUN25"])
+    publish_summaries(warehouse)
+    assert [row[:2] for row in warehouse.rows(OPEN)] == [(at(FIRST, 0), 10.0)]
+
+
+def test_each_index_is_that_of_its_perpetual(warehouse, perpetual):
+    """In one currency there are many; what the catalogue doesn't have yet is none."""
+    for base in ("BTC", "ETH"):
+        warehouse.instrument(f"{base}_USDC-PERPETUAL", BORN, base=base, quote="USDC", settlement="USDC")
+    names = {"ETH_USDC-PERPETUAL": 3_000.0, "SOL_USDC-PERPETUAL": 150.0, "BTC_USDC-PERPETUAL": 50_001.0}
+    moment = at(FIRST, 1)
+    rows = [told(name, moment, estimated_delivery_price=price) for name, price in names.items()]
+    take(warehouse, moment, rows=rows, currency="USDC")
+    summary(warehouse, 1, 50_000.0)
+    publish_summaries(warehouse)
+    assert warehouse.rows("SELECT index_name, price FROM index_prices ORDER BY price") == [
+        ("eth_usdc", 3_000.0), ("btc_usd", 50_000.0), ("btc_usdc", 50_001.0),
+    ]  # fmt: skip
+
+
+def test_a_published_day_replaces_its_summaries_and_one_that_is_taken_back_brings_them_again(warehouse, perpetual):
+    def now() -> datetime:
+        return warehouse.value("SELECT clock_timestamp()")
+
+    def sources(as_of: datetime | None) -> dict[str, int]:
+        return dict(warehouse.rows(
+            "SELECT source, count(*) FROM index_price('btc_usd', %s, %s, as_of => %s) GROUP BY 1",
+            BEGIN, at(FIRST, 1440), as_of,
+        ))  # fmt: skip
+
+    moments = [(now(), {})]
+    for minute in (1, 2, 3):
+        summary(warehouse, minute, 50_000.0 + minute)
+    publish_summaries(warehouse)
+    moments.append((now(), {"summary": 3}))
+    fill(warehouse, perpetual)
+    compute(warehouse)
+    assert sources(None) == {"summary": 3}, "a day that nobody has validated replaces nothing"
+    publish(warehouse)
+    moments.append((now(), {"perpetual_proxy": 1416, "funding_history": 24}))
+    assert sources(None) == moments[-1][1]
+    publish(warehouse, passed=False)
+    moments.append((now(), {"summary": 3}))
+    assert sources(None) == {"summary": 3}
+    assert [(moment, sources(moment)) for moment, _ in moments] == moments
+    validations = warehouse.rows("SELECT DISTINCT validation_id FROM index_prices")
+    assert validations == warehouse.rows("SELECT DISTINCT validation_id FROM store.instrument_summary")

@@ -57,6 +57,7 @@ def contract(dataset: Dataset) -> list[str]:
         *(["corrections"] if dataset.table and dataset.load else []),
         *(["beyond"] if dataset.has_lifetimes else []),
         *(["cut"] if dataset.has_lifetimes and not dataset.table.values else []),
+        *(["fold"] if dataset.folded else []),
         *(["beats"] if dataset.table and dataset.snapshot else []),
     ]
 

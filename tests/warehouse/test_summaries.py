@@ -13,13 +13,15 @@ from deribit_warehouse.dataset import Window
 from deribit_warehouse.datasets import INSTRUMENT_SUMMARIES
 from deribit_warehouse.datasets.instrument_summaries import COLUMNS, INSTRUMENT_SUMMARY
 from deribit_warehouse.exchange.summaries import Summaries, reader
+from deribit_warehouse.warehouse import snapshots
 from deribit_warehouse.warehouse.catalogue import record_reading
+from deribit_warehouse.warehouse.housekeeping import prune_records
 from deribit_warehouse.warehouse.ingestion import Ingested, Provenance
 from deribit_warehouse.warehouse.profiles import profile
 from deribit_warehouse.warehouse.snapshots import beat_of
 from tests.warehouse.days import FIRST, HOST, Warehouse, at, vacuum
 
-BEAT = timedelta(minutes=5)
+BEAT = timedelta(minutes=1)
 NOON = at(FIRST, 720)
 
 
@@ -46,14 +48,15 @@ def told(name: str, told_at: datetime, **changed) -> dict:
 
 
 def take(
-    warehouse: Warehouse, told_at: datetime, names=("BTC-PERPETUAL", "BTC-28MAR25"), rows: list | None = None, **changed
-) -> Ingested:
+    warehouse: Warehouse, told_at: datetime, names=("BTC-PERPETUAL", "BTC-28MAR25"), rows: list | None = None,
+    currency: str = "BTC", **changed,
+) -> Ingested:  # fmt: skip
     """Loads an answer as the dataset does."""
     answer = rows if rows is not None else [told(name, told_at, **changed) for name in names]
-    window = Window("BTC", "BTC", None, NOON, NOON, 1)
-    source = Provenance("instrument_summaries", "BTC", HOST, "run")
+    window = Window(currency, currency, None, NOON, NOON, 1)
+    source = Provenance("instrument_summaries", currency, HOST, "run")
     stored, requests = INSTRUMENT_SUMMARIES.load(
-        Answers(reader("BTC", "future")(answer)), warehouse.connection, window, source
+        Answers(reader(currency, "future")(answer)), warehouse.connection, window, source
     )
     assert requests == 1
     return stored
@@ -97,9 +100,9 @@ def test_the_recorded_answer_comes_out_of_the_view_as_it_was_sent(warehouse, rec
 @pytest.mark.parametrize(
     ("told_at", "seconds", "beat"),
     [
-        (NOON, 300, NOON), (NOON - timedelta(seconds=2), 300, NOON), (NOON - timedelta(seconds=11), 300, NOON - BEAT),
-        (NOON + timedelta(seconds=289), 300, NOON), (NOON + timedelta(seconds=291), 300, NOON + BEAT),
-        (NOON + timedelta(seconds=61), 60, NOON + timedelta(seconds=60)),
+        (NOON, 60, NOON), (NOON - timedelta(seconds=2), 60, NOON), (NOON - timedelta(seconds=11), 60, NOON - BEAT),
+        (NOON + timedelta(seconds=49), 60, NOON), (NOON + timedelta(seconds=51), 60, NOON + BEAT),
+        (NOON + timedelta(seconds=289), 300, NOON), (NOON + timedelta(seconds=291), 300, NOON + 5 * BEAT),
         (NOON + timedelta(minutes=30), 3600, NOON),
     ],
 )  # fmt: skip
@@ -110,7 +113,7 @@ def test_a_snapshot_belongs_to_the_beat_that_the_exchanges_clock_says(told_at, s
 def test_a_run_that_starts_late_is_not_stamped_as_its_beat(warehouse):
     late = NOON + timedelta(minutes=8, seconds=20)
     take(warehouse, late)
-    assert warehouse.rows("SELECT beat, told_at FROM store.instrument_summary") == [(NOON + BEAT, [late])]
+    assert warehouse.rows("SELECT beat, told_at FROM store.instrument_summary") == [(NOON + 8 * BEAT, [late])]
 
 
 def test_a_second_run_of_a_beat_changes_no_row(warehouse):
@@ -118,7 +121,7 @@ def test_a_second_run_of_a_beat_changes_no_row(warehouse):
     publish(warehouse)
     written = warehouse.rows("SELECT ctid, xmin, * FROM store.instrument_summary")
     assert take(warehouse, NOON) == Ingested(unchanged=1)
-    assert take(warehouse, NOON + timedelta(minutes=2), mark_price=51_000.0) == Ingested(unchanged=1)
+    assert take(warehouse, NOON + timedelta(seconds=45), mark_price=51_000.0) == Ingested(unchanged=1)
     assert warehouse.rows("SELECT ctid, xmin, * FROM store.instrument_summary") == written
     assert warehouse.value("SELECT count(*) FROM store.roster") == 1
 
@@ -126,12 +129,12 @@ def test_a_second_run_of_a_beat_changes_no_row(warehouse):
 def test_what_was_held_back_is_replaced_within_its_beat(warehouse):
     take(warehouse, NOON, mark_price=-1.0)
     assert warehouse.hold(INSTRUMENT_SUMMARY, warehouse.newest_of(INSTRUMENT_SUMMARIES)) == 0
-    assert take(warehouse, NOON + timedelta(minutes=1)) == Ingested(corrected=1)
+    assert take(warehouse, NOON + timedelta(seconds=40)) == Ingested(corrected=1)
     [row] = seen(warehouse)
     assert row["impossible"] is None
     assert publish(warehouse) == 1
     assert warehouse.rows("SELECT DISTINCT mark_price, ts FROM instrument_summaries") == [
-        (50_000.5, NOON + timedelta(minutes=1))
+        (50_000.5, NOON + timedelta(seconds=40))
     ]
 
 
@@ -145,7 +148,7 @@ def test_a_beat_that_was_missed_is_a_gap_and_named(warehouse):
         "SELECT dataset, currency, first_beat, last_beat, beats FROM snapshot_gaps ORDER BY first_beat"
     )
     assert gaps[0] == ("instrument_summaries", "BTC", base + 2 * BEAT, base + 3 * BEAT, 2)
-    assert gaps[1][2] == base + 5 * BEAT and gaps[1][4] >= 19, "what should have come since is missed, too"
+    assert gaps[1][2] == base + 5 * BEAT and gaps[1][4] >= 115, "what should have come since is missed, too"
     publish(warehouse)
     covered = warehouse.rows(
         "SELECT sum(minutes), sum(present), sum(published_minutes) FROM coverage WHERE dataset = 'instrument_summaries'"
@@ -157,12 +160,13 @@ def test_a_beat_that_was_missed_is_a_gap_and_named(warehouse):
 
 def test_another_length_of_beats_counts_from_when_it_holds(warehouse, monkeypatch):
     base = datetime.now(UTC).replace(minute=0, second=0, microsecond=0) - timedelta(hours=1)
+    monkeypatch.setenv("DERIBIT_SUMMARY_MINUTES", "5")
     take(warehouse, base)
-    monkeypatch.setenv("DERIBIT_SNAPSHOT_MINUTES", "1")
+    monkeypatch.delenv("DERIBIT_SUMMARY_MINUTES")
     for minute in (5, 6, 9):
         take(warehouse, base + timedelta(minutes=minute))
     assert warehouse.rows("SELECT begins, ends, seconds FROM store.snapshot_beat WHERE ends <> 'infinity'") == [
-        (base, base + BEAT, 300)
+        (base, base + 5 * BEAT, 300)
     ]
     assert [row["missed_before"] for row in seen(warehouse)] == [0, 0, 0, 2]
     first, second, *_ = warehouse.rows("SELECT first_beat, beats FROM snapshot_gaps ORDER BY first_beat")
@@ -253,3 +257,84 @@ def test_an_instrument_at_a_beat_takes_few_bytes(warehouse, market):
     bytes_a_row = warehouse.value("SELECT pg_total_relation_size('store.instrument_summary')") / (288 * 60)
     print(f"{bytes_a_row:.1f} bytes an instrument and beat")
     assert bytes_a_row < 100
+
+
+def fold(warehouse: Warehouse, before: datetime = NOON + timedelta(days=2)) -> int:
+    with warehouse.connection.transaction():
+        return snapshots.fold(warehouse.connection, INSTRUMENT_SUMMARIES, before)
+
+
+def everything(warehouse: Warehouse, moments: list[datetime]) -> list[list[tuple]]:
+    """Whatever a reader can see of summaries, now and as of some moments."""
+    every = (
+        "SELECT * FROM instrument_summaries ORDER BY instrument, beat",
+        "SELECT * FROM index_prices ORDER BY index_name, ts",
+        "SELECT * FROM snapshot_gaps WHERE first_beat < '2025-03-02' ORDER BY first_beat",
+        "SELECT month, present, published_minutes FROM coverage WHERE dataset = 'instrument_summaries' AND present > 0",
+        "SELECT * FROM provenance WHERE dataset = 'instrument_summaries' ORDER BY ts, version_id",
+    )
+    seen = [warehouse.rows(query) for query in every]
+    for moment in (None, *moments):
+        for name in ("BTC-PERPETUAL", "BTC-28MAR25", "BTC-27JUN25"):
+            for begins, ends in (
+                (at(FIRST, -10), at(FIRST, 3000)),
+                (at(FIRST, 1), at(FIRST, 2)),
+                (NOON, at(FIRST, 1440)),
+            ):
+                asked = "SELECT * FROM summaries(%s, %s, %s, as_of => %s)"
+                seen.append(warehouse.rows(asked, name, begins, ends, moment))
+        seen.append(warehouse.rows(
+            "SELECT * FROM index_price('btc_usd', %s, %s, as_of => %s)", at(FIRST, -10), at(FIRST, 3000), moment
+        ))  # fmt: skip
+    return seen
+
+
+def test_folded_days_read_as_they_did(warehouse):
+    """To the last bit, what was published when included; and what is remarkable of a beat stays as it was."""
+    warehouse.instrument("BTC-PERPETUAL", at("2024-01-01"))
+    random, moments = Random(7), []
+    for minute in (0, 1, 2, 5, 700, 719, 720, 1439, 1440, 1441):
+        moment = at(FIRST, minute) + timedelta(milliseconds=random.randint(-9_000, 45_000))
+        names = ["BTC-PERPETUAL", "BTC-28MAR25"] if minute < 720 else ["BTC-27JUN25", "BTC-PERPETUAL"]
+        rows = [
+            told(
+                name, moment, mark_price=random.choice([None, 0.1 + random.random() * 1e5]), last=None,
+                estimated_delivery_price=round(random.uniform(1, 1e5), 4), funding_8h=random.uniform(-1e-3, 1e-3),
+            )
+            for name in names
+        ]  # fmt: skip
+        take(warehouse, moment, rows=[*rows, told("BTC-9", moment, volume="x")] if minute == 2 else rows)
+        if minute in (1, 700):
+            publish(warehouse)
+            moments.append(warehouse.value("SELECT clock_timestamp()"))
+    take(warehouse, at(FIRST, 6), mark_price=-1.0)
+    publish(warehouse)
+    moments.append(warehouse.value("SELECT clock_timestamp()"))
+    warehouse.hold(INSTRUMENT_SUMMARY, warehouse.newest_of(INSTRUMENT_SUMMARIES)[4:5])
+    take(warehouse, at(FIRST, 6))
+    publish(warehouse)
+    moments.append(warehouse.value("SELECT clock_timestamp()"))
+    before = everything(warehouse, moments)
+    assert all(before[:5])
+    assert fold(warehouse, at(FIRST)) == 0, "nothing is that old"
+    assert fold(warehouse) == 8, "of nine beats one was taken back before"
+    left = [at(FIRST, minute) for minute in (6, 6, 1440, 1441)]
+    assert [beat for [beat] in warehouse.rows("SELECT beat FROM store.instrument_summary ORDER BY 1")] == left
+    assert everything(warehouse, moments) == before
+    unreadable = {"2": ["BTC-9: volume is 'x', not a number"]}
+    assert warehouse.value("SELECT unreadable FROM store.summary_day") == unreadable
+    assert fold(warehouse, at(FIRST, 5 * 1440)) == 0, "the newest day stays, and none is folded twice"
+    with warehouse.connection.transaction():
+        prune_records(warehouse.connection, datetime.now(UTC) + timedelta(days=1))
+    assert everything(warehouse, moments) == before
+
+
+def test_a_day_of_which_something_waits_is_not_folded(warehouse):
+    for minute in (1, 2, 1441):
+        take(warehouse, at(FIRST, minute))
+    assert fold(warehouse) == 0
+    publish(warehouse)
+    take(warehouse, at(FIRST, 3))
+    assert fold(warehouse) == 0
+    publish(warehouse)
+    assert fold(warehouse) == 3

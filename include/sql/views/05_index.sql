@@ -1,3 +1,36 @@
+-- Every version of every beat of the summaries, those of folded days (store.summary_day) among them.
+CREATE VIEW store.summary_beat AS
+    SELECT currency, beat, version_id, state, validation_id FROM store.instrument_summary
+    UNION ALL
+    SELECT d.currency, d.day::timestamp AT TIME ZONE 'UTC' + u.minute * interval '1 minute', u.version_id, 'published', u.validation_id
+    FROM store.summary_day d
+    CROSS JOIN LATERAL (SELECT unnest(d.minutes) AS minute, unnest(d.version_ids) AS version_id, unnest(d.validation_ids) AS validation_id) AS u;
+
+-- What the summaries of a day said of an instrument's index, beat by beat after midnight up to the next one: as it is published, or was
+-- at the time as_of. told_at is the exchange's clock.
+CREATE FUNCTION store.index_samples(currency text, instrument text, day date, as_of timestamptz)
+RETURNS TABLE (beat timestamptz, told_at timestamptz, price float8, validation_id bigint)
+LANGUAGE sql STABLE PARALLEL SAFE AS $$
+    -- an array of one says the same of all
+    SELECT s.beat, s.told_at[least(p.place, cardinality(s.told_at))], s.index_price[least(p.place, cardinality(s.index_price))],
+           CASE WHEN index_samples.as_of IS NULL THEN s.validation_id ELSE store.published_by(s.shown, (SELECT store.as_of(index_samples.as_of))) END
+    FROM store.instrument_summary s JOIN store.roster r USING (roster_id)
+    CROSS JOIN LATERAL (SELECT array_position(r.instruments, index_samples.instrument) AS place) AS p
+    WHERE s.currency = index_samples.currency AND p.place IS NOT NULL
+      AND s.beat > index_samples.day::timestamp AT TIME ZONE 'UTC' AND s.beat <= (index_samples.day + 1)::timestamp AT TIME ZONE 'UTC'
+      AND CASE WHEN index_samples.as_of IS NULL THEN s.state = 'published' ELSE s.shown @> (SELECT store.as_of(index_samples.as_of)) END
+    UNION ALL
+    SELECT t.beat, t.beat + u.told_ms * interval '1 millisecond', u.price, u.validation_id
+    FROM store.summary_series y JOIN store.summary_day d USING (currency, day)
+    CROSS JOIN LATERAL (SELECT unnest(d.minutes) AS minute, unnest(d.validation_ids) AS validation_id,
+                               unnest(y.told_ms) AS told_ms, unnest(y.index_price) AS price) AS u
+    CROSS JOIN LATERAL (SELECT d.day::timestamp AT TIME ZONE 'UTC' + u.minute * interval '1 minute' AS beat) AS t
+    WHERE y.instrument = index_samples.instrument AND y.currency = index_samples.currency
+      AND y.day IN (index_samples.day, index_samples.day + 1) AND u.told_ms IS NOT NULL
+      AND t.beat > index_samples.day::timestamp AT TIME ZONE 'UTC' AND t.beat <= (index_samples.day + 1)::timestamp AT TIME ZONE 'UTC'
+      AND (index_samples.as_of IS NULL OR u.validation_id <= (SELECT store.as_of(index_samples.as_of)))
+$$;
+
 -- The proxy of each index on the days [from_day, past_day): a perpetual on that index. If there are several, the oldest one is the
 -- proxy until its lifetime is over.
 CREATE VIEW store.index_proxy AS
@@ -22,8 +55,34 @@ LANGUAGE sql STABLE PARALLEL SAFE AS $$
         least(x.past_day, index_days."to", (now() AT TIME ZONE 'UTC')::date + 1)::timestamp - interval '1 day', interval '1 day') AS d
 $$;
 
+-- The index of the minutes of open days, from "from" to before "to" (NULL: all): those of which no day is published (or was, at the
+-- time as_of). It is what the summaries said of the perpetual that stands for the index, for of a contract that expires the exchange
+-- tells the mean it will be delivered at in its last half hour. A beat is the end of the minute before it, a summary a sample of that
+-- moment: one that was made more than half a minute after it (told_at, by the exchange's clock) is none. A minute without one has no row.
+-- Say the days where you can: each day is looked up by the beats in it.
+CREATE FUNCTION store.open_index_of("from" date, "to" date, as_of timestamptz)
+RETURNS TABLE (index_name text, ts timestamptz, price float8, day date, told_at timestamptz, validation_id bigint)
+LANGUAGE sql STABLE PARALLEL SAFE AS $$
+    SELECT x.index_name, s.beat - interval '1 minute', s.price, x.day, s.told_at, s.validation_id
+    -- before the first beat there is nothing to look for: so a question of the history costs no more than it did
+    FROM (SELECT min(((b.begins - interval '1 minute') AT TIME ZONE 'UTC')::date) AS day FROM store.snapshot_beat b
+          WHERE b.dataset = 'instrument_summaries'
+          HAVING min(((b.begins - interval '1 minute') AT TIME ZONE 'UTC')::date) < coalesce(open_index_of."to", 'infinity')) AS first
+    CROSS JOIN LATERAL store.index_days(greatest(first.day, open_index_of."from"), open_index_of."to") AS x
+    JOIN store.instrument i ON i.instrument_id = x.perpetual_id
+    -- OFFSET 0: a day's summaries are looked up by their key
+    CROSS JOIN LATERAL (SELECT * FROM store.index_samples(i.settlement_currency, i.instrument, x.day, open_index_of.as_of) OFFSET 0) AS s
+    WHERE s.price IS NOT NULL AND s.told_at <= s.beat + interval '30 seconds'
+      AND NOT EXISTS (SELECT FROM store.index_day c
+                      WHERE c.index_name = x.index_name AND c.day = x.day
+                        AND CASE WHEN open_index_of.as_of IS NULL THEN c.state = 'published'
+                                 ELSE c.shown @> (SELECT store.as_of(open_index_of.as_of)) END)
+$$;
+
+CREATE VIEW store.open_index_minute AS SELECT * FROM store.open_index_of(NULL, NULL, NULL);
+
 -- The index of every minute of the days from "from" to before "to" (NULL: all), as it is published, or was published at the time
--- as_of.
+-- as_of: of closed days, and after them of open ones.
 CREATE FUNCTION store.index_prices_of("from" date, "to" date, as_of timestamptz)
 RETURNS TABLE (index_name text, ts timestamptz, price float8, source text, day date, proxy_error_p95 float8, validation_id bigint)
 LANGUAGE sql STABLE PARALLEL SAFE AS $$
@@ -46,11 +105,14 @@ LANGUAGE sql STABLE PARALLEL SAFE AS $$
       AND CASE WHEN index_prices_of.as_of IS NULL THEN x.state = 'published' ELSE x.shown @> (SELECT store.as_of(index_prices_of.as_of)) END
       -- a time that store.as_of() refuses is an error even if there are no rows
       AND (index_prices_of.as_of IS NULL OR (SELECT store.as_of(index_prices_of.as_of)) IS NOT NULL)
+    UNION ALL
+    SELECT o.index_name, o.ts, o.price, 'summary', o.day, NULL, o.validation_id
+    FROM store.open_index_of(index_prices_of."from", index_prices_of."to", index_prices_of.as_of) AS o
 $$;
 
 -- The index of every minute: ts is the bucket start, price the index at the bucket's END. source says whether
--- it is the index itself or the close of the perpetual that stands in for it. On a day for which no day of the perpetual is
--- published, only minutes with a known index have a price.
+-- it is the index itself or the close of the perpetual that stands in for it. On a closed day for which no day of the perpetual is
+-- published, only minutes with a known index have a price; of an open day a minute that is not known has no row.
 CREATE VIEW index_prices AS SELECT * FROM store.index_prices_of(NULL, NULL, NULL);
 
 -- One index with from <= ts < to, in order of time: as it is published, or was published at the time as_of.

@@ -40,16 +40,17 @@ LANGUAGE sql STABLE PARALLEL SAFE AS $$
                                         WHERE c.currency = not_in_catalogue.currency AND c.kind = not_in_catalogue.kind AND NOT c.expired))
 $$;
 
--- What the perpetuals and dated futures were at, beat by beat, as it is published, or was at the moment as_of.
-CREATE FUNCTION store.instrument_summaries_of(as_of timestamptz)
+-- What the perpetuals and dated futures were at, beat by beat, as it is published, or was at the moment as_of. Of folded days those
+-- from "from" to before "to" (NULL: all).
+CREATE FUNCTION store.instrument_summaries_of("from" date, "to" date, as_of timestamptz)
 RETURNS TABLE (currency text, beat timestamptz, ts timestamptz, instrument text, kind text, base_currency text, quote_currency text,
                mark_price float8, index_price float8, bid_price float8, ask_price float8, last_price float8,
                open_interest float8, open_interest_unit text, volume float8, current_funding float8, funding_8h float8,
-               host text, loaded_at timestamptz, validation_id bigint, validated_at timestamptz)
+               host text, loaded_at timestamptz, validation_id bigint, validated_at timestamptz, day date)
 LANGUAGE sql STABLE PARALLEL SAFE AS $$
     SELECT s.currency, s.beat, u.ts, u.instrument, CASE WHEN u.instrument LIKE '%-PERPETUAL' THEN 'perpetual' ELSE 'future' END,
            n.base, n.quote, u.mark, u.index, u.bid, u.ask, u.last, u.interest, CASE WHEN n.quote = 'USD' THEN 'USD' ELSE n.base END, u.volume,
-           u.current_funding, u.funding_8h, l.host, l.loaded_at, v.validation_id, v.validated_at
+           u.current_funding, u.funding_8h, l.host, l.loaded_at, v.validation_id, v.validated_at, (s.beat AT TIME ZONE 'UTC')::date
     FROM store.instrument_summary s
     JOIN store.roster r USING (roster_id)
     JOIN store.ingestion l USING (version_id)
@@ -67,16 +68,38 @@ LANGUAGE sql STABLE PARALLEL SAFE AS $$
                ELSE s.shown @> (SELECT store.as_of(instrument_summaries_of.as_of)) END
       -- a time that store.as_of() refuses is an error even if there are no rows
       AND (instrument_summaries_of.as_of IS NULL OR (SELECT store.as_of(instrument_summaries_of.as_of)) IS NOT NULL)
+    UNION ALL
+    SELECT y.currency, t.beat, t.beat + u.told_ms * interval '1 millisecond', y.instrument,
+           CASE WHEN y.instrument LIKE '%-PERPETUAL' THEN 'perpetual' ELSE 'future' END,
+           n.base, n.quote, u.mark, u.index, u.bid, u.ask, u.last, u.interest, CASE WHEN n.quote = 'USD' THEN 'USD' ELSE n.base END, u.volume,
+           u.current_funding, u.funding_8h, l.host, l.loaded_at, v.validation_id, v.validated_at, y.day
+    FROM store.summary_series y JOIN store.summary_day d USING (currency, day)
+    -- side by side in a SELECT list arrays are unnested in step
+    CROSS JOIN LATERAL (
+        SELECT unnest(d.minutes) AS minute, unnest(d.version_ids) AS version_id, unnest(d.validation_ids) AS validation_id,
+               unnest(y.told_ms) AS told_ms, unnest(y.mark_price) AS mark, unnest(y.index_price) AS index, unnest(y.bid_price) AS bid,
+               unnest(y.ask_price) AS ask, unnest(y.last_price) AS last, unnest(y.open_interest) AS interest, unnest(y.volume) AS volume,
+               unnest(y.current_funding) AS current_funding, unnest(y.funding_8h) AS funding_8h) AS u
+    JOIN store.ingestion l USING (version_id)
+    JOIN store.validation v USING (validation_id)
+    CROSS JOIN LATERAL (SELECT y.day::timestamp AT TIME ZONE 'UTC' + u.minute * interval '1 minute' AS beat) AS t
+    CROSS JOIN LATERAL (SELECT split_part(split_part(y.instrument, '-', 1), '_', 1) AS base,
+                               coalesce(nullif(split_part(split_part(y.instrument, '-', 1), '_', 2), ''), 'USD') AS quote) AS n
+    WHERE u.told_ms IS NOT NULL AND ("from" IS NULL OR y.day >= "from") AND ("to" IS NULL OR y.day < "to")
+      AND (instrument_summaries_of.as_of IS NULL OR u.validation_id <= (SELECT store.as_of(instrument_summaries_of.as_of)))
 $$;
 
--- What every perpetual and dated future was at, beat by beat. ts is the exchange's clock.
-CREATE VIEW instrument_summaries AS SELECT * FROM store.instrument_summaries_of(NULL);
+-- What every perpetual and dated future was at, beat by beat. ts is the exchange's clock. Say the day when you filter (or use
+-- summaries()): folded days are looked up by it.
+CREATE VIEW instrument_summaries AS SELECT * FROM store.instrument_summaries_of(NULL, NULL, NULL);
 
 -- That of one instrument with from <= ts < to, in order of time: what is published, or what was published at the moment as_of.
 CREATE FUNCTION summaries(instrument text, "from" timestamptz, "to" timestamptz, as_of timestamptz DEFAULT NULL)
 RETURNS SETOF instrument_summaries
 LANGUAGE sql STABLE PARALLEL SAFE AS $$
-    SELECT s.* FROM store.instrument_summaries_of(summaries.as_of) AS s
+    SELECT s.*
+    FROM store.instrument_summaries_of(((summaries."from" - interval '1 hour') AT TIME ZONE 'UTC')::date,
+                                       ((summaries."to" + interval '10 seconds') AT TIME ZONE 'UTC')::date + 1, summaries.as_of) AS s
     WHERE s.instrument = summaries.instrument AND s.ts >= summaries."from" AND s.ts < summaries."to"
       -- a beat is at most ten seconds after its snapshot, and its snapshot within an hour of it
       AND s.beat > summaries."from" - interval '1 hour' AND s.beat < summaries."to" + interval '10 seconds'

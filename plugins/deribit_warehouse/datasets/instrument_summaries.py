@@ -46,7 +46,7 @@ def load(exchange: Exchange, connection: Connection, window: Window, provenance:
     if not found.instruments:
         log.info("%s: the exchange lists no future of it", window.subject)
         return Ingested(), 1
-    seconds = settings.snapshot_seconds()
+    seconds = settings.summary_seconds()
     beat = beat_of(found.made_at, seconds)
     part = {
         "instruments": found.instruments, "told_at": alike(instants(found.timestamp)),
@@ -61,7 +61,7 @@ def load(exchange: Exchange, connection: Connection, window: Window, provenance:
 
 INSTRUMENT_SUMMARIES = Dataset(
     name="instrument_summaries", keys=("currency", "ts"), day="ts", table=INSTRUMENT_SUMMARY, load=load, snapshot=True,
-    catalogue=False, bucket="live",
-    # a load that waits longer would store the next beat
-    patience=timedelta(minutes=2),
+    beat=settings.summary_seconds, folded=True, catalogue=False, bucket="live",
+    # a wait takes a minute at least: the next beat's run asks then, too
+    patience=timedelta(0),
 )  # fmt: skip

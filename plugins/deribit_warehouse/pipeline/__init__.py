@@ -7,7 +7,6 @@ from .dag_defaults import (
     HOURLY_TASK,
     LIVE_TASK,
     READY,
-    SNAPSHOT_TASK,
     YEARS_THEN_MONTHS,
     asset,
     by_hand_dag_args,
@@ -18,13 +17,22 @@ from .dag_defaults import (
     hourly_dag_args,
     live_dag_args,
     snapshot_dag_args,
+    snapshot_task,
 )
 from .delisting import clip_to_lifetimes, find_delistings
 from .docs_site import build_data_docs
 from .load import load, plan, plan_open
 from .publish import notify, publish, publish_derived, windows
 from .read_catalogue import READINGS, check_catalogue, discover_funding_starts, read_catalogue
-from .retention import measure_storage, prune_incidents, prune_open_days, prune_records, prune_versions, thin_snapshots
+from .retention import (
+    fold_snapshots,
+    measure_storage,
+    prune_incidents,
+    prune_open_days,
+    prune_records,
+    prune_versions,
+    thin_snapshots,
+)
 
 __all__ = [
     "ACKNOWLEDGE_PARAMS",
@@ -33,7 +41,6 @@ __all__ = [
     "LIVE_TASK",
     "READINGS",
     "READY",
-    "SNAPSHOT_TASK",
     "YEARS_THEN_MONTHS",
     "acknowledge",
     "asset",
@@ -47,6 +54,7 @@ __all__ = [
     "derived_dag_args",
     "discover_funding_starts",
     "find_delistings",
+    "fold_snapshots",
     "history_dag_args",
     "hourly_dag_args",
     "live_dag_args",
@@ -63,6 +71,7 @@ __all__ = [
     "publish_derived",
     "read_catalogue",
     "snapshot_dag_args",
+    "snapshot_task",
     "thin_snapshots",
     "windows",
 ]

@@ -46,6 +46,11 @@ def task_went_well(context: Context) -> None:
     on_task_well(context, asks=[name for name, task in tasks.items() if task.pool in (EXCHANGE_POOL, LIVE_POOL)])
 
 
+MINUTE = timedelta(minutes=1)
+
+FIRST = {"weight_rule": "absolute", "priority_weight": 100}
+"""Of tasks that no other goes before."""
+
 DEFAULT_ARGS = {
     "owner": "market-data",
     "retries": 3,
@@ -119,19 +124,35 @@ def by_hand_dag_args(dag_id: str) -> dict[str, Any]:
 
 def snapshot_dag_args(dataset: Dataset) -> dict[str, Any]:
     """What the DAGs of snapshots have in common: one run a beat, and none for a beat that is over. Two runs may
-    overlap, so that one that hangs does not cost the next beat as well; it is ended before the beat after that."""
-    beat = timedelta(seconds=settings.snapshot_seconds())
-    minutes = settings.snapshot_seconds() // 60
+    overlap, so that one that hangs does not cost the next beat as well; it is ended two beats later, of beats of a
+    minute after three minutes."""
+    beat = beat_of(dataset)
+    minutes = beat // MINUTE
     return {
         **calendar_dag_args(dataset.dag_id, "0 * * * *" if minutes == 60 else f"*/{minutes} * * * *"),
         "max_active_runs": 2,
-        "dagrun_timeout": max(2 * beat, timedelta(minutes=5)),
+        "dagrun_timeout": max(2 * beat, 3 * MINUTE),
     }
 
 
-SNAPSHOT_TASK = {"retries": 1, "retry_delay": timedelta(seconds=5), "execution_timeout": timedelta(minutes=4)}
-"""Arguments of the tasks of a snapshot's run, in place of those in DEFAULT_ARGS: a task that takes longer than these
-allow would store the snapshot of another beat."""
+def snapshot_task(dataset: Dataset) -> dict[str, Any]:
+    """Arguments of the tasks of a snapshot's run, in place of those in DEFAULT_ARGS: what takes longer than these allow
+    would store the snapshot of another beat. Unlike a live minute a beat that is missed is lost, so there is one more
+    attempt; and nothing goes before what has only a minute."""
+    beat = beat_of(dataset)
+    return {
+        "retries": 1,
+        "retry_delay": timedelta(seconds=5),
+        "execution_timeout": min(beat - timedelta(seconds=10), 4 * MINUTE),
+        **(FIRST if beat == MINUTE else {}),
+    }
+
+
+def beat_of(dataset: Dataset) -> timedelta:
+    """From one snapshot of a dataset to the next, as it is set. Raises ValueError for one without beats."""
+    if dataset.beat is None:
+        raise ValueError(f"{dataset.name} has no beats")
+    return timedelta(seconds=dataset.beat())
 
 
 def live_dag_args(dataset: Dataset) -> dict[str, Any]:
@@ -145,9 +166,7 @@ def live_dag_args(dataset: Dataset) -> dict[str, Any]:
     }
 
 
-LIVE_TASK = {
-    "retries": 0, "execution_timeout": timedelta(seconds=50), "weight_rule": "absolute", "priority_weight": 100,
-}  # fmt: skip
+LIVE_TASK = {"retries": 0, "execution_timeout": timedelta(seconds=50), **FIRST}
 """Of the tasks of a live run, beside what DEFAULT_ARGS says: the next minute is the retry, and nothing goes before
 it."""
 

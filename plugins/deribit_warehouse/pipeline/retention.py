@@ -84,6 +84,28 @@ def measure_storage() -> None:
         housekeeping.measure(connection, limit_bytes=settings.disk_limit(), free_bytes=free)
 
 
+FOLD_AFTER = timedelta(days=7)
+"""How long snapshots stay as they came: until nothing is decided on any more that is compared with them."""
+
+
+@task(multiple_outputs=False)
+def fold_snapshots() -> dict[str, int]:
+    """Stores the days of snapshots that are over since FOLD_AFTER as arrays over their beats, of the datasets that say
+    how: {dataset: beats}. A day at a time, so that nobody who decides waits for long."""
+    from deribit_warehouse.warehouse import snapshots
+
+    before = (datetime.now(UTC) - FOLD_AFTER).replace(hour=0, minute=0, second=0, microsecond=0)
+    total = {dataset.name: 0 for dataset in DATASETS if dataset.folded}
+    for dataset in DATASETS:
+        beats = 1 if dataset.folded else 0
+        while beats:
+            with market() as connection, connection.transaction():
+                beats = snapshots.fold(connection, dataset, before)
+            total[dataset.name] += beats
+    log.info("beats of days before %s that were folded: %s", before.date(), total)
+    return total
+
+
 @task(multiple_outputs=False)
 def thin_snapshots() -> dict[str, int]:
     """Keeps one snapshot an hour of what is older than settings.thin_snapshots_after(), of the datasets that may be

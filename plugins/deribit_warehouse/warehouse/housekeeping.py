@@ -14,6 +14,11 @@ from . import publication, sql
 STATEMENTS = {"ingestion": "housekeeping/prune_ingestion", "validation": "housekeeping/prune_validation"}
 """What takes away which record, by its table."""
 
+NAMED = {
+    "one": "housekeeping/named_ids", "elements": "housekeeping/named_elements", "ranges": "housekeeping/named_ends",
+}  # fmt: skip
+"""What a column names, by the form that it has."""
+
 
 def measure(connection: Connection, *, limit_bytes: int | None, free_bytes: int | None) -> None:
     """Notes today's sizes, in the caller's transaction (view storage).
@@ -41,5 +46,5 @@ def prune_records(connection: Connection, before: datetime) -> dict[str, int]:
 
 
 def _named(naming: dict[str, Any]) -> Composed:
-    form = sql.statement("housekeeping/named_ends" if naming["ranges"] else "housekeeping/named_ids")
+    form = sql.statement(NAMED[naming["form"]])
     return SQL(form).format(table=Identifier("store", naming["relation"]), column=Identifier(naming["referring"]))

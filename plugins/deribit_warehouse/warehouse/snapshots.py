@@ -75,6 +75,15 @@ def thin(connection: Connection, dataset: Dataset, before: datetime) -> int:
     return deleted
 
 
+def fold(connection: Connection, dataset: Dataset, before: datetime) -> int:
+    """Stores the oldest day of before an instant that may be folded in its other form, in the caller's transaction;
+    returns how many beats those were, 0 where there is no such day. The views show the same before and after, and so
+    does what was published at any moment."""
+    publication.decide_alone(connection)
+    days = sql.rows(connection, f"datasets/{dataset.sql}/fold", before=before)
+    return sum(day["beats"] for day in days)
+
+
 def alike(values: Sequence[Any]) -> list[Any]:
     """The values as an array to store: reduced to one element if they are all the same."""
     return list(values[:1]) if len(set(values)) == 1 else list(values)

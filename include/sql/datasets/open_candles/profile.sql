@@ -9,7 +9,7 @@
 -- checked without. A perpetual is compared with the index of the last summary, a quarter of an hour old at most, and with its futures where
 -- there is none or it disagrees; what is off is told as in store.levels.
 WITH life AS MATERIALIZED (
-    SELECT l.instrument_id, l.instrument AS name, l.label AS instrument, l.begins, l.ends, coalesce(i.underlying_type, 'crypto') AS underlying_type
+    SELECT l.instrument_id, l.instrument AS name, l.label AS instrument, l.settlement_currency, l.begins, l.ends, coalesce(i.underlying_type, 'crypto') AS underlying_type
     FROM store.lifetime l JOIN store.instrument i USING (instrument_id)
     WHERE l.perpetual = %(perpetual)s AND l.settlement_currency = ANY(%(currencies)s)
 ), future AS MATERIALIZED (
@@ -30,13 +30,6 @@ WITH life AS MATERIALIZED (
     LEFT JOIN LATERAL (SELECT * FROM store.open_candle v WHERE v.instrument_id = m.instrument_id AND v.ts = m.ts
                        ORDER BY v.version_id DESC LIMIT 1) AS o ON true
     LEFT JOIN future f ON f.instrument_id = m.instrument_id AND (m.ts AT TIME ZONE 'UTC')::date >= f.from_day AND (m.ts AT TIME ZONE 'UTC')::date < f.past_day
-), summary AS MATERIALIZED (
-    SELECT i.instrument_id, s.beat, store.price((store.for_each(s.index_price, r.instruments))[array_position(r.instruments, i.name)]) AS index_price
-    FROM (SELECT min(ts) - interval '15 minutes' AS first, max(ts) AS last FROM told) AS t
-    JOIN store.instrument_summary s ON s.beat >= t.first AND s.beat <= t.last AND s.state IN ('pending', 'published')
-    JOIN store.roster r USING (roster_id)
-    JOIN life i ON i.name = ANY (r.instruments)
-    WHERE %(perpetual)s
 ), compared AS (
     SELECT t.*, p.close AS previous, p.ts = t.ts - interval '1 minute' AS has_previous, n.close AS following,
            store.relative_distance(t.close, p.close) AS move, h.usual, coalesce(h.traded, 0) + t.traded::integer AS traded_minutes,
@@ -58,8 +51,12 @@ WITH life AS MATERIALIZED (
     LEFT JOIN LATERAL (SELECT v.ts, v.low, v.high, v.close FROM store.open_candle v
                        WHERE v.instrument_id = t.perpetual_id AND v.ts <= t.ts AND v.ts > t.ts - interval '1 hour' AND v.state IN ('pending', 'published')
                        ORDER BY v.ts DESC, v.version_id DESC LIMIT 1) AS r ON true
-    LEFT JOIN LATERAL (SELECT s.index_price FROM summary s
-                       WHERE s.instrument_id = t.instrument_id AND s.beat <= t.ts AND s.beat > t.ts - interval '15 minutes' AND s.index_price IS NOT NULL
+    -- looked up by its key: beside a long catching up there are as many summaries as minutes
+    LEFT JOIN LATERAL (SELECT e.index_price
+                       FROM store.instrument_summary s JOIN store.roster r USING (roster_id)
+                       CROSS JOIN LATERAL (SELECT store.price((store.for_each(s.index_price, r.instruments))[array_position(r.instruments, t.name)]) AS index_price) AS e
+                       WHERE %(perpetual)s AND s.currency = t.settlement_currency AND s.beat <= t.ts AND s.beat > t.ts - interval '15 minutes'
+                         AND s.state IN ('pending', 'published') AND e.index_price IS NOT NULL
                        ORDER BY s.beat DESC LIMIT 1) AS x ON true
 )
 SELECT c.instrument, c.ts, c.day, c.underlying_type, c.instrument_id, c.version_id, 1 AS expected_minutes,
