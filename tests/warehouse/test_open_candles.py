@@ -257,6 +257,20 @@ def test_days_that_are_closed_are_not_asked_for_and_an_outage_is_the_oldest_firs
     ]  # fmt: skip
 
 
+def test_nothing_older_is_asked_for_while_much_waits_to_be_validated(live):
+    perpetual = live.listed()["BTC-PERPETUAL"]
+    now = at("2025-03-20", 720)
+    older = lambda: [each for each in planned(live, PERPETUALS_LIVE, now) if each[1] != now - HOUR]  # noqa: E731
+    waiting = trading(at("2025-03-10"), at("2025-03-16", 1359), seed=1, traded=0.7)
+    live.minutes(perpetual, waiting)
+    assert len(older()) == 1, "9,999 minutes"
+    live.minutes(perpetual, trading(at("2025-03-16", 1359), at("2025-03-16", 1360), seed=2, traded=1.0))
+    assert older() == []
+    assert planned(live, PERPETUALS_LIVE, now) == [("BTC-PERPETUAL", now - HOUR, now)], "the newest is, all the same"
+    live.show(perpetual)
+    assert len(older()) == 1
+
+
 def test_a_contract_is_asked_for_from_its_listing_to_its_last_minute(live):
     live.instrument("BTC-PERPETUAL", OPENED)
     live.instrument("BTC-7MAR25", at("2025-03-05", 485), at("2025-03-07", 480))

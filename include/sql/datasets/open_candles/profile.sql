@@ -21,14 +21,8 @@ WITH life AS MATERIALIZED (
     CROSS JOIN LATERAL unnest(a.windows * tstzmultirange(tstzrange(%(from)s, %(to)s)) * tstzmultirange(tstzrange(i.begins, i.ends))) AS w
     CROSS JOIN LATERAL generate_series(lower(w), upper(w) - interval '1 minute', interval '1 minute') AS m
     UNION
-    -- few enough that the interval's own never wait for them; what can't be checked yet takes no place
-    (SELECT o.instrument_id, o.ts
-     FROM store.open_candle o JOIN life i USING (instrument_id)
-     LEFT JOIN future f ON f.instrument_id = o.instrument_id AND o.day >= f.from_day AND o.day < f.past_day
-     WHERE o.state = 'pending' AND o.validation_id IS NULL AND (o.ts < %(from)s OR o.ts >= %(to)s)
-       AND (%(perpetual)s OR f.perpetual_id IS NULL
-            OR EXISTS (SELECT FROM store.open_candle v
-                       WHERE v.instrument_id = f.perpetual_id AND v.ts <= o.ts AND v.ts > o.ts - interval '1 hour' AND v.state IN ('pending', 'published')))
+    -- few enough that the interval's own never wait for them
+    (SELECT o.instrument_id, o.ts FROM store.ready_open_candle o JOIN life i USING (instrument_id) WHERE o.ts < %(from)s OR o.ts >= %(to)s
      ORDER BY o.ts, o.instrument_id LIMIT 2000)
 ), told AS MATERIALIZED (
     SELECT i.*, m.ts, (m.ts AT TIME ZONE 'UTC')::date AS day, o.version_id, o.open, o.high, o.low, o.close, o.volume, o.cost, o.fresh,
