@@ -1,6 +1,6 @@
 # `make demo` runs everything against the exchange simulator, `make up` against the live exchange. All they need is
 # Python 3.11 to 3.13: stack/run installs the hashed lock into $WAREHOUSE_HOME (default .warehouse) before it runs a command.
-.PHONY: help demo up check down status report acknowledge test rehearsal recorded lint lock bench bench-history
+.PHONY: help demo up check down status report acknowledge test rehearsal recorded lint lock bench bench-history bench-live
 .DEFAULT_GOAL := help
 
 # Whatever a variable holds, nobody runs it: make would expand what was given on its command line (make demo
@@ -21,6 +21,7 @@ help:
 	@echo 'make acknowledge [ARGS="17 --note …"]  what is wrong now, numbered; no more is told of number 17 until it is over'
 	@echo 'make down                    stops everything'
 	@echo 'make bench | bench-history   what is claimed, measured; the whole history through the scheduler'
+	@echo 'make bench-live [ARGS="--minutes 30"]  how soon minutes are published, beside the whole history'
 	@echo 'make rehearsal [REHEARSE=demo,stack,YYYY-MM,...]  the tests that take whole stacks: a demo as its user has it, in a'
 	@echo '                             browser; and the first contact, with an exchange shaped like the real one: make up'
 	@echo '                             itself, and months of the history, value by value'
@@ -61,6 +62,9 @@ bench:
 
 bench-history:
 	@$(DEV) python -m bench.whole_history ARGS
+
+bench-live:
+	@$(DEV) python -m bench.live ARGS
 
 # Resolved for the oldest Python that is promised and for every platform at once, with the hash of every file.
 lock:

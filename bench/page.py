@@ -15,6 +15,7 @@ from pathlib import Path
 import orjson
 
 from .__main__ import RESULTS, number
+from .live import RESULTS as LIVE_RESULTS
 from .whole_history import RESULTS as HISTORY_RESULTS
 
 PAGE = Path(__file__).resolve().parents[1] / "docs" / "performance.md"
@@ -25,7 +26,7 @@ SIZE = re.compile(r"growth ×(\d+): (.+)")
 def main() -> None:
     metrics = [
         metric
-        for results in (RESULTS, HISTORY_RESULTS)
+        for results in (RESULTS, HISTORY_RESULTS, LIVE_RESULTS)
         if results.exists()
         for metric in orjson.loads(results.read_bytes())
     ]

@@ -9,9 +9,9 @@ published; of one that is held back the live minutes stay.
 
 **Schedule.** Every minute, without catchup: plan, load, publish, in a pool and with a share of the request rate of
 their own. A run asks for the last hour, and for the oldest minutes of the open days that nobody was answered for, as
-much as fits its minute; at the first start that is the month so far. So an outage of minutes or days heals by
-itself, the oldest first, while the newest minutes keep their beat. A day that was published closed is not asked for
-any more.
+much as fits its minute and none while 10,000 minutes wait to be validated; at the first start that is the month so
+far. So an outage of minutes or days heals by itself, the oldest first, while the newest minutes keep their beat. A
+day that was published closed is not asked for any more.
 
 **Late data.** The last hour is asked again by every run. A minute that is told otherwise becomes a new version,
 counted as a correction (view `corrections`, dataset `perpetuals_live`): the later answer counts. What the chart does

@@ -69,11 +69,13 @@ def everything(
     *,
     left_out: Collection[str] = (),
     basis_too: bool = True,
+    funding_too: bool = True,
 ) -> dict[str, int]:
     """Compares all that is published in [first, past) (ms) of the contracts of these currencies but those left out by
-    name; returns the rows of each view of PUBLISHED. Raises Different naming every contract that differs, and where a
-    view has rows that the exchange never said."""
-    said = dict.fromkeys(PUBLISHED if basis_too else ("candle", "funding_rates"), 0)
+    name; returns the rows of each view of PUBLISHED that was compared. Raises Different naming every contract that
+    differs, and where a view has rows that the exchange never said."""
+    compared = {"candle": True, "funding_rates": funding_too, "basis_spread": basis_too}
+    said = {view: 0 for view in PUBLISHED if compared[view]}
     differences = []
     for listing in listed_between(market, currencies, first, past):
         if listing.name in left_out:
@@ -81,9 +83,9 @@ def everything(
         begins, ends = max(first, listing.first_minute * MINUTE), min(past, listing.past_minute * MINUTE)
         try:
             said["candle"] += candles(market, rows, listing, begins, ends)
-            if listing.perpetual:
+            if listing.perpetual and funding_too:
                 said["funding_rates"] += funding(market, rows, listing, begins, min(past, listing.ends))
-            elif basis_too:
+            if not listing.perpetual and basis_too:
                 said["basis_spread"] += basis(market, rows, listing, begins, ends)
         except Different as different:
             differences.append(str(different))

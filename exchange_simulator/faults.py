@@ -1,7 +1,8 @@
 """Things that go wrong on demand. `POST /simulator/faults` takes a JSON list of objects, each with a `kind`.
 
 Transport faults hit the next matching call and are spent after `times` (default 1). `method` and `instrument` narrow
-what matches; without them every public call does.
+what matches; without them every public call does. With `share` (0 to 1) they hit that share of what matches, here and
+there.
 
 | kind        | more fields                | what the client sees                                                 |
 |-------------|----------------------------|----------------------------------------------------------------------|
@@ -74,6 +75,7 @@ import numpy as np
 import orjson
 
 from .listings import MINUTE, NEVER, Listing
+from .noise import seed_of, uniform
 
 TRANSPORT = ("latency", "reset", "truncated", "corrupt", "http_status", "maintenance", "error_code")
 CANDLES = (
@@ -87,8 +89,11 @@ SUMMARIES = ("summary_null", "summary_negated", "summary_missing")
 TICKERS = ("ticker_doubled",)
 KINDS = TRANSPORT + CANDLES + FUNDING + SUMMARIES + TICKERS
 _PRICES = ("open", "low", "high", "close")
+_HITS = seed_of("faults")  # which calls a fault hits that hits a share of them
 _INFINITE = 1.2345678901234e300  # stands in the column for a number JSON can write and a double can't hold
-_FIELDS = {"kind", "method", "instrument", "times", "from", "to", "milliseconds", "status", "code", "reason", "param"}
+_FIELDS = {
+    "kind", "method", "instrument", "times", "share", "from", "to", "milliseconds", "status", "code", "reason", "param",
+}  # fmt: skip
 
 
 @dataclass
@@ -100,6 +105,7 @@ class Fault:
     method: str | None = None
     instrument: str | None = None
     times: int = 1
+    share: float = 1.0
     start: int = 0
     end: int = NEVER
     milliseconds: int = 1000
@@ -121,6 +127,7 @@ class Faults:
     def __init__(self) -> None:
         self._faults: list[Fault] = []
         self._numbers = itertools.count(1)
+        self._calls = 0
         self.served: Callable[[str], None] = lambda kind: None
 
     def add(self, wanted: list[dict]) -> list[dict]:
@@ -143,6 +150,8 @@ class Faults:
             raise ValueError(f"kind {kind!r} is none of {', '.join(KINDS)}")
         if unknown := set(one) - _FIELDS:
             raise ValueError(f"{kind}: no such field {', '.join(sorted(unknown))}; fields are {', '.join(_FIELDS)}")
+        if not 0 < one.get("share", 1) <= 1:
+            raise ValueError(f"{kind}: share is {one['share']}; it must be more than 0 and at most 1")
         given = {name: value for name, value in one.items() if name not in ("from", "to")}
         return Fault(
             next(self._numbers), **given, start=milliseconds(one.get("from", 0)), end=milliseconds(one.get("to", NEVER))
@@ -150,11 +159,13 @@ class Faults:
 
     def on_call(self, method: str, instrument: str | None) -> list[Fault]:
         """The transport faults this call meets, each counted as used."""
+        self._calls += 1
         met = [
             fault
             for fault in self._faults
             if fault.kind in TRANSPORT and fault.method in (None, method) and fault.instrument in (None, instrument)
-        ]
+            and (fault.share == 1 or uniform(_HITS, np.array([self._calls]))[0] < fault.share)
+        ]  # fmt: skip
         for fault in met:
             fault.times -= 1
             self.served(fault.kind)

@@ -137,3 +137,31 @@ def test_a_live_load_asks_no_longer_than_it_may_and_leaves_the_rest_to_the_next_
     asked.clear()
     module.load.function(replace(dataset, live=False), {"label": "", "windows": windows})
     assert len(asked) == 5
+
+
+@pytest.mark.parametrize(("seconds_each", "validated"), [(0, 4), (15, 2), (100, 1)])
+def test_a_live_run_begins_no_further_stretch_once_its_time_is_over(monkeypatch, seconds_each, validated):
+    from deribit_warehouse.datasets import FUTURES_LIVE
+
+    module = import_module("deribit_warehouse.pipeline.publish")  # the package's own publish is the task
+    clock, begun = [1000.0], []
+
+    def validate_and_publish(connection, dataset, context, begins, ends, **_):
+        begun.append(begins)
+        clock[0] += seconds_each
+        return SimpleNamespace(decision=SimpleNamespace(quarantined=[], warnings=[], blocked_because=[]), changes=1,
+                               summary=lambda: {"rows": 60})  # fmt: skip
+
+    hours = [(START + n * 60 * MINUTE, START + n * 60 * MINUTE + MINUTE) for n in range(4)]
+    monkeypatch.setattr(module, "time", SimpleNamespace(monotonic=lambda: clock[0]))
+    connection = SimpleNamespace(transaction=nullcontext)
+    replaced = {
+        "get_current_context": dict, "require_all_loads": lambda _: None, "planned_intervals": lambda _: hours,
+        "market": lambda: nullcontext(connection), "validate_and_publish": validate_and_publish,
+        "tell_who_waits": lambda *_: None,
+    }  # fmt: skip
+    for name, stand_in in replaced.items():
+        monkeypatch.setattr(module, name, stand_in)
+    outcomes = module.publish.function(FUTURES_LIVE, None)
+    assert begun == [begins for begins, _ in hours[::-1]][:validated], "the newest first"
+    assert len(outcomes) == validated

@@ -128,6 +128,8 @@ def test_everything_is_compared_by_contract_and_counted(monkeypatch):
         (*others, first), *rest = funding_rows()
         return sent([(*others, first + 1), *rest])
 
+    minutes = comparison.everything(MARKET, one_changed, ("BTC",), **everything, funding_too=False)
+    assert minutes == {"candle": 2 * 1440}
     with pytest.raises(comparison.Different, match="candle: 2881 rows are published, 2880 were said"):
         comparison.everything(MARKET, one_more, ("BTC",), **everything)
     with pytest.raises(comparison.Different, match="BTC-PERPETUAL: 1 values of prev_index_price differ"):

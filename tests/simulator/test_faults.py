@@ -203,6 +203,17 @@ def test_http_status_hits_the_named_method(live):
     assert refused.status_code == 502 and refused.headers["content-type"].startswith("text/html")
 
 
+def test_a_share_of_the_calls_is_hit_here_and_there_and_no_other(live):
+    posted = live.faults({"kind": "http_status", "method": "get_time", "times": 10_000, "share": 0.1})
+    assert posted.status_code == 200, posted.text
+    hit = [live.ask("get_time").status_code == 503 for _ in range(1000)]
+    assert 60 < sum(hit) < 140
+    assert 2 < sum(hit[:100]) < 25 and 2 < sum(hit[-100:]) < 25, "all the time"
+    assert live.ask("ticker", instrument_name=NAME).status_code == 200
+    for share in (0, 1.5):
+        assert live.faults({"kind": "http_status", "share": share}).status_code == 400
+
+
 def test_a_corrupt_body_is_no_json(live):
     live.faults({"kind": "corrupt"})
     response = live.ask("get_time")

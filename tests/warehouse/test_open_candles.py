@@ -257,6 +257,20 @@ def test_days_that_are_closed_are_not_asked_for_and_an_outage_is_the_oldest_firs
     ]  # fmt: skip
 
 
+def test_nothing_older_is_asked_for_while_much_waits_to_be_validated(live):
+    perpetual = live.listed()["BTC-PERPETUAL"]
+    now = at("2025-03-20", 720)
+    older = lambda: [each for each in planned(live, PERPETUALS_LIVE, now) if each[1] != now - HOUR]  # noqa: E731
+    waiting = trading(at("2025-03-10"), at("2025-03-16", 1359), seed=1, traded=0.7)
+    live.minutes(perpetual, waiting)
+    assert len(older()) == 1, "9,999 minutes"
+    live.minutes(perpetual, trading(at("2025-03-16", 1359), at("2025-03-16", 1360), seed=2, traded=1.0))
+    assert older() == []
+    assert planned(live, PERPETUALS_LIVE, now) == [("BTC-PERPETUAL", now - HOUR, now)], "the newest is, all the same"
+    live.show(perpetual)
+    assert len(older()) == 1
+
+
 def test_a_contract_is_asked_for_from_its_listing_to_its_last_minute(live):
     live.instrument("BTC-PERPETUAL", OPENED)
     live.instrument("BTC-7MAR25", at("2025-03-05", 485), at("2025-03-07", 480))
@@ -407,6 +421,22 @@ def test_a_futures_minute_waits_for_its_perpetual_and_is_compared_with_it(live):
     live.minutes(ids["BTC-27JUN25"], future.setting(35, volume=1.0, cost=doubled["close"], **doubled))
     found = broken(live, FUTURES_LIVE, BEGINS, at(FIRST, 120))
     assert ("BTC-27JUN25", 35, "near-reference", "critical") in found
+
+
+def test_what_waits_elsewhere_is_taken_a_part_at_a_time_until_nothing_waits(live):
+    ids = live.listed()
+    for name, instrument_id in ids.items():
+        # before the perpetual's first minute the futures can't be checked: they take nobody's place
+        live.minutes(instrument_id, day_of(name).cut(at(FIRST, 300), ENDS) if name == "BTC-PERPETUAL" else day_of(name))
+    last_hour, found = at(FIRST, 1380), []
+    for _ in range(3):
+        rows = live.profiled(FUTURES_LIVE, last_hour, ENDS)
+        found.append((sum(rows.ts >= last_hour), sum(rows.ts < last_hour), rows.ts.min()))
+        versions = list(zip(rows.instrument_id.tolist(), rows.ts.tolist(), rows.version_id.tolist(), strict=True))
+        with live.connection.transaction():
+            publication.publish(live.connection, OPEN_CANDLE, live.validation("live"), versions)
+    # however much waits, the interval's own is not kept waiting by it
+    assert found == [(120, 2000, at(FIRST, 300)), (120, 160, at(FIRST, 1300)), (120, 0, last_hour)]
 
 
 def test_a_perpetual_far_from_its_futures_is_held_where_no_summary_says_the_index(live):

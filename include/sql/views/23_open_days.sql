@@ -51,3 +51,13 @@ CREATE VIEW store.replaced_open_day AS
     LEFT JOIN store.future f ON f.instrument_id = d.instrument_id AND d.day >= f.from_day AND d.day < f.past_day
     GROUP BY d.day
     HAVING bool_and(c.day IS NOT NULL AND (f.instrument_id IS NULL OR b.day IS NOT NULL));
+
+-- Minutes of open days that wait to be validated and can be: those of a future wait until its perpetual has one in the hour before.
+CREATE VIEW store.ready_open_candle AS
+    SELECT o.instrument_id, o.ts
+    FROM store.open_candle o
+    LEFT JOIN store.future f ON f.instrument_id = o.instrument_id AND o.day >= f.from_day AND o.day < f.past_day
+    WHERE o.state = 'pending' AND o.validation_id IS NULL
+      AND (f.perpetual_id IS NULL
+           OR EXISTS (SELECT FROM store.open_candle v
+                      WHERE v.instrument_id = f.perpetual_id AND v.ts <= o.ts AND v.ts > o.ts - interval '1 hour' AND v.state IN ('pending', 'published')));

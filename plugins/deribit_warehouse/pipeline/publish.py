@@ -4,6 +4,8 @@ what is pending, not from the event that started it."""
 from __future__ import annotations
 
 import logging
+import math
+import time
 from collections.abc import Iterable
 from datetime import UTC, date, datetime, timedelta
 from typing import TYPE_CHECKING, Any
@@ -34,6 +36,10 @@ years of rolls. They take a second or so, which a task costs by itself."""
 CATCHUP_MONTHS = 6
 """During a catchup, only the runs of every sixth month start the datasets that wait for their data."""
 
+PUBLISHING = timedelta(seconds=20)
+"""How long a live run may go on to take up further stretches of time: its task is ended after 50, and with it whatever
+it has not committed."""
+
 
 # in the pool of its dataset (datasets.POOLS says why)
 @task(pool=VALIDATION_POOL, trigger_rule=TriggerRule.ALL_DONE, retries=1, multiple_outputs=False)
@@ -45,7 +51,8 @@ def publish(dataset: Dataset, loaded: Any) -> list[dict[str, Any]]:
     hold back the rest. A run without an interval takes the months with days that wait and can be validated. Returns
     {validation_id, outcome, rows, waiting, quarantined, published} of each month. Fails for good when the suite blocks
     one; then nothing of that is published. Skipped when there is nothing to validate, or all of it waits, or nothing
-    came of it: so its asset starts no run that has nothing to do.
+    came of it: so its asset starts no run that has nothing to do. Of a live dataset no further stretch is begun after
+    PUBLISHING: its minutes wait, and the next runs validate what waits, a part at a time.
     """
     context = get_current_context()
     interval = None if dataset.live else interval_of(dataset, context)
@@ -56,7 +63,11 @@ def publish(dataset: Dataset, loaded: Any) -> list[dict[str, Any]]:
     else:
         intervals = calendar_months(*interval) if interval else pending_months(dataset, context)
     outcomes, blocked, changes, has_findings = [], [], 0, False
-    for begins, ends in intervals:
+    until = time.monotonic() + (PUBLISHING.total_seconds() if dataset.live else math.inf)
+    for number, (begins, ends) in enumerate(intervals):
+        if number and time.monotonic() > until:
+            log.info("%d of %d stretches of time are left to the next runs", len(intervals) - number, len(intervals))
+            break
         with market() as connection, connection.transaction():
             validated = validate_and_publish(connection, dataset, context, begins, ends, only_fetched=interval is None)
         if validated is None:
