@@ -91,6 +91,7 @@ def scans(connection, query: str, values=None) -> list[str]:
         "SELECT * FROM basis('BTC-55', '2024-06-01', '2024-06-08')",
         "SELECT * FROM constant_maturity('BTC', '2024-06-01', '2024-06-02')",
         "SELECT * FROM basis_spread WHERE day = '2024-06-15'",
+        "SELECT * FROM basis_spread WHERE instrument = 'BTC-55'",
         "SELECT * FROM index_prices WHERE day = '2024-06-15'",
         "SELECT * FROM futures_ohlcv WHERE instrument = 'BTC-55' AND day = '2024-06-15'",
         "SELECT * FROM funding_rates WHERE instrument = 'BTC-PERPETUAL' AND ts = '2024-06-15'",

@@ -13,7 +13,7 @@ DECLARE
 BEGIN
     IF earliest <= "to" AND latest >= "from" THEN
         RETURN QUERY
-            SELECT f.instrument_id, d.day, NULL::bigint, NULL::store.state, NULL::bigint, NULL::int8multirange, NULL::bigint,
+            SELECT f.instrument_id, d.day, NULL::bigint, 'published'::store.state, NULL::bigint, '{(,)}'::int8multirange, NULL::bigint,
                    f.perpetual_id, NULL::bigint, NULL::smallint
             FROM store.future f
             CROSS JOIN LATERAL (SELECT greatest(f.from_day, earliest, "from") AS first, least(f.past_day - 1, latest, "to") AS last) AS k
@@ -28,18 +28,20 @@ END $$;
 
 -- The pairs of days from "from" to "to" (itself) of which a basis is published, or was at the moment as_of: closed days, and open
 -- ones (store.open_pairs). validation_id is the validation that had published the pair then; of an open day its minutes have one each.
+-- What there is of both kinds is taken as it is, and filtered together: so the closed days can be looked up by whichever key is asked
+-- for. (OFFSET 0 as well: no function's result can be joined by a key within a UNION, a subquery's can.)
 CREATE FUNCTION store.basis_pairs("from" date, "to" date, as_of timestamptz) RETURNS SETOF store.basis_day
 LANGUAGE sql STABLE PARALLEL SAFE AS $$
-    SELECT b.instrument_id, b.day, b.version_id, b.state,
-           CASE WHEN basis_pairs.as_of IS NULL THEN b.validation_id ELSE store.published_by(b.shown, (SELECT store.as_of(basis_pairs.as_of))) END,
-           b.shown, b.future_version_id, b.perpetual_id, b.perpetual_version_id, b.minutes
-    FROM store.basis_day b
-    WHERE b.day >= basis_pairs."from" AND b.day <= basis_pairs."to"
-      AND CASE WHEN basis_pairs.as_of IS NULL THEN b.state = 'published' ELSE b.shown @> (SELECT store.as_of(basis_pairs.as_of)) END
+    SELECT p.instrument_id, p.day, p.version_id, p.state,
+           CASE WHEN basis_pairs.as_of IS NULL THEN p.validation_id ELSE store.published_by(p.shown, (SELECT store.as_of(basis_pairs.as_of))) END,
+           p.shown, p.future_version_id, p.perpetual_id, p.perpetual_version_id, p.minutes
+    FROM (SELECT b.* FROM store.basis_day b
+          UNION ALL
+          (SELECT o.* FROM store.open_pairs(basis_pairs."from", basis_pairs."to", basis_pairs.as_of) AS o OFFSET 0)) AS p
+    WHERE p.day >= basis_pairs."from" AND p.day <= basis_pairs."to"
+      AND CASE WHEN basis_pairs.as_of IS NULL THEN p.state = 'published' ELSE p.shown @> (SELECT store.as_of(basis_pairs.as_of)) END
       -- a time that store.as_of() refuses is an error even if there are no rows
       AND (basis_pairs.as_of IS NULL OR (SELECT store.as_of(basis_pairs.as_of)) IS NOT NULL)
-    UNION ALL
-    SELECT o.* FROM store.open_pairs(basis_pairs."from", basis_pairs."to", basis_pairs.as_of) AS o
 $$;
 
 -- Both legs of a closed day with from <= ts < to, from the very versions that were validated, also when a newer one was published
@@ -132,7 +134,7 @@ LANGUAGE sql STABLE PARALLEL SAFE AS $$
            (m.future - t.index_price) / t.index_price,
            CASE WHEN m.i <= w.last_annualised
                 THEN (m.future - t.index_price) / t.index_price * 525600 / (w.minutes_left - m.i) END,
-           contract.base_currency, w.perpetual, contract.expires_at, pair.day, coalesce(m.validation_id, pair.validation_id)
+           contract.base_currency, w.perpetual, contract.expires_at, pair.day, coalesce(d.validations[m.i], pair.validation_id)
     FROM (SELECT c.* FROM store.closed_legs(pair, contract.price_index, basis_of."from", basis_of."to") AS c
           WHERE pair.future_version_id IS NOT NULL
           UNION ALL
@@ -145,8 +147,7 @@ LANGUAGE sql STABLE PARALLEL SAFE AS $$
         FROM (SELECT extract(epoch FROM pair.day)::float8 AS midnight, extract(epoch FROM contract.expires_at)::float8 AS expiry) AS e
         OFFSET 0) AS w
     CROSS JOIN LATERAL (
-        SELECT unnest(d.future) AS future, unnest(d.perpetual) AS perpetual, unnest(d.charted) AS charted, unnest(d.validations) AS validation_id,
-               generate_series(1, d.n) AS i) AS m
+        SELECT unnest(d.future) AS future, unnest(d.perpetual) AS perpetual, unnest(d.charted) AS charted, generate_series(1, d.n) AS i) AS m
     CROSS JOIN LATERAL (
         SELECT CASE WHEN (d.first + m.i) % 60 = 0
                     THEN coalesce(store.price(d.hourly[(d.first + m.i) / 60]), store.price(m.charted)) ELSE store.price(m.charted) END AS index_price
