@@ -71,7 +71,7 @@ $$;
 
 -- The same of an open day, from the minutes of both legs that are published, or were at the moment as_of: a row for every unbroken run
 -- of minutes that both have, in order of time, so what is missing is in none. validations: of each minute, of its two validations the
--- later one. There is no true index by the minute before its day is closed. Planned once a session, as store.open_pairs is.
+-- later one. The true index of an open day is not beside them yet. Planned once a session, as store.open_pairs is.
 CREATE FUNCTION store.open_legs(pair store.basis_day, "from" timestamptz, "to" timestamptz, as_of timestamptz)
 RETURNS TABLE (first integer, n integer, future float8[], perpetual float8[], traded bit, fresh bit,
                charted float8[], hourly float8[], validations bigint[])
