@@ -21,6 +21,8 @@ from deribit_warehouse.warehouse.ingestion import Ingested, Provenance, lock, re
 from deribit_warehouse.warehouse.profiles import profile
 
 from .days import FIRST, HOST, MINUTE, Candles, Warehouse, at, ms, trading
+from .test_summaries import publish as publish_summaries
+from .test_summaries import take, told
 
 OPENED = at("2025-02-20")
 EXPIRY = at("2025-06-27", 480)
@@ -113,6 +115,41 @@ def test_a_day_reads_the_same_while_it_is_open_and_when_it_is_closed(live):
     with live.connection.transaction():
         live.connection.execute("DELETE FROM store.open_candle")
     assert all_shown(live) == while_open, "it was the closed day that was shown"
+
+
+def test_beside_the_basis_of_an_open_day_stands_the_index_of_its_summaries(live):
+    ids = live.listed()
+    for name, instrument_id in ids.items():
+        live.minutes(instrument_id, day_of(name))
+    live.show(*ids.values())
+    for minute, price, late in ((1, 90_000.0, 5), (601, 91_000.0, 2), (602, 92_000.0, 40), (1440, 93_000.0, 3)):
+        moment = at(FIRST, minute) + timedelta(seconds=late)
+        take(live, moment, rows=[told("BTC-28MAR25", moment, estimated_delivery_price=1.0),
+                                 told("BTC-PERPETUAL", moment, estimated_delivery_price=price)])  # fmt: skip
+    known = (
+        "SELECT ts, index_price, index_basis = future_close - index_price FROM {} WHERE index_price IS NOT NULL "
+        "AND instrument = 'BTC-27JUN25' ORDER BY ts"
+    )
+    minute = "term_structure_at('BTC', '2025-03-01 10:00:20')"
+    assert live.rows(known.format("basis_spread")) == [], "nothing unvalidated is read"
+    publish_summaries(live)
+    # the price at the END of a minute; what was told half a minute after it says nothing of it
+    of_minutes = [(at(FIRST, 0), 90_000.0, True), (at(FIRST, 600), 91_000.0, True), (at(FIRST, 1439), 93_000.0, True)]
+    assert live.rows(known.format("basis_spread")) == of_minutes
+    assert live.rows(known.format(minute)) == of_minutes[1:2]
+    assert live.rows("SELECT ts, price, true FROM index_prices ORDER BY ts") == of_minutes
+
+    # the day's index is published before its basis: it counts then, and nothing else does
+    live.connection.execute(
+        "WITH v AS (INSERT INTO store.ingestion (dataset, subject, host, run_id, added, grown, corrected) "
+        "VALUES ('index_prices', 'btc_usd', 'h', 'r', 1, 0, 0) RETURNING version_id) "
+        "INSERT INTO store.index_day (index_name, day, version_id, state, validation_id, perpetual_id, hourly, minutes, "
+        "compared_hours) SELECT 'btc_usd', %(day)s, version_id, 'published', %(validation)s, %(perpetual)s, "
+        "array_fill(NULL::float8, ARRAY[24]), array_fill(NULL::float8, ARRAY[601]) || 95000 || "
+        "array_fill(NULL::float8, ARRAY[838]), 0 FROM v",
+        {"day": FIRST, "validation": live.validation("index_prices"), "perpetual": ids["BTC-PERPETUAL"]},
+    )
+    assert live.rows(known.format("basis_spread")) == [(at(FIRST, 601), 95_000.0, True)]
 
 
 def test_a_closed_day_that_is_held_back_leaves_the_live_minutes(live):

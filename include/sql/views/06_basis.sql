@@ -71,8 +71,9 @@ $$;
 
 -- The same of an open day, from the minutes of both legs that are published, or were at the moment as_of: a row for every unbroken run
 -- of minutes that both have, in order of time, so what is missing is in none. validations: of each minute, of its two validations the
--- later one. The true index of an open day is not beside them yet. Planned once a session, as store.open_pairs is.
-CREATE FUNCTION store.open_legs(pair store.basis_day, "from" timestamptz, "to" timestamptz, as_of timestamptz)
+-- later one. charted: until the index of the day is published, what the perpetual's summaries said (as store.open_index_of). Planned
+-- once a session, as store.open_pairs is.
+CREATE FUNCTION store.open_legs(pair store.basis_day, price_index text, "from" timestamptz, "to" timestamptz, as_of timestamptz)
 RETURNS TABLE (first integer, n integer, future float8[], perpetual float8[], traded bit, fresh bit,
                charted float8[], hourly float8[], validations bigint[])
 LANGUAGE plpgsql STABLE PARALLEL SAFE ROWS 2 SET plan_cache_mode = force_generic_plan AS $$
@@ -82,19 +83,30 @@ DECLARE
     ends timestamptz := least("to", (pair.day + 1)::timestamp AT TIME ZONE 'UTC');
     midnight float8 := date_part('epoch', pair.day);
     shown_at bigint := CASE WHEN as_of IS NOT NULL THEN store.as_of(as_of) END;
+    index_of_day store.index_day;
 BEGIN
+    SELECT x.* INTO index_of_day FROM store.index_day x
+    WHERE x.index_name = open_legs.price_index AND x.day = pair.day AND x.state = 'published';
     RETURN QUERY
+        WITH sample AS MATERIALIZED (
+            SELECT s.beat - interval '1 minute' AS ts, s.price
+            FROM store.instrument i CROSS JOIN LATERAL store.index_samples(i.settlement_currency, i.instrument, pair.day, NULL) AS s
+            WHERE i.instrument_id = pair.perpetual_id AND i.price_index = open_legs.price_index AND index_of_day.day IS NULL
+              AND s.beat > begins AND s.beat <= ends AND s.told_at <= s.beat + interval '30 seconds'
+        )
         SELECT min(m.minute), count(*)::integer,
                array_agg(store.price(m.future) ORDER BY m.minute), array_agg(store.price(m.perpetual) ORDER BY m.minute),
                bit_or(set_bit(0::bit(1440), m.minute, m.traded::integer)), bit_or(set_bit(0::bit(1440), m.minute, m.fresh::integer)),
-               NULL::float8[], NULL::float8[], array_agg(m.validation_id ORDER BY m.minute)
+               array_agg(coalesce(index_of_day.minutes[m.minute + 1], m.sample) ORDER BY m.minute), index_of_day.hourly,
+               array_agg(m.validation_id ORDER BY m.minute)
         FROM (SELECT e.minute, e.minute - row_number() OVER (ORDER BY o.ts) AS run, o.close AS future, p.close AS perpetual,
-                     o.volume > 0 AS traded, o.fresh AND p.fresh AS fresh,
+                     s.price AS sample, o.volume > 0 AS traded, o.fresh AND p.fresh AS fresh,
                      CASE WHEN shown_at IS NULL THEN greatest(o.validation_id, p.validation_id)
                           ELSE greatest(store.published_by(o.shown, shown_at), store.published_by(p.shown, shown_at)) END AS validation_id
               FROM store.open_candle o
               JOIN store.open_candle p ON p.instrument_id = pair.perpetual_id AND p.ts = o.ts
                    AND CASE WHEN shown_at IS NULL THEN p.state = 'published' ELSE p.shown @> shown_at END
+              LEFT JOIN sample s ON s.ts = o.ts
               CROSS JOIN LATERAL (SELECT ((date_part('epoch', o.ts) - midnight) / 60)::integer AS minute OFFSET 0) AS e
               WHERE o.instrument_id = pair.instrument_id AND o.ts >= begins AND o.ts < ends
                 AND CASE WHEN shown_at IS NULL THEN o.state = 'published' ELSE o.shown @> shown_at END) AS m
@@ -138,7 +150,7 @@ LANGUAGE sql STABLE PARALLEL SAFE AS $$
     FROM (SELECT c.* FROM store.closed_legs(pair, contract.price_index, basis_of."from", basis_of."to") AS c
           WHERE pair.future_version_id IS NOT NULL
           UNION ALL
-          SELECT o.* FROM store.open_legs(pair, basis_of."from", basis_of."to", basis_of.as_of) AS o
+          SELECT o.* FROM store.open_legs(pair, contract.price_index, basis_of."from", basis_of."to", basis_of.as_of) AS o
           WHERE pair.future_version_id IS NULL) AS d
     CROSS JOIN LATERAL (
         SELECT e.midnight + 60 * (d.first - 1) AS epoch, (e.expiry - e.midnight) / 60 - d.first AS minutes_left,
