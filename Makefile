@@ -1,6 +1,6 @@
 # `make demo` runs everything against the exchange simulator, `make up` against the live exchange. All they need is
 # Python 3.11 to 3.13: stack/run installs the hashed lock into $WAREHOUSE_HOME (default .warehouse) before it runs a command.
-.PHONY: help demo up check down status report acknowledge test rehearsal recorded lint lock bench bench-history bench-live
+.PHONY: help demo up check down status report acknowledge test rehearsal recorded lint lock bench bench-history bench-live soak
 .DEFAULT_GOAL := help
 
 # Whatever a variable holds, nobody runs it: make would expand what was given on its command line (make demo
@@ -22,6 +22,7 @@ help:
 	@echo 'make down                    stops everything'
 	@echo 'make bench | bench-history   what is claimed, measured; the whole history through the scheduler'
 	@echo 'make bench-live [ARGS="--minutes 30"]  how soon minutes are published, beside the whole history'
+	@echo 'make soak [PHASES=kills,...] [MINUTES=30]  live minutes through failures, kills, an outage and a full disk'
 	@echo 'make rehearsal [REHEARSE=demo,stack,YYYY-MM,...]  the tests that take whole stacks: a demo as its user has it, in a'
 	@echo '                             browser; and the first contact, with an exchange shaped like the real one: make up'
 	@echo '                             itself, and months of the history, value by value'
@@ -65,6 +66,9 @@ bench-history:
 
 bench-live:
 	@$(DEV) python -m bench.live ARGS
+
+soak:
+	@$(DEV) python -m bench.soak ARGS
 
 # Resolved for the oldest Python that is promised and for every platform at once, with the hash of every file.
 lock:

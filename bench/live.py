@@ -25,6 +25,7 @@ import numpy as np
 import orjson
 from rich.console import Console
 
+from deribit_warehouse.datasets import FUTURES_LIVE, LIVE, PERPETUALS_LIVE
 from exchange_simulator import comparison
 from exchange_simulator.comparison import Rows, instant
 from exchange_simulator.listings import MINUTE
@@ -42,7 +43,8 @@ RESULTS = Path(__file__).with_name("results-live.json")
 LIVE_SHARE = 0.2
 MEMORY = 3_500_000_000
 CURRENCIES = ("BTC", "ETH")
-DAGS = ["deribit_perpetuals_live", "deribit_futures_live"]
+DAGS = [dataset.dag_id for dataset in (PERPETUALS_LIVE, FUTURES_LIVE)]
+"""Those with a run a minute."""
 SETTLED = 120
 """Seconds after the measured time in which its last minutes may still be published."""
 NOT_HISTORY = ("get_time", "get_instruments", "get_book_summary_by_currency", "ticker")
@@ -158,10 +160,10 @@ def wait_until(stack: LiveStack, moment: datetime) -> float:
 
 
 def requests_of_live(stack: LiveStack, begins: datetime, ends: datetime) -> int:
-    """What the loads of live minutes say that they asked. One that was killed says nothing."""
+    """What the loads of live data say that they asked. One that was killed says nothing."""
     said = stack.airflow_rows(
         "SELECT value FROM xcom WHERE dag_id = ANY(%s) AND task_id = 'load' AND key = 'return_value' "
-        "AND timestamp >= %s AND timestamp < %s", DAGS, begins, ends,
+        "AND timestamp >= %s AND timestamp < %s", [dataset.dag_id for dataset in LIVE], begins, ends,
     )  # fmt: skip
     values = [orjson.loads(value) if isinstance(value, str) else value for [value] in said]
     return sum(value["requests"] for value in values)

@@ -80,10 +80,10 @@ class LiveStack:
         """Whether the start is still at its history."""
         return self.process is not None and self.process.poll() is None
 
-    def collect_live(self) -> None:
-        """Lets the DAGs of open days run, as a start does at its end."""
+    def collect_live(self, *, but: str | None = None) -> None:
+        """Lets the DAGs of open days run, as a start does at its end, all of them but one."""
         for dag in self.api.dags():
-            if LIVE in {tag["name"] for tag in dag["tags"]}:
+            if LIVE in {tag["name"] for tag in dag["tags"]} and dag["dag_id"] != but:
                 self.api.unpause(dag["dag_id"])
 
     @cached_property

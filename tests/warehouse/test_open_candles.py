@@ -143,8 +143,8 @@ def test_beside_the_basis_of_an_open_day_stands_the_index_of_its_summaries(live)
     live.connection.execute(
         "WITH v AS (INSERT INTO store.ingestion (dataset, subject, host, run_id, added, grown, corrected) "
         "VALUES ('index_prices', 'btc_usd', 'h', 'r', 1, 0, 0) RETURNING version_id) "
-        "INSERT INTO store.index_day (index_name, day, version_id, state, validation_id, perpetual_id, hourly, minutes, "
-        "compared_hours) SELECT 'btc_usd', %(day)s, version_id, 'published', %(validation)s, %(perpetual)s, "
+        "INSERT INTO store.index_day (index_name, day, version_id, state, validation_id, perpetual_id, hourly, "
+        "minutes, compared_hours) SELECT 'btc_usd', %(day)s, version_id, 'published', %(validation)s, %(perpetual)s, "
         "array_fill(NULL::float8, ARRAY[24]), array_fill(NULL::float8, ARRAY[601]) || 95000 || "
         "array_fill(NULL::float8, ARRAY[838]), 0 FROM v",
         {"day": FIRST, "validation": live.validation("index_prices"), "perpetual": ids["BTC-PERPETUAL"]},

@@ -1,0 +1,519 @@
+"""Live minutes through everything that goes wrong: four phases, each with a verdict of its own.
+
+    sh stack/run dev python -m bench.soak [--phases beside,kills,outage,disk] [--minutes 30] [--from 2018-08-01]
+                                          [--fresh] [--keep]
+
+- beside: live beside the whole history, 2 % of the requests failing, minutes that are told wrong first and corrected,
+  clocks of other time zones; and a day that live has, closed by history
+- kills: kill -9 of a task, the scheduler, the API server and Postgres, and a task's row gone from Airflow's database
+- outage: half of the time the exchange is in maintenance
+- disk: the disk of the database fills up and is freed (a tmpfs: root alone can mount one)
+
+Each lasts so many minutes, with what it has to wait for a little longer. When it is quiet again everything is held
+against the exchange: no minute is missing or other than it says, none is there twice, of each incident there was one
+message and one of its end. Then the phase has passed, and is not run again until --fresh. What it stands on stays in
+the state folder (WAREHOUSE_HOME/soak), so that a phase that fails can be looked into and run again.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from threading import Thread
+
+import orjson
+import psutil
+import psycopg
+from psycopg import sql
+from rich.console import Console
+
+from exchange_simulator import comparison
+from exchange_simulator.comparison import Different, instant
+from exchange_simulator.listings import HOUR, MINUTE
+from exchange_simulator.market import Market
+from stack import StackError
+from stack.install import warehouse_home
+from stack.services import states, supervisor_pid
+
+from . import machine
+from .__main__ import WIDTH, table
+from .live import CURRENCIES, DAGS, late, ms
+from .live_stack import LiveStack, until
+from .metric import Metric
+from .soak_checks import (
+    Failed,
+    Told,
+    as_the_exchange_says,
+    corrections_counted,
+    incidents,
+    live_was_right,
+    nothing_doubled,
+    told_once,
+)
+from .whole_history import role
+
+ZONE = "Asia/Kathmandu"
+"""A clock that is a quarter of an hour off every full hour of UTC, in which it is another day for hours."""
+
+FAILING = {"kind": "http_status", "status": 502, "times": 1_000_000, "share": 0.02}
+QUIET = 900
+"""Seconds in which everything has to be well again. A task that was killed is found out by Airflow after 300 at most,
+and tried again."""
+
+CLOSING = "deribit_close_day"
+"""Runs once at a start, and daily. It begins when live has something to be compared with."""
+
+OUTAGE = 120
+"""Seconds that an outage lasts at least, so that live meets it."""
+
+DISK = 1_500
+"""MB of the disk that fills up: an empty database, two months, and room for the journal."""
+
+console = Console(highlight=False, width=None if sys.stdout.isatty() else WIDTH)
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(
+        prog="python -m bench.soak", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--phases", default=os.environ.get("PHASES") or ",".join(PHASES), metavar=",".join(PHASES))
+    parser.add_argument("--minutes", type=float, default=os.environ.get("MINUTES") or 30, help="of each phase")
+    parser.add_argument("--from", dest="first_day", default="2018-08-01", metavar="YYYY-MM-DD", help="of the history")
+    parser.add_argument("--fresh", action="store_true", help="forget what has passed, and begin on empty databases")
+    parser.add_argument("--keep", action="store_true", help="leave the stacks running, to look into them")
+    asked = parser.parse_args()
+    phases = asked.phases.split(",")
+    if unknown := set(phases) - PHASES.keys():
+        parser.error(f"no such phase: {', '.join(sorted(unknown))}; there are {', '.join(PHASES)}")
+    folder = warehouse_home() / "soak"
+    os.environ["TZ"] = ZONE  # of whoever starts it; the services of a stack set their own
+    os.umask(0o077)
+    for line in machine.description("18, embedded"):
+        console.print(line)
+    with receiver(folder) as hook:
+        soak = Soak(folder, asked.minutes, asked.first_day, hook)
+        if asked.fresh:
+            soak.forget()
+        passed = all(soak.goes_through(name) for name in phases)
+        if passed and not asked.keep:
+            soak.stop()
+        for name in soak.running():
+            home = folder / name / "home"
+            console.print(f"Left running: WAREHOUSE_HOME={home} make down stops it; the same command goes on with it.")
+    return 0 if passed else 1
+
+
+@contextmanager
+def receiver(folder: Path) -> Iterator[str]:
+    """A webhook that writes down what it is told, a line a message; yields its address, which is the same each time."""
+    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    told, kept = folder / "messages.jsonl", folder / "hook_port"
+
+    class Hook(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            body = self.rfile.read(int(self.headers["Content-Length"]))
+            with told.open("ab") as out:
+                out.write(body.replace(b"\n", b" ") + b"\n")
+            self.send_response(204)
+            self.end_headers()
+
+        def log_message(self, format: str, *args: object) -> None:
+            pass
+
+    server = ThreadingHTTPServer(("127.0.0.1", int(kept.read_text()) if kept.exists() else 0), Hook)
+    kept.write_text(str(server.server_port))
+    Thread(target=server.serve_forever, daemon=True).start()
+    try:
+        yield f"http://127.0.0.1:{server.server_port}/"
+    finally:
+        server.shutdown()
+
+
+class Soak:
+    """What the phases have in common: two stacks, which are started when they are needed, and what has passed.
+
+    Three phases share the first, on which the whole history is loaded; the second lies on a disk of its own.
+    """
+
+    def __init__(self, folder: Path, minutes: float, first_day: str, hook: str) -> None:
+        self.folder, self.minutes, self.first_day, self.hook = folder, minutes, first_day, hook
+        self.verdicts = folder / "verdicts.json"
+        self.stacks: dict[str, LiveStack] = {}
+
+    @property
+    def seconds(self) -> float:
+        return self.minutes * 60
+
+    def stack(self, name: str) -> LiveStack:
+        """One of the two stacks, as it was left; not started by this."""
+        if name not in self.stacks:
+            settings = {
+                "AIRFLOW_CONN_DERIBIT_ALERTS_WEBHOOK": json.dumps({"conn_type": "http", "host": self.hook}),
+                "DERIBIT_CALM_MINUTES": "0",
+                "DERIBIT_REQUESTS_PER_SECOND": "19",
+                "DERIBIT_CURRENCIES": ",".join(CURRENCIES),
+                "WAREHOUSE_MIN_FREE_GB": "0.5",
+            }
+            self.stacks[name] = LiveStack(self.folder / name, **settings)
+        return self.stacks[name]
+
+    def started(self, name: str, first_day: str) -> LiveStack:
+        """The same, running and collecting live."""
+        stack = self.stack(name)
+        running = states(stack.placed)
+        if any(state != "RUNNING" for state in running.values()):
+            stack.stop()
+            running = {}
+        if not running:
+            console.print(f"Starting the stack {name}, history from {first_day}")
+            stack.start(first_day)
+            in_other_zones(stack)
+        stack.simulator.faults()
+        stack.collect_live(but=CLOSING)
+        until("the first minute of live", lambda: stack.rows("SELECT FROM store.open_candle LIMIT 1"), 300)
+        return stack
+
+    def goes_through(self, name: str) -> bool:
+        """Runs a phase unless it has passed, and says what came of it; False where it failed."""
+        verdicts = orjson.loads(self.verdicts.read_bytes()) if self.verdicts.exists() else {}
+        phase = PHASES[name]
+        if verdicts.get(name, 0) >= self.minutes:
+            console.print(f"{name}: has passed")
+            return True
+        console.print(f"{name}: {phase.what}, {self.minutes:g} minutes")
+        try:
+            metrics = list(phase.run(self))
+        except Skipped as skipped:
+            console.print(f"{name}: *** SKIPPED, nothing is known of it: {skipped} ***", style="bold red", markup=False)
+            return True
+        except (Failed, Different, StackError, TimeoutError, psycopg.Error) as failed:
+            console.print(f"{name}: FAILED: {failed}", style="bold red", markup=False)
+            return False
+        console.print(table(metrics))
+        console.print(f"{name}: passed")
+        self.verdicts.write_bytes(orjson.dumps(verdicts | {name: self.minutes}))
+        return True
+
+    def messages(self) -> list[Told]:
+        told = self.folder / "messages.jsonl"
+        return [Told.of(orjson.loads(line)) for line in told.read_bytes().splitlines()] if told.exists() else []
+
+    def running(self) -> list[str]:
+        return [name for name, stack in self.stacks.items() if states(stack.placed)]
+
+    def stop(self) -> None:
+        for name, stack in self.stacks.items():
+            stack.stop()
+            if name == "disk":
+                unmount(stack)
+
+    def forget(self) -> None:
+        for name in ("disk", "history"):
+            self.stack(name).stop()
+            unmount(self.stack(name))
+            shutil.rmtree(self.folder / name)
+        for file in (self.verdicts, self.folder / "messages.jsonl"):
+            file.unlink(missing_ok=True)
+        self.stacks.clear()
+
+
+class Skipped(Exception):
+    """A phase can't be run here; the message says why."""
+
+
+@dataclass(frozen=True)
+class Phase:
+    what: str
+    run: Callable[[Soak], Iterable[Metric]]
+
+
+class Watched:
+    """A stretch of time on a stack, and what is held against the exchange at its end."""
+
+    def __init__(self, soak: Soak, stack: LiveStack) -> None:
+        self.soak, self.stack = soak, stack
+        self.market = Market(CURRENCIES)
+        self.begins = datetime.now(UTC)
+        [(self.last_incident,)] = stack.rows("SELECT coalesce(max(incident_id), 0) FROM store.incident")
+        self.messages_before = len(soak.messages())
+
+    @property
+    def first(self) -> int:
+        """The start of the first minute that closes in it, ms."""
+        return ms(self.begins) // MINUTE * MINUTE
+
+    def rest(self, of: float) -> None:
+        """Waits until so many seconds have passed since it began."""
+        time.sleep(max(0.0, self.begins.timestamp() + of - time.time()))
+
+    def held(self) -> Iterator[Metric]:
+        """Waits until it is quiet, and says what holds then: of the half hour before it began, too, for which the first
+        run of live has asked at the latest. Raises Failed or comparison.Different."""
+        ended = datetime.now(UTC)
+        past = ms(ended) // MINUTE * MINUTE
+        rows, first = self.stack.rows, self.first - HOUR // 2
+        yield from self.until_whole(first, past)
+        until("the end of what was wrong, told", self.settled, QUIET)
+        yield Metric("until all was well and told", time.time() - ended.timestamp(), "s")
+        yield from as_the_exchange_says(self.market, rows, first, past)
+        yield from nothing_doubled(rows, first, past)
+        yield from told_once(self.incidents(), self.soak.messages()[self.messages_before :])
+        yield from late(self.market, rows, self.first, past)
+        seen = [one.kind for one in self.incidents()]
+        yield from (Metric(f"incidents, {kind}", seen.count(kind), "") for kind in sorted(set(seen)))
+
+    def until_whole(self, first: int, past: int) -> Iterator[Metric]:
+        """Waits until every minute of [first, past), ms, is there. Raises comparison.Different if that never comes."""
+        began, deadline = time.monotonic(), time.monotonic() + QUIET
+        while True:
+            try:
+                list(as_the_exchange_says(self.market, self.stack.rows, first, past))
+                break
+            except (Different, psycopg.OperationalError):
+                if time.monotonic() > deadline:
+                    raise
+                time.sleep(2)
+        yield Metric("until every minute was there", time.monotonic() - began, "s")
+
+    def incidents(self) -> list:
+        return incidents(self.stack.rows, self.last_incident)
+
+    def settled(self) -> bool:
+        """Whether nothing is wrong with live or the exchange any more, and everything has been told."""
+        [(left,)] = self.stack.rows(
+            "SELECT count(*) FROM store.incident WHERE incident_id > %s AND (told_at IS NULL "
+            "OR resolved_at IS NOT NULL AND end_told_at IS NULL AND kind <> 'note' "
+            "OR resolved_at IS NULL AND kind IN ('failure', 'blocked', 'quarantine', 'wait'))", self.last_incident,
+        )  # fmt: skip
+        return not left
+
+
+def in_other_zones(stack: LiveStack) -> None:
+    """Sets the clock of every session of the database, as somebody may have."""
+    with psycopg.connect(stack.dsn("postgres", "postgres"), autocommit=True) as admin:
+        for name in ("market_loader", "market_reader", "market_owner", "airflow"):
+            admin.execute(sql.SQL("ALTER ROLE {} SET timezone TO {}").format(sql.Identifier(name), ZONE))
+
+
+def beside(soak: Soak) -> Iterator[Metric]:
+    stack = soak.started("history", soak.first_day)
+    stack.simulator.faults(FAILING)
+    watched = Watched(soak, stack)
+    told_wrong = told_wrong_first(stack, watched)
+    watched.rest(soak.seconds)
+    stack.simulator.faults()
+    yield from watched.held()
+    yield from corrections_counted(stack.rows, told_wrong, watched.begins)
+    yield from closed_day(stack)
+
+
+def told_wrong_first(stack: LiveStack, watched: Watched) -> list[tuple[str, datetime]]:
+    """Has minutes told with half of what traded, until readers are shown them, and then as they were: (instrument,
+    start) of each."""
+    names = [f"{CURRENCIES[0]}-PERPETUAL", next(
+        listing.name for listing in comparison.listed_between(watched.market, CURRENCIES, *2 * [ms(watched.begins)])
+        if not listing.perpetual and listing.expires > ms(watched.begins) + 60 * MINUTE
+    )]  # fmt: skip
+    past = ms(watched.begins) // MINUTE * MINUTE
+    first = past - 3 * MINUTE
+    window = {"from": first, "to": past}
+    stack.simulator.faults(FAILING, *({"kind": "half_volume", "instrument": name, **window} for name in names))
+    wrong: dict[tuple[str, datetime], float] = {}
+    for name in names:
+        said = watched.market.candles(name, first, past - MINUTE)
+        traded = zip(said["ticks"].tolist(), said["cost"].tolist(), strict=True)
+        wrong |= {(name, instant(tick)): cost / 2 for tick, cost in traded if cost}
+
+    def shown_wrong() -> bool:
+        found = stack.rows(
+            "SELECT instrument, ts, cost FROM candle WHERE instrument = ANY(%s) AND ts >= %s AND ts < %s",
+            names, instant(first), instant(past),
+        )  # fmt: skip
+        return {(name, ts): cost for name, ts, cost in found if (name, ts) in wrong} == wrong
+
+    until("what is told wrong", shown_wrong, 300)
+    stack.simulator.faults(FAILING)
+    return list(wrong)
+
+
+def closed_day(stack: LiveStack) -> Iterator[Metric]:
+    """Has the days that are over closed, once live has all of the oldest that it collects."""
+    now = datetime.now(UTC)
+    begins = min(now.replace(day=1), now - timedelta(days=1)).replace(hour=0, minute=0, second=0, microsecond=0)
+    day, first, past = begins.date(), ms(begins), ms(begins + timedelta(days=1))
+    market = Market(CURRENCIES)
+    whole = {
+        listing.name: len(market.candles(listing, first, past - MINUTE)["ticks"])
+        for listing in comparison.listed_between(market, CURRENCIES, first, past)
+    }
+
+    def live_has_it() -> bool:
+        found = stack.rows(
+            "SELECT instrument, count(*) FROM candle WHERE ts >= %s AND ts < %s GROUP BY instrument", begins,
+            begins + timedelta(days=1),
+        )  # fmt: skip
+        return dict(found) == whole
+
+    until(f"all of {day} from live", live_has_it, QUIET)
+    stack.api.unpause(CLOSING)
+    closed = "SELECT count(DISTINCT instrument) FROM live_days WHERE day = %s"
+    until(f"{day} from history", lambda: stack.rows(closed, day) == [(len(whole),)], 2 * QUIET)
+    yield from live_was_right(stack.rows, day, whole)
+
+
+def kills(soak: Soak) -> Iterator[Metric]:
+    stack = soak.started("history", soak.first_day)
+    watched = Watched(soak, stack)
+    blows = (kill_task, lambda at: kill_service(at, "scheduler"), lambda at: kill_service(at, "Airflow's API server"),
+             lambda at: kill_service(at, "Postgres"), lose_row)  # fmt: skip
+    for number, blow in enumerate(blows, 1):
+        until("Postgres", lambda: answers(stack), 120)
+        console.print(f"  {blow(stack)}")
+        watched.rest(number * soak.seconds / len(blows))
+    yield from watched.held()
+
+
+def answers(stack: LiveStack) -> bool:
+    """Whether the database can be asked."""
+    try:
+        return bool(stack.rows("SELECT 1"))
+    except psycopg.OperationalError:
+        return False
+
+
+def kill_task(stack: LiveStack) -> str:
+    """Kills the next task of a live DAG that runs."""
+    running = "SELECT dag_id, task_id, pid FROM task_instance WHERE dag_id = ANY(%s) AND state = 'running' AND pid > 0"
+    deadline = time.monotonic() + 180
+    while time.monotonic() < deadline:
+        for dag, task, pid in stack.airflow_rows(running, DAGS):
+            with suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+                return f"killed {dag}.{task}, process {pid}"
+        time.sleep(0.05)
+    raise Failed("no live task ran that could be killed")
+
+
+def kill_service(stack: LiveStack, name: str) -> str:
+    """Kills one of the processes that supervisord keeps. name: as whole_history.ROLES has it, or its begin."""
+    supervisor = supervisor_pid(stack.placed)
+    if not supervisor:
+        raise Failed("supervisord is gone")
+    for process in psutil.Process(supervisor).children():
+        if role(process).startswith(name):
+            process.kill()
+            return f"killed {name}, process {process.pid}"
+    raise Failed(f"{name} does not run")
+
+
+def lose_row(stack: LiveStack) -> str:
+    """Deletes the row of the next load of live minutes from Airflow's database."""
+    deadline = time.monotonic() + 180
+    with psycopg.connect(stack.dsn("airflow", "airflow"), autocommit=True) as connection:
+        while time.monotonic() < deadline:
+            lost = connection.execute(
+                "DELETE FROM task_instance WHERE dag_id = ANY(%s) AND task_id = 'load' AND map_index >= 0 "
+                "AND state IN ('scheduled', 'queued', 'running') RETURNING dag_id, run_id", [DAGS],
+            ).fetchall()  # fmt: skip
+            if lost:
+                return f"deleted the load of {lost[0][0]}, {lost[0][1]}"
+            time.sleep(0.05)
+    raise Failed("no live load ran whose row could be deleted")
+
+
+def outage(soak: Soak) -> Iterator[Metric]:
+    stack = soak.started("history", soak.first_day)
+    watched = Watched(soak, stack)
+    stack.simulator.faults({"kind": "maintenance", "times": 1_000_000})
+    watched.rest(max(soak.seconds / 2, OUTAGE))
+    stack.simulator.faults()
+    watched.rest(soak.seconds)
+    yield from watched.held()
+    away = [one for one in watched.incidents() if one.dataset == "the exchange"]
+    if len(away) != 1:
+        raise Failed(f"an outage is one incident, not {len(away)}: {', '.join(map(str, away))}")
+    if failures := [one for one in watched.incidents() if one.kind == "failure"]:
+        raise Failed(f"an outage is no failure of ours: {', '.join(map(str, failures))}")
+
+
+def disk(soak: Soak) -> Iterator[Metric]:
+    stack = soak.stack("disk")
+    if not states(stack.placed):
+        mount(stack)
+    last_month = datetime.now(UTC).replace(day=1) - timedelta(days=1)
+    stack = soak.started("disk", f"{last_month:%Y-%m}-01")
+    watched = Watched(soak, stack)
+    filler = stack.placed.home / "postgres" / "filler"
+    try:
+        written = fill(filler)
+        console.print(f"  the disk is full: {written / 1e6:,.0f} MB of {DISK:,}")
+        watched.rest(soak.seconds / 2)
+    finally:
+        filler.unlink(missing_ok=True)
+    console.print("  the disk is freed")
+    began = time.monotonic()
+    try:
+        until("the database", lambda: answers(stack) and set(states(stack.placed).values()) == {"RUNNING"}, 300)
+    except TimeoutError:
+        down = {name: state for name, state in states(stack.placed).items() if state != "RUNNING"}
+        raise Failed(f"the disk was freed 5 minutes ago, and these services do not run: {down}") from None
+    yield Metric("until every service ran again", time.monotonic() - began, "s")
+    watched.rest(soak.seconds)
+    yield from watched.held()
+
+
+def mount(stack: LiveStack) -> None:
+    """Has the database of a stack lie on a small disk of its own. Raises Skipped where that can't be."""
+    data = stack.placed.home / "postgres"
+    data.mkdir(parents=True, exist_ok=True, mode=0o700)
+    if os.path.ismount(data):
+        return
+    words = ["mount", "-t", "tmpfs", "-o", f"size={DISK}m,mode=0700", "tmpfs", str(data)]
+    try:
+        done = subprocess.run(words, text=True, capture_output=True)
+    except OSError as error:
+        raise Skipped(f"there is no mount here ({error})") from None
+    if done.returncode:
+        raise Skipped(f"a small disk could not be mounted: {done.stderr.strip()}")
+
+
+def unmount(stack: LiveStack) -> None:
+    data = stack.placed.home / "postgres"
+    if os.path.ismount(data):
+        subprocess.run(["umount", str(data)], check=True)
+        # without its database nothing else of the stack means anything
+        shutil.rmtree(stack.folder / "home")
+
+
+def fill(file: Path) -> int:
+    """Writes a file until its disk is full; returns its size in bytes."""
+    written, block = 0, bytes(1 << 20)
+    with suppress(OSError), file.open("wb", buffering=0) as out:
+        os.fchmod(out.fileno(), 0o644)  # a server that recovers opens whatever lies in its folder
+        while True:
+            written += out.write(block)
+    return written
+
+
+PHASES = {
+    "beside": Phase("live beside the whole history, 2 % of the requests failing, corrections", beside),
+    "kills": Phase("a task, the scheduler, the API server and Postgres killed, a task's row lost", kills),
+    "outage": Phase("the exchange away for half of the time", outage),
+    "disk": Phase("the database's disk full, and freed", disk),
+}
+
+
+if __name__ == "__main__":
+    sys.exit(main())
