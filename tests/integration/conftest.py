@@ -82,7 +82,7 @@ def open_pipeline(monkeypatch, stored_dags, tmp_path):
 
     def join(market: Market, exchange: Running) -> Pipeline:
         connect(monkeypatch, exchange, market)
-        monkeypatch.setenv("DERIBIT_REQUESTS_PER_SECOND", "19.5")
+        monkeypatch.setenv("DERIBIT_REQUESTS_PER_SECOND", "900")
         monkeypatch.setenv("DERIBIT_LIVE_SHARE", "0")
         monkeypatch.setenv("DERIBIT_CATALOGUE_REQUESTS_PER_SECOND", "20")
         monkeypatch.setenv("DERIBIT_DATA_DOCS_DIR", str(tmp_path / "data_docs"))
@@ -95,6 +95,9 @@ def open_pipeline(monkeypatch, stored_dags, tmp_path):
 
     return join
 
+
+UNHURRIED = ("--requests-per-second", "1000", "--burst", "1000")
+"""Arguments of a simulator without its limit: waiting for it would take half of a test."""
 
 AFTER = "2018-11-01"
 """A run after this is October 2018's: BTC alone, its perpetual and a handful of futures."""
@@ -112,21 +115,21 @@ def pipeline(open_pipeline, market, young_exchange, monkeypatch):
 @pytest.fixture(scope="session")
 def replayed_exchange(recorded):
     """The simulator replaying the recorded data, at the end of the last recorded month."""
-    with running("--replay", str(recorded), "--now", "2026-03-01T00:00:00") as exchange:
+    with running("--replay", str(recorded), "--now", "2026-03-01T00:00:00", *UNHURRIED) as exchange:
         yield exchange
 
 
 @pytest.fixture(scope="session")
 def simulated_exchange():
     """The simulator of the whole market."""
-    with running("--now", "2026-11-22T12:00:00") as exchange:
+    with running("--now", "2026-11-22T12:00:00", *UNHURRIED) as exchange:
         yield exchange
 
 
 @pytest.fixture(scope="session")
 def young_exchange():
     """The simulator in its first year: the same prices, and a catalogue that is read at once."""
-    with running("--now", "2019-07-02T00:00:00") as exchange:
+    with running("--now", "2019-07-02T00:00:00", *UNHURRIED) as exchange:
         yield exchange
 
 

@@ -9,6 +9,8 @@ import pytest
 
 from exchange_simulator.process import running
 
+from .conftest import UNHURRIED
+
 NOW, SINCE, WORLD = "2026-10-05T12:00:00", "2026-09-21T00:00:00", "linear_world=true"
 AFTER, BEGINS, ENDS = "2026-10-01", 1_789_948_800_000, 1_790_812_800_000  # the last ten days of September 2026
 DIED = datetime(2026, 9, 25, 13, tzinfo=UTC)  # the end of the hour of its last trade
@@ -17,7 +19,7 @@ KEPT = ("BTC_USDC-%", "SOL_USDC-%", "ALGO_%", "ICP_%", "LUNA_%", "PAXG_%", "XAUT
 
 @pytest.fixture(scope="module")
 def linear_exchange():
-    with running("--now", NOW, "--from", SINCE, "--trait", WORLD) as exchange:
+    with running("--now", NOW, "--from", SINCE, "--trait", WORLD, *UNHURRIED) as exchange:
         yield exchange
 
 

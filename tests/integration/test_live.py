@@ -95,6 +95,7 @@ def live(open_pipeline, market, moving_exchange, monkeypatch):
     monkeypatch.setattr("deribit_warehouse.settings.history_from", lambda: datetime(2026, 8, 1, tzinfo=UTC))
     moving_exchange.clock(FRIDAY.isoformat())
     watched = Watched(open_pipeline(market, moving_exchange), market, moving_exchange)
+    monkeypatch.setenv("DERIBIT_REQUESTS_PER_SECOND", "19.5")  # it bounds what a run asks for
     assert watched.pipeline.alone("instruments", datetime(2026, 10, 2, tzinfo=UTC)) == "success"
     yield watched
     moving_exchange.faults()
@@ -266,6 +267,7 @@ def test_what_the_chart_does_not_have_yet_is_not_missing(open_pipeline, market, 
         "--now", FRIDAY.isoformat(), "--from", "2026-08-01T00:00:00", "--trait", "chart_lag_ms=150000"
     ) as late:  # fmt: skip
         live = Watched(open_pipeline(market, late), market, late)
+        monkeypatch.setenv("DERIBIT_REQUESTS_PER_SECOND", "19.5")
         assert live.pipeline.alone("instruments", datetime(2026, 10, 2, tzinfo=UTC)) == "success"
         assert live.run() == ["success", "success"]
         newest = live.shown("BTC-PERPETUAL")[-1][0]

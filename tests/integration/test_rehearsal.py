@@ -19,6 +19,7 @@ from exchange_simulator.market import Market
 from exchange_simulator.process import running
 from exchange_simulator.traits import Traits
 
+from .conftest import UNHURRIED
 from .rehearsal import CURRENCIES, MAY_BE_HELD_BACK, MONTHS, bounds, held_back, ms
 
 NOW = "2026-11-22T12:00:00"
@@ -40,8 +41,7 @@ def real():
 
 @pytest.fixture(scope="module")
 def exchange():
-    unlimited = ("--requests-per-second", "1000", "--burst", "1000")
-    with running("--real", *QUICKLY, *unlimited, "--now", NOW) as exchange:
+    with running("--real", *QUICKLY, *UNHURRIED, "--now", NOW) as exchange:
         yield exchange
 
 
@@ -56,7 +56,6 @@ def rehearsed(open_pipeline, module_market, exchange, runs, monkeypatch):
     """The market database after the rehearsal, which the first test that asks for it goes through."""
     monkeypatch.setenv("DERIBIT_CURRENCIES", ",".join(CURRENCIES))
     pipeline = open_pipeline(module_market, exchange)
-    monkeypatch.setenv("DERIBIT_REQUESTS_PER_SECOND", "900")
     if not runs:
         runs["instruments", ""] = pipeline.run("instruments")
         for month in MONTHS:

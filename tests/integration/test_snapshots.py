@@ -10,6 +10,8 @@ import requests
 
 from exchange_simulator.process import running
 
+from .conftest import UNHURRIED
+
 NOW = datetime(2026, 10, 5, 12, 0, 1, 500_000, tzinfo=UTC)
 BEAT = datetime(2026, 10, 5, 12, tzinfo=UTC)
 AFTER = "2026-10-05"
@@ -20,7 +22,7 @@ def whole_exchange():
     """Coins and USDC, with options of both."""
     traits = ("linear_world=true", "linear_options=true")
     given = [word for trait in traits for word in ("--trait", trait)]
-    with running("--now", NOW.isoformat(), "--from", "2026-06-01T00:00:00", *given) as exchange:
+    with running("--now", NOW.isoformat(), "--from", "2026-06-01T00:00:00", *given, *UNHURRIED) as exchange:
         yield exchange
 
 

@@ -12,7 +12,7 @@ from exchange_simulator import comparison
 from exchange_simulator.market import Market
 from exchange_simulator.process import running
 
-from .conftest import rows_as_they_lie
+from .conftest import UNHURRIED, rows_as_they_lie
 
 COMPUTED = ("index_prices", "basis_spread")
 PERPETUALS_FIRST = ("perpetuals_ohlcv", "futures_ohlcv", "funding_rates")
@@ -29,15 +29,14 @@ BIRTH = "2018-08"
 
 @pytest.fixture(scope="module")
 def unlimited_exchange():
-    """The simulator after the last of these months, without its limit: waiting for it would take half a minute."""
-    with running("--now", "2026-04-01T00:00:00", "--requests-per-second", "1000") as exchange:
+    """The simulator after the last of these months."""
+    with running("--now", "2026-04-01T00:00:00", *UNHURRIED) as exchange:
         yield exchange
 
 
 @pytest.fixture
-def pipeline(open_pipeline, module_market, unlimited_exchange, monkeypatch):
+def pipeline(open_pipeline, module_market, unlimited_exchange):
     pipeline = open_pipeline(module_market, unlimited_exchange)
-    monkeypatch.setenv("DERIBIT_REQUESTS_PER_SECOND", "900")
     if not module_market.rows("SELECT FROM store.catalogue_reading"):  # 54,000 options: once is enough
         assert pipeline.run("instruments") == "success"
     return pipeline
