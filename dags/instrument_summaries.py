@@ -14,9 +14,10 @@ history: plan, load, publish, in a pool and with a share of the request rate of 
 to that beat; a snapshot that is already stored for the beat stays. A missed beat stays a gap: the views `snapshot_gaps`
 and `coverage` show it, and the validation of the next snapshot reports it (rule `beats-complete`).
 
-**When it fails.** A task is tried once more; an exchange that is away fails the run at once, and the next beat is the
-retry: there is nothing to clear. A snapshot with impossible values is held back as a whole. Instruments that are not in
-the catalogue are stored, and are reported once the catalogue has been read without them.
+**When it fails.** A task is tried once more; an exchange that is away fails the run at once (of beats longer than two
+minutes it is waited for, two minutes at most), and the next beat is the retry: there is nothing to clear. A snapshot
+with impossible values is held back as a whole. Instruments that are not in the catalogue are stored, and are reported
+once the catalogue has been read without them.
 """
 
 from airflow.sdk import chain, dag

@@ -129,7 +129,8 @@ class Dataset:
     catalogue: whether a plan waits until the catalogue has been read after the end of its interval.
     since: the first instant at which data may exist, where that is later than the configured start of the history.
     bucket: which share of the request rate its loads use, "history" or "live".
-    patience: how long a load waits for an unavailable exchange, where that is less than settings.longest_wait().
+    patience: how long a load waits for an unavailable exchange, where that is less than settings.longest_wait(); of a
+    snapshot at most so long that it is still of its beat (longest_wait).
     inputs: the names of the datasets it is computed from, empty for one that is loaded.
     references: the names of the datasets that its rules compare it with, as stored. For each row its profile returns
     the dataset that the row still waits for (waits_for), and whether the exchange was asked for it (was_fetched).
@@ -176,6 +177,14 @@ class Dataset:
         """Whether it is validated many times a day: of each validation is kept what did not hold, and the data docs
         have a page a day."""
         return self.snapshot or self.live
+
+    @property
+    def longest_wait(self) -> timedelta | None:
+        """How long a load waits for an unavailable exchange; None: as long as any. A wait takes a minute at least, and
+        so may the answer: what has beats that are shorter leaves it to the next one's run."""
+        if self.patience is None or self.beat is None:
+            return self.patience
+        return max(timedelta(0), min(self.patience, timedelta(seconds=self.beat()) - timedelta(minutes=2)))
 
     @property
     def computed(self) -> bool:

@@ -249,11 +249,21 @@ def test_a_snapshot_has_its_own_share_and_gives_up_for_the_next_beat(bag, name):
 
     dataset = by_name(name.removeprefix("deribit_"))
     beat = timedelta(seconds=dataset.beat())
-    assert dataset.bucket == "live" and dataset.patience < beat
+    assert dataset.bucket == "live" and dataset.longest_wait < beat
     assert bag.dags[name].dagrun_timeout <= 3 * beat
     for task in bag.dags[name].task_dict.values():
         if task.task_id != "complete":
             assert task.execution_timeout < beat and task.retries == 1, names([task])
+
+
+@pytest.mark.parametrize(("minutes", "waits"), [(1, 0), (2, 0), (3, 1), (5, 2), (60, 2)])
+@pytest.mark.parametrize("name", ["instrument_summaries", "options_chain"])
+def test_a_snapshot_waits_for_an_exchange_that_is_away_while_it_is_of_its_beat(monkeypatch, name, minutes, waits):
+    from deribit_warehouse.datasets import by_name
+
+    monkeypatch.setenv("DERIBIT_SUMMARY_MINUTES", str(minutes))
+    monkeypatch.setenv("DERIBIT_SNAPSHOT_MINUTES", str(minutes))
+    assert by_name(name).longest_wait == timedelta(minutes=waits)
 
 
 @pytest.mark.parametrize("name", sorted(LIVE))

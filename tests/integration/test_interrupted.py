@@ -96,7 +96,7 @@ def of_snapshots(view: str, kind: str, fields: dict[str, str]):
 def test_a_kill_and_an_outage_leave_every_value_the_exchanges(
     pipeline, market, young_exchange, patient, dataset, table, after, compared, at_least
 ):
-    waits = by_name(dataset).patience != timedelta(0)
+    waits = by_name(dataset).longest_wait != timedelta(0)
     if after == AFTER:  # what is loaded by months is planned from the catalogue
         assert pipeline.run("instruments", AFTER) == "success"
 

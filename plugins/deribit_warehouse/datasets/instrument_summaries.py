@@ -62,6 +62,6 @@ def load(exchange: Exchange, connection: Connection, window: Window, provenance:
 INSTRUMENT_SUMMARIES = Dataset(
     name="instrument_summaries", keys=("currency", "ts"), day="ts", table=INSTRUMENT_SUMMARY, load=load, snapshot=True,
     beat=settings.summary_seconds, folded=True, catalogue=False, bucket="live",
-    # a wait takes a minute at least: the next beat's run asks then, too
-    patience=timedelta(0),
+    # a load that waits longer would store the next beat
+    patience=timedelta(minutes=2),
 )  # fmt: skip

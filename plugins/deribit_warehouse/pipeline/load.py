@@ -155,5 +155,5 @@ def load(dataset: Dataset, batch: dict[str, Any]) -> dict[str, int]:
                 requests += asked
     if total.corrected:
         log.warning("the exchange corrected %d days (funding: hours) that it had sent before", total.corrected)
-    per_instrument.finish(len(windows), bound=dataset.patience)
+    per_instrument.finish(len(windows), bound=dataset.longest_wait)
     return {"instruments": len(windows), "requests": requests, **vars(total)}
