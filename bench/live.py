@@ -25,7 +25,7 @@ import numpy as np
 import orjson
 from rich.console import Console
 
-from deribit_warehouse.datasets import FUTURES_LIVE, LIVE, PERPETUALS_LIVE
+from deribit_warehouse.datasets import DATASETS, FUTURES_LIVE, LIVE, PERPETUALS_LIVE
 from exchange_simulator import comparison
 from exchange_simulator.comparison import Rows, instant
 from exchange_simulator.listings import MINUTE
@@ -68,7 +68,7 @@ BEATS = """
           WHERE beat >= %s AND beat < %s AND NOT isempty(shown) GROUP BY currency, beat) AS s
     JOIN store.validation v USING (validation_id)
 """
-SNAPSHOTS = {"instrument_summaries": "instrument_summary", "options_chain": "option_chain"}
+SNAPSHOTS = {dataset.name: dataset.versions.name for dataset in DATASETS if dataset.beat}
 
 
 def main() -> None:

@@ -95,13 +95,16 @@ def fold_snapshots() -> dict[str, int]:
     from deribit_warehouse.warehouse import snapshots
 
     before = (datetime.now(UTC) - FOLD_AFTER).replace(hour=0, minute=0, second=0, microsecond=0)
-    total = {dataset.name: 0 for dataset in DATASETS if dataset.folded}
+    total = {}
     for dataset in DATASETS:
-        beats = 1 if dataset.folded else 0
-        while beats:
-            with market() as connection, connection.transaction():
-                beats = snapshots.fold(connection, dataset, before)
-            total[dataset.name] += beats
+        if dataset.folded:
+            total[dataset.name] = 0
+            while True:
+                with market() as connection, connection.transaction():
+                    beats = snapshots.fold(connection, dataset, before)
+                if not beats:
+                    break
+                total[dataset.name] += beats
     log.info("beats of days before %s that were folded: %s", before.date(), total)
     return total
 
