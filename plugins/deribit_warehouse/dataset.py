@@ -173,6 +173,12 @@ class Dataset:
             raise ValueError(f"{self.name}: a snapshot that is published has beats, and nothing else has")
 
     @property
+    def begins_early(self) -> bool:
+        """Whether its runs begin before what they ask for is there, and their loads wait for that: a minute, or a beat,
+        does not wait until Airflow has started the processes."""
+        return self.live or self.beat is not None
+
+    @property
     def brief(self) -> bool:
         """Whether it is validated many times a day: of each validation is kept what did not hold, and the data docs
         have a page a day."""

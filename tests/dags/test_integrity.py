@@ -29,8 +29,9 @@ DERIVED = {
     "deribit_basis_spread": {"deribit_futures_ohlcv", "deribit_perpetuals_ohlcv", "deribit_instruments"},
     "deribit_roll_calendar": {"deribit_instruments"},
 }
-SNAPSHOTS = {"deribit_instrument_summaries": "*/1 * * * *", "deribit_options_chain": "*/5 * * * *"}
-LIVE = dict.fromkeys(("deribit_perpetuals_live", "deribit_futures_live"), "* * * * *")
+# 20 s before the beat, or the end of the minute, that they are for
+SNAPSHOTS = {"deribit_instrument_summaries": "0-59/1 * * * * 40", "deribit_options_chain": "4-59/5 * * * * 40"}
+LIVE = dict.fromkeys(("deribit_perpetuals_live", "deribit_futures_live"), "* * * * * 40")
 HOURLY = {"deribit_funding_live": "2 * * * *"}
 COLLECTION = {"deribit_instruments": "0 0 * * *", "deribit_index_minutes": "0 */4 * * *"} | SNAPSHOTS | LIVE | HOURLY
 YEARLY = {"deribit_funding_rates", "deribit_volatility_index", "deribit_delivery_prices", "deribit_settlements"}
@@ -222,7 +223,11 @@ def test_collection_follows_the_calendar_and_never_the_past(bag, name):
 @pytest.mark.parametrize(
     ("minutes", "cron", "ended_after", "task_ended_after", "weight"),
     # minutes, minutes, seconds
-    [("1", "*/1 * * * *", 3, 50, 100), ("15", "*/15 * * * *", 30, 240, None), ("60", "0 * * * *", 120, 240, None)],
+    [
+        ("1", "0-59/1 * * * * 40", 3, 50, 100),
+        ("15", "14-59/15 * * * * 40", 30, 240, None),
+        ("60", "59 * * * * 40", 120, 240, None),
+    ],
 )
 @pytest.mark.parametrize(
     ("name", "variable"),

@@ -14,6 +14,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from deribit_warehouse.dataset import Window
+from deribit_warehouse.datasets import INSTRUMENT_SUMMARIES, OPTIONS_CHAIN
+from deribit_warehouse.pipeline.dag_defaults import EARLY, snapshot_dag_args
+from deribit_warehouse.pipeline.interval import interval_of, newest_minute
 from deribit_warehouse.pipeline.load import BATCH_REQUESTS, in_batches, within
 from deribit_warehouse.pipeline.publish import together
 
@@ -107,6 +110,47 @@ def test_what_was_listed_since_is_in_the_catalogue_before_the_run_plans_where_th
     assert done == [*([(opened, "run")] if wanted else []), "planned"]
 
 
+@pytest.mark.parametrize(("second", "newest"), [(0, 0), (39.9, 0), (40, 1), (59.9, 1)])
+def test_a_run_asks_for_the_minute_that_is_over_soon(second, newest):
+    assert newest_minute(START + timedelta(seconds=second)) == START + newest * MINUTE
+
+
+@pytest.mark.parametrize("minutes", [1, 5, 15, 60])
+@pytest.mark.parametrize("dataset", [OPTIONS_CHAIN, INSTRUMENT_SUMMARIES])
+def test_the_run_of_a_beat_begins_shortly_before_it_and_is_for_it(monkeypatch, dataset, minutes):
+    import pendulum
+    from airflow.timetables.base import TimeRestriction
+    from airflow.timetables.interval import CronDataIntervalTimetable
+
+    beat = timedelta(minutes=minutes)
+    monkeypatch.setattr("deribit_warehouse.pipeline.dag_defaults.beat_of", lambda _: beat)
+    arguments = snapshot_dag_args(dataset)
+    timetable = CronDataIntervalTimetable(arguments["schedule"].expression, timezone="UTC")
+    always, info, moments = TimeRestriction(pendulum.instance(START), None, catchup=True), None, []
+    for _ in range(70):
+        interval = info and info.data_interval
+        info = timetable.next_dagrun_info(last_automated_data_interval=interval, restriction=always)
+        run = SimpleNamespace(run_after=info.run_after, conf={})
+        begins, ends = interval_of(dataset, {"dag_run": run})
+        assert begins == ends and ends - info.run_after == EARLY
+        moments.append(datetime.fromtimestamp(ends.timestamp(), UTC))
+    assert all((moment - START) % beat == timedelta(0) for moment in moments)
+    assert all(later - earlier == beat for earlier, later in pairwise(moments))
+
+
+@pytest.mark.parametrize(
+    ("before", "waits"), [(20, 21), (0.5, 1.5), (0, 1), (-0.4, 0.6), (-1, 0), (-30, 0), (22, 0), (3600, 0)]
+)
+def test_a_load_that_began_early_waits_for_the_end_of_its_minute_by_the_clock_of_the_exchange(
+    monkeypatch, before, waits
+):
+    module, slept = import_module("deribit_warehouse.pipeline.load"), []
+    monkeypatch.setattr(module, "time", SimpleNamespace(sleep=slept.append))
+    clock = SimpleNamespace(now=lambda: round((START.timestamp() - before) * 1000))
+    module.wait_for_end(clock, START)
+    assert slept == ([pytest.approx(waits)] if waits else [])
+
+
 @pytest.mark.parametrize(("seconds_each", "loaded"), [(0, 5), (10, 3), (100, 1)])
 def test_a_live_load_asks_no_longer_than_it_may_and_leaves_the_rest_to_the_next_run(monkeypatch, seconds_each, loaded):
     from deribit_warehouse.datasets import FUTURES_LIVE
@@ -128,8 +172,9 @@ def test_a_live_load_asks_no_longer_than_it_may_and_leaves_the_rest_to_the_next_
         monkeypatch.setattr(each, "get_current_context", lambda: context)
     monkeypatch.setattr(module, "finished_before_waiting", set)
     monkeypatch.setattr(module, "base_url", lambda _: "http://exchange")
+    later = SimpleNamespace(now=lambda: 10_000_000)
     for name in ("exchange", "market"):
-        monkeypatch.setattr(module, name, lambda *_: nullcontext())
+        monkeypatch.setattr(module, name, lambda *_: nullcontext(later))
     told = module.load.function(dataset, {"label": "", "windows": windows})
     assert asked == [f"BTC-{n}" for n in range(loaded)]
     assert (told["instruments"], told["requests"]) == (loaded, loaded)

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import multiprocessing
 import time
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from itertools import chain
 
 import hypothesis
 import psycopg
 import pytest
 from hypothesis import given as whatever
-from hypothesis.strategies import floats, integers, lists, none, one_of, tuples
+from hypothesis.strategies import floats, integers, lists, none, one_of, sampled_from, tuples
 
-from deribit_warehouse.warehouse.rate_limiter import WINDOW_MARGIN, RateLimiter, window
+from deribit_warehouse.warehouse.rate_limiter import RUSH, WINDOW_MARGIN, RateLimiter, shares, window
 from deribit_warehouse.warehouse.sql import statement
 
 RATE = 50.0
@@ -128,10 +128,11 @@ def test_no_second_holds_more_than_the_rate(market, rate):
 def test_it_holds_however_requests_come_and_whoever_is_late(market, rate, steps):
     """A step: time goes by (all slots are moved into the past), a request is reserved, and perhaps one of those that
     still wait oversleeps."""
-    most, seconds = window(rate)
+    most, _ = window(rate)
     ago, reserved = 0.0, []  # reserved: slots as if none had been moved
 
     with psycopg.connect(market.dsn(), autocommit=True) as connection:
+        rules = RateLimiter(connection, {"history": rate}).rules("history")
 
         def pass_by(more: float) -> None:
             nonlocal ago
@@ -145,9 +146,7 @@ def test_it_holds_however_requests_come_and_whoever_is_late(market, rate, steps)
         connection.execute("DELETE FROM store.rate_limit")
         for pause, late in steps:
             pass_by(pause)
-            slot, _ = connection.execute(
-                statement("limiter/reserve_slot"), {"bucket": "history", "most": most, "window": seconds}
-            ).fetchone()
+            slot, _ = connection.execute(statement("limiter/reserve_slot"), rules).fetchone()
             reserved.append(slot.timestamp() + ago)
             waiting = [at for at, slot in enumerate(reserved) if slot > time.time() + ago]
             if late and waiting:
@@ -159,13 +158,109 @@ def test_it_holds_however_requests_come_and_whoever_is_late(market, rate, steps)
                 if abs(missed.timestamp() + ago - reserved[which]) > 1e-4:
                     del reserved[which]  # forgotten, a whole window waits behind it: it is not used
                     continue
-                [moved] = connection.execute(
-                    statement("limiter/move_slot"), {"bucket": "history", "slot": missed}
-                ).fetchone()
+                [moved] = connection.execute(statement("limiter/move_slot"), {**rules, "slot": missed}).fetchone()
                 reserved[which] = moved.timestamp() + ago
             assert len(given(connection)) <= most, "older slots are forgotten"
             assert given(connection) == sorted(given(connection))
     assert holds(reserved, rate)
+
+
+@whatever(total=floats(1, 60), live_share=floats(0, 0.9))
+def test_what_is_shared_is_never_more_than_all_and_live_gets_its_share_of_a_minute(total, live_share):
+    rates, rush = shares(total, live_share)
+    assert rates["history"] + rates["live"] == pytest.approx(total)
+    if not rush:
+        assert rates["live"] == pytest.approx(total * live_share)
+        return
+    assert rush == {"history": 0, "live": total}
+    assert rates["live"] >= 1 and rates["live"] == int(rates["live"])
+    _, seconds = window(total)
+    rests = (RUSH + seconds) / 60
+    # a whole request a second is the least that live keeps outside of the rush
+    assert rates["history"] * (1 - rests) >= min(total * (1 - live_share), (total - 1) * (1 - rests)) - 1e-9
+
+
+def test_a_rush_costs_the_history_no_more_than_a_share_without_one():
+    total, live_share = 15.0, 0.2
+    rates, rush = shares(total, live_share)
+    assert rush and rates == {"history": 14, "live": 1}
+    most, seconds = window(total * (1 - live_share))
+    in_a_minute = 60 / seconds * most
+    most, seconds = window(rates["history"])
+    assert (60 - RUSH - seconds) / seconds * most > in_a_minute
+    assert shares(15, 0.1)[1] == shares(9, 0.5)[1] == {}, "the rush is more than live's share, or too much for the rest"
+
+
+@whatever(
+    rates=tuples(integers(10, 40), floats(0.15, 0.8)),
+    starts=floats(0, 60),
+    steps=lists(tuples(sampled_from(["history", "live"]), integers(1, 30), floats(0, 12)), min_size=3, max_size=8),
+)
+@hypothesis.settings(max_examples=20, suppress_health_check=[hypothesis.HealthCheck.function_scoped_fixture])
+def test_no_second_holds_more_than_all_whoever_asks_in_the_rush_or_out_of_it(market, rates, starts, steps):
+    """A step: so many requests of a bucket at once, then time goes by. By a clock of the test's own."""
+    total, live_share = rates
+    now = 1_700_000_040.0 + starts  # a minute begins at the first of these
+    given_away = {"history": [], "live": []}
+    with psycopg.connect(market.dsn(), autocommit=True) as connection:
+        limiter = RateLimiter(connection, *shares(float(total), live_share))
+        for bucket, requests, pause in steps:
+            rules = limiter.rules(bucket)
+            kept = max(rules["most"], rules["rush_most"] or 0)
+            for _ in range(requests):
+                slots = [datetime.fromtimestamp(slot, UTC) for slot in given_away[bucket][-kept:]]
+                [slot] = connection.execute(
+                    "SELECT extract(epoch FROM store.next_slot(%(slots)s::timestamptz[], %(at)s, %(most)s::integer,"
+                    " %(window)s, %(rush_most)s::integer, %(rush_window)s, %(rush_from)s, %(rush_to)s))::float8",
+                    {**rules, "slots": slots, "at": datetime.fromtimestamp(now, UTC)},
+                ).fetchone()
+                given_away[bucket].append(slot)
+            now += pause
+    assert all(slots == sorted(slots) for slots in given_away.values())
+    assert holds(given_away["history"] + given_away["live"], total)
+    if limiter.rush:
+        since = [slot % 60 for slot in given_away["history"]]
+        assert all(RUSH - 1e-3 <= second <= 60 - window(total)[1] + 1e-3 for second in since), "the rush is live's"
+
+
+def test_in_the_rush_live_asks_for_every_instrument_at_once(market):
+    with psycopg.connect(market.dsn(), autocommit=True) as connection:
+        limiter = RateLimiter(connection, *shares(15.0, 0.2))
+
+        def slots(bucket: str, second: float, requests: int) -> list[float]:
+            found: list[datetime] = []
+            begins = datetime(2026, 10, 1, 12, tzinfo=UTC)
+            for _ in range(requests):
+                rules = {**limiter.rules(bucket), "slots": found, "at": begins + timedelta(seconds=second)}
+                found += connection.execute(
+                    "SELECT store.next_slot(%(slots)s::timestamptz[], %(at)s, %(most)s::integer, %(window)s,"
+                    " %(rush_most)s::integer, %(rush_window)s, %(rush_from)s, %(rush_to)s)",
+                    rules,
+                ).fetchone()
+            return [(slot - begins).total_seconds() for slot in found]
+
+        assert slots("live", 1, 30)[-1] == pytest.approx(1 + 1.085), "30 at 15 a second"
+        assert slots("live", 30, 3) == pytest.approx([30, 31.085, 32.17]), "what its share leaves of the minute"
+        assert slots("live", 4, 20)[15:] == pytest.approx([5.085 + n * 1.085 for n in range(5)]), "no window is shared"
+        assert slots("history", 3, 15) == pytest.approx([6.0] * 14 + [7.085])
+        assert slots("history", 59.5, 1) == pytest.approx([66])
+        assert slots("history", 58.8, 1) == pytest.approx([58.8])
+
+
+def test_a_slot_is_not_moved_into_the_rush_or_out_of_it(market):
+    with psycopg.connect(market.dsn(), autocommit=True) as connection:
+        for bucket in ("history", "live"):
+            moved, second = [], time.time() % 60
+            # the rush lies around the present, or a while before it; the slot that was missed is two seconds old
+            for begins, ends in ((-3, 3), (-3, -1), (-1, 3), (-9, -5)):
+                connection.execute("DELETE FROM store.rate_limit")
+                connection.execute(
+                    "INSERT INTO store.rate_limit VALUES (%s, ARRAY[clock_timestamp() - interval '2 s'])", [bucket]
+                )
+                [(slot,)] = connection.execute("SELECT slots[1] FROM store.rate_limit").fetchall()
+                bound = {"bucket": bucket, "slot": slot, "rush_from": second + begins, "rush_to": second + ends}
+                moved.append(connection.execute(statement("limiter/move_slot"), bound).fetchone() is not None)
+            assert moved == [True, False, False, True], bucket
 
 
 def test_who_could_not_ask_catches_up_within_the_window(market):
@@ -182,7 +277,8 @@ def test_who_could_not_ask_catches_up_within_the_window(market):
 def test_buckets_are_apart_and_an_unknown_one_is_refused(market):
     waits = []
     with psycopg.connect(market.dsn(), autocommit=True) as connection:
-        rate_limiter = RateLimiter(connection, {"history": 0.1, "live": 0.1}, sleep=waits.append)
+        rates = {"history": 0.1, "live": 0.1}
+        rate_limiter = RateLimiter(connection, rates, sleep=waits.append, clock=lambda: 0.0)
         rate_limiter("history")
         rate_limiter("live")
         assert waits == [0, 0]

@@ -29,7 +29,7 @@ views, and counts for nothing that is said of months: coverage, condition, compl
 POOLS = {
     EXCHANGE_POOL: 6,
     VALIDATION_POOL: 1,
-    LIVE_POOL: 3,
+    LIVE_POOL: 5,
     **{dataset.validation_pool: 1 for dataset in (*DATASETS, *LIVE) if dataset.table},
 }
 """Airflow pools and their slots: one for tasks that send requests to the exchange, one for validating tasks that belong

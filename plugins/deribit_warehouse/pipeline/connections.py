@@ -24,17 +24,17 @@ def exchange(bucket: str = "history") -> Iterator[Exchange]:
     """
     from deribit_warehouse.exchange import Exchange
     from deribit_warehouse.warehouse.ingestion import claim_origin
-    from deribit_warehouse.warehouse.rate_limiter import RateLimiter
+    from deribit_warehouse.warehouse.rate_limiter import RateLimiter, shares
 
     hosts = live, history = base_url(settings.LIVE_HOST), base_url(settings.HISTORY_HOST)
-    rates = {"history": settings.history_rate(), "live": settings.live_rate()}
+    rates, rush = shares(settings.requests_per_second(), settings.live_share())
     if not rates[bucket]:
         bucket = "history"  # nothing is kept back for live: it shares
     with market() as connection:
         with connection.transaction():
             claim_origin(connection, *hosts)
         connection.autocommit = True
-        rate_limiter = RateLimiter(connection, {**rates, "instruments": settings.catalogue_rate()})
+        rate_limiter = RateLimiter(connection, {**rates, "instruments": settings.catalogue_rate()}, rush)
         # the exchange counts get_instruments apart from everything else, and so do we
         with Exchange(live, history, lambda meter: rate_limiter(bucket if meter == "public" else meter)) as opened:
             yield opened

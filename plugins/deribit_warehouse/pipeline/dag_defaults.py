@@ -48,6 +48,10 @@ def task_went_well(context: Context) -> None:
 
 MINUTE = timedelta(minutes=1)
 
+EARLY = timedelta(seconds=20)
+"""How long before a minute ends the run for it begins: what Airflow takes on a busy machine to plan it and to start the
+process of its load, which then waits for the minute's end."""
+
 FIRST = {"weight_rule": "absolute", "priority_weight": 100}
 """Of tasks that no other goes before."""
 
@@ -123,13 +127,13 @@ def by_hand_dag_args(dag_id: str) -> dict[str, Any]:
 
 
 def snapshot_dag_args(dataset: Dataset) -> dict[str, Any]:
-    """What the DAGs of snapshots have in common: one run a beat, and none for a beat that is over. Two runs may
-    overlap, so that one that hangs does not cost the next beat as well; it is ended two beats later, of beats of a
-    minute after three minutes."""
+    """What the DAGs of snapshots have in common: one run a beat, EARLY before it, and none for a beat that is over. Two
+    runs may overlap, so that one that hangs does not cost the next beat as well; it is ended two beats later, of beats
+    of a minute after three minutes."""
     beat = beat_of(dataset)
     minutes = beat // MINUTE
     return {
-        **calendar_dag_args(dataset.dag_id, "0 * * * *" if minutes == 60 else f"*/{minutes} * * * *"),
+        **calendar_dag_args(dataset.dag_id, early("59" if minutes == 60 else f"{minutes - 1}-59/{minutes}")),
         "max_active_runs": 2,
         "dagrun_timeout": max(2 * beat, 3 * MINUTE),
     }
@@ -156,19 +160,24 @@ def beat_of(dataset: Dataset) -> timedelta:
 
 
 def live_dag_args(dataset: Dataset) -> dict[str, Any]:
-    """What the DAGs of live minutes have in common: a run a minute, just after it has ended, and never one for a minute
+    """What the DAGs of live minutes have in common: a run a minute, EARLY before that ends, and never one for a minute
     that is over: each begins where the last one has ended. Two at a time: a run whose scheduler died must not cost the
     next minute, too; and it is given up soon."""
     return {
-        **calendar_dag_args(dataset.dag_id, "* * * * *"),
+        **calendar_dag_args(dataset.dag_id, early("*")),
         "max_active_runs": 2,
         "dagrun_timeout": timedelta(minutes=3),
     }
 
 
-LIVE_TASK = {"retries": 0, "execution_timeout": timedelta(seconds=50), **FIRST}
+LIVE_TASK = {"retries": 0, "execution_timeout": timedelta(seconds=55), **FIRST}
 """Of the tasks of a live run, beside what DEFAULT_ARGS says: the next minute is the retry, and nothing goes before
 it."""
+
+
+def early(minutes: str) -> str:
+    """The cron expression, with seconds, of a run that begins EARLY before the end of these minutes of the hour."""
+    return f"{minutes} * * * * {(MINUTE - EARLY).seconds}"
 
 
 def hourly_dag_args(dataset: Dataset) -> dict[str, Any]:

@@ -9,6 +9,8 @@ from airflow.sdk.exceptions import AirflowFailException
 
 from deribit_warehouse.dataset import Dataset
 
+from .dag_defaults import EARLY
+
 if TYPE_CHECKING:
     from airflow.sdk import Context
 
@@ -20,13 +22,20 @@ LONGEST = timedelta(days=366)
 
 def interval_of(dataset: Dataset, context: Context) -> tuple[datetime, datetime] | None:
     """The interval that a run loads and validates of a dataset, [begins, ends), UTC: its interval(). For a snapshot,
-    which describes only the present, both ends are the time of the run, and any configuration is refused. Raises
-    AirflowFailException."""
+    which describes only the present, both ends are the time of the run (of one that began early, the minute it began
+    for), and any configuration is refused. Raises AirflowFailException."""
     if not dataset.snapshot:
         return interval(context)
     configuration(context)
     now = context["dag_run"].run_after
+    if dataset.begins_early:
+        now = newest_minute(now)
     return now, now
+
+
+def newest_minute(now: datetime) -> datetime:
+    """The end of the newest minute that a run which begins at an instant asks for: over, or EARLY away at most."""
+    return (now + EARLY).replace(second=0, microsecond=0)
 
 
 def interval(context: Context) -> tuple[datetime, datetime] | None:

@@ -16,14 +16,16 @@ from deribit_warehouse.dataset import EXCHANGE_POOL, Dataset, Window
 
 from .batches import batches, label
 from .connections import base_url, exchange, market
-from .dag_defaults import set_label
-from .interval import configuration, instant, interval_of
+from .dag_defaults import EARLY, set_label
+from .interval import configuration, instant, interval_of, newest_minute
 from .isolation import PerInstrument
 from .read_catalogue import read_new_listings
-from .waiting import CATALOGUE, finished_before_waiting, wait, waits_for_exchange
+from .waiting import CATALOGUE, EXCHANGE, finished_before_waiting, wait, waits_for_exchange
 
 if TYPE_CHECKING:
     from psycopg import Connection
+
+    from deribit_warehouse.exchange import Exchange
 
 log = logging.getLogger(__name__)
 
@@ -65,8 +67,8 @@ def plan_open(
     dataset: Dataset, patience: timedelta = timedelta(0), *, new_listings: bool = False
 ) -> list[dict[str, Any]]:
     """What there is to ask of the open days of a live dataset, in batches as plan() makes them: of each instrument what
-    the dataset overlaps, up to the last minute that is closed by the exchange's clock, and what is older and was not
-    answered for, the oldest first; as much of it as the dataset may ask (asking).
+    the dataset overlaps, up to the last minute that is closed by the exchange's clock or will be in EARLY at most, and
+    what is older and was not answered for, the oldest first; as much of it as the dataset may ask (asking).
 
     An exchange that is away is waited for as long as patience says, by default not at all: raises AirflowFailException,
     and the next run begins where this one would have. new_listings: whether what the newest summaries name and the
@@ -80,7 +82,7 @@ def plan_open(
         now = instant(deribit.now())
         if new_listings:
             read_new_listings(deribit, context["dag_run"].run_id)
-    ends = now.replace(second=0, microsecond=0)
+    ends = newest_minute(now)
     with market() as connection:
         windows = catalogue.windows(connection, dataset, ends - dataset.overlap, ends, currencies=settings.currencies())
     taken = within(windows, (settings.live_rate() or settings.requests_per_second()) * dataset.asking.total_seconds())
@@ -116,6 +118,21 @@ def wait_for_catalogue(connection: Connection, currencies: list[str], until: dat
         )
 
 
+SETTLING = timedelta(seconds=1)
+"""How long after its end a minute is asked for: the exchange publishes no bound of its own, and what it told too soon
+would be a correction a minute later."""
+
+
+def wait_for_end(deribit: Exchange, ends: datetime) -> None:
+    """Returns once an instant is over, SETTLING included, by the exchange's clock. One that is further away than a run
+    begins early is not waited for: the run was started by another clock, and a snapshot belongs to the beat at which it
+    is taken."""
+    left = ends + SETTLING - instant(deribit.now())
+    if timedelta(0) < left <= EARLY + SETTLING:
+        log.info("%s is over in %.1f s", ends, left.total_seconds())
+        time.sleep(left.total_seconds())
+
+
 @task(pool=EXCHANGE_POOL, map_index_template="{{ label }}", multiple_outputs=False)
 @waits_for_exchange()
 def load(dataset: Dataset, batch: dict[str, Any]) -> dict[str, int]:
@@ -124,9 +141,11 @@ def load(dataset: Dataset, batch: dict[str, Any]) -> dict[str, int]:
     Returns what changed: instruments, requests, and the days (funding: hours) added, grown, corrected, kept and
     unchanged. An instrument that fails does not keep the others from being loaded; the task then fails, naming each.
     While the exchange is unavailable, or rejects an instrument that is listed, the task waits: what was loaded stays,
-    and only the rest is requested again. Of a live dataset no more is requested than it has time for (asking), however
-    slowly the answers come: the rest is open still, and the next run plans it.
+    and only the rest is requested again. A load that begins early waits for the end of what it asks for. Of a live
+    dataset no more is requested than it has time for (asking), however slowly the answers come: the rest is open still,
+    and the next run plans it.
     """
+    from deribit_warehouse.exchange import ExchangeUnavailable
     from deribit_warehouse.warehouse.ingestion import Ingested, Provenance
 
     assert dataset.load, f"{dataset.name} does not come from the exchange"
@@ -137,8 +156,13 @@ def load(dataset: Dataset, batch: dict[str, Any]) -> dict[str, int]:
     windows = [Window.unpacked(fields) for fields in batch["windows"]]
     total, requests = Ingested(), 0
     per_instrument = PerInstrument(finished_before_waiting())
-    until = time.monotonic() + (dataset.asking.total_seconds() if dataset.live else math.inf)
     with exchange(dataset.bucket) as deribit, market() as connection:
+        if dataset.begins_early:
+            try:
+                wait_for_end(deribit, max(window.ends for window in windows))
+            except ExchangeUnavailable as error:
+                wait(EXCHANGE, str(error), bound=dataset.longest_wait, finished=per_instrument.finished)
+        until = time.monotonic() + (dataset.asking.total_seconds() if dataset.live else math.inf)
         for place, window in enumerate(windows):
             if place in per_instrument.finished:
                 continue

@@ -194,8 +194,8 @@ def windows(dataset: Dataset) -> list[dict[str, Any]]:
 
 @task(task_id="publish", pool=VALIDATION_POOL, map_index_template="{{ label }}", retries=1, multiple_outputs=False)
 def publish_derived(dataset: Dataset, batch: dict[str, Any]) -> list[dict[str, Any]]:
-    """Validates a batch of months of a derived dataset, computed in full, and publishes what passed, each month in a
-    transaction of its own.
+    """Validates a batch of months of a derived dataset, computed in full, and publishes what passed, in one
+    transaction: some datasets are computed as a whole, whatever month of them is asked for.
 
     Returns {validation_id, outcome, rows, waiting, quarantined, published} of each. Fails for good when the suite
     blocks one; then what was published of that stays, and what was pending is pending until it changes or somebody asks
@@ -206,15 +206,16 @@ def publish_derived(dataset: Dataset, batch: dict[str, Any]) -> list[dict[str, A
     context = get_current_context()
     set_label(context, batch["label"])
     outcomes, blocked = [], []
-    for begins, ends in ((date.fromisoformat(first), date.fromisoformat(past)) for first, past in batch["months"]):
-        with market() as connection, connection.transaction():
-            # what changed since they were planned is computed first, and nothing is taken back until the end
-            publication.compute(connection, dataset, begins, ends, computed_by(dataset, context))
+    months = [(date.fromisoformat(first), date.fromisoformat(past)) for first, past in batch["months"]]
+    with market() as connection, connection.transaction():
+        # what changed since they were planned is computed first, and nothing is taken back until the end
+        publication.compute(connection, dataset, months[0][0], months[-1][1], computed_by(dataset, context))
+        for begins, ends in months:
             validated = validate_and_publish(connection, dataset, context, midnight(begins), midnight(ends))
-        if validated is None:
-            continue
-        outcomes.append(validated.summary())
-        blocked += [f"{begins} to {ends}: {why}" for why in validated.decision.blocked_because]
+            if validated is None:
+                continue
+            outcomes.append(validated.summary())
+            blocked += [f"{begins} to {ends}: {why}" for why in validated.decision.blocked_because]
     if blocked:
         raise blocked_error(dataset, blocked)
     if not outcomes:
