@@ -73,7 +73,7 @@ def print_incidents(console: Console, rows: list[dict[str, Any]]) -> None:
         {
             "number": str(row["incident_id"]), "level": row["level"], "dataset": row["dataset"],
             "instruments": row["instruments"], "what": row["rule"], "since": row["opened_at"], "times": row["times"],
-            "acknowledged by": row["acknowledged_by"], "last": row["words"].partition("\n")[0],
+            "acknowledged by": row["acknowledged_by"], "last": row["message"].partition("\n")[0],
         }
         for row in rows
     ]  # fmt: skip

@@ -42,6 +42,23 @@ RECORDED = ROOT.parent / "shared" / "data" / "recorded"
 ROLES = ("market_owner", "market_loader", "market_reader")
 
 
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Names the tests that were skipped, by the reason, in a section of its own: each asks for something that this
+    machine or this run does not have (recorded data, a browser, a stack), so a green run has not shown what they do."""
+    skipped = terminalreporter.stats.get("skipped", [])
+    if not skipped:
+        return
+    reasons: dict[str, list[str]] = {}
+    for report in skipped:
+        _, _, reason = report.longrepr
+        reasons.setdefault(reason.removeprefix("Skipped: "), []).append(report.nodeid)
+    terminalreporter.section(f"{len(skipped)} TESTS WERE NOT RUN", sep="!", red=True, bold=True)
+    for reason, tests in reasons.items():
+        terminalreporter.line(f"{len(tests)} not run: {reason}", yellow=True)
+        for test in sorted(tests):
+            terminalreporter.line(f"    {test}")
+
+
 @pytest.fixture(scope="session")
 def recorded() -> Path:
     """The folder of real recorded data, which lies beside the project and is read in place."""

@@ -79,14 +79,14 @@ def test_a_message_that_no_channel_took_is_sent_by_the_next_run(run, memory, web
     httpserver.clear()
     webhook.answers("no", 500)
     notify_failure(run(FAILED), knows(failures=[BAD]), memory)
-    assert market.rows("SELECT told_at, state FROM incidents") == [(None, "open")]
+    assert market.rows("SELECT notified_at, state FROM incidents") == [(None, "open")]
     httpserver.clear()
     webhook.answers(status=204)
     with psycopg.connect(market.dsn()) as connection:
         connection.execute("UPDATE store.incident SET telling_at = telling_at - interval '3 minutes'")
     on_task_well(run(FAILED), memory=memory)  # of whatever DAG, however it went
     assert [subject.startswith("futures_ohlcv: run failed") for subject in subjects(webhook)] == [True]
-    assert market.value("SELECT told_at IS NOT NULL FROM incidents")
+    assert market.value("SELECT notified_at IS NOT NULL FROM incidents")
 
 
 def test_the_exchange_is_back_for_who_asked_it(run, memory, webhook, market):

@@ -10,10 +10,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-DATASETS = [
-    "perpetuals_ohlcv", "futures_ohlcv", "funding_rates", "volatility_index", "delivery_prices", "settlements",
-    "index_prices", "basis_spread", "roll_calendar", "instrument_summaries", "options_chain", "instruments",
-]  # fmt: skip
+from deribit_warehouse import datasets
+
+DATASETS = [dataset.name for dataset in datasets.DATASETS if dataset.validated]
 
 CANDLE_FAULTS = [
     ({"expected_minutes": 1441}, {"day-length"}),

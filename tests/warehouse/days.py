@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
+from types import SimpleNamespace
+from typing import TYPE_CHECKING
 
 import numpy as np
 import psycopg
@@ -28,6 +30,9 @@ from deribit_warehouse.warehouse.day_arrays import COLUMNS, DAY, MINUTE, store_c
 from deribit_warehouse.warehouse.funding import record_start, store_funding
 from deribit_warehouse.warehouse.ingestion import Ingested, Provenance
 from deribit_warehouse.warehouse.profiles import profile
+
+if TYPE_CHECKING:
+    from deribit_warehouse.pipeline.validate_and_publish import Validated
 
 FIRST = date(2025, 3, 1)
 HOST = "https://exchange.test"
@@ -224,6 +229,14 @@ class Warehouse:
         validation_id, versions = self.validation(dataset.name), self.newest_of(dataset)
         with self.connection.transaction():
             return publication.publish(self.connection, dataset.table, validation_id, versions)
+
+    def validate(self, dataset: Dataset, begins: datetime, ends: datetime) -> Validated | None:
+        """What a run says of an interval: what is stored of it is validated by its suite, and decided on."""
+        from deribit_warehouse.pipeline.validate_and_publish import validate_and_publish
+
+        context = {"dag_run": SimpleNamespace(dag_id=dataset.dag_id, run_id="run")}
+        with self.connection.transaction():
+            return validate_and_publish(self.connection, dataset, context, begins, ends)
 
     def pending(self, dataset: Dataset) -> int:
         """How many days of a computed dataset wait to be computed or validated."""

@@ -12,9 +12,10 @@ from hypothesis import strategies as st
 
 from deribit_warehouse.datasets import BASIS_SPREAD, DATASETS, INDEX_PRICES
 from deribit_warehouse.tables import CANDLE_DAY
-from deribit_warehouse.warehouse import validations
+from deribit_warehouse.warehouse import sql, validations
 from deribit_warehouse.warehouse.completion import ACCEPTANCE, completion_report
-from tests.warehouse.days import FIRST, Warehouse, at, trading
+from deribit_warehouse.warehouse.ingestion import record_fetched
+from tests.warehouse.days import FIRST, Warehouse, at, ms, trading
 
 LAST = FIRST + timedelta(days=1)
 LISTED, EXPIRES = at(FIRST), at(LAST, 1440)
@@ -259,8 +260,66 @@ def test_a_hole_in_the_history_fails_its_criteria_and_no_others(coin, market, ta
         assert "first gap 2025-03-02: 24 of 24 hours missing; nothing stored of 1" in told["AC-010"][3]
     if table == "candle_day":
         assert told["AC-007"][3] == (
-            "1 of 2 contract-days since 2025-03-01, 1 days are not published of 1 contracts: BTC-3MAR25"
+            "1440 of 2880 minutes since 2025-03-01, 1440 are missing without one, of 1 contracts: BTC-3MAR25"
         )
+
+
+def test_a_hole_of_minutes_within_a_day_fails_and_one_with_a_reason_does_not(coin, market, warehouse):
+    def futures() -> tuple:
+        return criteria(market)["AC-007"]
+
+    coin.warehouse.candles(coin.future, trading(LISTED, EXPIRES, seed=1).without(0, 1, 2, 700, 701))
+    warehouse.publish(coin.future)
+    published = "2875 of 2880 minutes since 2025-03-01"
+    unexplained = "{} are missing without one, of 1 contracts: BTC-3MAR25"
+    # what is before the first candle has a reason, as the exchange was asked for it and answered
+    assert futures() == (False, 1, 0, f"{published}, 3 are missing with a reason, {unexplained.format(2)}")
+    with warehouse.connection.transaction():
+        warehouse.connection.execute("DELETE FROM store.fetched")
+        record_fetched(warehouse.connection, coin.future, "candles", ms(at(FIRST, 2)), ms(EXPIRES))
+    assert futures() == (False, 1, 0, f"{published}, {unexplained.format(5)}")
+    coin.store(coin.future)
+    warehouse.publish(coin.future)
+    assert futures() == (True, 1, 1, "2880 of 2880 minutes since 2025-03-01")
+
+
+def test_minutes_that_are_waived_are_missing_with_a_reason(coin, market, warehouse):
+    coin.store(coin.future, without=(700, 701))
+    warehouse.publish(coin.future)
+    coin.find("futures_ohlcv", "BTC-3MAR25", "minutes-complete")
+    assert not criteria(market)["AC-007"][0]
+    coin.find("futures_ohlcv", "BTC-3MAR25", "minutes-complete", waived="the exchange has none")
+    assert criteria(market)["AC-007"] == (
+        True, 1, 1, "2878 of 2880 minutes since 2025-03-01, 2 are missing with a reason"
+    )  # fmt: skip
+
+
+def test_a_day_with_one_minute_is_no_day(coin, market, warehouse):
+    coin.store(coin.future, without=tuple(range(1, 1440)))
+    warehouse.publish(coin.future)
+    assert criteria(market)["AC-007"][:3] == (False, 1, 0)
+
+
+def test_an_hour_or_a_minute_that_is_gone_fails_its_criterion(coin, market, warehouse):
+    coin.store()
+    warehouse.publish(coin.perpetual, coin.future)
+    coin.fund(without=(30,))
+    coin.compute()
+    told = criteria(market)
+    assert told["AC-010"][:3] == (False, 48, 47)
+    assert told["AC-007"][0] and told["AC-008"][0] and told["AC-011"][0], "the perpetual stands in for the index"
+
+
+def test_futures_that_take_more_than_the_limit_do_not_pass(coin, market):
+    coin.complete()
+    passed, limit, found, _ = criteria(market)["AC-009"]
+    assert passed and limit == 1_500_000_000 and 0 < found < limit
+    statement = (sql.FOLDER / "report/acceptance/ac_009.sql").read_text()
+    with psycopg.connect(market.dsn("market_reader")) as connection:
+        [row] = connection.execute(statement.replace("1500000000", str(found - 1))).fetchall()
+        assert row[:4] == (False, "bytes", found - 1, found)
+        [row] = connection.execute(statement.replace("1500000000", str(found))).fetchall()
+        assert row[:4] == (True, "bytes", found, found)
 
 
 def test_what_began_before_the_collection_is_missing_too(coin, market, warehouse):

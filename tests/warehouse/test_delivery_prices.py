@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from datetime import date, timedelta
-from types import SimpleNamespace
 from urllib.parse import parse_qs, urlsplit
 
 import orjson
@@ -48,11 +47,7 @@ def seen(warehouse: Warehouse, begins=MONTH[0], ends=MONTH[1], currencies=("BTC"
 
 def validate(warehouse: Warehouse, begins=MONTH[0], ends=MONTH[1]):
     """What a run says of an interval: Validated, or None where there is nothing."""
-    from deribit_warehouse.pipeline.publish import validate_and_publish
-
-    context = {"dag_run": SimpleNamespace(dag_id=DELIVERY_PRICES.dag_id, run_id="run")}
-    with warehouse.connection.transaction():
-        return validate_and_publish(warehouse.connection, DELIVERY_PRICES, context, begins, ends)
+    return warehouse.validate(DELIVERY_PRICES, begins, ends)
 
 
 @pytest.mark.recorded

@@ -12,7 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from deribit_warehouse.tables import FUNDING_RATE
-from tests.warehouse.days import FIRST, Warehouse, at
+from exchange_simulator.market import Market
+from tests.warehouse.days import FIRST, Warehouse, at, ms
 
 BORN = at("2025-02-20")
 HOURS = [at(FIRST, 60 * k) for k in range(1, 49)]  # hour ends of two days
@@ -61,6 +62,20 @@ def test_three_hours_by_hand(warehouse, perpetual):
     assert close(weighted_year, by_hand * 8760 / 3)
     # from the second hour on a position is worth what the index was then
     assert close(between(warehouse, at(FIRST, 60), at(FIRST, 180))[4], 110.0 * (-2e-4 / 110.0 + 3e-4 / 100.0))
+
+
+@pytest.mark.parametrize(("first", "past"), [(0, 48), (0, 1), (7, 31), (47, 48)])
+def test_the_weighted_sum_is_what_the_exchange_says_a_position_has_paid(warehouse, perpetual, first, past):
+    """get_funding_rate_value, of the simulated exchange."""
+    exchange = Market(now_ms=ms(at("2025-03-09")))
+    hours = exchange.funding("BTC-PERPETUAL", ms(at(FIRST)), ms(HOURS[-1]))
+    names = ("interest_1h", "interest_8h", "index_price", "prev_index_price")
+    published(warehouse, perpetual, HOURS, np.stack([hours[name] for name in names]))
+    begins, ends = (at(FIRST, 60 * hour) for hour in (first, past))
+    _, missing, plain, _, weighted, _ = between(warehouse, begins, ends)
+    value = exchange.funding_value("BTC-PERPETUAL", ms(begins), ms(ends))
+    assert missing == 0 and value != 0 and close(weighted, value)
+    assert past - first == 1 or not close(plain, value), "it says nothing of which of the two it is"
 
 
 def test_only_whole_hours_count(warehouse, perpetual):

@@ -75,7 +75,7 @@ def test_it_is_told_when_it_opens_and_when_it_is_over_and_not_between(market, co
     assert news(connection) == [(first, "opened")]
     assert [fails(connection), fails(connection, words="load[4] ETH: BadResponse")] == [first, first]
     assert news(connection) == []
-    assert market.rows("SELECT times, words FROM incidents") == [(3, "load[4] ETH: BadResponse")]
+    assert market.rows("SELECT times, message FROM incidents") == [(3, "load[4] ETH: BadResponse")]
     well(connection, MARCH)
     assert news(connection) == [(first, "recovered")] and news(connection) == []
     assert states(market) == [("resolved", 3)]
@@ -268,7 +268,7 @@ def test_two_that_see_it_at_once_open_one(market, connection):
         finally:
             connection.commit()
             second.join(30)
-    assert market.rows("SELECT state, times, words FROM incidents") == [("open", 2, "second")]
+    assert market.rows("SELECT state, times, message FROM incidents") == [("open", 2, "second")]
     assert market.value("SELECT stands FROM store.incident") == [MARCH, APRIL]
 
 

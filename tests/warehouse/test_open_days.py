@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from datetime import date, timedelta
+from datetime import date, datetime, timedelta
 
+import psycopg
 import pytest
 
 from deribit_warehouse.datasets import BASIS_SPREAD
@@ -103,6 +104,46 @@ def test_live_minutes_go_once_their_day_is_closed_and_what_they_were_is_kept(liv
     assert live.rows(DAYS) == [(*row[:-1], False) for row in counted]
     assert forget(live) == (0, 0)
     assert live.value("SELECT count(*) FROM basis_spread") == 2 * 1440
+
+
+ASKED = {
+    "candles": "SELECT ts, close FROM candles('BTC-27JUN25', %s, %s, as_of => %s)",
+    "basis": "SELECT ts, basis FROM basis('BTC-27JUN25', %s, %s, as_of => %s)",
+}
+DAY, NEXT_DAY = (at(FIRST), at(LATER)), (at(LATER), at(LATER, 1440))
+
+
+def test_a_moment_at_which_deleted_minutes_were_shown_is_an_error(live, closed):
+    """candles and basis, and no other day, and no moment that can still be told."""
+
+    def moment() -> datetime:
+        return live.value("SELECT clock_timestamp()")
+
+    def answers(source: str, when: datetime, days=DAY) -> list[tuple]:
+        return live.rows(ASKED[source], *days, when)
+
+    moments = {"open": moment()}
+    live.publish(*closed.values())
+    moments["basis still open"] = moment()
+    live.compute(BASIS_SPREAD), live.decide(BASIS_SPREAD)
+    moments["closed"] = moment()
+    live.candles(closed["BTC-27JUN25"], day_of("BTC-27JUN25").setting(5, volume=9.0))
+    live.publish(closed["BTC-27JUN25"])  # a correction, by which no moment in between is lost
+    moments["corrected"] = moment()
+    before = {(source, name): answers(source, when) for source in ASKED for name, when in moments.items()}
+    assert {len(rows) for rows in before.values()} == {1437, 1440}
+    forget(live)
+    for (source, name), rows in before.items():
+        if name in ("closed", "corrected"):
+            assert answers(source, moments[name]) == rows
+        else:
+            closed_at = live.value("SELECT max(validated_at) FROM store.validation WHERE dataset = 'basis_spread'")
+            with pytest.raises(psycopg.errors.DataException, match=f"{FIRST} .*can't be told any more") as refused:
+                answers(source, moments[name])
+            assert f"{closed_at:%Y-%m-%d %H:%M:%S.%f}".rstrip("0") in refused.value.diag.message_hint
+            assert answers(source, closed_at) == before[source, "closed"], "the oldest that can be asked"
+            assert answers(source, moments[name], NEXT_DAY) == []
+            assert answers(source, at(FIRST) - timedelta(days=3)) == [], "nothing was published of it then"
 
 
 def test_a_day_of_which_one_instrument_is_held_back_is_kept_whole(live, closed):

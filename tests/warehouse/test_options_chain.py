@@ -8,12 +8,14 @@ from collections import defaultdict
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
+import numpy as np
+import psycopg
 import pytest
 
 from deribit_warehouse.dataset import Window
 from deribit_warehouse.datasets import OPTIONS_CHAIN
 from deribit_warehouse.datasets.options_chain import OPTION_CHAIN
-from deribit_warehouse.exchange import BadResponse, ExchangeUnavailable, tickers
+from deribit_warehouse.exchange import BadResponse, Exchange, ExchangeUnavailable, tickers
 from deribit_warehouse.exchange.errors import Malformed
 from deribit_warehouse.exchange.summaries import Summaries, reader
 from deribit_warehouse.exchange.tickers import OptionTicker
@@ -21,6 +23,7 @@ from deribit_warehouse.warehouse import publication, snapshots
 from deribit_warehouse.warehouse.catalogue import record_reading
 from deribit_warehouse.warehouse.ingestion import Ingested, Provenance
 from deribit_warehouse.warehouse.profiles import profile
+from tests.exchange.scripted import result, serving
 from tests.warehouse.days import FIRST, HOST, Warehouse, at, vacuum
 
 BEAT = timedelta(minutes=5)
@@ -59,10 +62,13 @@ def take(
     warehouse: Warehouse, rows: list[dict], currency: str = "BTC", tickers: dict[str, dict] | None = None
 ) -> Ingested:
     """Loads an answer as the dataset does; what there is no ticker of is not sampled."""
+    return store(warehouse, Answers(reader(currency, "option")(rows), tickers or {}), currency)
+
+
+def store(warehouse: Warehouse, exchange: Answers, currency: str) -> Ingested:
     window = Window(currency, currency, None, NOON, NOON, 1)
     source = Provenance("options_chain", currency, HOST, "run")
-    answer = reader(currency, "option")(rows)
-    stored, _ = OPTIONS_CHAIN.load(Answers(answer, tickers or {}), warehouse.connection, window, source)
+    stored, _ = OPTIONS_CHAIN.load(exchange, warehouse.connection, window, source)
     return stored
 
 
@@ -117,13 +123,20 @@ SHOWN = {
 def test_the_recorded_chain_reads_back_as_the_exchanges_decimals(warehouse, recorded):
     chain = recorded_chain(recorded / "option_chain_20251230T173115Z.csv")
     for currency, rows in chain.items():
-        assert take(warehouse, rows, currency) == Ingested(added=12)
+        body = [{name: value for name, value in row.items() if name != "expires"} for row in rows]
+        with serving(result(body)) as (url, _), Exchange(url, url, lambda _: None) as exchange:
+            answer = exchange.summaries(currency, "option")
+        assert store(warehouse, Answers(answer, {}), currency) == Ingested(added=12)
     profiled = seen(warehouse)
     assert len(profiled) == 24 and sum(row["options"] for row in profiled.values()) == 1304
     for row in profiled.values():
         assert {row[each] for each in ("without_iv", "without_mark", "without_underlying", "impossible")} == {None}
         assert row["ivs_known"] == row["marks_known"] == 1
-    assert publish(warehouse) == 24
+    validated = warehouse.validate(OPTIONS_CHAIN, NOON, NOON)
+    # recorded 76 s after its beat, and without tickers: that is all there is to say of it
+    assert (validated.decision.outcome, validated.rows, validated.published) == ("warned", 24, 24)
+    warned = warehouse.rows("SELECT DISTINCT rule FROM quality_findings ORDER BY 1")
+    assert warned == [("taken-on-time",), ("tickers-sampled",)]
     found = warehouse.rows(
         f"SELECT instrument, ts, currency, {', '.join(SHOWN)} FROM options_chain ORDER BY instrument"
     )
@@ -133,6 +146,22 @@ def test_the_recorded_chain_reads_back_as_the_exchanges_decimals(warehouse, reco
         for currency, rows in chain.items() for row in rows
     ]  # fmt: skip
     assert found == sorted(wanted)
+    greeks_are_the_recorded_ones(warehouse, recorded / "option_chain_20251230T173115Z.csv")
+
+
+def greeks_are_the_recorded_ones(warehouse: Warehouse, path) -> None:
+    """Prices and greeks of the recording were read at moments that are apart: it is their distribution that counts."""
+    calculated = {
+        name: greeks for name, *greeks in warehouse.rows("SELECT instrument, delta, vega FROM options_greeks")
+    }
+    with open(path, newline="") as file:
+        recorded = {row["instrument_name"]: (float(row["delta"]), float(row["vega"])) for row in csv.DictReader(file)}
+    assert calculated.keys() == recorded.keys()
+    apart = [abs(calculated[name][0] - delta) for name, (delta, _) in recorded.items()]
+    off = [abs(calculated[name][1] / vega - 1) for name, (_, vega) in recorded.items() if vega >= 1]
+    assert len(apart) == 1304 and len(off) > 500
+    assert np.median(apart) <= 1e-4 and np.quantile(apart, 0.99) <= 3e-3
+    assert np.median(off) <= 5e-4 and np.quantile(off, 0.99) <= 0.01
 
 
 def test_a_chain_in_usdc_has_its_strikes_and_its_units(warehouse):
@@ -271,6 +300,38 @@ def test_old_chains_are_thinned_to_the_hour(warehouse):
     assert gaps == [(beats[-1] + BEAT,)], "but for what was never taken at the end"
     assert take(warehouse, [told("BTC-14MAR25-80000-C", beats[-1] + BEAT)]) == Ingested(added=1)
     assert seen(warehouse)["BTC-14MAR25"]["missed_before"] == 0
+
+
+def test_a_snapshot_that_thinning_may_have_deleted_is_an_error(warehouse):
+    base = datetime.now(UTC).replace(minute=0, second=0, microsecond=0) - timedelta(hours=5)
+    beats = [base + n * BEAT for n in range(30)]
+    for beat in beats:
+        take(warehouse, [told("BTC-28MAR25-80000-C", beat)])
+    publish(warehouse)
+
+    def beats_at(moment: datetime, as_of: datetime) -> list[tuple]:
+        ask = "SELECT beat FROM {}('BTC', %s, as_of => %s)"
+        chain = warehouse.rows(ask.format("chain_at"), moment, as_of)
+        assert warehouse.rows(ask.format("greeks_at"), moment, as_of) == chain
+        return chain
+
+    def now() -> datetime:
+        return warehouse.value("SELECT clock_timestamp()")
+
+    then, ends = now(), base + timedelta(hours=2)
+    assert beats_at(beats[5], then) == [(beats[5],)]
+    with warehouse.connection.transaction():
+        snapshots.thin(warehouse.connection, OPTIONS_CHAIN, ends)
+    for source in ("chain_at", "greeks_at"):
+        with pytest.raises(psycopg.errors.DataException, match="can't be told any more: of that time one an hour"):
+            warehouse.rows(f"SELECT * FROM {source}('BTC', %s, as_of => %s)", beats[5], then)
+    assert beats_at(beats[5], now()) == [(beats[0],)], "that is what is published since"
+    assert beats_at(beats[27], then) == [(beats[27],)], "nothing of this hour is gone"
+    assert beats_at(base - BEAT, then) == [], "there never was one"
+    with warehouse.connection.transaction():
+        warehouse.connection.execute("DELETE FROM store.option_chain WHERE beat >= %s", [ends])
+    with pytest.raises(psycopg.errors.DataException):  # the newest there is, is of the time that was thinned
+        beats_at(beats[27], then)
 
 
 def simulated_day(currency: str, beats: int, seed: int = 1):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from datetime import date, timedelta
-from types import SimpleNamespace
 
 import orjson
 import pytest
@@ -59,11 +58,7 @@ def seen(warehouse: Warehouse, begins=MONTH[0], ends=MONTH[1], currencies=("BTC"
 
 def validate(warehouse: Warehouse, begins, ends):
     """What a run says of an interval."""
-    from deribit_warehouse.pipeline.publish import validate_and_publish
-
-    context = {"dag_run": SimpleNamespace(dag_id=SETTLEMENTS.dag_id, run_id="run")}
-    with warehouse.connection.transaction():
-        return validate_and_publish(warehouse.connection, SETTLEMENTS, context, begins, ends)
+    return warehouse.validate(SETTLEMENTS, begins, ends)
 
 
 @pytest.mark.recorded

@@ -12,6 +12,7 @@ import pytest
 from deribit_warehouse.dataset import Window
 from deribit_warehouse.datasets import INSTRUMENT_SUMMARIES
 from deribit_warehouse.datasets.instrument_summaries import COLUMNS, INSTRUMENT_SUMMARY
+from deribit_warehouse.exchange import Exchange
 from deribit_warehouse.exchange.summaries import Summaries, reader
 from deribit_warehouse.warehouse import snapshots
 from deribit_warehouse.warehouse.catalogue import record_reading
@@ -19,6 +20,7 @@ from deribit_warehouse.warehouse.housekeeping import prune_records
 from deribit_warehouse.warehouse.ingestion import Ingested, Provenance
 from deribit_warehouse.warehouse.profiles import profile
 from deribit_warehouse.warehouse.snapshots import beat_of
+from tests.exchange.scripted import result, serving
 from tests.warehouse.days import FIRST, HOST, Warehouse, at, vacuum
 
 BEAT = timedelta(minutes=1)
@@ -75,14 +77,20 @@ def publish(warehouse: Warehouse) -> int:
 @pytest.mark.recorded
 def test_the_recorded_answer_comes_out_of_the_view_as_it_was_sent(warehouse, recorded):
     rows = json.loads((recorded / "responses" / "book_summary_future.json").read_text())
-    assert take(warehouse, NOON, rows=rows) == Ingested(added=1)
+    window = Window("BTC", "BTC", None, NOON, NOON, 1)
+    source = Provenance("instrument_summaries", "BTC", HOST, "run")
+    with serving(result(rows)) as (url, asked), Exchange(url, url, lambda _: None) as exchange:
+        stored, _ = INSTRUMENT_SUMMARIES.load(exchange, warehouse.connection, window, source)
+    assert stored == Ingested(added=1)
+    assert [path.rpartition("/")[2] for path in asked] == ["get_book_summary_by_currency?currency=BTC&kind=future"]
     [row] = seen(warehouse, datetime.now(UTC))
     assert row["instruments"] == 13 and row["marks_known"] == 1
     said = {
         k: row[k] for k in ("without_mark", "impossible", "far_from_index", "off_index", "crossed", "without_funding")
     }
     assert set(said.values()) == {None}
-    assert publish(warehouse) == 1
+    validated = warehouse.validate(INSTRUMENT_SUMMARIES, NOON, NOON)
+    assert (validated.decision.outcome, validated.rows, validated.published) == ("passed", 1, 1)
     names = ["mark_price", "index_price", "bid_price", "ask_price", "last_price", "open_interest", "volume",
              "current_funding", "funding_8h"]  # fmt: skip
     shown = warehouse.rows(f"SELECT instrument, ts, {', '.join(names)} FROM instrument_summaries ORDER BY instrument")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from datetime import timedelta
-from types import SimpleNamespace
 
 import pytest
 
@@ -43,11 +42,7 @@ def only_btc(monkeypatch):
 
 def validate(warehouse: Warehouse, begins=HOURS[0], ends=NEXT):
     """What a run says of an interval."""
-    from deribit_warehouse.pipeline.validate_and_publish import validate_and_publish
-
-    context = {"dag_run": SimpleNamespace(dag_id=VOLATILITY_INDEX.dag_id, run_id="run")}
-    with warehouse.connection.transaction():
-        return validate_and_publish(warehouse.connection, VOLATILITY_INDEX, context, begins, ends)
+    return warehouse.validate(VOLATILITY_INDEX, begins, ends)
 
 
 def seen(warehouse: Warehouse, begins=HOURS[0], ends=NEXT, currencies=("BTC",)) -> list[dict]:
@@ -73,6 +68,15 @@ def test_equal_rows_write_nothing_and_corrections_are_versions(warehouse):
     span = at(FIRST), at(FIRST, 1440)
     assert warehouse.rows(asked, *span, None) == [(61.0,), (60.0,)]
     assert warehouse.rows(asked, *span, before) == [(50.0,), (50.0,)]
+    corrected = warehouse.rows(
+        "SELECT dataset, instrument, day, ts, field, old, new, corrected_at > %s FROM corrections ORDER BY ts, field",
+        before,
+    )
+    assert corrected == [
+        ("volatility_index", "BTC", FIRST, hour, field, 50 + above, level + above, True)
+        for hour, level in zip(HOURS, (61, 60), strict=False)
+        for field, above in (("close", 0.5), ("high", 1), ("low", -1), ("open", 0))
+    ]  # fmt: skip
     assert warehouse.hold(VOLATILITY_INDEX_HOUR, warehouse.newest_of(VOLATILITY_INDEX)[:1]) == 1
     assert warehouse.value("SELECT count(*) FROM volatility_index") == 23
     with warehouse.connection.transaction():

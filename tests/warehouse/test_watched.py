@@ -139,7 +139,7 @@ def keep(market, disk: watch.Disk = watch.NO_DISK) -> watch.Look:
 
 def test_an_incident_opens_folds_and_is_over_when_data_comes(market, warehouse, perpetuals):
     state = (
-        "SELECT state, level, times, dag_id, words LIKE 'BTC-PERPETUAL%%' FROM incidents "
+        "SELECT state, level, times, dag_id, message LIKE 'BTC-PERPETUAL%%' FROM incidents "
         "WHERE kind = 'watch' AND (dataset, rule, instruments) = ('perpetuals_ohlcv', 'stale', 'BTC')"
     )
     for times in (1, 2):

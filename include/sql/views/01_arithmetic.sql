@@ -99,6 +99,28 @@ BEGIN
     RETURN coalesce((SELECT validation_id FROM store.validation WHERE validated_at <= at ORDER BY validated_at DESC, validation_id DESC LIMIT 1), 0);
 END $$;
 
+-- Whether it is known which minutes with from <= ts < to were published at the time as_of. Raises an error for a time that
+-- store.as_of() refuses, and for one at which minutes of open days were shown that are deleted by now (store.closed_day).
+CREATE FUNCTION store.minutes_kept(as_of timestamptz, "from" timestamptz, "to" timestamptz) RETURNS boolean
+LANGUAGE plpgsql STABLE STRICT PARALLEL SAFE AS $$
+DECLARE
+    asked bigint := store.as_of(as_of);
+    deleted record;
+BEGIN
+    SELECT min(k.day) AS day, max(v.validated_at) AS closed_at INTO deleted
+    FROM store.closed_day k JOIN store.validation v USING (validation_id)
+    WHERE k.validation_id > asked AND k.day >= ("from" AT TIME ZONE 'UTC')::date
+      -- at the time a day began nothing of it was published
+      AND k.day::timestamp AT TIME ZONE 'UTC' < least("to", as_of) AND "from" < as_of;
+    IF deleted.day IS NOT NULL THEN
+        RAISE EXCEPTION 'what was published of % at % can''t be told any more: it was an open day, and its live minutes are deleted',
+                        deleted.day, as_of
+            USING ERRCODE = 'data_exception',
+                  HINT = format('The oldest time that can be asked of these days is %s: since then they are shown as closed days.', deleted.closed_at);
+    END IF;
+    RETURN true;
+END $$;
+
 -- The first five of some names or sentences, and how many more there are, for a finding; NULL where there are none.
 CREATE FUNCTION store.named(names text[], separator text DEFAULT '; ') RETURNS text
 LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$

@@ -63,8 +63,8 @@ LANGUAGE sql STABLE PARALLEL SAFE AS $$
           FROM store.candle_day c
           CROSS JOIN LATERAL store.clip_minutes(c.day, c.first_minute, c.n, candles."from", candles."to") AS k
           WHERE c.instrument_id = store.instrument_named(candles.instrument, candles."from", candles."to") AND CASE WHEN candles.as_of IS NULL THEN c.state = 'published' ELSE c.shown @> (SELECT store.as_of(candles.as_of)) END
-      -- a time that store.as_of() refuses is an error even if there are no rows
-      AND (candles.as_of IS NULL OR (SELECT store.as_of(candles.as_of)) IS NOT NULL)
+            -- a time of which not all is known is an error even if there are no rows
+            AND (candles.as_of IS NULL OR (SELECT store.minutes_kept(candles.as_of, candles."from", candles."to")))
             AND c.day >= (candles."from" AT TIME ZONE 'UTC')::date AND c.day <= (candles."to" AT TIME ZONE 'UTC')::date
           UNION ALL
           SELECT o.instrument_id, o.day, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL

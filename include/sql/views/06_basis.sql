@@ -189,6 +189,7 @@ LANGUAGE sql STABLE PARALLEL SAFE AS $$
           FROM store.basis_pairs((basis."from" AT TIME ZONE 'UTC')::date, (basis."to" AT TIME ZONE 'UTC')::date, basis.as_of) AS p
           JOIN store.instrument i USING (instrument_id)
           WHERE i.instrument_id = store.instrument_named(basis.instrument, basis."from", basis."to")
+            AND (basis.as_of IS NULL OR (SELECT store.minutes_kept(basis.as_of, basis."from", basis."to")))
           ORDER BY p.day OFFSET 0) AS d
     CROSS JOIN LATERAL store.basis_of(d.pair, d.contract, basis."from", basis."to", basis.as_of) AS m
 $$;

@@ -47,6 +47,23 @@ $$;
 -- Every listed option, beat by beat. ts is the exchange's clock; prices are in the settlement currency.
 CREATE VIEW options_chain AS SELECT * FROM store.options_chain_of(NULL);
 
+-- The beat "beat", the newest one at or before "at" that was published at the time as_of (NULL: is). Raises an error where it may have
+-- been another one, which is gone since the beats of that time were thinned.
+CREATE FUNCTION store.beat_kept(dataset text, beat timestamptz, at timestamptz, as_of timestamptz) RETURNS timestamptz
+LANGUAGE plpgsql STABLE PARALLEL SAFE AS $$
+DECLARE
+    thinned timestamptz := (SELECT max(b.thinned_at) FROM store.snapshot_beat b
+                            WHERE b.dataset = beat_kept.dataset AND b.thinned_at > beat_kept.as_of
+                              AND beat_kept.at >= b.begins AND coalesce(beat_kept.beat, b.begins) < b.ends);
+BEGIN
+    IF thinned IS NOT NULL THEN
+        RAISE EXCEPTION 'which snapshot before % was the newest at % can''t be told any more: of that time one an hour is kept', at, as_of
+            USING ERRCODE = 'data_exception',
+                  HINT = format('The oldest time that can be asked is %s, when they were thinned (DERIBIT_THIN_CHAINS_DAYS).', thinned);
+    END IF;
+    RETURN beat;
+END $$;
+
 -- The chain of a settlement currency as of the newest beat at or before a moment: what is published, or what was published at the
 -- moment as_of.
 CREATE FUNCTION chain_at(currency text, at timestamptz, as_of timestamptz DEFAULT NULL)
@@ -54,7 +71,7 @@ RETURNS SETOF options_chain
 LANGUAGE sql STABLE PARALLEL SAFE AS $$
     SELECT o.* FROM store.options_chain_of(chain_at.as_of) AS o
     WHERE o.currency = chain_at.currency
-      AND o.beat = (SELECT max(c.beat) FROM store.option_chain c
+      AND o.beat = (SELECT store.beat_kept('options_chain', max(c.beat), chain_at.at, chain_at.as_of) FROM store.option_chain c
                     WHERE c.currency = chain_at.currency AND c.beat <= chain_at.at
                       AND CASE WHEN chain_at.as_of IS NULL THEN c.state = 'published'
                                ELSE c.shown @> (SELECT store.as_of(chain_at.as_of)) END)

@@ -25,7 +25,11 @@ CONDITIONS = ("available", "degraded", "pending", "missing")
 """Of a dataset's day, the best first (view dataset_condition)."""
 
 ACCEPTANCE = (
-    ("AC-007", "all futures contracts from 2019 on are present", "report/acceptance/ac_007"),
+    (
+        "AC-007",
+        "every minute of all futures from 2019 on is present, or missing with a reason",
+        "report/acceptance/ac_007",
+    ),
     ("AC-008", "a basis for every timestamp of every contract", "report/acceptance/ac_008"),
     ("AC-009", "futures storage at most 1.5 GB", "report/acceptance/ac_009"),
     ("AC-010", "funding present for the whole history", "report/acceptance/ac_010"),

@@ -19,7 +19,8 @@ def first_unclosed(connection: Connection, begins: date, ends: date) -> date | N
 def forget(connection: Connection, before: date) -> tuple[int, int]:
     """Deletes the live minutes of days before a day that are shown as closed days, candles and basis, in the caller's
     transaction, and keeps how far they were the same (view live_days): (instrument-days, versions). What was shown of
-    them while they were open can't be asked any more."""
+    them while they were open can't be asked any more: candles() and basis() refuse a moment before they were closed."""
     publication.decide_alone(connection)
     compared = sql.run(connection, "open_days/compare", before=before)
+    sql.run(connection, "open_days/record_closed", before=before)
     return compared, sql.run(connection, "open_days/prune", before=before)

@@ -63,8 +63,8 @@ def turn(names: Sequence[str], beat: datetime, seconds: int, most: int) -> list[
 
 def thin(connection: Connection, dataset: Dataset, before: datetime) -> int:
     """Deletes the snapshots before a full hour except one for each hour, in the caller's transaction, and what was kept
-    beside them; returns the number of rows of snapshots. For deleted snapshots it can no longer be queried what was
-    published at a given time."""
+    beside them; returns the number of rows of snapshots. What was published of these hours before now can't be asked
+    any more: chain_at() refuses an earlier moment."""
     publication.decide_alone(connection)
     values = {"dataset": dataset.name, "before": before}
     with connection.cursor() as cursor:
