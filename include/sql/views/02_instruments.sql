@@ -1,3 +1,21 @@
+-- What underlies the contracts of a coin of which no host said it: crypto, where all that is known of its other contracts is that. Before
+-- 2026-06-30 the exchange said it of none, and all were crypto.
+CREATE FUNCTION store.underlying_of_coin(coin text) RETURNS text
+LANGUAGE sql STABLE PARALLEL SAFE AS $$
+    SELECT CASE WHEN bool_and(i.underlying_type IS NULL OR i.underlying_type = 'crypto') THEN 'crypto' ELSE 'unknown' END
+    FROM store.instrument i
+    WHERE i.kind = 'future' AND i.base_currency = coin AND (i.underlying_type IS NOT NULL OR i.listed_at < '2026-06-30 00:00+00')
+$$;
+
+-- What underlies a contract: what a host said or, where none did (the history host says it of no contract), what is certain: what
+-- settles in the coin it is about is crypto, and so is what was listed before 2026-06-30. Of the rest its coin decides.
+CREATE FUNCTION store.underlying_type(i store.instrument) RETURNS text
+LANGUAGE sql STABLE PARALLEL SAFE AS $$
+    SELECT CASE WHEN i.underlying_type IS NOT NULL THEN i.underlying_type
+                WHEN i.settlement_currency = i.base_currency OR i.listed_at < '2026-06-30 00:00+00' THEN 'crypto'
+                ELSE store.underlying_of_coin(i.base_currency) END
+$$;
+
 -- The lifetime of every future and perpetual, [begins, ends) in whole minutes: from the listing to the expiry, or to the end that
 -- was detected. Plans, profiles and coverage all take from here which data is expected.
 CREATE VIEW store.lifetime AS
