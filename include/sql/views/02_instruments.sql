@@ -59,6 +59,19 @@ BEGIN
     RETURN ids[1];
 END $$;
 
+-- Which instrument that is (see store.instrument_named), where something is kept by its name alone, and from when to before when the name
+-- was its: up to the next one's listing. What the catalogue does not know yet had its name at any time.
+CREATE FUNCTION store.name_of(name text, "from" timestamptz, "to" timestamptz)
+RETURNS TABLE (instrument text, begins timestamptz, ends timestamptz)
+LANGUAGE sql STABLE PARALLEL SAFE AS $$
+    SELECT i.instrument,
+           CASE WHEN EXISTS (SELECT FROM store.instrument b WHERE b.instrument = i.instrument AND b.listed_at < i.listed_at) THEN i.listed_at ELSE '-infinity' END,
+           coalesce((SELECT min(n.listed_at) FROM store.instrument n WHERE n.instrument = i.instrument AND n.listed_at > i.listed_at), 'infinity')
+    FROM store.instrument i WHERE i.instrument_id = store.instrument_named(name_of.name, name_of."from", name_of."to")
+    UNION ALL
+    SELECT name_of.name, '-infinity', 'infinity' WHERE NOT EXISTS (SELECT FROM store.instrument i WHERE i.instrument = name_of.name)
+$$;
+
 -- The catalogue for readers: every instrument there is or was; expires_at is NULL for a perpetual.
 CREATE VIEW instruments AS
     SELECT instrument, exchange_id, label, kind, base_currency, quote_currency, settlement_currency, settlement_period,
