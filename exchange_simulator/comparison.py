@@ -6,12 +6,12 @@ Asked of the market itself, not of the API: whatever paging, parsing, storing an
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from datetime import UTC, datetime
 
 import numpy as np
 
-from .listings import MINUTE, Listing
+from .listings import DAY, MINUTE, Listing
 from .market import Market
 
 Rows = Callable[..., list[tuple]]
@@ -24,17 +24,23 @@ def _sent(*columns: str) -> str:
 
 
 _TICK = "date_part('epoch', ts) * 1000"
+_MARKS = "traded::integer", "fresh::integer"
 CANDLES = f"""
-    SELECT {_sent(_TICK, "open", "high", "low", "close", "volume", "cost")} FROM candles(%s, %s, %s)
-    WHERE open IS NOT NULL
+    SELECT {_sent(_TICK, "open", "high", "low", "close", "volume", "cost", *_MARKS)}
+    FROM candles(%s, %s, %s) WHERE open IS NOT NULL
 """
 FUNDING = f"""
     SELECT {_sent(_TICK, "interest_1h", "interest_8h", "index_price", "prev_index_price")} FROM funding_rates
     WHERE instrument = ANY(%s) AND ts > %s AND ts <= %s
 """
 BASIS = f"""
-    SELECT {_sent(_TICK, "basis", "basis_fraction", "days_to_expiry", "annualised")} FROM basis(%s, %s, %s)
-    WHERE basis IS NOT NULL
+    SELECT {_sent(_TICK, "basis", "basis_fraction", "days_to_expiry", "annualised", *_MARKS)}
+    FROM basis(%s, %s, %s) WHERE basis IS NOT NULL
+"""
+# a charted minute is the index too, and there is no telling from the market which minutes were charted
+INDEX = f"""
+    SELECT {_sent(_TICK, "price", "(source = 'perpetual_proxy')::integer", "(source = 'funding_chart')::integer")}
+    FROM index_price(%s, %s, %s) WHERE price IS NOT NULL
 """
 
 PUBLISHED = {
@@ -42,6 +48,8 @@ PUBLISHED = {
     "funding_rates": "SELECT count(*) FROM funding_rates WHERE ts > %s AND ts <= %s AND instrument <> ALL(%s)",
     "basis_spread": "SELECT count(*) FROM basis_spread WHERE basis IS NOT NULL AND ts >= %s AND ts < %s "
                     "AND instrument <> ALL(%s)",
+    "index_prices": "SELECT count(*) FROM index_prices WHERE price IS NOT NULL AND ts >= %s AND ts < %s "
+                    "AND index_name <> ALL(%s)",
 }  # fmt: skip
 
 
@@ -70,11 +78,12 @@ def everything(
     left_out: Collection[str] = (),
     basis_too: bool = True,
     funding_too: bool = True,
+    index_too: bool = True,
 ) -> dict[str, int]:
     """Compares all that is published in [first, past) (ms) of the contracts of these currencies but those left out by
     name; returns the rows of each view of PUBLISHED that was compared. Raises Different naming every contract that
     differs, and where a view has rows that the exchange never said."""
-    compared = {"candle": True, "funding_rates": funding_too, "basis_spread": basis_too}
+    compared = {"candle": True, "funding_rates": funding_too, "basis_spread": basis_too, "index_prices": index_too}
     said = {view: 0 for view in PUBLISHED if compared[view]}
     differences = []
     for listing in listed_between(market, currencies, first, past):
@@ -89,10 +98,19 @@ def everything(
                 said["basis_spread"] += basis(market, rows, listing, begins, ends)
         except Different as different:
             differences.append(str(different))
+    unknown = {listing.index_name for listing in market.listings() if listing.name in left_out}
+    for listing, begins, ends in _proxies(market, currencies) if index_too else ():
+        begins, ends = max(first, begins), min(past, ends)
+        if begins < ends and listing.index_name not in unknown:
+            try:
+                said["index_prices"] += index(market, rows, listing, begins, ends)
+            except Different as different:
+                differences.append(str(different))
     if differences:
         raise Different("; ".join(differences))
     for view, rows_said in said.items():
-        [(published,)] = rows(PUBLISHED[view], instant(first), instant(past), list(left_out))
+        names = unknown if view == "index_prices" else left_out
+        [(published,)] = rows(PUBLISHED[view], instant(first), instant(past), list(names))
         if published != rows_said:
             raise Different(f"{view}: {published} rows are published, {rows_said} were said")
     return said
@@ -103,7 +121,8 @@ def candles(market: Market, rows: Rows, instrument: str | Listing, first: int, p
     Of a name that was listed twice, give the Listing and a window of its life. Raises Different."""
     name, said = _name(instrument), market.candles(instrument, first, past - MINUTE)
     columns = ("ticks", "open", "high", "low", "close", "volume", "cost")
-    return _same(name, columns, rows(CANDLES, name, instant(first), instant(past)), [said[each] for each in columns])
+    expected = [*(said[each] for each in columns), said["volume"] > 0, _fresh(said)]
+    return _same(name, (*columns, "traded", "fresh"), rows(CANDLES, name, instant(first), instant(past)), expected)
 
 
 def funding(market: Market, rows: Rows, instrument: str | Listing, first: int, last: int) -> int:
@@ -124,7 +143,7 @@ def basis(market: Market, rows: Rows, instrument: str | Listing, first: int, pas
     name, expires = listing.name, listing.expires
     future = market.candles(listing, first, past - MINUTE)
     reference = market.listing(f"{name.split('-')[0]}-PERPETUAL")
-    none = {"ticks": np.zeros(0, np.int64), "close": np.zeros(0)}
+    none = {"ticks": np.zeros(0, np.int64)} | dict.fromkeys(("low", "high", "close", "volume", "cost"), np.zeros(0))
     perpetual = market.candles(reference, first, past - MINUTE) if reference else none
     ticks, here, there = np.intersect1d(future["ticks"], perpetual["ticks"], return_indices=True)
     close, against = future["close"][here], perpetual["close"][there]
@@ -132,9 +151,51 @@ def basis(market: Market, rows: Rows, instrument: str | Listing, first: int, pas
     apart = close - against
     fraction = apart / against
     annualised = np.divide(fraction * 365, days, out=np.full(len(days), np.nan), where=days >= 1)
-    columns = ("ticks", "basis", "basis_fraction", "days_to_expiry", "annualised")
-    expected = [ticks, apart, fraction, days, annualised]
+    traded, fresh = future["volume"][here] > 0, _fresh(future)[here] & _fresh(perpetual)[there]
+    columns = ("ticks", "basis", "basis_fraction", "days_to_expiry", "annualised", "traded", "fresh")
+    expected = [ticks, apart, fraction, days, annualised, traded, fresh]
     return _same(name, columns, rows(BASIS, name, instant(first), instant(past)), expected, within=1e-12)
+
+
+def index(market: Market, rows: Rows, instrument: str | Listing, first: int, past: int) -> int:
+    """Compares the published minutes of the index a perpetual stands in for with first <= tick < past (ms): at the ends
+    of funded hours it is the index, elsewhere the perpetual's close, or the index where it was charted. Returns how
+    many there are. Raises Different."""
+    listing = instrument if isinstance(instrument, Listing) else market.listing(instrument)
+    assert listing, f"{instrument} is what was published: the market lists it"
+    minutes = np.arange(-(-first // MINUTE), -(-past // MINUTE))
+    ends = (minutes + 1) * MINUTE
+    funded = np.isin(ends, market.funding(listing, first, past)["timestamp"])
+    said = market.candles(listing, first, past - MINUTE)
+    close = np.full(len(minutes), np.nan)
+    close[said["ticks"] // MINUTE - minutes[:1]] = said["close"]
+    [(*kept, marks)] = rows(INDEX, listing.index_name, instant(first), instant(past))
+    charted_at = np.frombuffer(kept[0] or b"", ">f8")[np.frombuffer(marks or b"", ">f8") == 1]
+    charted = np.isin(minutes * MINUTE, charted_at)
+    price = np.where(funded | charted, market.index(listing.priced_as, ends), close)
+    known = ~np.isnan(price)
+    expected = [(minutes * MINUTE)[known], price[known], ~(funded | charted)[known]]
+    return _same(listing.index_name, ("ticks", "price", "source"), [tuple(kept)], expected)
+
+
+def _proxies(market: Market, currencies: Collection[str]) -> Iterator[tuple[Listing, int, int]]:
+    """Which perpetual of these currencies stands in for its index from when to when (ms): of several the oldest one,
+    up to the end of its last day."""
+    taken: dict[str, int] = {}
+    perpetuals = [one for one in market.listings() if one.perpetual and one.currency in currencies]
+    for one in sorted(perpetuals, key=lambda one: one.listed):
+        begins = max(one.first_minute * MINUTE, taken.get(one.index_name, 0))
+        if begins < one.past_minute * MINUTE:
+            yield one, begins, one.past_minute * MINUTE
+            taken[one.index_name] = -(-one.past_minute * MINUTE // DAY) * DAY
+
+
+def _fresh(said: dict[str, np.ndarray]) -> np.ndarray:
+    """Which candles have trades at their own prices: cost is what volume at some price between low and high costs, but
+    for a dollar it is rounded to, or 2 bp."""
+    least, most = said["volume"] * said["low"], said["volume"] * said["high"]
+    allowance = np.maximum(1.0, 2e-4 * said["cost"])
+    return (said["volume"] > 0) & (least - allowance <= said["cost"]) & (said["cost"] <= most + allowance)
 
 
 def _name(instrument: str | Listing) -> str:

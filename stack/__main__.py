@@ -425,7 +425,8 @@ def watch(stack: Stack) -> int:
     api = AirflowApi(stack, credentials)
     api.wait_healthy(lambda: None)
     if stack.mode == "live":
-        check.ask_the_exchange(stack, brief=True)
+        for note in check.ask_before_a_start(stack):
+            say(note)
     failed = run(stack, credentials, api, history_from(stack, None, today()))
     printing.print_addresses(console, stack, credentials)
     return print_failures(failed)

@@ -31,6 +31,8 @@ POLL_SECONDS = 3
 PLAIN_LINE_SECONDS = 15
 IDLE_POLLS = 5
 """After so many looks at which nothing was going on, nobody will compute what is pending by himself."""
+UNUSED_BY_HISTORY = {"read_options"}
+"""Tasks of the catalogue's run whose lists nothing of the history asks for."""
 CATALOGUE_GRACE_SECONDS = 10
 """How long the scheduler has for making the catalogue's run of today by itself, once that DAG is unpaused."""
 
@@ -88,7 +90,8 @@ def run_catalogue(
 
     behind() asks the database which currencies have to be read. What an earlier reading came to does not matter, unless
     it is the newest and failed: then there is another one. Raises StackError when that fails, too; what waits for the
-    catalogue goes on waiting. A reading that waits for the exchange is waited for.
+    catalogue goes on waiting. A reading that waits for the exchange is waited for. One of which only lists of options
+    failed is enough: it is told, and the history goes on.
     """
     api.unpause(CATALOGUE)
     newest = api.runs(dag=CATALOGUE, newest=1)
@@ -103,7 +106,13 @@ def run_catalogue(
         if any(run["state"] == "success" for run in over):
             break
         if over and not active:
-            raise run_failed(stack, api, over[0])
+            failed = run_failed(stack, api, over[0])
+            tasks = {task["task_id"] for task in api.failed_tasks(CATALOGUE, over[0]["dag_run_id"])}
+            if not tasks or tasks - UNUSED_BY_HISTORY or behind():
+                raise failed
+            note = "Lists of options could not be read. The history needs none of them and goes on."
+            console.print(f"{note}\n{failed}", soft_wrap=True, markup=False)
+            return
         if not (active or over or triggered) and time.monotonic() - started > CATALOGUE_GRACE_SECONDS:
             api.trigger(CATALOGUE)
             triggered = True
@@ -337,7 +346,7 @@ def run_failed(stack: Stack, api: AirflowApi, run: dict) -> StackError:
     page = f"{stack.address}/dags/{quote(dag)}/runs/{quote(run_id, safe='')}"
     tasks = api.failed_tasks(dag, run_id)
     lines = [f"A run failed: {dag}, {run_id}. The services go on; clear it at {page}"]
-    for task in tasks:
+    for task in tasks[:5]:
         mapped = task["map_index"] >= 0
         log = stack.logs / "tasks" / f"dag_id={dag}" / f"run_id={run_id}" / f"task_id={task['task_id']}"
         log = (log / f"map_index={task['map_index']}" if mapped else log) / f"attempt={task['try_number']}.log"

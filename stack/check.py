@@ -44,7 +44,8 @@ def ask_the_exchange(stack: Stack, *, brief: bool = False) -> int:
 
 def ask_before_a_start(stack: Stack) -> list[str]:
     """The same before a start, which goes on whatever comes of it: what nobody can load is told and waited for by the
-    pipeline itself. What the exchange was found to allow is set where the caller has set nothing. Returns sentences."""
+    pipeline itself. What the exchange was found to allow is set where the caller has set nothing, and said where
+    something else is set. Returns sentences."""
     found = ask_the_exchange(stack, brief=True)
     notes = []
     if found == BROKEN:
@@ -55,6 +56,8 @@ def ask_before_a_start(stack: Stack) -> list[str]:
         if name not in os.environ:
             os.environ[name] = value
             notes.append(f"{name} is {value}, as the exchange was found to allow. Set it to have it otherwise.")
+        elif os.environ[name] != value:
+            notes.append(f"{name} is set to {os.environ[name]}; the exchange was found to allow {value}.")
     return notes
 
 

@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from stack.catchup import UNUSED_BY_HISTORY
+
 ROOT = Path(__file__).resolve().parents[2]
 HISTORY = {
     "deribit_perpetuals_ohlcv": {"deribit_perpetuals_ohlcv_ready", "deribit_instruments"},
@@ -411,6 +413,8 @@ def test_a_list_of_options_that_fails_keeps_nothing_waiting_but_the_end_of_its_r
         assert tasks[name].trigger_rule == "all_done_min_one_success"
     assert tasks["complete"].trigger_rule == "all_success"
     assert tasks["complete"].upstream_task_ids == set(tasks) - {"complete"}, "a failed list would leave the run green"
+    for name in UNUSED_BY_HISTORY:
+        assert tasks[name].downstream_task_ids == {"check_catalogue", "complete"}, "a start goes on without it"
 
 
 def test_one_skipped_window_silences_none_of_the_others(bag):

@@ -132,6 +132,13 @@ def test_the_defaults_are_those_of_the_code(monkeypatch):
     )
 
 
+def test_the_readme_counts_what_make_check_asks():
+    from deribit_warehouse.exchange.assumptions import ASSUMPTIONS
+
+    [questions] = re.findall(r"(\d+) questions in half a minute", (ROOT / "README.md").read_text())
+    assert int(questions) == len(ASSUMPTIONS)
+
+
 def test_the_reviewed_files_can_be_written_as_shown(tmp_path):
     from deribit_warehouse.quality.suites import read_outages, read_waivers
 

@@ -150,6 +150,8 @@ def test_trap_5_what_has_expired_is_asked_of_both_hosts_each_by_name(exchange_at
 
 INVERSE = {"base_currency": "BTC", "quote_currency": "USD"}
 LINEAR = {"base_currency": "UNI", "quote_currency": "USDC"}
+SOL = {"base_currency": "SOL", "quote_currency": "USD"}
+LATE = {"creation_timestamp": 1_782_777_600_000, "expiration_timestamp": 1_785_484_800_000}  # listed on 2026-06-30
 
 
 @pytest.mark.parametrize(
@@ -164,6 +166,11 @@ LINEAR = {"base_currency": "UNI", "quote_currency": "USDC"}
         ({"base_currency": "TSLA", "quote_currency": "USDC", "underlying_type": "equity"}, (None, None, None)),
         ({}, (None, None, None)),
         ({"base_currency": "S", "quote_currency": "USDC"}, ("USDC", "linear", "s_usdc")),
+        # since there are underlyings of other kinds, a future in USD may be of one
+        (LATE | INVERSE, ("BTC", "reversed", "btc_usd")),
+        (LATE | SOL, (None, None, None)),
+        (LATE | SOL | {"underlying_type": "crypto"}, ("SOL", "reversed", "sol_usd")),
+        (SOL, ("SOL", "reversed", "sol_usd")),
     ],
 )
 def test_what_follows_from_a_row_is_only_what_is_certain(told, follows):

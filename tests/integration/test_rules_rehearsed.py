@@ -166,5 +166,6 @@ def test_no_true_row_is_held_back(rehearsed):
 def test_what_is_published_is_what_the_exchange_says(rehearsed, real, name):
     market, _ = rehearsed
     first, past = map(ms, WINDOWS[name])
-    said = comparison.everything(real, market.rows, CURRENCIES, first, past, left_out=MAY_BE_HELD_BACK, basis_too=False)
+    computed = {"basis_too": False, "index_too": False}  # test_rehearsal.py does
+    said = comparison.everything(real, market.rows, CURRENCIES, first, past, left_out=MAY_BE_HELD_BACK, **computed)
     assert said["candle"]

@@ -77,17 +77,18 @@ def test_every_value_equals_what_the_exchange_says(stack):
 
     first, past = (int(instant.timestamp() * 1000) for instant in last_closed_month())
     market = Market()
-    minutes = hours = basis = 0
+    minutes = hours = basis = indexed = 0
     for listing in market.listings():
         if listing.linear or listing.listed >= past or listing.expires <= first:
             continue
         minutes += comparison.candles(market, stack.rows, listing.name, first, past)
         if listing.perpetual:
             hours += comparison.funding(market, stack.rows, listing.name, first, past)
+            indexed += comparison.index(market, stack.rows, listing.name, first, past)
         else:
             basis += comparison.basis(market, stack.rows, listing.name, first, past)
-    views = ("candle", "funding_rates", "basis_spread")
-    assert [stack.rows(f"SELECT count(*) FROM {view}") for view in views] == [[(minutes,)], [(hours,)], [(basis,)]]
+    views = {"candle": minutes, "funding_rates": hours, "basis_spread": basis, "index_prices": indexed}
+    assert {view: stack.rows(f"SELECT count(*) FROM {view}")[0][0] for view in views} == views
     assert minutes > 1_000_000
 
 

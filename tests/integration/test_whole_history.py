@@ -90,6 +90,9 @@ def test_a_month_is_what_the_exchange_says(pipeline, module_market, exchange, mo
 
         said = comparison.everything(exchange, rows, ("BTC", "ETH"), ms(begins), ms(ends))
     assert said["candle"] > 200_000 and said["basis_spread"] > 100_000
+    assert said["index_prices"] == module_market.value(
+        "SELECT count(*) FROM perpetuals_ohlcv WHERE day >= %s AND day < %s AND close IS NOT NULL", begins, ends
+    )
     assert said["funding_rates"] == (0 if month == BIRTH else 2 * 24 * (ends - begins).days)
 
     # and nothing else: nothing that waits, nothing held back, nothing missing

@@ -121,14 +121,14 @@ class Warehouse:
 
     def instrument(
         self, name: str, listed: datetime, expires: datetime | None = None, *, base: str = "BTC", quote: str = "USD",
-        settlement: str | None = None, kind: str = "future",
+        settlement: str | None = None, kind: str = "future", underlying: str | None = "crypto",
     ) -> int:  # fmt: skip
         """Adds an instrument and returns its id; without an expiry it is a perpetual."""
         period = "perpetual" if expires is None else "week"
         row = (
             name, 1, kind, base, quote, settlement or base, period, "reversed" if quote == "USD" else "linear",
             f"{base}_{quote}".lower(), 0.5, 10.0, listed, expires or "infinity", None, None, "open", True, HOST,
-            "crypto", None, None, None,
+            underlying, None, None, None,
         )  # fmt: skip
         with self.connection.transaction():
             store_instruments(self.connection, [row])

@@ -133,6 +133,22 @@ def test_every_minute_is_what_arithmetic_says(warehouse, pair):
     ]
 
 
+def test_a_perpetuals_first_day_counts_from_its_first_candle(warehouse):
+    """BTC's and ETH's perpetuals were listed among futures that were older, and traded later: what lies between the
+    listing and the first candle is no minute that a basis is missing of, whatever the futures have."""
+    perpetual = trading(at(FIRST, 100), at(FIRST, 2880), seed=2).without(slice(0, 400), 650, slice(1340, 1350))
+    add(warehouse, "BTC-PERPETUAL", at(FIRST, 100), None, perpetual)
+    add(warehouse, "BTC-28MAR25", at("2025-02-01"), at("2025-03-28", 480), trading(at(FIRST), at(FIRST, 2880), seed=3))
+    first, second = compute(warehouse, ends=FIRST + timedelta(days=2))
+    counts = ("expected_minutes", "future_minutes", "basis_minutes", "missing_basis_minutes")
+    assert [first[column] for column in counts] == [940, 940, 939, 1], "from 08:20 on, without a hole after it"
+    assert [second[column] for column in counts] == [1440, 1440, 1430, 10], "a hole at midnight is one"
+    publish(warehouse)
+    shown = "SELECT min(ts), count(*), count(basis) FROM basis_spread WHERE day = %s"
+    assert warehouse.rows(shown, FIRST) == [(at(FIRST, 500), 940, 939)]
+    assert warehouse.rows(shown, FIRST + timedelta(days=1)) == [(at(FIRST, 1440), 1440, 1430)]
+
+
 def test_signs_have_names(warehouse):
     flat = trading(at(FIRST), at(FIRST, 1440))
     add(warehouse, "BTC-PERPETUAL", at(FIRST), None, flat)

@@ -159,7 +159,7 @@ def test_a_published_hour_can_be_taken_back(warehouse, perpetual):
 def test_another_currencys_hours_are_not_this_gates(warehouse, perpetual):
     other = warehouse.instrument("BTC_USDC-PERPETUAL", BORN, quote="USDC", settlement="USDC")
     warehouse.funding(other, HOURS, rates(48))
-    assert profile(warehouse, at(FIRST), at(FIRST, 2880)) == []
+    assert {r["instrument"] for r in profile(warehouse, at(FIRST), at(FIRST, 2880))} == {"BTC-PERPETUAL"}
     assert len(profile(warehouse, at(FIRST), at(FIRST, 2880), currencies=("USDC",))) == 48
 
 
@@ -261,14 +261,36 @@ def test_the_recorded_hours_add_up(warehouse, recorded):
     assert max(tested) < 0.01
 
 
+def test_a_perpetual_whose_first_hour_was_not_found_is_named_and_lacks_nothing(warehouse, perpetual):
+    unknown = warehouse.instrument("ETH-PERPETUAL", at(FIRST, 90), base="ETH")
+    warehouse.funding(perpetual, HOURS[:48], rates(48))
+    interval = at(FIRST), at(FIRST, 2880), ["BTC", "ETH"]
+    rows = profile(warehouse, *interval)
+    assert [r["instrument"] for r in rows] == ["BTC-PERPETUAL"] * 48 + ["ETH-PERPETUAL"]
+    assert [r["start_unknown"] for r in rows] == [False] * 48 + [True]
+    named = {"ts": at(FIRST, 120), "present": False, "missing": False, "rows_expected": 0, "rows_missing": 0}
+    assert {column: rows[-1][column] for column in named} == named
+    assert named["ts"] in {r["ts"] for r in profile(warehouse, at(FIRST), at(FIRST, 120), ["ETH"])}
+    assert profile(warehouse, at(FIRST), at(FIRST, 119), ["ETH"]) == [], "it had no full hour yet"
+    # rows that came all the same are validated like any, and no key is there twice
+    warehouse.funding(unknown, HOURS[1:4], rates(3))
+    with warehouse.connection.transaction():
+        warehouse.connection.execute("DELETE FROM store.funding_start WHERE instrument_id = %s", (unknown,))
+    rows = [r for r in profile(warehouse, *interval) if r["instrument"] == "ETH-PERPETUAL"]
+    assert [(r["ts"], r["present"], r["start_unknown"]) for r in rows] == [
+        (HOURS[1], True, True), (HOURS[2], True, False), (HOURS[3], True, False),
+    ]  # fmt: skip
+
+
 def test_known_outages_explain_the_hours_they_touch(warehouse, perpetual):
     columns = rates(48)
     kept = [k for k in range(48) if k not in (4, 5, 6, 7, 8, 30)]
     warehouse.funding(perpetual, [HOURS[k] for k in kept], columns[:, kept])
-    # from 05:15 to 08:00: the hours that end at 06:00, 07:00 and 08:00, and not those at 05:00 and 09:00
-    rows = profile(warehouse, at(FIRST), at(FIRST, 2880), outages=[(at(FIRST, 315), at(FIRST, 480))])
-    assert [k for k, r in enumerate(rows) if r["explained"]] == [5, 6, 7]
-    assert [k for k, r in enumerate(rows) if r["missing"]] == [4, 8, 30]
+    # from 05:15 to 08:00, or from 05:00: the hours that end at 06:00, 07:00 and 08:00, and not those at 05:00 and 09:00
+    for begins in (315, 300):
+        rows = profile(warehouse, at(FIRST), at(FIRST, 2880), outages=[(at(FIRST, begins), at(FIRST, 480))])
+        assert [k for k, r in enumerate(rows) if r["explained"]] == [5, 6, 7]
+        assert [k for k, r in enumerate(rows) if r["missing"]] == [4, 8, 30]
 
 
 def test_the_hole_of_2020_is_excused_and_no_other_hour(warehouse, perpetual):
@@ -280,7 +302,7 @@ def test_the_hole_of_2020_is_excused_and_no_other_hour(warehouse, perpetual):
     warehouse.funding(perpetual, [day - timedelta(hours=2)], rates(1))
     rows = profile(warehouse, day - timedelta(hours=3), day + timedelta(hours=24), outages=outages)
     excused = [(r["ts"].to_pydatetime() - day).total_seconds() / 3600 for r in rows if r["explained"]]
-    assert excused == [*range(0, 11)], "00 to 08, and until trading was back at 09:27"
+    assert excused == [*range(1, 11)], "from 00 to 08, and until trading was back at 09:27"
 
 
 def test_the_cap_is_known_of_two_coins(warehouse):

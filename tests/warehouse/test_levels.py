@@ -7,10 +7,11 @@ from datetime import timedelta
 import numpy as np
 import pytest
 
-from deribit_warehouse.datasets import INDEX_PRICES
+from deribit_warehouse.datasets import INDEX_PRICES, SETTLEMENTS
 from deribit_warehouse.tables import CANDLE_DAY
 from deribit_warehouse.warehouse.index import store_chart
 from deribit_warehouse.warehouse.ingestion import Provenance, record_fetched
+from deribit_warehouse.warehouse.profiles import profile
 from deribit_warehouse.warehouse.publication import publish
 from tests.warehouse.days import FIRST, HOST, Candles, at, candle_profile, funding_profile, index_profile, ms, trading
 
@@ -236,13 +237,44 @@ def test_a_day_is_measured_by_the_busiest_of_the_thirty_before(warehouse):
     assert 0.5 < ratios[7] < 2 and 50 < ratios[8] < 200
 
 
-def test_an_underlying_that_is_not_crypto_is_named(warehouse):
+TYPED = at("2026-06-30")
+STOCK = {"base": "TSLAX", "quote": "USDC", "settlement": "USDC"}
+
+
+@pytest.mark.parametrize(
+    ("listed", "coin", "others", "underlying"),
+    [
+        pytest.param(TYPED, {}, {}, "crypto", id="settles in its coin"),
+        pytest.param(at("2026-06-29", 1439), STOCK, {}, "crypto", id="listed before there were others"),
+        pytest.param(TYPED, STOCK, {}, "unknown", id="nothing is known of its coin"),
+        pytest.param(TYPED, STOCK, {TYPED: None}, "unknown", id="nobody said it of any of its coin"),
+        pytest.param(TYPED, STOCK, {TYPED: "crypto"}, "crypto", id="said of its coin"),
+        pytest.param(TYPED, STOCK, {at("2026-01-01"): None}, "crypto", id="its coin is older than the others"),
+        pytest.param(TYPED, STOCK, {TYPED: "equity"}, "unknown", id="its coin is none"),
+        pytest.param(TYPED, STOCK, {TYPED: "equity", at("2026-01-01"): None}, "unknown", id="two things of one name"),
+    ],
+)
+def test_what_nobody_said_to_be_crypto_is_taken_for_it_only_where_that_is_certain(
+    warehouse, listed, coin, others, underlying
+):
+    """An expired future comes from the history host, whose rows don't say it: an equity's must not come in by that."""
+    for n, (since, told) in enumerate(others.items()):
+        warehouse.instrument(f"TSLAX_USDC-{n}", since, at("2026-12-25"), **STOCK, underlying=told)
+    day = {"begins": at("2026-07-10"), "ends": at("2026-07-11")}
+    currencies = [coin.get("settlement", "BTC")]
+    warehouse.instrument("X-31JUL26", listed, at("2026-07-31", 480), **coin, underlying=None)
+    futures = candle_profile(warehouse.connection, perpetual=False, currencies=currencies, **day)
+    assert dict(zip(futures.instrument, futures.underlying_type, strict=True))["X-31JUL26"] == underlying
+    settled = profile(warehouse.connection, SETTLEMENTS, currencies=currencies, **day)
+    assert dict(zip(settled.instrument, settled.underlying_type, strict=True))["X-31JUL26"] == underlying
+
+
+@pytest.mark.parametrize("told", ["equity", "preipo"])
+def test_an_underlying_that_is_not_crypto_is_named(warehouse, told):
     """Its hours are not known: the rules of a market that never closes are not for it."""
-    instrument_id = warehouse.instrument("BTC-PERPETUAL", BORN)
+    instrument_id = warehouse.instrument("TSLAX_USDC-PERPETUAL", BORN, **STOCK, underlying=told)
     warehouse.candles(instrument_id, trading(at(FIRST), ENDS))
-    said = []
-    for underlying in (None, "crypto", "equity"):
-        with warehouse.connection.transaction():
-            warehouse.connection.execute("UPDATE store.instrument SET underlying_type = %s", (underlying,))
-        said += candle_profile(warehouse.connection, perpetual=True, **DAY).underlying_type.tolist()
-    assert said == ["crypto", "crypto", "equity"]
+    warehouse.funding(instrument_id, [at(FIRST, 60)], np.full((4, 1), 1.0))
+    day = DAY | {"currencies": ["USDC"]}
+    assert set(candle_profile(warehouse.connection, perpetual=True, **day).underlying_type) == {told}
+    assert set(funding_profile(warehouse.connection, **day).underlying_type) == {told}

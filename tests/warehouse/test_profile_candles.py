@@ -417,6 +417,23 @@ def test_the_wait_for_the_first_candle_is_excused_only_where_the_exchange_answer
     assert [r["waited_minutes"] for r in rows.values()] == [940, 2380, 2410, 0, 0]
 
 
+def test_no_known_outage_excuses_a_missing_candle(warehouse):
+    """The exchange's outages cost hours of funding and no candle: a minute that lacks in one of them was lost here."""
+    from deribit_warehouse import settings
+    from deribit_warehouse.datasets import PERPETUALS_OHLCV
+    from deribit_warehouse.quality.suites import read_outages
+    from deribit_warehouse.warehouse.profiles import profile as profile_of
+
+    day = date(2020, 11, 26)
+    outages = [(o.start, o.end) for o in read_outages(settings.EXPECTATIONS / "known_outages.json")]
+    assert any(begins <= at(day, 600) and at(day, 955) <= ends for begins, ends in outages)
+    instrument_id = warehouse.instrument("BTC-PERPETUAL", at("2018-08-14"))
+    warehouse.candles(instrument_id, trading(at(day), at(day, 1440), seed=1).without(slice(600, 955)))
+    asked = {"currencies": ["BTC"], "begins": at(day), "ends": at(day, 1440)}
+    [row] = profile_of(warehouse.connection, PERPETUALS_OHLCV, **asked, outages=outages).to_dict("records")
+    assert (row["missing_minutes"], row["explained_minutes"], row["longest_gap_minutes"]) == (355, 0, 355)
+
+
 def test_an_instrument_that_never_traded_waits(warehouse, listed):
     nothing = trading(LISTED, EXPIRES)
     warehouse.candles(listed[1], nothing.but(present=np.zeros(len(nothing.present), bool)))

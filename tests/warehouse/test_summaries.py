@@ -7,6 +7,7 @@ import math
 from datetime import UTC, datetime, timedelta
 from random import Random
 
+import psycopg
 import pytest
 
 from deribit_warehouse.dataset import Window
@@ -15,7 +16,7 @@ from deribit_warehouse.datasets.instrument_summaries import COLUMNS, INSTRUMENT_
 from deribit_warehouse.exchange import Exchange
 from deribit_warehouse.exchange.summaries import Summaries, reader
 from deribit_warehouse.warehouse import snapshots
-from deribit_warehouse.warehouse.catalogue import record_reading
+from deribit_warehouse.warehouse.catalogue import record_reading, store_instruments
 from deribit_warehouse.warehouse.housekeeping import prune_records
 from deribit_warehouse.warehouse.ingestion import Ingested, Provenance
 from deribit_warehouse.warehouse.profiles import profile
@@ -240,6 +241,32 @@ def test_what_was_shown_at_a_moment_can_be_asked(warehouse):
     span = NOON, NOON + BEAT
     assert warehouse.value(asked, *span, before) == 0
     assert warehouse.value(asked, *span, warehouse.value("SELECT clock_timestamp()")) == 1
+
+
+def test_a_name_that_was_listed_again_is_resolved_by_time(warehouse):
+    """Summaries know names alone; whose they are says the time."""
+    again = NOON + timedelta(hours=2)
+    lives = [(1, at("2025-01-01"), NOON + timedelta(hours=1)), (2, again, "infinity")]
+    with warehouse.connection.transaction():
+        store_instruments(warehouse.connection, [
+            ("BTC-PERPETUAL", number, "future", "BTC", "USD", "BTC", "perpetual", "reversed", "btc_usd", 0.5, 10.0,
+             listed, expires, None, None, "open", True, HOST, "crypto", None, None, None)
+            for number, listed, expires in lives
+        ])  # fmt: skip
+    for moment in (NOON, again):
+        take(warehouse, moment)
+        publish(warehouse)
+    asked = "SELECT ts, instrument FROM summaries(%s, %s, %s)"
+    everything = NOON - BEAT, again + BEAT
+    first, second = [(NOON, "BTC-PERPETUAL")], [(again, "BTC-PERPETUAL")]
+    assert warehouse.rows(asked, "BTC-PERPETUAL", NOON, NOON + BEAT) == first
+    assert warehouse.rows(asked, "BTC-PERPETUAL", again, again + BEAT) == second
+    assert warehouse.rows(asked, "BTC-PERPETUAL#1", *everything) == first
+    assert warehouse.rows(asked, "BTC-PERPETUAL#2", *everything) == second
+    with pytest.raises(psycopg.errors.CardinalityViolation, match="BTC-PERPETUAL#1 from .*, BTC-PERPETUAL#2 from"):
+        warehouse.rows(asked, "BTC-PERPETUAL", *everything)
+    unlisted = warehouse.rows(asked, "BTC-28MAR25", *everything)
+    assert [ts for ts, _ in unlisted] == [NOON, again], "what the catalogue does not know yet is found by its name"
 
 
 def test_an_instrument_at_a_beat_takes_few_bytes(warehouse, market):

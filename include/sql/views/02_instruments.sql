@@ -1,3 +1,21 @@
+-- What underlies the contracts of a coin of which no host said it: crypto, where all that is known of its other contracts is that. Before
+-- 2026-06-30 the exchange said it of none, and all were crypto.
+CREATE FUNCTION store.underlying_of_coin(coin text) RETURNS text
+LANGUAGE sql STABLE PARALLEL SAFE AS $$
+    SELECT CASE WHEN bool_and(i.underlying_type IS NULL OR i.underlying_type = 'crypto') THEN 'crypto' ELSE 'unknown' END
+    FROM store.instrument i
+    WHERE i.kind = 'future' AND i.base_currency = coin AND (i.underlying_type IS NOT NULL OR i.listed_at < '2026-06-30 00:00+00')
+$$;
+
+-- What underlies a contract: what a host said or, where none did (the history host says it of no contract), what is certain: what
+-- settles in the coin it is about is crypto, and so is what was listed before 2026-06-30. Of the rest its coin decides.
+CREATE FUNCTION store.underlying_type(i store.instrument) RETURNS text
+LANGUAGE sql STABLE PARALLEL SAFE AS $$
+    SELECT CASE WHEN i.underlying_type IS NOT NULL THEN i.underlying_type
+                WHEN i.settlement_currency = i.base_currency OR i.listed_at < '2026-06-30 00:00+00' THEN 'crypto'
+                ELSE store.underlying_of_coin(i.base_currency) END
+$$;
+
 -- The lifetime of every future and perpetual, [begins, ends) in whole minutes: from the listing to the expiry, or to the end that
 -- was detected. Plans, profiles and coverage all take from here which data is expected.
 CREATE VIEW store.lifetime AS
@@ -40,6 +58,19 @@ BEGIN
     END IF;
     RETURN ids[1];
 END $$;
+
+-- Which instrument that is (see store.instrument_named), where something is kept by its name alone, and from when to before when the name
+-- was its: up to the next one's listing. What the catalogue does not know yet had its name at any time.
+CREATE FUNCTION store.name_of(name text, "from" timestamptz, "to" timestamptz)
+RETURNS TABLE (instrument text, begins timestamptz, ends timestamptz)
+LANGUAGE sql STABLE PARALLEL SAFE AS $$
+    SELECT i.instrument,
+           CASE WHEN EXISTS (SELECT FROM store.instrument b WHERE b.instrument = i.instrument AND b.listed_at < i.listed_at) THEN i.listed_at ELSE '-infinity' END,
+           coalesce((SELECT min(n.listed_at) FROM store.instrument n WHERE n.instrument = i.instrument AND n.listed_at > i.listed_at), 'infinity')
+    FROM store.instrument i WHERE i.instrument_id = store.instrument_named(name_of.name, name_of."from", name_of."to")
+    UNION ALL
+    SELECT name_of.name, '-infinity', 'infinity' WHERE NOT EXISTS (SELECT FROM store.instrument i WHERE i.instrument = name_of.name)
+$$;
 
 -- The catalogue for readers: every instrument there is or was; expires_at is NULL for a perpetual.
 CREATE VIEW instruments AS

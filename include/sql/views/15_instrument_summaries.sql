@@ -93,14 +93,18 @@ $$;
 -- summaries()): folded days are looked up by it.
 CREATE VIEW instrument_summaries AS SELECT * FROM store.instrument_summaries_of(NULL, NULL, NULL);
 
--- That of one instrument with from <= ts < to, in order of time: what is published, or what was published at the moment as_of.
+-- That of one instrument (a name, or name#id: see store.instrument_named) with from <= ts < to, in order of time: what is published, or
+-- what was published at the moment as_of.
 CREATE FUNCTION summaries(instrument text, "from" timestamptz, "to" timestamptz, as_of timestamptz DEFAULT NULL)
 RETURNS SETOF instrument_summaries
 LANGUAGE sql STABLE PARALLEL SAFE AS $$
     SELECT s.*
     FROM store.instrument_summaries_of(((summaries."from" - interval '1 hour') AT TIME ZONE 'UTC')::date,
                                        ((summaries."to" + interval '10 seconds') AT TIME ZONE 'UTC')::date + 1, summaries.as_of) AS s
-    WHERE s.instrument = summaries.instrument AND s.ts >= summaries."from" AND s.ts < summaries."to"
+    -- each a value that is known before a row is read
+    WHERE s.instrument = (SELECT n.instrument FROM store.name_of(summaries.instrument, summaries."from", summaries."to") AS n LIMIT 1)
+      AND s.ts >= greatest(summaries."from", (SELECT n.begins FROM store.name_of(summaries.instrument, summaries."from", summaries."to") AS n LIMIT 1))
+      AND s.ts < least(summaries."to", (SELECT n.ends FROM store.name_of(summaries.instrument, summaries."from", summaries."to") AS n LIMIT 1))
       -- a beat is at most ten seconds after its snapshot, and its snapshot within an hour of it
       AND s.beat > summaries."from" - interval '1 hour' AND s.beat < summaries."to" + interval '10 seconds'
     ORDER BY s.ts

@@ -14,6 +14,8 @@ from .errors import Malformed, iso
 from .response import parse
 
 NEVER = 32_503_708_800_000  # ms: year 3000, how the exchange writes that a perpetual doesn't expire
+UNDERLYING_SENT = 1_782_777_600_000  # ms, 2026-06-30: since then a contract may be of something else than a coin
+COINS = ("BTC", "ETH")  # with inverse futures today
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,13 +61,16 @@ def implied(one: Instrument) -> Implied:
     Every recorded row that has all of it (13 futures of BTC and ETH of 2026, one of 2016, 177 rows of SOL and 16
     linear perpetuals of 2022) obeys: a future quoted in USD and an option quoted in its own coin settle in the coin,
     on the index `<coin>_usd`; a future quoted in USDC settles in USDC, on `<coin>_usdc`; what settles in its coin is
-    reversed and everything else linear. Of other quotes, and of an underlying that isn't crypto, nothing is certain.
+    reversed and everything else linear. Of other quotes, and of an underlying that isn't crypto, nothing is certain;
+    nor is it of a future in USD that was listed since there are such underlyings and doesn't say what its own is.
     """
     if one.underlying_type not in (None, "crypto"):
         return Implied(None, None, None)
     coin = one.base_currency.lower()
     settlement, index = None, None
-    if one.quote_currency == ("USD" if one.kind == "future" else one.base_currency):
+    crypto = one.underlying_type is not None or one.created < UNDERLYING_SENT or one.base_currency in COINS
+    quoted_in = "USD" if one.kind == "future" else one.base_currency
+    if one.quote_currency == quoted_in and (crypto or one.kind != "future"):
         settlement, index = one.base_currency, f"{coin}_usd"
     elif one.quote_currency == "USDC" and one.kind == "future":
         settlement, index = "USDC", f"{coin}_usdc"

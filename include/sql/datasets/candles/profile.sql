@@ -146,8 +146,7 @@ WITH expected AS (
     FROM day_profile WHERE mean_move > 0 AND mean_move < 'Infinity' GROUP BY instrument_id
 )
 SELECT d.instrument, d.day,
-       -- before 2026-06-30 the exchange sent none, and all were crypto
-       coalesce((SELECT k.underlying_type FROM store.instrument k WHERE k.instrument_id = d.instrument_id), 'crypto') AS underlying_type,
+       (SELECT store.underlying_type(k) FROM store.instrument k WHERE k.instrument_id = d.instrument_id) AS underlying_type,
        d.instrument_id, d.version_id, d.expected_minutes, d.minutes,
        coalesce(d.missing - d.explained, 0)::integer AS missing_minutes, coalesce(d.explained, 0)::integer AS explained_minutes,
        coalesce(d.waited, 0) AS waited_minutes,

@@ -1,7 +1,8 @@
 -- One row an hour that should exist, from the first hour the exchange has to the end of the perpetual's lifetime, and one
--- for every hour received off the grid; nothing that came after the end. Grain: instrument, ts (hour end). Reads only.
+-- for every hour received off the grid; nothing that came after the end. Of a perpetual whose first hour was not found yet no hour is
+-- expected, and so that it is named the first one of the interval is there all the same (start_unknown). Grain: instrument, ts (hour end). Reads only.
 -- Parameters: from, to: hour ends in (from, to]; currencies (text[]); outages_from, outages_to (timestamptz[]): they
--- explain the hours they touch; open: only the hours of days that are not closed, and others that nothing was decided on yet;
+-- explain the hours they have a part of; open: only the hours of days that are not closed, and others that nothing was decided on yet;
 -- what is said of the interval as a whole is NULL then.
 --   eight_hours_off  how far interest_8h is from prev_index_price of the oldest of its eight hours times the sum of
 --                    interest_1h / prev_index_price over them, as a fraction of the sum of |interest_1h| (at least
@@ -33,10 +34,16 @@ WITH newest AS (
     WINDOW w AS (PARTITION BY n.instrument_id ORDER BY n.ts),
            eight AS (PARTITION BY n.instrument_id ORDER BY n.ts RANGE BETWEEN interval '7 hours' PRECEDING AND CURRENT ROW)
 ), expected AS (
-    SELECT i.instrument_id, h AS ts
+    SELECT i.instrument_id, h AS ts, false AS start_unknown
     FROM store.funding_start s JOIN store.lifetime i USING (instrument_id)
     CROSS JOIN LATERAL generate_series(greatest(s.first_hour, %(from)s + interval '1 hour'), least(i.funding_ends, %(to)s), interval '1 hour') AS h
     WHERE i.settlement_currency = ANY(%(currencies)s)
+    UNION ALL
+    SELECT i.instrument_id, h.ts, true
+    FROM store.lifetime i
+    CROSS JOIN LATERAL (SELECT date_trunc('hour', greatest(i.begins, %(from)s), 'UTC') + interval '1 hour' AS ts) AS h
+    WHERE NOT %(open)s AND i.perpetual AND i.settlement_currency = ANY(%(currencies)s) AND h.ts <= least(i.funding_ends, %(to)s)
+      AND NOT EXISTS (SELECT FROM store.funding_start s WHERE s.instrument_id = i.instrument_id)
 ), level AS MATERIALIZED (
     SELECT l.perpetual_id AS instrument_id, l.day::timestamp AT TIME ZONE 'UTC' + l.hour * interval '1 hour' AS ts, l.*
     FROM (SELECT array_agg(DISTINCT instrument_id) AS perpetuals, min(ts) AS first, max(ts) AS last FROM weighed WHERE ts > %(from)s) AS w
@@ -68,11 +75,11 @@ WITH newest AS (
            coalesce(n.duplicate, false) AS duplicate, n.interest_1h, n.interest_8h, n.index_price, n.prev_index_price,
            CASE WHEN n.previous_ts = n.ts - interval '1 hour' THEN n.previous_index_price END AS previous_row_index_price,
            n.off, CASE WHEN n.off IS NOT NULL THEN n.weight END AS weight,
-           coalesce(n.state = 'pending' AND n.validation_id IS NULL, false) AS undecided
+           coalesce(n.state = 'pending' AND n.validation_id IS NULL, false) AS undecided, coalesce(e.start_unknown, false) AS start_unknown
     FROM expected e FULL JOIN (SELECT * FROM weighed WHERE ts > %(from)s) n USING (instrument_id, ts)
 )
-SELECT i.label AS instrument, t.ts, t.instrument_id, t.version_id, t.present, t.on_the_hour, t.duplicate,
-       NOT t.present AND NOT x.explained AS missing, NOT t.present AND x.explained AS explained,
+SELECT i.label AS instrument, t.ts, store.underlying_type(i) AS underlying_type, t.instrument_id, t.version_id, t.present, t.on_the_hour, t.duplicate,
+       x.lacks AND NOT x.explained AS missing, x.lacks AND x.explained AS explained, t.start_unknown,
        t.interest_1h, t.interest_8h, t.index_price, t.prev_index_price, t.previous_row_index_price,
        -- the exchange's cap is known of these alone
        i.base_currency IN ('BTC', 'ETH') AND i.settlement_currency = i.base_currency AS capped,
@@ -85,7 +92,7 @@ SELECT i.label AS instrument, t.ts, t.instrument_id, t.version_id, t.present, t.
             THEN 'perpetuals_live of ' || i.label END AS waits_for,
        t.present OR store.was_fetched(t.instrument_id, 'funding', t.ts - interval '1 hour', t.ts) AS was_fetched,
        CASE WHEN t.present AND l.index_off THEN store.disagreement(l.hour, l.perpetual, l.index_price, l.futures) END AS level_disagreement,
-       t.on_the_hour::integer AS rows_expected, (NOT t.present)::integer AS rows_missing
+       (t.on_the_hour AND (t.present OR x.lacks))::integer AS rows_expected, x.lacks::integer AS rows_missing
 FROM together t JOIN store.instrument i USING (instrument_id)
 LEFT JOIN checksum c ON c.instrument_id = t.instrument_id AND t.ts > c.begins AND t.ts <= c.ends
 LEFT JOIN level l ON l.instrument_id = t.instrument_id AND l.ts = t.ts
@@ -95,7 +102,7 @@ CROSS JOIN LATERAL (
     SELECT store.symmetric_distance(l.perpetual, l.index_price) AS distance,
            CASE WHEN NOT t.present THEN 'none' WHEN l.perpetual IS NOT NULL THEN 'perpetual'
                 WHEN l.futures IS NOT NULL THEN 'futures' ELSE 'none' END AS reference) AS r
-CROSS JOIN LATERAL (SELECT EXISTS (SELECT FROM outage o WHERE t.ts >= o.begins AND t.ts - interval '1 hour' < o.ends) AS explained) AS x
+CROSS JOIN LATERAL (SELECT NOT t.present AND NOT t.start_unknown AS lacks, EXISTS (SELECT FROM outage o WHERE t.ts > o.begins AND t.ts - interval '1 hour' < o.ends) AS explained) AS x
 -- while a day is awaited whole it is open; once it is closed, what was decided on with its candles stays as it is
 WHERE NOT %(open)s OR k.waits_for IS NOT NULL OR t.undecided
 WINDOW month AS (PARTITION BY t.instrument_id)

@@ -9,7 +9,7 @@
 -- checked without. A perpetual is compared with the index of the last summary, a quarter of an hour old at most, and with its futures where
 -- there is none or it disagrees; what is off is told as in store.levels.
 WITH life AS MATERIALIZED (
-    SELECT l.instrument_id, l.instrument AS name, l.label AS instrument, l.settlement_currency, l.begins, l.ends, coalesce(i.underlying_type, 'crypto') AS underlying_type
+    SELECT l.instrument_id, l.instrument AS name, l.label AS instrument, l.settlement_currency, l.begins, l.ends, store.underlying_type(i) AS underlying_type
     FROM store.lifetime l JOIN store.instrument i USING (instrument_id)
     WHERE l.perpetual = %(perpetual)s AND l.settlement_currency = ANY(%(currencies)s)
 ), future AS MATERIALIZED (

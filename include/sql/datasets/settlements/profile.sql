@@ -12,13 +12,13 @@ WITH asked AS (
     SELECT (%(from)s::timestamptz AT TIME ZONE 'UTC')::date AS first,
            ((%(to)s::timestamptz - interval '1 microsecond') AT TIME ZONE 'UTC')::date AS last
 ), life AS MATERIALIZED (
-    SELECT l.instrument_id, l.label, l.price_index, l.perpetual,
+    SELECT l.instrument_id, l.label, l.price_index, l.perpetual, store.underlying_type(i) AS underlying_type,
            ((l.begins - interval '8 hours') AT TIME ZONE 'UTC')::date + 1 AS first_day,  -- the first 08:00 after the listing
            ((l.ends - interval '8 hours') AT TIME ZONE 'UTC')::date AS last_day,         -- the last not after the end
            (l.ends AT TIME ZONE 'UTC')::date AS end_day,
            CASE WHEN NOT l.perpetual AND date_trunc('minute', l.expires_at, 'UTC') = l.ends
                      AND (l.ends AT TIME ZONE 'UTC')::time = '08:00' THEN (l.ends AT TIME ZONE 'UTC')::date END AS delivery_day
-    FROM store.lifetime l WHERE l.settlement_currency = ANY(%(currencies)s::text[])
+    FROM store.lifetime l JOIN store.instrument i USING (instrument_id) WHERE l.settlement_currency = ANY(%(currencies)s::text[])
 ), told AS MATERIALIZED (
     SELECT DISTINCT ON (s.instrument_id, s.day, s.type) s.*
     FROM store.settlement s JOIN life USING (instrument_id) CROSS JOIN asked a
@@ -36,7 +36,7 @@ WITH asked AS (
            n.version_id, n.settled_at, n.position, n.mark_price, n.index_price, n.profit_loss, n.session_profit_loss, n.previous, n.duplicate
     FROM expected e FULL JOIN (SELECT n.* FROM newest n, asked a WHERE n.day BETWEEN a.first AND a.last) AS n USING (instrument_id, day, type)
 )
-SELECT l.label AS instrument, t.day, t.type, t.instrument_id, t.version_id, t.missing,
+SELECT l.label AS instrument, t.day, t.type, l.underlying_type, t.instrument_id, t.version_id, t.missing,
        t.missing AND coalesce(before.position > 0 AND after.position > 0, false) AS hole,
        t.missing AND t.type = 'delivery' AND coalesce(before.position > 0, false) AS undelivered,
        NOT t.missing AND t.type = 'delivery' AND t.day <> l.end_day AS delivery_misplaced,
