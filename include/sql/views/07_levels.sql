@@ -23,7 +23,7 @@ $$;
 --   delivery  the delivery price of the day, the mean of the index over the half hour before 08:00: it stands in for the index at
 --   08:00 where the funding has none. It is compared with the median of the perpetual's closes of that half hour, which perpetual
 --   is in its row, and so is NULL where there are none. Futures that are far from it where the perpetual is near say
---   nothing all day: they are NULL.
+--   nothing in the day's hours without an index: they are NULL.
 --   perpetual_off, index_off: which of two that disagree is wrong. The perpetual and the index disagree over 25 %: a crash
 --   takes them several per cent apart, another coin or unit is far beyond. Futures have a basis, at most 5.2 % in what is
 --   known, and may be stale: they disagree over 50 %. The third source settles it: the one farther from it is wrong, and
@@ -91,7 +91,7 @@ LANGUAGE sql STABLE PARALLEL SAFE AS $$
         SELECT s.*, store.symmetric_distance(s.perpetual, s.told) AS pi, store.symmetric_distance(s.perpetual, s.futures) AS pf,
                store.symmetric_distance(s.told, s.futures) AS xf
         FROM (SELECT k.id, k.day, h AS hour, coalesce(a.perpetual, p.price) AS perpetual, i.price AS index_price, a.price AS delivery,
-                     coalesce(i.price, a.price) AS told, CASE WHEN d.refutes_futures IS NOT TRUE THEN f.price END AS futures
+                     coalesce(i.price, a.price) AS told, CASE WHEN d.refutes_futures IS NOT TRUE OR i.price IS NOT NULL THEN f.price END AS futures
               FROM keys k CROSS JOIN generate_series(1, 24) AS h
               LEFT JOIN perpetuals p ON p.id = k.id AND p.day = k.day AND p.hour = h
               LEFT JOIN index_hours i ON i.id = k.id AND i.day = k.day AND i.hour = h
@@ -108,7 +108,7 @@ LANGUAGE sql STABLE PARALLEL SAFE AS $$
 $$;
 
 -- What disagrees, in words for a finding.
-CREATE FUNCTION store.disagreement(hour integer, perpetual float8, index_price float8, futures float8, delivery float8) RETURNS text
+CREATE FUNCTION store.disagreement(hour integer, perpetual float8, index_price float8, futures float8, delivery float8 DEFAULT NULL) RETURNS text
 LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
     SELECT CASE WHEN delivery IS NULL
                 THEN format('at %s:00 UTC the perpetual''s candle says %s, the index in its funding %s, the futures %s', lpad(hour::text, 2, '0'),
@@ -143,31 +143,34 @@ LANGUAGE sql STABLE PARALLEL SAFE AS $$
                                 least(l.funding_ends, awaited_funding."to"))
 $$;
 
--- Which versions are stored of the sources of a coin's level, a day each: of the perpetual the newest one, of the index the newest
--- of an hour, of the others (the futures and the delivery price) the sum of the newest one of each, which grows with any of them.
--- Whoever was compared with other versions than these is to be validated again. Asked for perpetuals and days [first, past).
+-- Which versions are stored of the three sources of a coin's level, a day each: of the perpetual the newest one, of the index
+-- the newest of an hour, of the futures the sum of the newest one of each, which grows with any of them. others is that sum
+-- with the newest delivery price, which candles are compared with and funding is not. Whoever was compared with other versions
+-- than these is to be validated again. Asked for perpetuals and days [first, past).
 CREATE FUNCTION store.level_versions(perpetual_ids integer[], first date, past date)
-RETURNS TABLE (perpetual_id integer, day date, perpetual bigint, index_price bigint, others bigint)
+RETURNS TABLE (perpetual_id integer, day date, perpetual bigint, index_price bigint, futures bigint, others bigint)
 LANGUAGE sql STABLE PARALLEL SAFE AS $$
-    SELECT v.id, v.day, sum(v.perpetual)::bigint, sum(v.index_price)::bigint, sum(v.others)::bigint
-    FROM (SELECT c.instrument_id AS id, c.day, max(c.version_id) AS perpetual, NULL::bigint AS index_price, NULL::bigint AS others
+    SELECT v.id, v.day, sum(v.perpetual)::bigint, sum(v.index_price)::bigint, sum(v.futures)::bigint,
+           sum(coalesce(v.futures, v.delivery))::bigint
+    FROM (SELECT c.instrument_id AS id, c.day, max(c.version_id) AS perpetual, NULL::bigint AS index_price, NULL::bigint AS futures,
+                 NULL::bigint AS delivery
           FROM store.candle_day c
           WHERE c.instrument_id = ANY(level_versions.perpetual_ids) AND c.day >= level_versions.first AND c.day < level_versions.past
           GROUP BY c.instrument_id, c.day
           UNION ALL
-          SELECT f.instrument_id, ((f.ts - interval '1 microsecond') AT TIME ZONE 'UTC')::date, NULL, max(f.version_id), NULL
+          SELECT f.instrument_id, ((f.ts - interval '1 microsecond') AT TIME ZONE 'UTC')::date, NULL, max(f.version_id), NULL, NULL
           FROM store.funding_rate f
           WHERE f.instrument_id = ANY(level_versions.perpetual_ids) AND f.ts > level_versions.first::timestamp AT TIME ZONE 'UTC'
             AND f.ts <= level_versions.past::timestamp AT TIME ZONE 'UTC'
           GROUP BY 1, 2
           UNION ALL
-          SELECT f.perpetual_id, c.day, NULL, NULL, max(c.version_id)
+          SELECT f.perpetual_id, c.day, NULL, NULL, max(c.version_id), NULL
           FROM store.future f JOIN store.candle_day c
             ON c.instrument_id = f.instrument_id AND c.day >= greatest(f.from_day, level_versions.first) AND c.day < least(f.past_day, level_versions.past)
           WHERE f.perpetual_id = ANY(level_versions.perpetual_ids) AND f.from_day < level_versions.past AND f.past_day > level_versions.first
           GROUP BY f.perpetual_id, c.instrument_id, c.day
           UNION ALL
-          SELECT i.instrument_id, d.day, NULL, NULL, max(d.version_id)
+          SELECT i.instrument_id, d.day, NULL, NULL, NULL, max(d.version_id)
           FROM store.instrument i JOIN store.delivery_price d
             ON d.index_name = i.price_index AND d.day >= level_versions.first AND d.day < level_versions.past
           WHERE i.instrument_id = ANY(level_versions.perpetual_ids)

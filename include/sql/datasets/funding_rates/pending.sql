@@ -16,7 +16,7 @@ WITH life AS MATERIALIZED (
     LEFT JOIN version v ON v.perpetual_id = n.instrument_id AND v.day = n.day
     CROSS JOIN LATERAL (
         SELECT CASE WHEN n.compared_with IS NULL THEN n.state = 'held'
-                    ELSE n.compared_with <> store.compared_with(n.compared_with >= 0, v.perpetual, v.others) END AS changed) AS c
+                    ELSE n.compared_with <> store.compared_with(n.compared_with >= 0, v.perpetual, v.futures) END AS changed) AS c
     WHERE n.state = 'pending' OR c.changed
     GROUP BY n.instrument_id, n.day
 )

@@ -44,7 +44,7 @@ WITH newest AS (
                                     ((w.last - interval '1 microsecond') AT TIME ZONE 'UTC')::date + 1) AS l
 ), stored AS MATERIALIZED (
     -- of each perpetual and day: what its hours are compared with, and whether that is still to come
-    SELECT k.instrument_id, k.day, v.perpetual, v.others,
+    SELECT k.instrument_id, k.day, v.perpetual, v.futures,
            store.awaited_candles(k.instrument_id, k.day::timestamp AT TIME ZONE 'UTC', least((k.day + 1)::timestamp AT TIME ZONE 'UTC', %(to)s)) AS waits_for
     FROM (SELECT DISTINCT e.instrument_id, ((e.ts - interval '1 microsecond') AT TIME ZONE 'UTC')::date AS day
           FROM (SELECT instrument_id, ts FROM expected UNION ALL SELECT instrument_id, ts FROM weighed WHERE ts > %(from)s) AS e) AS k
@@ -79,12 +79,12 @@ SELECT i.label AS instrument, t.ts, t.instrument_id, t.version_id, t.present, t.
        t.off / t.weight AS eight_hours_off,
        CASE WHEN NOT %(open)s THEN sum(t.off) OVER month / sum(t.weight) OVER month END AS month_off,
        CASE WHEN NOT %(open)s THEN abs(store.price(nullif(c.value, 0)) - c.paid) / greatest(c.size, 1e-12) END AS checksum_off,
-       r.reference, store.compared_with(coalesce(r.reference = 'perpetual' AND r.distance <= 0.25, false), k.perpetual, k.others) AS compared_with,
+       r.reference, store.compared_with(coalesce(r.reference = 'perpetual' AND r.distance <= 0.25, false), k.perpetual, k.futures) AS compared_with,
        CASE WHEN NOT %(open)s THEN k.waits_for
             WHEN k.waits_for IS NOT NULL AND NOT store.was_fetched(t.instrument_id, 'open candles', t.ts - interval '1 minute', t.ts)
             THEN 'perpetuals_live of ' || i.label END AS waits_for,
        t.present OR store.was_fetched(t.instrument_id, 'funding', t.ts - interval '1 hour', t.ts) AS was_fetched,
-       CASE WHEN t.present AND l.index_off THEN store.disagreement(l.hour, l.perpetual, l.index_price, l.futures, l.delivery) END AS level_disagreement,
+       CASE WHEN t.present AND l.index_off THEN store.disagreement(l.hour, l.perpetual, l.index_price, l.futures) END AS level_disagreement,
        t.on_the_hour::integer AS rows_expected, (NOT t.present)::integer AS rows_missing
 FROM together t JOIN store.instrument i USING (instrument_id)
 LEFT JOIN checksum c ON c.instrument_id = t.instrument_id AND t.ts > c.begins AND t.ts <= c.ends
