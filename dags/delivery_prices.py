@@ -14,6 +14,9 @@ Backfills, and runs by hand, as for perpetuals.
 
 **Late data.** A corrected price becomes a new version; the published one stays until the new one has passed.
 
+**Level.** A price is checked against those of the days before it alone. Where the funding has no index at 08:00 the
+level of the perpetuals is checked against it: their days are validated again when a price comes or is corrected.
+
 **When it fails.** The task waits for the exchange as for perpetuals. A load whose answers contradict each other fails
 and names the index: clear it. A day on which a contract expired and which has no price is reported (rule
 `deliveries-priced`); clear the load when the exchange has it.
@@ -34,7 +37,9 @@ from deribit_warehouse.datasets import DELIVERY_PRICES
 def delivery_prices() -> None:
     batches = pipeline.plan(DELIVERY_PRICES)
     loaded = pipeline.load.partial(dataset=DELIVERY_PRICES).expand(batch=batches)
-    publish = pipeline.publish.override(pool=DELIVERY_PRICES.validation_pool, outlets=[pipeline.asset(DELIVERY_PRICES)])
+    publish = pipeline.publish.override(
+        pool=DELIVERY_PRICES.validation_pool, outlets=[pipeline.asset(DELIVERY_PRICES), pipeline.READY]
+    )
     published = publish(DELIVERY_PRICES, loaded)
     chain([loaded, published], pipeline.complete())
 

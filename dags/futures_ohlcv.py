@@ -14,9 +14,9 @@ runs by hand, as for perpetuals.
 **Late data.** As for perpetuals: a new version, published once it has passed.
 
 **Level.** It is checked against the perpetual, minute by minute; where the perpetual itself is wrong, against the true
-index, hour by hour. A day stays pending, and is named in the view `pending`, until the exchange has been asked for its
-perpetual (a run in which all days wait skips `publish`); it is validated again when that is corrected. A run that an
-asset starts does this, and loads nothing.
+index, hour by hour, or, before there is one, against the delivery price of the day. A day stays pending, and is named
+in the view `pending`, until the exchange has been asked for its perpetual (a run in which all days wait skips
+`publish`); it is validated again when that is corrected. A run that an asset starts does this, and loads nothing.
 
 **When it fails.** As for perpetuals. Days far from the perpetual's price, with broken bounds, holes, spikes or
 doubled minutes are held back one by one and listed in the view `quarantined`.

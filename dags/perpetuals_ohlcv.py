@@ -14,9 +14,9 @@ days (`from`, `to`). A run that an asset starts loads nothing: it validates what
 new one has passed. A day with fewer minutes never replaces a fuller one.
 
 **Level.** It is checked against the true hourly index in the funding history and, before that begins (BTC:
-2019-04-30T10:00Z), against the dated futures. A day stays pending, and is named in the view `pending`, until the
-exchange has been asked for its funding (a run in which all days wait skips `publish`); it is validated again when that
-is corrected.
+2019-04-30T10:00Z), against the dated futures and the delivery price of the day. A day stays pending, and is named in
+the view `pending`, until the exchange has been asked for its funding (a run in which all days wait skips `publish`); it
+is validated again when that is corrected, or a future or a delivery price comes that it lacked.
 
 **When it fails.** While the exchange is unavailable, or rejects an instrument, the task waits, and what was loaded
 stays. A failed batch, or instrument, does not affect the others: the gate names what is missing and publishes the rest,

@@ -176,7 +176,7 @@ def test_whoever_may_be_waited_for_says_what_can_be_validated_now(bag):
     from deribit_warehouse.datasets import DATASETS, by_name
 
     awaited = {name for dataset in DATASETS for name in dataset.references}
-    assert awaited == {"perpetuals_ohlcv", "funding_rates", "futures_ohlcv"}
+    assert awaited == {"perpetuals_ohlcv", "funding_rates", "futures_ohlcv", "delivery_prices"}
     for name in awaited:
         outlets = bag.dags[by_name(name).dag_id].task_dict["publish"].outlets
         assert [each.name for each in outlets if isinstance(each, AssetAlias)] == ["deribit_ready"]

@@ -98,3 +98,45 @@ def test_what_is_wrong_is_held_back_and_its_neighbours_are_not(open_pipeline, ma
         "SELECT min(observed) FROM quarantined WHERE rule = 'level-agrees' AND instrument = 'ETH-PERPETUAL'"
     )
     assert "the perpetual's candle says" in said and "the index in its funding" in said and "the futures" in said
+
+
+@pytest.mark.parametrize("comes_first", ["perpetuals_ohlcv", "delivery_prices"])
+@pytest.mark.parametrize(
+    ("wrong", "month", "after", "unreferenced"),
+    # the day of the listing has no candles before 08:00
+    [(date(2018, 8, 20), date(2018, 8, 1), "2018-09-01", 1), (date(2019, 4, 15), date(2019, 4, 1), "2019-05-01", 0)],
+)
+def test_before_there_is_an_index_a_day_on_another_coins_level_does_not_outlive_the_delivery_price(
+    pipeline, market, monkeypatch, comes_first, wrong, month, after, unreferenced
+):
+    """No future is stored of the month: without the delivery price nothing says which level is the true one."""
+    from deribit_warehouse.exchange import Exchange
+
+    true_candles = Exchange.candles
+
+    def candles(self, name, start, end):
+        found = true_candles(self, name, start, end)
+        minutes = start + MINUTE * np.arange(len(found.close))
+        factor = np.where((minutes >= ms(wrong)) & (minutes < ms(wrong) + DAY), 0.05, 1)
+        return replace(found, **{column: getattr(found, column) * factor for column in (*PRICES, "cost")})
+
+    monkeypatch.setattr(Exchange, "candles", candles)
+    begins = max(month, date(2018, 8, 14))
+    days = {begins + timedelta(days=n) for n in range((date.fromisoformat(after) - begins).days)}
+    shown = "SELECT DISTINCT day FROM perpetuals_ohlcv"
+    counted = "SELECT unreferenced_days FROM coverage WHERE dataset = 'perpetuals_ohlcv' AND month = %s"
+    assert pipeline.run("instruments") == "success"
+    assert pipeline.run("funding_rates", after) == "success"
+    assert pipeline.run(comes_first, after) == "success"
+    if comes_first == "perpetuals_ohlcv":
+        assert {day for [day] in market.rows(shown)} == days, "nothing contradicts it"
+        of_the_index = int(date(2019, 4, 30) in days)
+        assert market.value(counted, month) == len(days) - of_the_index
+    [other] = {"perpetuals_ohlcv", "delivery_prices"} - {comes_first}
+    assert pipeline.run(other, after) == "success"
+
+    assert {day for [day] in market.rows(shown)} == days - {wrong}
+    assert market.value(counted, month) == unreferenced
+    assert market.rows("SELECT dataset, instrument, day, rule FROM quarantined WHERE severity = 'critical'") == [
+        ("perpetuals_ohlcv", "BTC-PERPETUAL", wrong, "level-agrees")
+    ]

@@ -23,7 +23,7 @@ from .conftest import UNHURRIED
 from .rehearsal import CURRENCIES, MAY_BE_HELD_BACK, MONTHS, bounds, held_back, ms
 
 NOW = "2026-11-22T12:00:00"
-HISTORY = ("perpetuals_ohlcv", "futures_ohlcv", "funding_rates", "index_prices", "basis_spread")
+HISTORY = ("perpetuals_ohlcv", "futures_ohlcv", "funding_rates", "delivery_prices", "index_prices", "basis_spread")
 # Waiting for the catalogue's pace would take minutes, and 145,000 options are another test's.
 QUICKLY = ("--trait", "catalogue_seconds=0.01", "--trait", "catalogue_burst=1000", "--trait", "dense_options=off")
 

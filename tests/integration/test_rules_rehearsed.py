@@ -5,6 +5,7 @@ nothing else is. test_rehearsal.py does the same through the DAGs."""
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from types import SimpleNamespace
 
 import orjson
@@ -96,8 +97,8 @@ class Rehearsal:
                     lifetimes.record_delisting(self.connection, one["instrument_id"], ends_at, funded, "rehearsed")
 
     def collect(self, dataset, begins: datetime, ends: datetime) -> None:
-        from deribit_warehouse.datasets import FUNDING_RATES
-        from deribit_warehouse.exchange import candles, funding
+        from deribit_warehouse.datasets import DELIVERY_PRICES, FUNDING_RATES
+        from deribit_warehouse.exchange import candles, delivery, funding
         from deribit_warehouse.warehouse import catalogue
         from deribit_warehouse.warehouse.day_arrays import store_candles
         from deribit_warehouse.warehouse.funding import store_funding
@@ -116,6 +117,9 @@ class Rehearsal:
                         self.connection, window.instrument_id, found.timestamp, columns, provenance, found.duplicate,
                         asked[1:],
                     )  # fmt: skip
+            elif dataset == DELIVERY_PRICES:
+                exchange = SimpleNamespace(delivery_prices=partial(delivery.collect, self.ask("live")))
+                dataset.load(exchange, self.connection, window, provenance)
             else:
                 found = candles.collect(self.ask("live"), *asked)
                 with self.connection.transaction():
@@ -138,8 +142,9 @@ def real() -> Market:
 @pytest.fixture(scope="module")
 def rehearsed(module_market, real):
     """(the market database after the rehearsal, why windows were blocked)"""
-    from deribit_warehouse.datasets import FUNDING_RATES, FUTURES_OHLCV, PERPETUALS_OHLCV
+    from deribit_warehouse.datasets import DELIVERY_PRICES, FUNDING_RATES, FUTURES_OHLCV, PERPETUALS_OHLCV
 
+    datasets = DELIVERY_PRICES, PERPETUALS_OHLCV, FUTURES_OHLCV, FUNDING_RATES
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("DERIBIT_CURRENCIES", ",".join(CURRENCIES))
         with psycopg.connect(module_market.dsn(), options="-c timezone=UTC", autocommit=True) as connection:
@@ -147,7 +152,7 @@ def rehearsed(module_market, real):
             rehearsal.read_catalogue()
             for name, window in WINDOWS.items():
                 for step in (rehearsal.collect, rehearsal.validate_and_publish):
-                    for dataset in (PERPETUALS_OHLCV, FUTURES_OHLCV, FUNDING_RATES):
+                    for dataset in datasets:
                         if why := step(dataset, *window):
                             blocked[name, dataset.name] = why
     return module_market, blocked

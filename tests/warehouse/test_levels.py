@@ -13,6 +13,7 @@ from deribit_warehouse.warehouse.index import store_chart
 from deribit_warehouse.warehouse.ingestion import Provenance, record_fetched
 from deribit_warehouse.warehouse.profiles import profile
 from deribit_warehouse.warehouse.publication import publish
+from tests.warehouse import test_delivery_prices as deliveries
 from tests.warehouse.days import FIRST, HOST, Candles, at, candle_profile, funding_profile, index_profile, ms, trading
 
 BORN = at("2024-01-01")
@@ -33,7 +34,10 @@ class Coin:
         self.perpetual = warehouse.instrument("BTC-PERPETUAL", BORN)
         self.futures = [warehouse.instrument(f"BTC-{n}MAR25", BORN, at(f"2025-03-{n}", 480)) for n in (21, 28)]
 
-    def store(self, *, perpetual: float | None = 1, index: float | None = 1, futures: float | None = 1) -> None:
+    def store(
+        self, *, perpetual: float | None = 1, index: float | None = 1, futures: float | None = 1,
+        delivery: float | None = None,
+    ) -> None:  # fmt: skip
         """Stores a day of each at a multiple of the true level, nothing where it is None."""
         if perpetual is not None:
             self.warehouse.candles(self.perpetual, times(trading(at(FIRST), ENDS, seed=1), perpetual))
@@ -46,6 +50,13 @@ class Coin:
             columns = np.stack([np.full(24, 1e-5), np.full(24, 8e-5), *np.full((2, 24), 50_000.0 * index)])
             self.warehouse.funding(self.perpetual, hours, columns)
             self.asked("funding")
+        if delivery is not None:
+            deliveries.store(self.warehouse, [FIRST], 50_000.0 * delivery)
+
+    def referenced(self) -> set[tuple[str, str]]:
+        """What the level of each instrument that is stored is checked against."""
+        rows = [candle_profile(self.warehouse.connection, perpetual=kind, **DAY) for kind in (True, False)]
+        return {(row.instrument, row.reference) for each in rows for row in each.itertuples() if row.minutes}
 
     def asked(self, what: str) -> None:
         with self.warehouse.connection.transaction():
@@ -185,6 +196,107 @@ def test_before_there_was_funding_the_futures_stand_in(coin):
     assert said() == ("futures", awaited)
     coin.asked("funding")
     assert said() == ("futures", None)
+
+
+@pytest.mark.parametrize("wrong", [0.05, 0.1, 0.6, 1.3, 10, 30])
+def test_without_index_and_futures_the_delivery_price_says_which_level_it_is(coin, wrong):
+    coin.store(index=None, futures=None, delivery=1)
+    assert coin.held_back() == set() and coin.referenced() == {("BTC-PERPETUAL", "delivery")}
+    coin.store(index=None, futures=None, perpetual=wrong)
+    assert coin.held_back() == {"perpetual"}
+    [row] = candle_profile(coin.warehouse.connection, perpetual=True, **DAY).to_dict("records")
+    assert said(row).startswith("from 07:30 to 08:00 UTC the perpetual's candles say ")
+    assert said(row).endswith(", the delivery price 50000, the futures nothing")
+    assert row["index_distance"] == pytest.approx(max(wrong, 1 / wrong) - 1, rel=0.02)
+
+
+@pytest.mark.parametrize("crash", [0.82, 0.86, 1.2])
+def test_a_delivery_in_a_crash_is_nobodys_fault(coin, crash):
+    coin.store(index=None, futures=None, delivery=crash)
+    assert coin.held_back() == set()
+
+
+@pytest.mark.parametrize("wrong", [0.05, 0.1, 10, 30])
+@pytest.mark.parametrize("guilty", ["perpetual", "futures"])
+def test_between_perpetual_and_futures_the_delivery_price_settles_the_day(coin, guilty, wrong):
+    coin.store(index=None, **{guilty: wrong})
+    assert coin.held_back() == {"perpetual", "futures"}
+    coin.store(index=None, perpetual=None, futures=None, delivery=1)
+    assert coin.held_back() == {guilty}
+    futures = {f"BTC-{n}MAR25" for n in (21, 28)}
+    assert coin.referenced() == (
+        {("BTC-PERPETUAL", "futures"), *((future, "delivery") for future in futures)} if guilty == "perpetual"
+        else {("BTC-PERPETUAL", "delivery"), *((future, "perpetual") for future in futures)}
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize("wrong", [0.05, 0.1, 10, 30])
+def test_a_delivery_price_that_is_wrong_holds_back_neither_of_two_that_agree(coin, wrong):
+    coin.store(index=None, delivery=wrong)
+    assert coin.held_back() == set()
+
+
+@pytest.mark.parametrize("wrong", [0.1, 10])
+def test_a_delivery_price_is_not_asked_where_the_funding_has_an_index(coin, wrong):
+    coin.store(futures=None, delivery=wrong)
+    assert coin.held_back() == set() and coin.referenced() == {("BTC-PERPETUAL", "index")}
+    coin.store(perpetual=None, futures=None, index=wrong)
+    assert coin.held_back() == {"perpetual", "index"}, "it settles nothing there either"
+
+
+def test_on_the_first_day_of_the_funding_the_delivery_price_speaks_of_the_morning(coin):
+    """A day whose level changes within it breaks move-possible; here nothing else would see it."""
+    hours = [at(FIRST, 60 * k) for k in range(10, 25)]
+    columns = np.stack([np.full(15, 1e-5), np.full(15, 8e-5), *np.full((2, 15), 50_000.0)])
+    coin.warehouse.funding(coin.perpetual, hours, columns)
+    morning = trading(at(FIRST), ENDS, seed=1)
+    for name in COLUMNS:
+        getattr(morning, name)[:540] *= 0.05
+    coin.warehouse.candles(coin.perpetual, morning)
+    assert coin.held_back() == set()
+    coin.store(perpetual=None, index=None, futures=None, delivery=1)
+    assert coin.held_back() == {"perpetual"}, "and no hour of the index is held back for it"
+
+
+def test_a_row_of_funding_without_an_index_is_not_held_back_for_the_delivery_price(coin):
+    coin.store(index=float("nan"), futures=None, delivery=10)
+    assert coin.held_back() == {"perpetual"}
+
+
+def test_a_perpetual_that_did_not_trade_before_the_delivery_is_not_compared_with_it(coin):
+    coin.store(perpetual=None, index=None, futures=None, delivery=10)
+    day = trading(at(FIRST), ENDS, seed=1)
+    still = day.but(volume=day.volume.copy(), cost=day.cost.copy())
+    for name in ("open", "high", "low", "close"):
+        getattr(still, name)[450:480] = day.close[449]
+    still.volume[450:480] = still.cost[450:480] = 0
+    missing, born_later, ended = (
+        day.without(slice(450, 480)),
+        day.cut(at(FIRST, 480), ENDS),
+        day.cut(at(FIRST), at(FIRST, 450)),
+    )
+    for candles in (still, missing, born_later, ended):
+        coin.warehouse.candles(coin.perpetual, candles)
+        assert coin.held_back() == set() and coin.referenced() == {("BTC-PERPETUAL", "none")}
+
+
+@pytest.mark.parametrize("wrong", [1e308, 500_000.0, 3_000.0, float("nan")])
+def test_one_wrong_minute_is_not_the_level_of_the_half_hour(coin, wrong):
+    coin.store(perpetual=None, index=None, futures=None, delivery=1)
+    coin.warehouse.candles(coin.perpetual, trading(at(FIRST), ENDS, seed=1).setting(479, close=wrong))
+    assert coin.held_back() == set() and coin.referenced() == {("BTC-PERPETUAL", "delivery")}
+
+
+@pytest.mark.parametrize("unknown", [float("nan"), 0.0, 1e308])
+def test_a_delivery_price_that_is_none_says_nothing(coin, unknown):
+    coin.store(index=None, futures=None, delivery=unknown)
+    assert coin.held_back() == set() and coin.referenced() == {("BTC-PERPETUAL", "none")}
+
+
+def test_a_future_that_has_no_price_at_the_delivery_is_not_said_to_be_compared_with_it(coin):
+    coin.store(index=None, futures=None, perpetual=10, delivery=1)
+    coin.warehouse.candles(coin.futures[0], trading(at(FIRST, 481), ENDS, seed=2, level=50_500))
+    assert ("BTC-21MAR25", "perpetual") in coin.referenced() and coin.held_back() == {"perpetual", "futures"}
 
 
 def test_a_day_with_nothing_to_check_it_against_is_published_and_counted(coin, market):

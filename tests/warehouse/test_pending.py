@@ -202,6 +202,37 @@ def test_an_hour_without_an_index_is_decided_on_when_the_futures_come(world, mar
     assert [outcome for [outcome] in world.warehouse.rows(outcomes)] == ["passed", "blocked"], "its only day is wrong"
 
 
+def test_a_day_without_a_reference_is_validated_again_when_a_delivery_price_comes_or_changes(world, market):
+    """It doesn't wait: nobody knows whether the exchange has one. It says that it was checked against nothing."""
+    with world.warehouse.connection.transaction():
+        from deribit_warehouse.warehouse.funding import record_start
+
+        record_start(world.warehouse.connection, world.perpetual, at("2025-04-30", 600))
+
+    def said() -> tuple[str, str]:
+        first, *others = world.warehouse.rows("SELECT state::text, reference FROM store.candle_day ORDER BY day")
+        assert set(others) == {("published", "none")}
+        return first
+
+    # of twelve days one may be held back alone
+    world.warehouse.candles(world.perpetual, trading(at(FIRST, 1440), at(FIRST, 12 * 1440)))
+    world.load("perpetual", 0.05)
+    assert said() == ("published", "none") and waits(market) == set()
+    for factor, state in ((1, "held"), (0.05, "published"), (0.06, "published"), (1, "held")):
+        world.store(perpetual=None, index=None, futures=None, delivery=factor)
+        assert waits(market) == {("delivery_prices", None), ("perpetuals_ohlcv", None)}
+        assert world.settle() == 1
+        assert said() == (state, "delivery") and waits(market) == {("delivery_prices", None)}
+
+
+def test_a_delivery_price_does_not_concern_what_its_index_has_settled(world, market):
+    for source in SOURCES:
+        world.load(source)
+    world.settle()
+    world.store(perpetual=None, index=None, futures=None, delivery=1)
+    assert waits(market) == {("delivery_prices", None)}, "itself alone"
+
+
 def test_what_was_taken_back_with_a_lifetime_is_validated_when_that_is_undone(world, market):
     for source in SOURCES:
         world.load(source)

@@ -20,13 +20,17 @@ $$;
 -- in its funding history, and the median of the dated futures that are measured against it. Always the newest version
 -- stored, published or not, so that no dataset waits for another one's outcome. Of a day that is not stored yet the minutes
 -- that live has stored.
+--   delivery  the delivery price of the day, the mean of the index over the half hour before 08:00: it stands in for the index at
+--   08:00 where the funding has none. It is compared with the median of the perpetual's closes of that half hour, which perpetual
+--   is in its row, and so is NULL where there are none. Futures that are far from it where the perpetual is near say
+--   nothing in the day's hours without an index: they are NULL.
 --   perpetual_off, index_off: which of two that disagree is wrong. The perpetual and the index disagree over 25 %: a crash
 --   takes them several per cent apart, another coin or unit is far beyond. Futures have a basis, at most 5.2 % in what is
 --   known, and may be stale: they disagree over 50 %. The third source settles it: the one farther from it is wrong, and
 --   the other one too if it disagrees with the third as well. Without a third both are held back.
 -- Asked for many perpetuals and days [first, past) at once: which futures are measured against which perpetual is asked once.
 CREATE FUNCTION store.levels(perpetual_ids integer[], first date, past date)
-RETURNS TABLE (perpetual_id integer, day date, hour integer, perpetual float8, index_price float8, futures float8,
+RETURNS TABLE (perpetual_id integer, day date, hour integer, perpetual float8, index_price float8, futures float8, delivery float8,
                perpetual_off boolean, index_off boolean)
 LANGUAGE sql STABLE PARALLEL SAFE AS $$
     WITH contract AS MATERIALIZED (
@@ -67,28 +71,51 @@ LANGUAGE sql STABLE PARALLEL SAFE AS $$
         WHERE v.instrument_id = ANY(levels.perpetual_ids) AND v.ts > levels.first::timestamp AT TIME ZONE 'UTC'
           AND v.ts <= levels.past::timestamp AT TIME ZONE 'UTC' AND v.ts = date_trunc('hour', v.ts, 'UTC')
         ORDER BY v.instrument_id, v.ts, v.version_id DESC
+    ), delivered AS MATERIALIZED (
+        SELECT k.id, k.day, d.price, c.price AS perpetual,
+               coalesce(store.symmetric_distance(c.price, d.price) <= 0.25 AND store.symmetric_distance(d.price, f.price) > 0.5, false) AS refutes_futures
+        FROM (SELECT k.id, k.day FROM keys k
+              WHERE NOT EXISTS (SELECT FROM index_hours i WHERE i.id = k.id AND i.day = k.day AND i.hour = 8 AND i.price IS NOT NULL) OFFSET 0) AS k
+        JOIN store.instrument i ON i.instrument_id = k.id
+        CROSS JOIN LATERAL (SELECT store.price(v.price) AS price FROM store.delivery_price v
+                            WHERE v.index_name = i.price_index AND v.day = k.day ORDER BY v.version_id DESC LIMIT 1) AS d
+        CROSS JOIN LATERAL (
+            SELECT percentile_cont(0.5) WITHIN GROUP (ORDER BY store.price(u.close)) AS price
+            FROM (SELECT v.fresh, store.slice_minutes(v.close, v.first_minute, 450, 30) AS closes FROM store.candle_day v
+                  WHERE v.instrument_id = k.id AND v.day = k.day ORDER BY v.version_id DESC LIMIT 1) AS v
+            CROSS JOIN LATERAL unnest(v.closes) AS u(close)
+            WHERE position(B'1' IN substring(v.fresh FROM 451 FOR 30)) > 0) AS c
+        LEFT JOIN futures f ON f.perpetual_id = k.id AND f.day = k.day AND f.hour = 8
+        WHERE d.price IS NOT NULL AND c.price IS NOT NULL
     ), distances AS (
-        SELECT s.*, store.symmetric_distance(s.perpetual, s.index_price) AS pi, store.symmetric_distance(s.perpetual, s.futures) AS pf,
-               store.symmetric_distance(s.index_price, s.futures) AS xf
-        FROM (SELECT k.id, k.day, h AS hour, p.price AS perpetual, i.price AS index_price, f.price AS futures
+        SELECT s.*, store.symmetric_distance(s.perpetual, s.told) AS pi, store.symmetric_distance(s.perpetual, s.futures) AS pf,
+               store.symmetric_distance(s.told, s.futures) AS xf
+        FROM (SELECT k.id, k.day, h AS hour, coalesce(a.perpetual, p.price) AS perpetual, i.price AS index_price, a.price AS delivery,
+                     coalesce(i.price, a.price) AS told, CASE WHEN d.refutes_futures IS NOT TRUE OR i.price IS NOT NULL THEN f.price END AS futures
               FROM keys k CROSS JOIN generate_series(1, 24) AS h
               LEFT JOIN perpetuals p ON p.id = k.id AND p.day = k.day AND p.hour = h
               LEFT JOIN index_hours i ON i.id = k.id AND i.day = k.day AND i.hour = h
-              LEFT JOIN futures f ON f.perpetual_id = k.id AND f.day = k.day AND f.hour = h OFFSET 0) AS s
+              LEFT JOIN futures f ON f.perpetual_id = k.id AND f.day = k.day AND f.hour = h
+              LEFT JOIN delivered d ON d.id = k.id AND d.day = k.day
+              LEFT JOIN delivered a ON a.id = k.id AND a.day = k.day AND h = 8 OFFSET 0) AS s
     )
-    SELECT a.id, a.day, a.hour, a.perpetual, a.index_price, a.futures,
+    SELECT a.id, a.day, a.hour, a.perpetual, a.index_price, a.futures, a.delivery,
            CASE WHEN a.pi > 0.25 THEN coalesce(a.pf > 0.5 OR a.pf >= a.xf, true)
-                ELSE a.index_price IS NULL AND coalesce(a.pf > 0.5, false) END,
-           CASE WHEN a.pi > 0.25 THEN coalesce(a.xf > 0.5 OR a.xf >= a.pf, true)
-                ELSE a.perpetual IS NULL AND coalesce(a.xf > 0.5, false) END
+                ELSE a.told IS NULL AND coalesce(a.pf > 0.5, false) END,
+           a.delivery IS NULL AND CASE WHEN a.pi > 0.25 THEN coalesce(a.xf > 0.5 OR a.xf >= a.pf, true)
+                                       ELSE a.perpetual IS NULL AND coalesce(a.xf > 0.5, false) END
     FROM distances a
 $$;
 
 -- What disagrees, in words for a finding.
-CREATE FUNCTION store.disagreement(hour integer, perpetual float8, index_price float8, futures float8) RETURNS text
+CREATE FUNCTION store.disagreement(hour integer, perpetual float8, index_price float8, futures float8, delivery float8 DEFAULT NULL) RETURNS text
 LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
-    SELECT format('at %s:00 UTC the perpetual''s candle says %s, the index in its funding %s, the futures %s', lpad(hour::text, 2, '0'),
-                  coalesce(perpetual::text, 'nothing'), coalesce(index_price::text, 'nothing'), coalesce(futures::text, 'nothing'))
+    SELECT CASE WHEN delivery IS NULL
+                THEN format('at %s:00 UTC the perpetual''s candle says %s, the index in its funding %s, the futures %s', lpad(hour::text, 2, '0'),
+                            said.perpetual, coalesce(index_price::text, 'nothing'), said.futures)
+                ELSE format('from 07:30 to 08:00 UTC the perpetual''s candles say %s, the delivery price %s, the futures %s',
+                            said.perpetual, delivery, said.futures) END
+    FROM (SELECT coalesce(perpetual::text, 'nothing') AS perpetual, coalesce(futures::text, 'nothing') AS futures) AS said
 $$;
 
 -- Whether the exchange has answered for a whole window of an instrument, rows or none.
@@ -117,28 +144,37 @@ LANGUAGE sql STABLE PARALLEL SAFE AS $$
 $$;
 
 -- Which versions are stored of the three sources of a coin's level, a day each: of the perpetual the newest one, of the index
--- the newest of an hour, of the futures the sum of the newest one of each, which grows with any of them. Whoever was compared
--- with other versions than these is to be validated again. Asked for perpetuals and days [first, past).
+-- the newest of an hour, of the futures the sum of the newest one of each, which grows with any of them. others is that sum
+-- with the newest delivery price, which candles are compared with and funding is not. Whoever was compared with other versions
+-- than these is to be validated again. Asked for perpetuals and days [first, past).
 CREATE FUNCTION store.level_versions(perpetual_ids integer[], first date, past date)
-RETURNS TABLE (perpetual_id integer, day date, perpetual bigint, index_price bigint, futures bigint)
+RETURNS TABLE (perpetual_id integer, day date, perpetual bigint, index_price bigint, futures bigint, others bigint)
 LANGUAGE sql STABLE PARALLEL SAFE AS $$
-    SELECT v.id, v.day, sum(v.perpetual)::bigint, sum(v.index_price)::bigint, sum(v.futures)::bigint
-    FROM (SELECT c.instrument_id AS id, c.day, max(c.version_id) AS perpetual, NULL::bigint AS index_price, NULL::bigint AS futures
+    SELECT v.id, v.day, sum(v.perpetual)::bigint, sum(v.index_price)::bigint, sum(v.futures)::bigint,
+           sum(coalesce(v.futures, v.delivery))::bigint
+    FROM (SELECT c.instrument_id AS id, c.day, max(c.version_id) AS perpetual, NULL::bigint AS index_price, NULL::bigint AS futures,
+                 NULL::bigint AS delivery
           FROM store.candle_day c
           WHERE c.instrument_id = ANY(level_versions.perpetual_ids) AND c.day >= level_versions.first AND c.day < level_versions.past
           GROUP BY c.instrument_id, c.day
           UNION ALL
-          SELECT f.instrument_id, ((f.ts - interval '1 microsecond') AT TIME ZONE 'UTC')::date, NULL, max(f.version_id), NULL
+          SELECT f.instrument_id, ((f.ts - interval '1 microsecond') AT TIME ZONE 'UTC')::date, NULL, max(f.version_id), NULL, NULL
           FROM store.funding_rate f
           WHERE f.instrument_id = ANY(level_versions.perpetual_ids) AND f.ts > level_versions.first::timestamp AT TIME ZONE 'UTC'
             AND f.ts <= level_versions.past::timestamp AT TIME ZONE 'UTC'
           GROUP BY 1, 2
           UNION ALL
-          SELECT f.perpetual_id, c.day, NULL, NULL, max(c.version_id)
+          SELECT f.perpetual_id, c.day, NULL, NULL, max(c.version_id), NULL
           FROM store.future f JOIN store.candle_day c
             ON c.instrument_id = f.instrument_id AND c.day >= greatest(f.from_day, level_versions.first) AND c.day < least(f.past_day, level_versions.past)
           WHERE f.perpetual_id = ANY(level_versions.perpetual_ids) AND f.from_day < level_versions.past AND f.past_day > level_versions.first
-          GROUP BY f.perpetual_id, c.instrument_id, c.day) AS v
+          GROUP BY f.perpetual_id, c.instrument_id, c.day
+          UNION ALL
+          SELECT i.instrument_id, d.day, NULL, NULL, NULL, max(d.version_id)
+          FROM store.instrument i JOIN store.delivery_price d
+            ON d.index_name = i.price_index AND d.day >= level_versions.first AND d.day < level_versions.past
+          WHERE i.instrument_id = ANY(level_versions.perpetual_ids)
+          GROUP BY i.instrument_id, d.day) AS v
     GROUP BY v.id, v.day
 $$;
 

@@ -9,7 +9,8 @@ from . import candle_days, open_candles
 
 FUTURES_OHLCV = Dataset(
     name="futures_ohlcv", keys=("instrument", "day"), table=CANDLE_DAY, sql="candles",
-    parameters={"perpetual": False}, load=candle_days.load, references=("perpetuals_ohlcv", "funding_rates"),
+    parameters={"perpetual": False}, load=candle_days.load,
+    references=("perpetuals_ohlcv", "funding_rates", "delivery_prices"),
 )  # fmt: skip
 
 FUTURES_LIVE = Dataset(

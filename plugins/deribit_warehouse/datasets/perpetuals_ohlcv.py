@@ -9,7 +9,8 @@ from . import candle_days, open_candles
 
 PERPETUALS_OHLCV = Dataset(
     name="perpetuals_ohlcv", keys=("instrument", "day"), table=CANDLE_DAY, sql="candles",
-    parameters={"perpetual": True}, load=candle_days.load, references=("funding_rates", "futures_ohlcv"),
+    parameters={"perpetual": True}, load=candle_days.load,
+    references=("funding_rates", "futures_ohlcv", "delivery_prices"),
 )  # fmt: skip
 
 PERPETUALS_LIVE = Dataset(

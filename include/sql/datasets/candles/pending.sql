@@ -23,8 +23,8 @@ WITH life AS MATERIALIZED (
     CROSS JOIN LATERAL (
         -- what was taken back for lying outside a lifetime is compared with nothing, and lies within one again
         SELECT CASE WHEN n.compared_with IS NULL THEN n.state = 'held'
-                    ELSE n.compared_with <> CASE WHEN l.perpetual THEN store.compared_with(n.compared_with >= 0, v.index_price, v.futures)
-                         ELSE store.compared_with(n.compared_with >= 0, v.perpetual, coalesce(v.index_price, 0) + coalesce(v.futures, 0)) END
+                    ELSE n.compared_with <> CASE WHEN l.perpetual THEN store.compared_with(n.compared_with >= 0, v.index_price, v.others)
+                         ELSE store.compared_with(n.compared_with >= 0, v.perpetual, coalesce(v.index_price, 0) + coalesce(v.others, 0)) END
                END AS changed) AS c
     WHERE n.state = 'pending' OR c.changed
 )

@@ -29,11 +29,12 @@ WITH expected AS (
 ), level AS MATERIALIZED (
     -- once for all futures of a perpetual and day
     SELECT l.perpetual_id AS level_of, l.day, count(l.index_price) AS index_hours, count(l.futures) AS futures_hours,
-           array_agg(l.index_price ORDER BY l.hour) AS index_prices, max(store.symmetric_distance(l.perpetual, l.index_price)) AS index_distance,
-           bool_or(l.perpetual_off) AS is_off,
-           (array_agg(store.disagreement(l.hour, l.perpetual, l.index_price, l.futures) ORDER BY l.hour) FILTER (WHERE l.perpetual_off))[1] AS disagreement
+           count(l.delivery) > 0 AS delivered, array_agg(t.price ORDER BY l.hour) AS index_prices,
+           max(store.symmetric_distance(l.perpetual, t.price)) AS index_distance, bool_or(l.perpetual_off) AS is_off,
+           (array_agg(store.disagreement(l.hour, l.perpetual, l.index_price, l.futures, l.delivery) ORDER BY l.hour) FILTER (WHERE l.perpetual_off))[1] AS disagreement
     FROM (SELECT array_agg(DISTINCT level_of) AS perpetuals, min(day) AS first, max(day) + 1 AS past FROM expected) AS e
     CROSS JOIN LATERAL store.levels(array_remove(e.perpetuals, NULL), e.first, e.past) AS l
+    CROSS JOIN LATERAL (SELECT coalesce(l.index_price, l.delivery) AS price) AS t
     GROUP BY l.perpetual_id, l.day
 ), stored AS MATERIALIZED (
     SELECT v.* FROM (SELECT array_agg(DISTINCT level_of) AS perpetuals, min(day) AS first, max(day) + 1 AS past FROM expected) AS e
@@ -46,12 +47,12 @@ WITH expected AS (
            hole.missing, hole.explained, hole.longest, hole.waited,
            fault.not_finite, fault.not_positive, fault.bounds_broken, fault.negative, fault.untraded_not_flat,
            m.cost_without_volume, m.cost_off, m.cost_inconsistent, m.fill_off_previous, m.traded, m.fresh, m.spikes, m.largest_move, m.mean_move,
-           m.referenced, CASE WHEN r.reference = 'index' THEN at_hours.distance ELSE m.reference_distance END AS reference_distance,
+           m.referenced, CASE WHEN r.reference IN ('index', 'delivery') THEN at_hours.distance ELSE m.reference_distance END AS reference_distance,
            r.reference,
            -- the futures decide on an hour without an index, and a third source on which of two that are far apart is wrong
-           CASE WHEN %(perpetual)s THEN store.compared_with(s.index_complete, k.index_price, k.futures)
+           CASE WHEN %(perpetual)s THEN store.compared_with(s.index_complete, k.index_price, k.others)
                 ELSE store.compared_with(s.index_complete AND r.reference = 'perpetual' AND coalesce(m.farthest <= 0.25, true),
-                                         k.perpetual, coalesce(k.index_price, 0) + coalesce(k.futures, 0)) END AS compared_with,
+                                         k.perpetual, coalesce(k.index_price, 0) + coalesce(k.others, 0)) END AS compared_with,
            CASE WHEN %(perpetual)s THEN store.awaited_funding(e.instrument_id, e.asked_from AT TIME ZONE 'UTC', e.asked_to AT TIME ZONE 'UTC')
                 ELSE store.awaited_candles(e.perpetual_id, e.asked_from AT TIME ZONE 'UTC', e.asked_to AT TIME ZONE 'UTC') END AS waits_for,
            c.version_id IS NOT NULL OR store.was_fetched(e.instrument_id, 'candles', e.asked_from AT TIME ZONE 'UTC', e.asked_to AT TIME ZONE 'UTC') AS was_fetched,
@@ -69,14 +70,15 @@ WITH expected AS (
     CROSS JOIN LATERAL (
         SELECT CASE WHEN %(perpetual)s AND lv.index_hours > 0 THEN 'index'
                     WHEN %(perpetual)s AND lv.futures_hours > 0 THEN 'futures'
-                    WHEN %(perpetual)s THEN 'none'
-                    -- a perpetual that is wrong itself says nothing of a future, where the index can
-                    WHEN p.version_id IS NOT NULL AND NOT (lv.is_off AND lv.index_hours > 0) THEN 'perpetual'
-                    WHEN lv.index_hours > 0 THEN 'index' ELSE 'none' END AS reference OFFSET 0) AS r
+                    WHEN %(perpetual)s THEN CASE WHEN lv.delivered THEN 'delivery' ELSE 'none' END
+                    -- a perpetual that is wrong itself says nothing of a future, where the index or the delivery price can
+                    WHEN p.version_id IS NOT NULL AND NOT (lv.is_off AND (lv.index_hours > 0 OR lv.delivered AND store.price(c.close[480 - c.first_minute]) IS NOT NULL))
+                    THEN 'perpetual'
+                    WHEN lv.index_hours > 0 THEN 'index' WHEN lv.delivered THEN 'delivery' ELSE 'none' END AS reference OFFSET 0) AS r
     LEFT JOIN LATERAL (
         SELECT max(store.symmetric_distance(h.price, h.index_price)) AS distance
         FROM unnest(store.hourly(c.close, c.first_minute), lv.index_prices) AS h(price, index_price)
-        WHERE r.reference = 'index' AND NOT %(perpetual)s) AS at_hours ON true
+        WHERE r.reference IN ('index', 'delivery') AND NOT %(perpetual)s) AS at_hours ON true
     LEFT JOIN LATERAL (
         -- of the 30 days before, a week at least
         SELECT max(b.turnover) FILTER (WHERE b.turnover < 'Infinity') AS usual FROM store.candle_day b
