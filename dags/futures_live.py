@@ -4,7 +4,9 @@
 for in the minute after it, and an hour long.
 
 **Grain.** As for `perpetuals_live`, in the view `futures_ohlcv`. The basis of a minute is in `basis_spread` as soon
-as both legs of it are published.
+as both legs of it are published and it has passed the suite `basis_spread`, which `publish` asks in the same
+transaction (dataset `basis_live`; where the perpetual's minute comes later, `perpetuals_live` does). A minute that does
+not pass is held back by itself and named, and one that the perpetual lacks is named, too.
 
 **Schedule.** Every minute, without catchup, as for `perpetuals_live`. A contract that the newest summary names
 (`deribit_instrument_summaries`) and the catalogue lacks is looked for before the run plans, by reading what is listed

@@ -22,6 +22,7 @@ Value faults change 1-minute candles whose tick is in [from, to) (ms or ISO, def
 | negative_price      | open, high, low, close negated                                                            |
 | zero_price          | open, high, low, close 0                                                                  |
 | null_price          | open, high, low, close null                                                               |
+| vanishing_price     | untraded, open, high, low, close 1e-60: more than 0, and nothing to calculate with        |
 | infinite            | close and high the literal 1e999                                                          |
 | high_below_low      | high and low change places where they differ; where they don't, high is 1 % under low     |
 | close_above_high    | close is 1 % above high                                                                   |
@@ -79,10 +80,10 @@ from .noise import seed_of, uniform
 
 TRANSPORT = ("latency", "reset", "truncated", "corrupt", "http_status", "maintenance", "error_code")
 CANDLES = (
-    "negative_price", "zero_price", "null_price", "infinite", "high_below_low", "close_above_high", "negative_volume",
-    "negative_cost", "cost_times_100", "volume_without_cost", "untraded_not_flat", "stale_fill", "half_volume", "spike",
-    "far_from_index", "doubled_minute", "misaligned_minute", "missing_minutes", "shuffled_order", "outside_window",
-    "first_missing",
+    "negative_price", "zero_price", "null_price", "vanishing_price", "infinite", "high_below_low", "close_above_high",
+    "negative_volume", "negative_cost", "cost_times_100", "volume_without_cost", "untraded_not_flat", "stale_fill",
+    "half_volume", "spike", "far_from_index", "doubled_minute", "misaligned_minute", "missing_minutes",
+    "shuffled_order", "outside_window", "first_missing",
 )  # fmt: skip
 FUNDING = ("missing_hour", "funding_beyond_cap", "off_hour")
 SUMMARIES = ("summary_null", "summary_negated", "summary_missing")
@@ -312,6 +313,10 @@ def _untraded_not_flat(columns: dict, hit: np.ndarray, asked_start: int) -> dict
     return columns
 
 
+def _vanishing_price(columns: dict, hit: np.ndarray, asked_start: int) -> dict:
+    return _set(1e-60, *_PRICES)(_set(0.0, "volume", "cost")(columns, hit, asked_start), hit, asked_start)
+
+
 def _stale_fill(columns: dict, hit: np.ndarray, asked_start: int) -> dict:
     return _scaled(1.01, *_PRICES)(columns, hit & (columns["volume"] == 0), asked_start)
 
@@ -350,6 +355,7 @@ _SPOILED: dict[str, Callable[[dict, np.ndarray, int], dict]] = {
     "negative_price": _scaled(-1, *_PRICES),
     "zero_price": _set(0.0, *_PRICES),
     "null_price": _set(np.nan, *_PRICES),
+    "vanishing_price": _vanishing_price,
     "infinite": _set(_INFINITE, "close", "high"),
     "high_below_low": _high_below_low,
     "close_above_high": _close_above_high,

@@ -132,6 +132,9 @@ class Dataset:
     patience: how long a load waits for an unavailable exchange, where that is less than settings.longest_wait(); of a
     snapshot at most so long that it is still of its beat (longest_wait).
     inputs: the names of the datasets it is computed from, empty for one that is loaded.
+    computed_from: of what is not stored but computed whenever it is read, of published versions of its inputs: the
+    columns of its profile that name what a row is computed from. It is validated in the transaction that publishes an
+    input, and what did not pass is stored as these (hold.sql), for the views to leave it out.
     references: the names of the datasets that its rules compare it with, as stored. For each row its profile returns
     the dataset that the row still waits for (waits_for), and whether the exchange was asked for it (was_fetched).
 
@@ -161,6 +164,7 @@ class Dataset:
     bucket: str = "history"
     patience: timedelta | None = None
     inputs: tuple[str, ...] = ()
+    computed_from: tuple[str, ...] = ()
     references: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
@@ -171,6 +175,8 @@ class Dataset:
             raise ValueError(f"{self.name}: no catalogue is younger than the present moment, so it can't be waited for")
         if bool(self.snapshot and self.table) != bool(self.beat):
             raise ValueError(f"{self.name}: a snapshot that is published has beats, and nothing else has")
+        if self.computed_from and (self.table or not self.inputs):
+            raise ValueError(f"{self.name}: what is computed when it is read has inputs, and no versions of its own")
 
     @property
     def begins_early(self) -> bool:

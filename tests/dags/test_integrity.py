@@ -75,7 +75,7 @@ def test_a_dag_is_in_the_file_of_its_name(every_dag):
 def test_the_library_knows_every_dag_that_makes_a_dataset(bag):
     from deribit_warehouse import datasets
 
-    made = {dataset.dag_id for dataset in (*datasets.DATASETS, *datasets.LIVE)}
+    made = {dataset.dag_id for dataset in (*datasets.DATASETS, *datasets.LIVE) if not dataset.computed_from}
     assert made == set(bag.dags) - WITHOUT_DATASET
 
 

@@ -1,4 +1,5 @@
-"""What is taken daily and by the beat, over a kill in the middle of writing and an outage: the exchange's values."""
+"""What is taken daily and by the beat, and what is computed, over a kill in the middle of writing and an outage: the
+exchange's values."""
 
 from __future__ import annotations
 
@@ -7,6 +8,7 @@ import time
 from contextlib import contextmanager
 from datetime import UTC, date, datetime, timedelta
 
+import numpy as np
 import psycopg
 import pytest
 
@@ -132,3 +134,61 @@ def test_a_kill_and_an_outage_leave_every_value_the_exchanges(
     written = market.rows(f"SELECT ctid, xmin FROM store.{table}")
     assert pipeline.run(dataset, after) == "success"
     assert market.rows(f"SELECT ctid, xmin FROM store.{table}") == written
+
+
+def fresh(minutes: dict) -> np.ndarray:
+    """Of which minutes the price is one they traded at: their cost is volume at a price of theirs, to 1 USD or 2 bp."""
+    cost, volume = np.asarray(minutes["cost"]), np.asarray(minutes["volume"])
+    free = np.maximum(1, 2e-4 * cost)
+    low, high = volume * np.asarray(minutes["low"]) - free, volume * np.asarray(minutes["high"]) + free
+    return (volume > 0) & (low <= cost) & (cost <= high)
+
+
+def rolled(day: date, left: str, taken: str) -> tuple:
+    """(price_at, from_close, to_close, from_turnover, to_turnover) of a roll, from what the exchange says of the day
+    before it."""
+    began = datetime(day.year, day.month, day.day, tzinfo=UTC) - timedelta(days=1)
+    first = round(began.timestamp() * 1000)
+    near, far = (Market().candles(name, first, first + 1439 * 60_000) for name in (left, taken))
+    minute = int(np.flatnonzero(fresh(near) & fresh(far))[-1])
+    turnovers = (float(np.sum(leg["cost"])) for leg in (near, far))
+    closes = (float(leg["close"][minute]) for leg in (near, far))
+    return began + timedelta(minutes=minute), *closes, *turnovers
+
+
+def test_rolls_over_an_outage_and_a_kill_are_those_of_the_exchanges_candles(pipeline, market, young_exchange, patient):
+    """They are computed: the outage meets what they are computed from, the kill themselves."""
+    months = ("2019-01-01", "2019-02-01")  # a quarterly contract expires on 2018-12-28
+    assert pipeline.run("instruments") == "success"
+    for month in months:
+        for dataset in ("perpetuals_ohlcv", "funding_rates"):
+            assert pipeline.run(dataset, month) == "success"
+    assert pipeline.run("futures_ohlcv", months[1]) == "success"
+    young_exchange.faults({"kind": "maintenance", "times": 999})
+    with when_something_waits(market, young_exchange.faults) as waited:
+        assert pipeline.run("futures_ohlcv", months[0]) == "success"
+    assert waited[0][:2] == ("load", "the exchange")
+
+    with killed_while_writing(market, "roll") as killed:
+        assert pipeline.alone("roll_calendar", None) == "failed"
+    assert len(killed) == 1
+    assert market.rows("SELECT * FROM store.roll") == [], "what was half written is not there"
+    young_exchange.faults({"kind": "maintenance", "times": 999})
+    assert pipeline.alone("roll_calendar", None) == "success", "it asks the exchange nothing"
+    young_exchange.faults()
+
+    rolls = market.rows(
+        "SELECT r.rule, r.day, r.from_contract, r.to_contract, i.expires_at, price_at, from_close, to_close, "
+        "from_turnover, to_turnover FROM roll_calendar r JOIN instruments i ON i.instrument = r.from_contract"
+    )
+    assert {rule for rule, *_ in rolls} == {"expiry", "volume"}
+    assert ("expiry", date(2018, 12, 23), "BTC-28DEC18", "BTC-29MAR19") in {row[:4] for row in rolls}
+    for rule, day, left, taken, expires_at, *priced in rolls:
+        assert priced == pytest.approx(list(rolled(day, left, taken)), rel=1e-12, abs=0), (rule, day, left, taken)
+        if rule == "expiry":
+            assert day == expires_at.date() - timedelta(days=5)
+    assert market.rows("SELECT * FROM quarantined") == []
+
+    written = market.rows("SELECT ctid, xmin FROM store.roll")
+    assert pipeline.alone("roll_calendar", None) == "success"
+    assert market.rows("SELECT ctid, xmin FROM store.roll") == written

@@ -160,6 +160,43 @@ def test_a_bad_minute_is_held_back_and_named_and_the_next_one_is_not(live, marke
     assert market.rows("SELECT * FROM quarantined") == []
 
 
+def test_a_minute_whose_basis_is_bad_is_held_back_though_both_legs_have_passed_and_the_next_one_is_not(live, market):
+    """Where nothing was traded no level is compared, and of the first minute that live has no move is known: so a price
+    that is more than 0 and can't be calculated with passes both suites. The suite of the basis finds it."""
+    first = live.closed - 60 * MINUTE
+    live.exchange.faults({"kind": "vanishing_price", "from": first.isoformat(), "to": (first + MINUTE).isoformat()})
+    assert live.run() == ["success", "success"]
+    futures = market.rows("SELECT instrument FROM futures_ohlcv WHERE ts = %s ORDER BY 1", first)
+    held = "SELECT DISTINCT instrument, ts, rule FROM quarantined WHERE dataset = 'basis_live' ORDER BY 1, 2"
+    assert market.rows(held) == [(name, first, "values-finite") for [name] in futures] and len(futures) > 10
+    assert market.value("SELECT count(*) FROM perpetuals_ohlcv WHERE ts = %s", first) == 2
+    basis = "SELECT ts, count(*) FROM basis_spread WHERE ts >= %s AND ts < %s GROUP BY 1 ORDER BY 1"
+    # from such a price to a price is no move that there can be: the next minute of the legs is held back by theirs
+    alike = [(first + n * MINUTE, len(futures)) for n in range(2, 60)]
+    assert market.rows(basis, first, live.closed) == alike
+    assert market.rows("SELECT * FROM term_structure_at('BTC', %s)", first) == []
+    incidents = "SELECT rule, instruments, state FROM incidents WHERE dataset = 'basis_live' ORDER BY 1, 2"
+    assert market.rows(incidents) == [("values-finite", "BTC", "open"), ("values-finite", "ETH", "open")]
+    then = market.value("SELECT max(validated_at) FROM store.validation")
+
+    live.exchange.faults()
+    assert live.run() == ["success", "success"]
+    assert market.rows("SELECT * FROM quarantined") == []
+    assert market.rows(basis, first, live.closed) == [(first, len(futures)), (first + MINUTE, len(futures)), *alike]
+    assert {state for *_, state in market.rows(incidents)} == {"resolved"}
+    [[name]] = market.rows("SELECT min(instrument) FROM futures_ohlcv WHERE ts = %s", first)
+    asked = "SELECT min(ts) FROM basis(%s, %s, %s, as_of => %s)"
+    assert market.value(asked, name, first, live.closed, then) == first + 2 * MINUTE
+    # a run costs a row, and what passed none
+    assert live.run(live.now + MINUTE) == ["success", "success"]
+    validated = (
+        "SELECT outcome, result IS NULL FROM store.validation WHERE dataset = 'basis_live' "
+        "AND dag_id = 'deribit_futures_live' AND interval_to = %s"
+    )
+    assert market.rows(validated, live.closed) == [("passed", True)]
+    assert market.value("SELECT count(*) FROM store.held_basis") == len(futures)
+
+
 @soak
 def test_what_is_corrected_is_counted_and_the_later_answer_is_shown(live, market):
     since = live.closed - 3 * MINUTE

@@ -194,8 +194,8 @@ def test_a_live_run_begins_no_further_stretch_once_its_time_is_over(monkeypatch,
     def validate_and_publish(connection, dataset, context, begins, ends, **_):
         begun.append(begins)
         clock[0] += seconds_each
-        return SimpleNamespace(decision=SimpleNamespace(quarantined=[], warnings=[], blocked_because=[]), changes=1,
-                               summary=lambda: {"rows": 60})  # fmt: skip
+        decision = SimpleNamespace(quarantined=[], warnings=[], blocked_because=[])
+        return SimpleNamespace(validation_id=1, decision=decision, changes=1, summary=lambda: {"rows": 60})
 
     hours = [(START + n * 60 * MINUTE, START + n * 60 * MINUTE + MINUTE) for n in range(4)]
     monkeypatch.setattr(module, "time", SimpleNamespace(monotonic=lambda: clock[0]))
@@ -203,7 +203,7 @@ def test_a_live_run_begins_no_further_stretch_once_its_time_is_over(monkeypatch,
     replaced = {
         "get_current_context": dict, "require_all_loads": lambda _: None, "planned_intervals": lambda _: hours,
         "market": lambda: nullcontext(connection), "validate_and_publish": validate_and_publish,
-        "tell_who_waits": lambda *_: None,
+        "validate_computed": lambda *_: [], "tell_who_waits": lambda *_: None,
     }  # fmt: skip
     for name, stand_in in replaced.items():
         monkeypatch.setattr(module, name, stand_in)

@@ -44,6 +44,7 @@ def _changed(before: dict, after: dict) -> dict[str, list[int]]:
         ("negative_price", set(PRICES)),
         ("zero_price", set(PRICES)),
         ("null_price", set(PRICES)),
+        ("vanishing_price", {*PRICES, "volume", "cost"}),
         ("infinite", {"high", "close"}),
         ("high_below_low", {"high", "low"}),
         ("close_above_high", {"close"}),

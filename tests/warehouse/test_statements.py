@@ -49,9 +49,10 @@ def test_every_statement_is_used():
 def contract(dataset: Dataset) -> list[str]:
     """The statements that a dataset has to have, by what it is."""
     return [
-        "fresh",
+        *(["fresh"] if not dataset.computed_from else []),
         *(["plan"] if dataset.load else []),
-        *(["compute", "withdraw", "due"] if dataset.computed else []),
+        *(["compute", "withdraw", "due"] if dataset.computed and dataset.table else []),
+        *(["hold"] if dataset.computed_from else []),
         *(["profile"] if dataset.validated else []),
         *(["summary", "pending", "expected", "stored", "provenance"] if dataset.table and not dataset.live else []),
         *(["corrections"] if dataset.table and dataset.load else []),

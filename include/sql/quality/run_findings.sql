@@ -7,7 +7,7 @@ WITH validated AS (
     WHERE dag_id = %(dag_id)s AND run_id = %(run_id)s
     ORDER BY dataset, interval_from, interval_to, validation_id DESC
 )
-SELECT v.validation_id, v.outcome, v.blocked_because, q.subject AS instrument, q.day, q.ts, q.rule, q.severity, q.observed,
+SELECT v.validation_id, v.dataset, v.outcome, v.blocked_because, q.subject AS instrument, q.day, q.ts, q.rule, q.severity, q.observed,
        EXISTS (SELECT FROM store.quarantine e
                WHERE e.closed_by = q.validation_id AND e.dataset = q.dataset AND e.subject = q.subject AND e.day = q.day
                  AND e.ts IS NOT DISTINCT FROM q.ts AND e.rule = q.rule AND e.severity = q.severity

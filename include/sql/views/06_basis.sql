@@ -70,8 +70,8 @@ LANGUAGE sql STABLE PARALLEL SAFE AS $$
 $$;
 
 -- The same of an open day, from the minutes of both legs that are published, or were at the moment as_of: a row for every unbroken run
--- of minutes that both have, in order of time, so what is missing is in none. validations: of each minute, of its two validations the
--- later one. charted: until the index of the day is published, what the perpetual's summaries said (as store.open_index_of). Planned
+-- of minutes that both have, in order of time, so what is missing is in none, and neither is what is held back (store.held_basis).
+-- validations: of each minute, of its two validations the later one. charted: until the index of the day is published, what the perpetual's summaries said (as store.open_index_of). Planned
 -- once a session, as store.open_pairs is.
 CREATE FUNCTION store.open_legs(pair store.basis_day, price_index text, "from" timestamptz, "to" timestamptz, as_of timestamptz)
 RETURNS TABLE (first integer, n integer, future float8[], perpetual float8[], traded bit, fresh bit,
@@ -109,7 +109,12 @@ BEGIN
               LEFT JOIN sample s ON s.ts = o.ts
               CROSS JOIN LATERAL (SELECT ((date_part('epoch', o.ts) - midnight) / 60)::integer AS minute OFFSET 0) AS e
               WHERE o.instrument_id = pair.instrument_id AND o.ts >= begins AND o.ts < ends
-                AND CASE WHEN shown_at IS NULL THEN o.state = 'published' ELSE o.shown @> shown_at END) AS m
+                AND CASE WHEN shown_at IS NULL THEN o.state = 'published' ELSE o.shown @> shown_at END
+                AND NOT EXISTS (
+                    SELECT FROM store.held_basis h
+                    WHERE h.instrument_id = o.instrument_id AND h.ts = o.ts AND h.future_version_id = o.version_id
+                      AND h.perpetual_version_id = p.version_id
+                      AND CASE WHEN shown_at IS NULL THEN upper_inf(h.held) ELSE h.held @> shown_at END)) AS m
         GROUP BY m.run
         ORDER BY 1;
 END $$;

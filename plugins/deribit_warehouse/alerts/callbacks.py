@@ -38,7 +38,8 @@ WELL = ("success", "skipped", "removed")
 
 RunFacts = Callable[[str, str], Mapping[str, Any]]
 """facts(dag_id, run_id) -> {failures: [{task_id, map_index, label, error}], blocked: [str],
-quarantined and warnings: [{instrument, day, ts, rule, severity, observed, known}]}; every key may be missing."""
+quarantined and warnings: [{dataset, instrument, day, ts, rule, severity, observed, known}]}; every key may be
+missing."""
 
 _REASONS = {
     "timed_out": "The run took longer than its dagrun_timeout; its unfinished tasks were skipped.",
@@ -243,7 +244,7 @@ def _known(rows: Mapping[str, Any]) -> tuple[dict[tuple[str, int], FailedTask], 
 def _key(row: Mapping[str, Any]) -> QuarantinedKey:
     return QuarantinedKey(
         row["instrument"], row.get("day"), row["rule"], row["severity"], row.get("observed"),
-        ts=row.get("ts"), known=bool(row.get("known")),
+        ts=row.get("ts"), known=bool(row.get("known")), dataset=row.get("dataset") or "",
     )  # fmt: skip
 
 

@@ -90,10 +90,10 @@ def observations(report: RunReport, *, failed: bool) -> list[Observation]:
                 Observation(Fingerprint("failure", dataset, rule), "error", "\n".join(lines), [stands_of(report)])
             )  # fmt: skip
     for kind, level, keys in (("quarantine", "warning", report.quarantined), ("warning", "notice", report.warnings)):
-        for (rule, coin), same in _grouped(keys).items():
+        for (of, rule, coin), same in _grouped(keys).items():
             days = {str(key.ts.date() if key.ts else key.day) for key in same}
             words = "\n".join(finding_lines(same))
-            found.append(Observation(Fingerprint(kind, dataset, rule, coin), level, words, days))
+            found.append(Observation(Fingerprint(kind, of or dataset, rule, coin), level, words, days))
     for wait in report.waiting:
         found.append(_away(Fingerprint("wait", wait.awaited, "away"), "\n".join(wait_lines(wait)), WAITING))
     return found
@@ -113,10 +113,11 @@ def _rule_of(errors: list[str]) -> str:
     return next((found[1] for found in named if found), "task failed")
 
 
-def _grouped(keys: list[QuarantinedKey]) -> dict[tuple[str, str], list[QuarantinedKey]]:
-    groups: dict[tuple[str, str], list[QuarantinedKey]] = defaultdict(list)
+def _grouped(keys: list[QuarantinedKey]) -> dict[tuple[str, str, str], list[QuarantinedKey]]:
+    """Keys by the dataset of their rule ("": the DAG's), the rule, and the coin."""
+    groups: dict[tuple[str, str, str], list[QuarantinedKey]] = defaultdict(list)
     for key in keys:
-        groups[key.rule, coin_of(key.instrument)].append(key)
+        groups[key.dataset, key.rule, coin_of(key.instrument)].append(key)
     return dict(sorted(groups.items()))
 
 
@@ -152,9 +153,9 @@ def remember_notes(connection: "Connection", report: RunReport) -> None:
 
     dataset = dataset_of(report.dag_id)
     with connection.transaction():
-        for (rule, coin), same in _grouped(report.warnings).items():
+        for (of, rule, coin), same in _grouped(report.warnings).items():
             incidents.note(
-                connection, incidents.Fingerprint("note", dataset, rule, coin), "\n".join(finding_lines(same)),
+                connection, incidents.Fingerprint("note", of or dataset, rule, coin), "\n".join(finding_lines(same)),
                 dag_id=report.dag_id, run_id=report.run_id,
             )  # fmt: skip
 
@@ -166,11 +167,13 @@ def recover_run(connection: "Connection", report: RunReport, *, asked_exchange: 
     dataset = dataset_of(report.dag_id)
     with connection.transaction():
         incidents.recover(connection, ["failure"], dataset, part=stands_of(report))
-        for begins, ends in validations.run_intervals(connection, dataset, report.dag_id, report.run_id):
+        validated = validations.run_intervals(connection, report.dag_id, report.run_id)
+        for begins, ends in validated.get(dataset, ()):
             incidents.recover(connection, ["blocked"], dataset, part=incidents.interval(begins, ends))
         if asked_exchange:
             incidents.recover(connection, ["wait"], EXCHANGE, part=report.dag_id)
-        incidents.settle_findings(connection, dataset)
+        for name in sorted({dataset, *validated}):
+            incidents.settle_findings(connection, name)
         incidents.settle_waits(connection)
 
 

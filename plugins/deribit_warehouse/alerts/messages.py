@@ -13,6 +13,8 @@ from datetime import date, datetime, timedelta
 from typing import Any, NamedTuple
 from urllib.parse import quote
 
+from deribit_warehouse.dataset import dag_id_of
+
 MAX_LINES = 30
 """Detail lines in a message, all sections together; beyond them a section says how many more there are."""
 MAX_GROUPS = 12
@@ -43,7 +45,7 @@ class QuarantinedKey:
     """A key that broke a rule: held back by the gate, or only warned about, according to `severity`.
 
     `day` is None for datasets without days; `ts` is the hour where the rule is about one; `observed` is what the rule
-    saw; `known`: an earlier run had said the same.
+    saw; `known`: an earlier run had said the same; `dataset`: whose suite the rule is of.
     """
 
     instrument: str
@@ -53,6 +55,7 @@ class QuarantinedKey:
     observed: Any = None
     ts: datetime | None = None
     known: bool = False
+    dataset: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -593,7 +596,7 @@ def _incident_pages(incidents: Sequence[Incident], base_url: str) -> dict[str, s
     elif first.dag_id:
         pages["Run"] = f"{base}/dags/{_step(first.dag_id)}/runs/{_step(first.run_id)}"
     if first.kind in ("blocked", "quarantine", "warning"):
-        pages["Data docs of the dataset"] = f"{base}/deribit-data-docs/dataset/{_step(first.dag_id)}"
+        pages["Data docs of the dataset"] = f"{base}/deribit-data-docs/dataset/{_step(dag_id_of(first.dataset))}"
     if first.news != "recovered" and first.kind != "note":
         pages["Acknowledge"] = f"{base}/dags/deribit_acknowledge"
     return pages

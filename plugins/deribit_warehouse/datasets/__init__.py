@@ -2,7 +2,7 @@
 
 from deribit_warehouse.dataset import EXCHANGE_POOL, LIVE_POOL, VALIDATION_POOL, Dataset
 
-from .basis_spread import BASIS_SPREAD
+from .basis_spread import BASIS_LIVE, BASIS_SPREAD
 from .delivery_prices import DELIVERY_PRICES
 from .funding_rates import FUNDING_LIVE, FUNDING_RATES
 from .futures_ohlcv import FUTURES_LIVE, FUTURES_OHLCV
@@ -22,7 +22,7 @@ DATASETS = (
 )  # fmt: skip
 """All datasets, in the order in which they are shown. The inputs of a computed dataset come before it."""
 
-LIVE = (PERPETUALS_LIVE, FUTURES_LIVE, FUNDING_LIVE)
+LIVE = (PERPETUALS_LIVE, FUTURES_LIVE, FUNDING_LIVE, BASIS_LIVE)
 """What is collected as it comes, of days that are not closed yet. It is published beside the closed days, in their
 views, and counts for nothing that is said of months: coverage, condition, completion."""
 
@@ -49,6 +49,7 @@ def by_name(name: str) -> Dataset:
 
 
 __all__ = [
+    "BASIS_LIVE",
     "BASIS_SPREAD",
     "DATASETS",
     "DELIVERY_PRICES",

@@ -20,7 +20,7 @@ from .batches import batches, label
 from .connections import market
 from .dag_defaults import READY, ready, set_label
 from .interval import asked_range, interval_of, midnight
-from .validate_and_publish import validate_and_publish
+from .validate_and_publish import validate_and_publish, validate_computed
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -45,7 +45,8 @@ it has not committed."""
 @task(pool=VALIDATION_POOL, trigger_rule=TriggerRule.ALL_DONE, retries=1, multiple_outputs=False)
 def publish(dataset: Dataset, loaded: Any) -> list[dict[str, Any]]:
     """Validates what is stored of the run's interval and publishes what passed, one calendar month after the other
-    (for live minutes: one planned stretch of time), each in a transaction of its own.
+    (for live minutes: one planned stretch of time), each in a transaction of its own, and with it what is computed from
+    that when it is read.
 
     Runs when every load is done, failed ones included: what they did not bring is missing, is named, and does not
     hold back the rest. A run without an interval takes the months with days that wait and can be validated. Returns
@@ -70,12 +71,14 @@ def publish(dataset: Dataset, loaded: Any) -> list[dict[str, Any]]:
             break
         with market() as connection, connection.transaction():
             validated = validate_and_publish(connection, dataset, context, begins, ends, only_fetched=interval is None)
-        if validated is None:
-            continue
-        changes += validated.changes
-        has_findings = has_findings or bool(validated.decision.quarantined or validated.decision.warnings)
-        outcomes.append(validated.summary())
-        blocked += [f"{begins:%Y-%m-%d} to {ends:%Y-%m-%d}: {why}" for why in validated.decision.blocked_because]
+            if validated is None:
+                continue
+            computed = validate_computed(connection, dataset, context, begins, ends, validated.validation_id)
+        for each in (validated, *computed):
+            changes += each.changes
+            has_findings = has_findings or bool(each.decision.quarantined or each.decision.warnings)
+            outcomes.append(each.summary())
+            blocked += [f"{begins:%Y-%m-%d} to {ends:%Y-%m-%d}: {why}" for why in each.decision.blocked_because]
     if blocked:
         raise blocked_error(dataset, blocked)
     if has_findings:
@@ -127,7 +130,7 @@ def pending_months(dataset: Dataset, context: Context) -> list[tuple[datetime, d
 
     dag_run = context["dag_run"]
     with market() as connection:
-        before = validations.run_intervals(connection, dataset.name, dag_run.dag_id, dag_run.run_id)
+        before = validations.run_intervals(connection, dag_run.dag_id, dag_run.run_id).get(dataset.name, [])
         months = publication.pending(connection, dataset, by_hand=dag_run.run_type == "manual")
     if dataset.references:  # its profile says what the exchange was asked for: the month is validated as a whole
         whole = [(m["month"], (m["month"] + timedelta(days=31)).replace(day=1)) for m in months]

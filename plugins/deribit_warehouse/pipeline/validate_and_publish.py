@@ -89,6 +89,40 @@ def validate_and_publish(
     return Validated(validation_id, decision, len(profile), waiting, published, changes)
 
 
+def validate_computed(
+    connection: Connection, computed_from: Dataset, context: Context, begins: datetime, ends: datetime,
+    validation_id: int,
+) -> list[Validated]:  # fmt: skip
+    """Validates what is computed from a dataset when it is read, as far as a validation of that dataset has completed
+    or changed it, in the same transaction: so nobody reads what does not pass.
+
+    What does not is held back; where the batch as a whole is broken (blocked), all of it. validation_id: of the
+    dataset, whose versions are decided on by now.
+    """
+    from deribit_warehouse.warehouse import profiles, publication
+
+    found = []
+    for dataset in (each for each in LIVE if each.computed_from and computed_from.name in each.inputs):
+        publication.compute_alone(connection, dataset)
+        profile = profiles.profile(
+            connection, dataset, begins, ends, currencies=settings.currencies(), validation_id=validation_id
+        )
+        if profile.empty:
+            continue
+        validation, decision = validate_profile(dataset, profile, context, begins, ends)
+        its_id = record_validation(connection, dataset, profile, context, begins, ends, validation, decision)
+        there = profile.dropna(subset=list(dataset.computed_from))
+        held, blocked = set(decision.quarantined_keys), bool(decision.blocked_because)
+        is_held = [blocked or key_of(row, dataset) in held for row in there.itertuples(index=False)]
+        changes = publication.hold_computed(connection, dataset, validation_id, computed_keys(there, dataset), is_held)
+        log.info(
+            "%s from %s to %s: %s; %d rows validated, %d held back", dataset.name, begins, ends, decision.outcome,
+            len(profile), sum(is_held),
+        )  # fmt: skip
+        found.append(Validated(its_id, decision, len(profile), 0, len(there) - sum(is_held), changes))
+    return found
+
+
 def validate_profile(
     dataset: Dataset, profile: DataFrame, context: Context, begins: datetime, ends: datetime
 ) -> tuple[Validation, Decision]:
@@ -191,6 +225,13 @@ def version_keys(rows: list, table: Table) -> list[tuple]:
 
     there = (row for row in rows if notna(row.version_id))
     return [(*(getattr(row, column) for column in table.key), int(row.version_id)) for row in there]
+
+
+def computed_keys(profile: DataFrame, dataset: Dataset) -> list[tuple]:
+    """What the rows of a profile of a dataset that is not stored are computed from, of rows that lack none of it."""
+    columns = profile[list(dataset.computed_from)]
+    # a version's number beside which one is missing has become a float
+    return [tuple(int(v) if isinstance(v, float) else v for v in row) for row in columns.itertuples(index=False)]
 
 
 def notes(rows: list, table: Table) -> list[tuple]:

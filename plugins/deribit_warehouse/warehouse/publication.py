@@ -68,6 +68,22 @@ def block(
     _note(connection, table, versions, notes)
 
 
+def hold_computed(
+    connection: Connection, dataset: Dataset, validation_id: int, rows: Sequence[tuple[Any, ...]],
+    is_held: Sequence[bool],
+) -> int:  # fmt: skip
+    """Holds back what is computed when it is read and did not pass, or lets it go again, in the caller's transaction;
+    returns how many rows that changes.
+
+    rows: the values of dataset.computed_from. is_held: whether each is held back. validation_id: of the inputs.
+    """
+    values = {f"{column}s": [row[i] for row in rows] for i, column in enumerate(dataset.computed_from)}
+    return sql.run(
+        connection, f"datasets/{dataset.sql}/hold", validation_id=validation_id, is_held=list(is_held), **values,
+        **dataset.parameters,
+    )  # fmt: skip
+
+
 def wait(connection: Connection, table: Table, versions: Sequence[Version]) -> None:
     """Records, in the caller's transaction, that pending versions wait for the data they are compared with."""
     if versions:
@@ -82,7 +98,7 @@ def compute(
     transaction computes this dataset."""
     share_decisions(connection)
     _lock(connection, "computation", shared=True)
-    _lock(connection, dataset.name)
+    compute_alone(connection, dataset)
     values = {**provenance.values(), **dataset.parameters, "from": begins, "to": ends}
     return sql.run(connection, f"datasets/{dataset.sql}/compute", **values)
 
@@ -117,6 +133,13 @@ def prune(connection: Connection, kept_from: datetime, datasets: Iterable[Datase
     # what was computed goes first: an input is kept as long as something names it
     tables = {dataset.table.name: dataset.table for dataset in reversed(list(datasets)) if dataset.table}
     return {name: _run(connection, "publication/prune", table, kept_from=kept_from) for name, table in tables.items()}
+
+
+def compute_alone(connection: Connection, dataset: Dataset) -> None:
+    """Takes the lock of a computed dataset, to the end of the transaction. Who gets it reads in its next statement what
+    everybody who had it before has committed: of two transactions that publish an input each, the later one sees
+    both."""
+    _lock(connection, dataset.name)
 
 
 def share_decisions(connection: Connection) -> None:

@@ -77,7 +77,9 @@ def run_report_rows(connection: Connection, dag_id: str, run_id: str) -> dict[st
     }
 
 
-def run_intervals(connection: Connection, dataset: str, dag_id: str, run_id: str) -> list[tuple[datetime, datetime]]:
-    """The intervals, [begins, ends), that a run has validated of a dataset, oldest first."""
-    found = sql.rows(connection, "quality/run_intervals", dataset=dataset, dag_id=dag_id, run_id=run_id)
-    return [(row["begins"], row["ends"]) for row in found]
+def run_intervals(connection: Connection, dag_id: str, run_id: str) -> dict[str, list[tuple[datetime, datetime]]]:
+    """The intervals, [begins, ends), that a run has validated, by dataset, oldest first."""
+    found: dict[str, list[tuple[datetime, datetime]]] = {}
+    for row in sql.rows(connection, "quality/run_intervals", dag_id=dag_id, run_id=run_id):
+        found.setdefault(row["dataset"], []).append((row["begins"], row["ends"]))
+    return found
