@@ -408,11 +408,6 @@ def test_a_list_of_options_that_fails_keeps_nothing_waiting_but_the_end_of_its_r
     assert tasks["complete"].upstream_task_ids == set(tasks) - {"complete"}, "a failed list would leave the run green"
 
 
-def test_one_skipped_window_silences_none_of_the_others(bag):
-    for name in DERIVED:
-        assert bag.dags[name].task_dict["notify"].trigger_rule == "none_failed_min_one_success"
-
-
 def function_of(task):
     return task.python_callable
 

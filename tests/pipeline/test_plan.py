@@ -37,6 +37,7 @@ def plan(monkeypatch):
 def test_a_batch_is_sized_in_the_requests_its_windows_take(plan):
     from deribit_warehouse.datasets import FUNDING_RATES, PERPETUALS_OHLCV
 
-    assert [len(batch["windows"]) for batch in plan(PERPETUALS_OHLCV, 60, 9)] == [9, 9, 9, 9, 9, 9, 6]
+    assert [len(batch["windows"]) for batch in plan(PERPETUALS_OHLCV, 60, 9)] == [9, 9, 9, 9, 8, 8, 8]
     assert [len(batch["windows"]) for batch in plan(FUNDING_RATES, 60, 1)] == [60]
-    assert [len(batch["windows"]) for batch in plan(FUNDING_RATES, 100, 1)] == [80, 20]
+    assert [len(batch["windows"]) for batch in plan(FUNDING_RATES, 100, 1)] == [100], "twenty are not worth a task"
+    assert [len(batch["windows"]) for batch in plan(FUNDING_RATES, 130, 1)] == [65, 65]
