@@ -33,7 +33,7 @@ SNAPSHOTS = {"deribit_instrument_summaries": "*/1 * * * *", "deribit_options_cha
 LIVE = dict.fromkeys(("deribit_perpetuals_live", "deribit_futures_live"), "* * * * *")
 HOURLY = {"deribit_funding_live": "2 * * * *"}
 COLLECTION = {"deribit_instruments": "0 0 * * *", "deribit_index_minutes": "0 */4 * * *"} | SNAPSHOTS | LIVE | HOURLY
-YEARLY = {"deribit_funding_rates", "deribit_volatility_index", "deribit_delivery_prices", "deribit_settlements"}
+YEARLY = HISTORY.keys() - {"deribit_futures_ohlcv"}
 WITHOUT_DATASET = {"deribit_data_docs", "deribit_retention", "deribit_acknowledge", "deribit_close_day"}
 BY_HAND = {"deribit_acknowledge"}
 SECTIONS = ["Source", "Grain", "Schedule", "Late data", "When it fails"]
@@ -180,7 +180,7 @@ def test_whoever_may_be_waited_for_says_what_can_be_validated_now(bag):
 
 
 @pytest.mark.parametrize("name", sorted(HISTORY))
-def test_history_is_a_run_a_month_with_catchup_and_what_is_small_a_run_a_year(bag, name):
+def test_history_is_a_run_a_year_with_catchup_and_of_the_dated_futures_a_run_a_month(bag, name):
     from deribit_warehouse import settings
     from deribit_warehouse.datasets import by_name
     from deribit_warehouse.timetable import YearsThenMonths
