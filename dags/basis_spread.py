@@ -38,7 +38,7 @@ def basis_spread() -> None:
         pool=BASIS_SPREAD.validation_pool, outlets=[pipeline.asset(BASIS_SPREAD)]
     )
     published = publish.partial(dataset=BASIS_SPREAD).expand(batch=pipeline.windows(BASIS_SPREAD))
-    chain([published, pipeline.notify(published)], pipeline.complete())
+    chain(published, pipeline.complete())
 
 
 basis_spread()

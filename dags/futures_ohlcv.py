@@ -8,8 +8,8 @@ after an expiry.
 the minutes have no trade: flat candles with volume 0 and `traded` false, whose price is the last trade's and may be
 stale.
 
-**Schedule.** Monthly with catchup: plan, load (mapped over batches of instruments), publish. Backfills, and
-runs by hand, as for perpetuals.
+**Schedule.** Monthly with catchup: plan, load (mapped over batches of instruments), publish. A backfilled month is a
+run; runs by hand as for perpetuals.
 
 **Late data.** As for perpetuals: a new version, published once it has passed.
 

@@ -38,7 +38,7 @@ def index_prices() -> None:
         pool=INDEX_PRICES.validation_pool, outlets=[pipeline.asset(INDEX_PRICES)]
     )
     published = publish.partial(dataset=INDEX_PRICES).expand(batch=pipeline.windows(INDEX_PRICES))
-    chain([published, pipeline.notify(published)], pipeline.complete())
+    chain(published, pipeline.complete())
 
 
 index_prices()

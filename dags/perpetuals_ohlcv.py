@@ -6,9 +6,10 @@ requested is either received or reported as missing.
 **Grain.** One row an instrument and UTC day in the store, one row a minute in the view `perpetuals_ohlcv`. A minute
 without a trade is a flat candle with volume 0, as the exchange sends it; a missing minute is a row of NULLs.
 
-**Schedule.** Monthly with catchup: plan, load (mapped over batches of instruments), publish. A backfill of a past month
-loads it again, writes what has changed and publishes it once the gate has passed it. A run by hand takes a range of
-days (`from`, `to`). A run that an asset starts loads nothing: it validates what waited.
+**Schedule.** A run for each year that is over and each month of this one, with catchup: plan, load (mapped over batches
+of instruments and months), publish, a month in a transaction. A backfill of past months, of which those of one year are
+one run, loads them again, writes what has changed and publishes it once the gate has passed it. A run by hand takes a
+range of days (`from`, `to`). A run that an asset starts loads nothing: it validates what waited.
 
 **Late data.** A corrected day becomes a new version, counted as a correction; the published version stays until the
 new one has passed. A day with fewer minutes never replaces a fuller one.
@@ -31,7 +32,7 @@ from deribit_warehouse.datasets import PERPETUALS_OHLCV
 
 
 @dag(
-    **pipeline.history_dag_args(PERPETUALS_OHLCV),
+    **pipeline.history_dag_args(PERPETUALS_OHLCV, pipeline.YEARS_THEN_MONTHS),
     max_active_runs=3,
     doc_md=__doc__,
     tags=["deribit", "ohlcv", "history"],

@@ -39,7 +39,7 @@ def roll_calendar() -> None:
         pool=ROLL_CALENDAR.validation_pool, outlets=[pipeline.asset(ROLL_CALENDAR)]
     )
     published = publish.partial(dataset=ROLL_CALENDAR).expand(batch=pipeline.windows(ROLL_CALENDAR))
-    chain([published, pipeline.notify(published)], pipeline.complete())
+    chain(published, pipeline.complete())
 
 
 roll_calendar()

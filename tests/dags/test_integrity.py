@@ -36,7 +36,7 @@ SNAPSHOTS = {"deribit_instrument_summaries": "0-59/1 * * * * 40", "deribit_optio
 LIVE = dict.fromkeys(("deribit_perpetuals_live", "deribit_futures_live"), "* * * * * 40")
 HOURLY = {"deribit_funding_live": "2 * * * *"}
 COLLECTION = {"deribit_instruments": "0 0 * * *", "deribit_index_minutes": "0 */4 * * *"} | SNAPSHOTS | LIVE | HOURLY
-YEARLY = {"deribit_funding_rates", "deribit_volatility_index", "deribit_delivery_prices", "deribit_settlements"}
+YEARLY = HISTORY.keys() - {"deribit_futures_ohlcv"}
 WITHOUT_DATASET = {"deribit_data_docs", "deribit_retention", "deribit_acknowledge", "deribit_close_day"}
 BY_HAND = {"deribit_acknowledge"}
 SECTIONS = ["Source", "Grain", "Schedule", "Late data", "When it fails"]
@@ -183,7 +183,7 @@ def test_whoever_may_be_waited_for_says_what_can_be_validated_now(bag):
 
 
 @pytest.mark.parametrize("name", sorted(HISTORY))
-def test_history_is_a_run_a_month_with_catchup_and_what_is_small_a_run_a_year(bag, name):
+def test_history_is_a_run_a_year_with_catchup_and_of_the_dated_futures_a_run_a_month(bag, name):
     from deribit_warehouse import settings
     from deribit_warehouse.datasets import by_name
     from deribit_warehouse.timetable import YearsThenMonths
@@ -415,11 +415,6 @@ def test_a_list_of_options_that_fails_keeps_nothing_waiting_but_the_end_of_its_r
     assert tasks["complete"].upstream_task_ids == set(tasks) - {"complete"}, "a failed list would leave the run green"
     for name in UNUSED_BY_HISTORY:
         assert tasks[name].downstream_task_ids == {"check_catalogue", "complete"}, "a start goes on without it"
-
-
-def test_one_skipped_window_silences_none_of_the_others(bag):
-    for name in DERIVED:
-        assert bag.dags[name].task_dict["notify"].trigger_rule == "none_failed_min_one_success"
 
 
 def function_of(task):

@@ -192,3 +192,39 @@ def test_rolls_over_an_outage_and_a_kill_are_those_of_the_exchanges_candles(pipe
     written = market.rows("SELECT ctid, xmin FROM store.roll")
     assert pipeline.alone("roll_calendar", None) == "success"
     assert market.rows("SELECT ctid, xmin FROM store.roll") == written
+
+
+def test_a_load_of_several_months_that_is_killed_keeps_those_it_has_stored(pipeline, market):
+    assert pipeline.run("instruments", AFTER) == "success"
+    quarter = {"from": "2018-10-01", "to": "2019-01-01"}
+    days = "SELECT to_char(day, 'YYYY-MM'), count(*), min(ctid::text) FROM store.candle_day GROUP BY 1 ORDER BY 1"
+    killed: list[int] = []
+    stop = threading.Event()
+
+    def kill() -> None:
+        with psycopg.connect(market.dsn("postgres"), autocommit=True) as connection:
+            while not stop.is_set() and not killed:
+                killed.extend(
+                    pid for pid, _ in connection.execute(
+                        "SELECT pid, pg_terminate_backend(pid) FROM pg_locks "
+                        "WHERE locktype = 'advisory' AND EXISTS (SELECT FROM store.candle_day)"
+                    )
+                )  # fmt: skip
+                time.sleep(0.002)
+
+    killer = threading.Thread(target=kill)
+    killer.start()
+    try:
+        assert pipeline.alone("perpetuals_ohlcv", None, **quarter) == "failed"
+    finally:
+        stop.set()
+        killer.join()
+    stored = market.rows(days)
+    assert [month[:2] for month in stored] in ([("2018-10", 31)], [("2018-10", 31), ("2018-11", 30)])
+
+    assert pipeline.alone("perpetuals_ohlcv", None, **quarter) == "success"
+    assert market.rows(days)[: len(stored)] == stored, "what was stored was not written again"
+    begins, ends = (round(datetime.fromisoformat(f"{day}+00:00").timestamp() * 1000) for day in quarter.values())
+    said = Market().candles("BTC-PERPETUAL", begins, ends - 60_000)
+    closes = [close for [day] in market.rows("SELECT close FROM store.candle_day ORDER BY day") for close in day]
+    assert len(closes) == 92 * 1440 and closes == list(said["close"])

@@ -129,7 +129,7 @@ def begins_a_run(dataset: str, month: date) -> bool:
     """Whether the calendar has a run of a dataset that begins with one of the MONTHS."""
     if dataset not in LOADED:
         return month == MONTHS[-1]  # what is computed has none of the past
-    if dataset == "funding_rates":  # what is left of a year that is over is one run
+    if dataset != "futures_ohlcv":  # what is left of a year that is over is one run
         return month in (MONTHS[0], month.replace(month=1)) or month.year == PAST.year
     return True
 

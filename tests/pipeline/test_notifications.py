@@ -1,6 +1,9 @@
 """When a run that goes on is told of: of what it holds back or warns of, once, and not when a task has failed."""
 
+from contextlib import nullcontext
 from datetime import UTC, date, datetime
+from importlib import import_module
+from types import SimpleNamespace
 
 import pytest
 
@@ -36,3 +39,49 @@ def test_it_is_told_once_and_by_whom(monkeypatch, parts, subject):
     monkeypatch.setattr(callbacks, "send", sent.append)
     notify_quarantine({})
     assert [message.subject.partition(": ")[2].startswith(subject or "-") for message in sent] == [True] * bool(subject)
+
+
+@pytest.mark.parametrize(
+    ("months", "told"),
+    [
+        ([{}, {}], 0),
+        ([{"quarantined": [HELD]}, {}], 1),
+        ([{"warnings": [ODD]}, {"quarantined": [HELD]}], 1),
+        ([None, {"warnings": [ODD]}], 1),  # of the first month there is nothing to validate
+        ([{"quarantined": [HELD]}, {"blocked_because": ["nothing holds"]}], 0),  # the run will fail, and say it then
+    ],
+)
+def test_a_task_that_publishes_what_is_computed_tells_once_of_all_its_months(monkeypatch, months, told):
+    from airflow.sdk.exceptions import AirflowFailException
+
+    from deribit_warehouse.datasets import BASIS_SPREAD
+    from deribit_warehouse.pipeline.validate_and_publish import Validated
+    from deribit_warehouse.warehouse import publication
+
+    publish = import_module("deribit_warehouse.pipeline.publish")  # the package's own publish is the task
+    decisions = iter(months)
+    heard = []
+
+    def validated(*_):
+        nothing = {
+            "quarantined": [],
+            "warnings": [],
+            "blocked_because": [],
+            "quarantined_keys": [],
+            "outcome": "passed",
+        }
+        found = next(decisions)
+        return None if found is None else Validated(1, SimpleNamespace(**(nothing | found)), 1, 0, 1, 1)
+
+    context = {"dag_run": SimpleNamespace(run_id="run")}
+    monkeypatch.setattr(publish, "get_current_context", lambda: context)
+    monkeypatch.setattr(publish, "market", lambda: nullcontext(SimpleNamespace(transaction=nullcontext)))
+    monkeypatch.setattr(publication, "compute", lambda *given: None)
+    monkeypatch.setattr(publish, "validate_and_publish", validated)
+    monkeypatch.setattr(publish, "notify_quarantine", heard.append)
+    batch = {"label": "", "months": [["2024-05-01", "2024-06-01"], ["2024-06-01", "2024-07-01"]]}
+    is_blocked = any(month and "blocked_because" in month for month in months)
+    with pytest.raises(AirflowFailException) if is_blocked else nullcontext():
+        publish.publish_derived.function(BASIS_SPREAD, batch)
+    assert heard == [context] * told
+    assert next(decisions, "none is left") == "none is left"

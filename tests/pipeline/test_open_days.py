@@ -61,12 +61,14 @@ def test_as_much_is_taken_as_may_be_asked_the_first_first_and_never_nothing(give
 
 
 @given(costs)
-def test_batches_hold_every_window_once_in_order_and_are_worth_their_task(given_ones):
+def test_batches_hold_every_window_once_in_order_and_are_worth_a_task_each_the_last_one_too(given_ones):
     windows = [window(number, cost) for number, cost in enumerate(given_ones)]
     found = [[Window.unpacked(fields) for fields in batch["windows"]] for batch in in_batches(windows)]
     assert [each for batch in found for each in batch] == windows
-    assert all(sum(each.requests for each in batch) >= BATCH_REQUESTS for batch in found[:-1])
-    assert all(sum(each.requests for each in batch[:-1]) < BATCH_REQUESTS for batch in found)
+    worth = [sum(each.requests for each in batch) for batch in found]
+    # a window is at most nine requests here
+    assert len(worth) < 2 or min(worth) > 3 / 4 * BATCH_REQUESTS - 9
+    assert max(worth, default=0) < 3 / 2 * BATCH_REQUESTS
 
 
 @pytest.mark.parametrize("patience", [timedelta(0), timedelta(minutes=40)])
@@ -194,8 +196,10 @@ def test_a_live_run_begins_no_further_stretch_once_its_time_is_over(monkeypatch,
     def validate_and_publish(connection, dataset, context, begins, ends, **_):
         begun.append(begins)
         clock[0] += seconds_each
-        decision = SimpleNamespace(quarantined=[], warnings=[], blocked_because=[])
-        return SimpleNamespace(validation_id=1, decision=decision, changes=1, summary=lambda: {"rows": 60})
+        decision = SimpleNamespace(blocked_because=[])
+        return SimpleNamespace(
+            validation_id=1, decision=decision, has_findings=False, changes=1, summary=lambda: {"rows": 60}
+        )
 
     hours = [(START + n * 60 * MINUTE, START + n * 60 * MINUTE + MINUTE) for n in range(4)]
     monkeypatch.setattr(module, "time", SimpleNamespace(monotonic=lambda: clock[0]))

@@ -37,6 +37,30 @@ def plan(monkeypatch):
 def test_a_batch_is_sized_in_the_requests_its_windows_take(plan):
     from deribit_warehouse.datasets import FUNDING_RATES, PERPETUALS_OHLCV
 
-    assert [len(batch["windows"]) for batch in plan(PERPETUALS_OHLCV, 60, 9)] == [9, 9, 9, 9, 9, 9, 6]
+    assert [len(batch["windows"]) for batch in plan(PERPETUALS_OHLCV, 60, 9)] == [9, 9, 9, 9, 8, 8, 8]
     assert [len(batch["windows"]) for batch in plan(FUNDING_RATES, 60, 1)] == [60]
-    assert [len(batch["windows"]) for batch in plan(FUNDING_RATES, 100, 1)] == [80, 20]
+    assert [len(batch["windows"]) for batch in plan(FUNDING_RATES, 100, 1)] == [100], "twenty are not worth a task"
+    assert [len(batch["windows"]) for batch in plan(FUNDING_RATES, 130, 1)] == [65, 65]
+
+
+def test_a_year_is_planned_in_batches_that_say_their_months():
+    from deribit_warehouse.dataset import Window, calendar_months
+    from deribit_warehouse.pipeline.load import in_batches
+
+    year = datetime(2019, 1, 1, tzinfo=UTC), datetime(2020, 1, 1, tzinfo=UTC)
+
+    def labels(*names: str) -> list[str]:
+        windows = [
+            Window(name, name, number, *month, 9)
+            for month in calendar_months(*year)
+            for number, name in enumerate(names)
+        ]
+        return [batch["label"] for batch in in_batches(windows)]
+
+    assert labels("BTC-PERPETUAL", "ETH-PERPETUAL") == [
+        "2019-01 … 2019-04 (4): BTC-PERPETUAL, ETH-PERPETUAL", "2019-05 … 2019-08 (4): BTC-PERPETUAL, ETH-PERPETUAL",
+        "2019-09 … 2019-12 (4): BTC-PERPETUAL, ETH-PERPETUAL",
+    ]  # fmt: skip
+    sixty = labels(*(f"I{number}-PERPETUAL" for number in range(60)))
+    assert len(sixty) == 80 and len(set(sixty)) == 80
+    assert sixty[0] == "2019-01: I0-PERPETUAL … I8-PERPETUAL (9)"

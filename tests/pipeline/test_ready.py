@@ -29,12 +29,12 @@ def told(monkeypatch):
     monkeypatch.setattr(publish, "market", lambda: nullcontext(None))
     monkeypatch.setattr(publication, "pending", lambda connection, dataset: dataset.name in waiting)
 
-    def told(run_type: str, ended: datetime | None, *names: str) -> set[str]:
+    def told(run_type: str, ended: datetime | None, *names: str, days: int = 31) -> set[str]:
         waiting.clear()
         waiting.update(names)
         events = defaultdict(lambda: SimpleNamespace(add=lambda asset: found.add(asset.name)))
         found: set[str] = set()
-        interval = ended and (ended - timedelta(days=31), ended)
+        interval = ended and (ended - timedelta(days=days), ended)
         context = {"dag_run": SimpleNamespace(run_type=run_type), "outlet_events": events}
         publish.tell_who_waits(PERPETUALS_OHLCV, context, interval)
         return found
@@ -57,6 +57,10 @@ def told(monkeypatch):
 )
 def test_a_catchup_tells_twice_a_year_and_at_its_end_and_every_other_run_does(told, run_type, ended, tells):
     assert told(run_type, ended, "futures_ohlcv") == ({"deribit_futures_ohlcv_ready"} if tells else set())
+
+
+def test_a_year_of_a_catchup_tells(told):
+    assert told("scheduled", month(2020, 1), "futures_ohlcv", days=365) == {"deribit_futures_ohlcv_ready"}
 
 
 def test_only_what_waits_for_this_dataset_and_can_be_validated_is_told_of(told):

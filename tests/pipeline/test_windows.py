@@ -64,7 +64,7 @@ def test_months_of_few_days_share_a_task_and_none_is_left_out(monkeypatch):
 
     publish = import_module("deribit_warehouse.pipeline.publish")
     first, last = [date(2024, month, 1) for month in range(1, 8)], 27
-    days = [400, 599, 1, 700, 2500, 10, 20]
+    days = [2000, 2995, 5, 3500, 12500, 50, 100]
     months = [
         {"month": at, "first_day": at, "last_day": at.replace(day=last), "days": number}
         for at, number in zip(first, days, strict=True)
@@ -76,7 +76,7 @@ def test_months_of_few_days_share_a_task_and_none_is_left_out(monkeypatch):
     monkeypatch.setattr(publication, "pending", lambda *given, by_hand: months)
     found = publish.windows.function(BASIS_SPREAD)
     assert [batch["label"] for batch in found] == [
-        "2024-01 … 2024-03 (3)", "2024-04, 2024-05", "2024-06, 2024-07",
+        "2024-01 … 2024-04 (4)", "2024-05", "2024-06, 2024-07",
     ]  # fmt: skip
     assert [month for batch in found for month in batch["months"]] == [
         [str(at), str(at.replace(day=last + 1))] for at in first

@@ -329,10 +329,11 @@ def test_a_run_that_fails_again_is_cleared_once(api, airflow):
 
 
 NOW = datetime(2026, 11, 25, 18, 30, 1, tzinfo=UTC)
-FROM_2018 = dict.fromkeys(
-    ("deribit_perpetuals_ohlcv", "deribit_futures_ohlcv", "deribit_funding_rates"),
-    ("2018-08-01T00:00:00+00:00", "2018-09-01T00:00:00+00:00"),
-)
+FROM_2018 = {
+    "deribit_perpetuals_ohlcv": ("2018-08-01T00:00:00+00:00", "2019-01-01T00:00:00+00:00"),
+    "deribit_futures_ohlcv": ("2018-08-01T00:00:00+00:00", "2018-09-01T00:00:00+00:00"),
+    "deribit_funding_rates": ("2018-08-01T00:00:00+00:00", "2019-01-01T00:00:00+00:00"),
+}
 
 
 def test_the_newest_closed_month_comes_before_a_long_history(api, airflow):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from datetime import timedelta
+from itertools import pairwise
 from math import ceil
 
 import psycopg
@@ -235,6 +236,32 @@ def test_lives_are_clipped_to_listing_expiry_and_interval(warehouse):
         warehouse.connection, perpetual=True, currencies=["BTC"], begins=begins, ends=at("2025-04-01")
     )
     assert life.requests == 9 == ceil((life.ends_ms - life.begins_ms) / candles.PAGE)
+
+
+def test_a_year_of_candles_is_loaded_month_by_month_the_first_of_all_instruments_first(warehouse):
+    read(
+        warehouse,
+        row("BTC-PERPETUAL", at("2018-08-14"), "infinity", period="perpetual"),
+        row("ETH-PERPETUAL", at("2019-03-14", 60), "infinity", base="ETH", period="perpetual"),
+    )
+    warehouse.connection.execute("SET timezone TO 'Pacific/Auckland'")  # months are UTC's, whatever a session has
+    planned = candle_windows(
+        warehouse.connection, perpetual=True, currencies=["BTC", "ETH"], begins=at("2019-01-01"), ends=at("2020-01-01")
+    )
+    months = [at(f"2019-{month:02}-01") for month in range(1, 13)] + [at("2020-01-01")]
+    assert [(w.instrument, w.begins, w.ends) for w in planned] == [
+        (name, max(begins, at("2019-03-14", 60)) if name.startswith("ETH") else begins, ends)
+        for begins, ends in pairwise(months)
+        for name in ("BTC-PERPETUAL", "ETH-PERPETUAL")
+        if name.startswith("BTC") or ends > at("2019-03-14")
+    ]
+    assert {w.requests for w in planned if w.instrument == "BTC-PERPETUAL"} == {9}
+    ranged = candle_windows(
+        warehouse.connection, perpetual=True, currencies=["BTC"], begins=at("2019-01-30", 5), ends=at("2019-02-02", 7)
+    )
+    assert [(w.begins, w.ends) for w in ranged] == [
+        (at("2019-01-30", 5), at("2019-02-01")), (at("2019-02-01"), at("2019-02-02", 7))
+    ]  # fmt: skip
 
 
 def test_funding_lives_begin_an_hour_before_the_first_hour_ends(warehouse):

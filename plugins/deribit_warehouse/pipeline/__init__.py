@@ -22,7 +22,7 @@ from .dag_defaults import (
 from .delisting import clip_to_lifetimes, find_delistings
 from .docs_site import build_data_docs
 from .load import load, plan, plan_open
-from .publish import notify, publish, publish_derived, windows
+from .publish import publish, publish_derived, windows
 from .read_catalogue import READINGS, check_catalogue, discover_funding_starts, read_catalogue
 from .retention import (
     fold_snapshots,
@@ -60,7 +60,6 @@ __all__ = [
     "live_dag_args",
     "load",
     "measure_storage",
-    "notify",
     "plan",
     "plan_open",
     "prune_incidents",

@@ -3,21 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from itertools import accumulate
 from typing import TypeVar
 
 T = TypeVar("T")
 
 
 def batches(items: Iterable[T], cost: Callable[[T], int], worth: int) -> list[list[T]]:
-    """Items in their order, in batches: each ends with the item whose cost brings it to `worth` or beyond."""
+    """Items in their order, in batches that cost about `worth` and about the same, so that no task is started for a
+    remainder: each ends with the item that brings it to its share of what is left."""
+    left = list(items)
+    costs = [cost(item) for item in left]
     found: list[list[T]] = []
-    so_far = worth
-    for item in items:
-        if so_far >= worth:
-            found.append([])
-            so_far = 0
-        found[-1].append(item)
-        so_far += cost(item)
+    while left:
+        total = sum(costs)
+        share = total / max(1, round(total / worth))
+        number = 1 + sum(so_far < share for so_far in accumulate(costs[:-1]))
+        found.append(left[:number])
+        left, costs = left[number:], costs[number:]
     return found
 
 

@@ -22,7 +22,8 @@ MONTHLY = CronDataIntervalTimetable("0 0 1 * *", timezone="UTC")
 """A run a calendar month, after it has closed; its data interval is the month."""
 
 YEARS_THEN_MONTHS = YearsThenMonths()
-"""For what is small: each run costs Airflow the same, whatever it loads."""
+"""For all but the dated futures, whose month is as much as a year of the others: each run costs Airflow the same,
+whatever it loads."""
 
 
 def record_task_failure(context: Context) -> None:

@@ -31,7 +31,8 @@ log = logging.getLogger(__name__)
 
 BATCH_REQUESTS = 80
 """Requests a mapped task should be worth: at the exchange's pace that is well over the five seconds a task's
-own overhead has to be small against. A busy month of all futures still makes three batches."""
+own overhead has to be small against. A busy month of all futures still makes three batches, and a year of the two
+inverse perpetuals as many."""
 
 
 @task
@@ -39,10 +40,10 @@ own overhead has to be small against. A busy month of all futures still makes th
 def plan(dataset: Dataset) -> list[dict[str, Any]]:
     """Plans what there is to load of a dataset in the run's interval, in batches of about BATCH_REQUESTS requests.
 
-    Returns a list of {label, windows: [Window.packed(), ...]}, in the order of the dataset's plan (candles: expiries
-    together), so that the label of a batch reads like a range. A dataset that needs the catalogue waits until that has
-    been read after the end of the interval, because otherwise instruments could be missed. A run without an interval
-    has nothing to load.
+    Returns a list of {label, windows: [Window.packed(), ...]}, in the order of the dataset's plan (candles: months in
+    their order, expiries together), so that the label of a batch reads like a range. A dataset that needs the catalogue
+    waits until that has been read after the end of the interval, because otherwise instruments could be missed. A run
+    without an interval has nothing to load.
     """
     from deribit_warehouse.warehouse import catalogue
 
@@ -58,7 +59,7 @@ def plan(dataset: Dataset) -> list[dict[str, Any]]:
             wait_for_catalogue(connection, currencies, ends)
         windows = catalogue.windows(connection, dataset, begins, ends, currencies=currencies)
     found = in_batches(windows)
-    log.info("%s from %s to %s: %d instruments in %d batches", dataset.name, begins, ends, len(windows), len(found))
+    log.info("%s from %s to %s: %d windows in %d batches", dataset.name, begins, ends, len(windows), len(found))
     return found
 
 
@@ -97,11 +98,23 @@ def within(windows: list[Window], requests: float) -> list[Window]:
 
 
 def in_batches(windows: list[Window]) -> list[dict[str, Any]]:
-    """Windows in their order, in batches of about BATCH_REQUESTS requests: {label, windows: [Window.packed(), ...]}."""
+    """Windows in their order, in batches of about BATCH_REQUESTS requests: {label, windows: [Window.packed(), ...]}. A
+    label says the months of its windows where not all are of one."""
+    several_months = len(months_of(windows)) > 1
+
+    def name(batch: list[Window]) -> str:
+        subjects = label(list(dict.fromkeys(window.subject for window in batch)))
+        return f"{label(months_of(batch))}: {subjects}" if several_months else subjects
+
     return [
-        {"label": label([window.subject for window in batch]), "windows": [window.packed() for window in batch]}
+        {"label": name(batch), "windows": [window.packed() for window in batch]}
         for batch in batches(windows, lambda window: window.requests, BATCH_REQUESTS)
     ]
+
+
+def months_of(windows: list[Window]) -> list[str]:
+    """The months in which windows begin, in their order."""
+    return sorted({f"{window.begins:%Y-%m}" for window in windows})
 
 
 def wait_for_catalogue(connection: Connection, currencies: list[str], until: datetime) -> None:
@@ -179,5 +192,6 @@ def load(dataset: Dataset, batch: dict[str, Any]) -> dict[str, int]:
                 requests += asked
     if total.corrected:
         log.warning("the exchange corrected %d days (funding: hours) that it had sent before", total.corrected)
-    per_instrument.finish(len(windows), bound=dataset.longest_wait)
-    return {"instruments": len(windows), "requests": requests, **vars(total)}
+    instruments = len({window.subject for window in windows})
+    per_instrument.finish(instruments, bound=dataset.longest_wait)
+    return {"instruments": instruments, "requests": requests, **vars(total)}

@@ -29,9 +29,10 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-BATCH_DAYS = 1_000
-"""Days (of all instruments) a mapped task of what is computed should be worth: a month of the basis of all futures, or
-years of rolls. They take a second or so, which a task costs by itself."""
+BATCH_DAYS = 5_000
+"""Days (of all instruments) a mapped task of what is computed should be worth: a few months of the basis of all
+futures, or all rolls. A thousand take a second or so, as long as a task takes by itself; and of a dataset one publishes
+at a time, however many there are."""
 
 CATCHUP_MONTHS = 6
 """During a catchup, only the runs of every sixth month start the datasets that wait for their data."""
@@ -76,7 +77,7 @@ def publish(dataset: Dataset, loaded: Any) -> list[dict[str, Any]]:
             computed = validate_computed(connection, dataset, context, begins, ends, validated.validation_id)
         for each in (validated, *computed):
             changes += each.changes
-            has_findings = has_findings or bool(each.decision.quarantined or each.decision.warnings)
+            has_findings = has_findings or each.has_findings
             outcomes.append(each.summary())
             blocked += [f"{begins:%Y-%m-%d} to {ends:%Y-%m-%d}: {why}" for why in each.decision.blocked_because]
     if blocked:
@@ -208,7 +209,7 @@ def publish_derived(dataset: Dataset, batch: dict[str, Any]) -> list[dict[str, A
 
     context = get_current_context()
     set_label(context, batch["label"])
-    outcomes, blocked = [], []
+    outcomes, blocked, has_findings = [], [], False
     months = [(date.fromisoformat(first), date.fromisoformat(past)) for first, past in batch["months"]]
     with market() as connection, connection.transaction():
         # what changed since they were planned is computed first, and nothing is taken back until the end
@@ -217,10 +218,13 @@ def publish_derived(dataset: Dataset, batch: dict[str, Any]) -> list[dict[str, A
             validated = validate_and_publish(connection, dataset, context, midnight(begins), midnight(ends))
             if validated is None:
                 continue
+            has_findings = has_findings or validated.has_findings
             outcomes.append(validated.summary())
             blocked += [f"{begins} to {ends}: {why}" for why in validated.decision.blocked_because]
     if blocked:
         raise blocked_error(dataset, blocked)
+    if has_findings:
+        notify_quarantine(context)
     if not outcomes:
         raise AirflowSkipException(f"nothing of {dataset.name} is there to validate of {batch['label']}")
     return outcomes
@@ -231,13 +235,6 @@ def computed_by(dataset: Dataset, context: Context) -> Provenance:
     from deribit_warehouse.warehouse.ingestion import Provenance
 
     return Provenance(dataset.name, "all", "this warehouse", context["dag_run"].run_id)
-
-
-# a skipped window must not suppress the message about the others; if one failed, the run's own message names them all
-@task(trigger_rule=TriggerRule.NONE_FAILED_MIN_ONE_SUCCESS)
-def notify(published: Any) -> None:
-    """Sends one message about everything that the run's windows hold back or warn about."""
-    notify_quarantine(get_current_context())
 
 
 def blocked_error(dataset: Dataset, because: list[str]) -> AirflowFailException:

@@ -34,6 +34,11 @@ class Validated:
     published: int
     changes: int
 
+    @property
+    def has_findings(self) -> bool:
+        """Whether something is held back or warned about."""
+        return bool(self.decision.quarantined or self.decision.warnings)
+
     def summary(self) -> dict[str, Any]:
         """The result as a dictionary for the task's XCom."""
         return {
