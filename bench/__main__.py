@@ -18,7 +18,18 @@ from . import machine
 from .database import server
 from .metric import Metric
 
-BENCHMARKS = ("load", "storage", "publication", "fetch", "rate_limit", "queries", "options", "validation", "growth")
+BENCHMARKS = (
+    "load",
+    "storage",
+    "publication",
+    "fetch",
+    "rate_limit",
+    "queries",
+    "coverage",
+    "options",
+    "validation",
+    "growth",
+)
 RESULTS = Path(__file__).with_name("results.json")
 WIDTH = 132
 

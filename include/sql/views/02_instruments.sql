@@ -26,8 +26,9 @@ CREATE VIEW store.lifetime AS
            (l.begins AT TIME ZONE 'UTC')::date AS first_day,
            ((l.ends - interval '1 minute') AT TIME ZONE 'UTC')::date + 1 AS past_day  -- the first day after it
     FROM store.instrument i LEFT JOIN store.delisting e USING (instrument_id)
-    CROSS JOIN LATERAL (SELECT date_trunc('minute', i.listed_at, 'UTC') AS begins,
-                               date_trunc('minute', least(i.expires_at, e.ends_at), 'UTC') AS ends) AS l
+    -- a minute is the same in every time zone, and date_bin asks for none
+    CROSS JOIN LATERAL (SELECT date_bin('1 minute', i.listed_at, '2000-01-01 00:00+00') AS begins,
+                               date_bin('1 minute', least(i.expires_at, e.ends_at), '2000-01-01 00:00+00') AS ends) AS l
     WHERE i.kind = 'future' AND l.begins < l.ends;
 
 -- The instrument that had a name in a span of time, from <= ts < to; NULL if there was none. If several instruments had the name,

@@ -4,6 +4,17 @@ CREATE VIEW store.collected_lifetime AS
     SELECT l.*, greatest(l.begins, c.since) AS counts_from, least(l.ends, date_trunc('month', now(), 'UTC')) AS counts_to
     FROM store.lifetime l JOIN store.collected c ON c.currency = l.settlement_currency;
 
+-- The months from that of "first" to that of "last" in which there should be snapshots of a dataset, [begins, ends), each once for every
+-- length its beats had in it.
+CREATE FUNCTION store.beat_months(dataset text, first timestamptz, last timestamptz)
+RETURNS TABLE (month date, seconds integer, length interval, begins timestamptz, ends timestamptz)
+LANGUAGE sql STABLE PARALLEL SAFE AS $$
+    SELECT m.at::date, b.seconds, make_interval(secs => b.seconds), greatest(b.begins, m.begins), least(b.ends, m.ends)
+    FROM (SELECT m.at, m.at AT TIME ZONE 'UTC' AS begins, (m.at + interval '1 month') AT TIME ZONE 'UTC' AS ends
+          FROM generate_series(date_trunc('month', first AT TIME ZONE 'UTC'), last AT TIME ZONE 'UTC', interval '1 month') AS m(at)) AS m
+    JOIN store.snapshot_beat b ON b.dataset = beat_months.dataset AND b.begins < m.ends AND b.ends > m.begins
+$$;
+
 -- Expected, present and published minutes (funding and volatility: hours) of every dataset, instrument (index_prices: index) and
 -- closed month. Expected is what its lifetime has of the month, by the catalogue and the collected currencies, whether anything
 -- of it was ever loaded or not; present is in the newest version of each day. unreferenced_days are published though there

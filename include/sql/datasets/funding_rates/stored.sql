@@ -2,17 +2,14 @@
 -- published. An hour that ends at midnight belongs to the day it ends. Grain: perpetual, month, and whether it is
 -- published. Reads only.
 SELECT 'funding_rates' AS kind, instrument_id::text AS subject, month, present, published AS published_minutes, 0::bigint AS unreferenced_days
-FROM (SELECT s.instrument_id, s.month, h.hours AS present, h.hours AS published
-      FROM (SELECT l.instrument_id, m::date AS month, m AT TIME ZONE 'UTC' AS begins, (m + interval '1 month') AT TIME ZONE 'UTC' AS ends
-            FROM store.instrument l
-            CROSS JOIN LATERAL (SELECT min(f.ts) AS first, max(f.ts) AS last FROM store.funding_rate f
-                                WHERE f.instrument_id = l.instrument_id) AS told
+FROM (SELECT h.instrument_id, s.month, h.hours AS present, h.hours AS published
+      FROM (SELECT m::date AS month, m AT TIME ZONE 'UTC' AS begins, (m + interval '1 month') AT TIME ZONE 'UTC' AS ends
+            FROM (SELECT min(f.ts) AS first, max(f.ts) AS last FROM store.funding_rate f WHERE f.state = 'published') AS told
             CROSS JOIN LATERAL generate_series(date_trunc('month', told.first AT TIME ZONE 'UTC' - interval '1 microsecond'),
-                                               told.last AT TIME ZONE 'UTC' - interval '1 microsecond', interval '1 month') AS m
-            WHERE l.kind = 'future' AND l.settlement_period = 'perpetual') AS s
-      -- counting a month at a time spares naming the month of every hour
-      CROSS JOIN LATERAL (SELECT count(*) AS hours FROM store.funding_rate f
-                          WHERE f.state = 'published' AND f.instrument_id = s.instrument_id AND f.ts > s.begins AND f.ts <= s.ends) AS h
+                                               told.last AT TIME ZONE 'UTC' - interval '1 microsecond', interval '1 month') AS m) AS s
+      -- counting a month at a time spares naming the month of every hour; all perpetuals at once, for in the index their hours are mixed
+      CROSS JOIN LATERAL (SELECT f.instrument_id, count(*) AS hours FROM store.funding_rate f
+                          WHERE f.state = 'published' AND f.ts > s.begins AND f.ts <= s.ends GROUP BY f.instrument_id) AS h
       UNION ALL
       SELECT f.instrument_id, date_trunc('month', f.ts AT TIME ZONE 'UTC' - interval '1 microsecond')::date, count(*), 0
       FROM store.funding_rate f
