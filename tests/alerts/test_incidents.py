@@ -106,6 +106,18 @@ def test_findings_are_incidents_by_rule_and_coin():
     ]
 
 
+def test_a_finding_of_another_suite_is_filed_under_its_dataset():
+    keys = [held("BTC-27MAR26", 2, "values-finite", dataset="basis_live"), held("BTC-27MAR26", 2, "values-finite")]
+    assert [each[:4] for each in seen(report(quarantined=keys))] == [
+        ("quarantine", "futures_ohlcv", "values-finite", "BTC"),
+        ("quarantine", "basis_live", "values-finite", "BTC"),
+    ]
+    of_basis = incident(kind="quarantine", dataset="basis_live", rule="values-finite", dag_id="deribit_futures_live")
+    told = text(of_basis)
+    assert told.startswith("basis_live: held back by values-finite")
+    assert "/dags/deribit_futures_live/runs/" in told and "/deribit-data-docs/dataset/deribit_basis_live\n" in told
+
+
 def incident(number=17, **more) -> Incident:
     return Incident(**({
         "incident_id": number, "kind": "failure", "dataset": "futures_ohlcv", "rule": "BadResponse", "instruments": "",
