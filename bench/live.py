@@ -1,23 +1,24 @@
 """How soon a minute is published after it has closed, beside the whole history and every snapshot.
 
-    sh stack/run dev python -m bench.live [--minutes 30] [--from 2018-08-01] [--rate 15] [--keep]
+    sh stack/run dev python -m bench.live [--minutes 30] [--day-from 15] [--from 2018-08-01] [--rate 15] [--keep]
 
 Starts a stack of its own in a temporary folder, with a history that uses its share of the rate all the time, lets live
 begin with it, and measures so many minutes. A minute counts from its end, by the clock of the exchange, to the commit
 that showed it to readers first; one that the exchange has and no reader was shown counts as infinite. Everything runs
 in one group of processes with the memory of a small server and no swap, where the machine lets us make one.
+
+Then a second stack, on which nothing but live runs, says what a day of it costs: see live_day.py.
 """
 
 from __future__ import annotations
 
 import argparse
 import math
-import shutil
 import sys
-import tempfile
 import time
 from collections import defaultdict
 from collections.abc import Iterable
+from contextlib import AbstractContextManager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -32,9 +33,9 @@ from exchange_simulator.listings import MINUTE
 from exchange_simulator.market import Market
 from stack.services import none_failed
 
-from . import machine
+from . import live_day, machine
 from .__main__ import WIDTH, table
-from .live_stack import LiveStack
+from .live_stack import LiveStack, temporary_stack
 from .memory_group import MemoryGroup
 from .metric import Metric
 from .whole_history import Memory
@@ -73,39 +74,47 @@ SNAPSHOTS = {dataset.name: dataset.versions.name for dataset in DATASETS if data
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m bench.live", description=__doc__)
-    parser.add_argument("--minutes", type=int, default=30, help="how many minutes are measured")
+    parser.add_argument("--minutes", type=int, default=30, help="how many are measured beside the history; 0: none")
+    parser.add_argument("--day-from", type=int, default=15, metavar="MINUTES", help="of live alone, of which a day is "
+                        "reckoned, best a multiple of 5: of the checkpoints and the chains; 0: none")  # fmt: skip
     parser.add_argument("--from", dest="first_day", default="2018-08-01", metavar="YYYY-MM-DD")
     parser.add_argument("--rate", type=float, default=15, help="requests a second it may send; the simulator allows 20")
     parser.add_argument("--keep", action="store_true", help="leave the stack running, to look into it")
     asked = parser.parse_args()
-    folder = Path(tempfile.mkdtemp(prefix="bench-live-"))
-    header = machine.description("18, embedded")
-    stack = LiveStack(
-        folder, DERIBIT_REQUESTS_PER_SECOND=str(asked.rate), DERIBIT_LIVE_SHARE=str(LIVE_SHARE),
+    console = Console(width=None if sys.stdout.isatty() else WIDTH, highlight=False)
+    for line in machine.description("18, embedded"):
+        console.print(line)
+    metrics: list[Metric] = []
+    for minutes, measure in ((asked.minutes, beside_history), (asked.day_from, alone)):
+        if minutes:
+            found = measure(asked)
+            console.print(table(found))
+            metrics += found
+            RESULTS.write_bytes(orjson.dumps([metric.row() for metric in metrics], option=orjson.OPT_INDENT_2) + b"\n")
+
+
+def a_stack(asked: argparse.Namespace) -> AbstractContextManager[LiveStack]:
+    return temporary_stack(
+        keep=asked.keep, DERIBIT_REQUESTS_PER_SECOND=str(asked.rate), DERIBIT_LIVE_SHARE=str(LIVE_SHARE),
         DERIBIT_CURRENCIES=",".join(CURRENCIES),
     )  # fmt: skip
-    group, keep = MemoryGroup.make(MEMORY), asked.keep
-    memory = Memory(stack.placed)
-    try:
+
+
+def beside_history(asked: argparse.Namespace) -> list[Metric]:
+    group = MemoryGroup.make(MEMORY)
+    with a_stack(asked) as stack:
+        memory = Memory(stack.placed)
         memory.start()
         stack.start(asked.first_day, group)
         metrics = [*measured(stack, asked.minutes, asked.rate), *held(memory, group)]
-    except (Exception, SystemExit):
-        keep = True  # what went wrong is in its logs and its database
-        raise
-    finally:
-        if keep:
-            print(f"Left running: WAREHOUSE_HOME={folder / 'home'} make down stops it.")
-        else:
-            stack.stop()
-            shutil.rmtree(folder, ignore_errors=True)
-            if group:
-                group.remove()
-    console = Console(width=None if sys.stdout.isatty() else WIDTH, highlight=False)
-    for line in header:
-        console.print(line)
-    console.print(table(metrics))
-    RESULTS.write_bytes(orjson.dumps([metric.row() for metric in metrics], option=orjson.OPT_INDENT_2) + b"\n")
+    if group and not asked.keep:
+        group.remove()
+    return metrics
+
+
+def alone(asked: argparse.Namespace) -> list[Metric]:
+    with a_stack(asked) as stack:
+        return list(live_day.measured(stack, CURRENCIES, asked.day_from))
 
 
 def measured(stack: LiveStack, minutes: int, rate: float) -> list[Metric]:

@@ -1,13 +1,17 @@
-"""A stack of its own that collects live, beside a history that is being loaded: for the benchmark and for the soak."""
+"""A stack of its own, which may collect live beside a history that is being loaded: for the benchmarks and for the
+soak."""
 
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import cached_property
 from pathlib import Path
 
@@ -66,14 +70,19 @@ class LiveStack:
         until("a catalogue", self._history_runs, PATIENCE)
 
     def _history_runs(self) -> bool:
-        if self.process and self.process.poll():
-            raise StackError(f"the start ended with {self.process.returncode}:\n{self.log.read_text()[-3000:]}")
+        self.has_run_history()
         try:
             if self.api.unhealthy():
                 return False
             return not {dag["dag_id"]: dag["is_paused"] for dag in self.api.dags()}["deribit_futures_ohlcv"]
         except (StackError, KeyError):
             return False
+
+    def has_run_history(self) -> bool:
+        """Whether the start has ended. Raises StackError with the end of what it printed when it has not ended well."""
+        if self.process and self.process.poll():
+            raise StackError(f"the start ended with {self.process.returncode}:\n{self.log.read_text()[-3000:]}")
+        return not self.loads_history
 
     @property
     def loads_history(self) -> bool:
@@ -102,6 +111,11 @@ class LiveStack:
         """What Airflow's own database says."""
         return ask(self.dsn("airflow", "airflow"), statement, *values)
 
+    @property
+    def left_running(self) -> str:
+        """How whoever reads it stops it."""
+        return f"Left running: WAREHOUSE_HOME={self.folder / 'home'} make down stops it."
+
     def stop(self) -> None:
         """Ends everything of it; what it stores stays. Raises StackError when something survives."""
         if self.process and self.process.poll() is None:
@@ -112,6 +126,25 @@ class LiveStack:
         )
         if down.returncode:
             raise StackError(down.stderr)
+
+
+@contextmanager
+def temporary_stack(*, keep: bool, **settings: str) -> Iterator[LiveStack]:
+    """A stack in a temporary folder, stopped and deleted afterwards. It is left running, and a line says how it is
+    stopped, where `keep` asks for that, and where something went wrong: what it was is in its logs and its database."""
+    folder = Path(tempfile.mkdtemp(prefix="bench-"))
+    stack = LiveStack(folder, **settings)
+    try:
+        yield stack
+    except (Exception, SystemExit):
+        keep = True
+        raise
+    finally:
+        if keep:
+            print(stack.left_running)
+        else:
+            stack.stop()
+            shutil.rmtree(folder, ignore_errors=True)
 
 
 def ask(dsn: str, statement: str, *values: object) -> list[tuple]:

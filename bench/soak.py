@@ -5,7 +5,8 @@
 
 - beside: live beside the whole history, 2 % of the requests failing, minutes that are told wrong first and corrected,
   clocks of other time zones; and a day that live has, closed by history
-- kills: kill -9 of a task, the scheduler, the API server and Postgres, and a task's row gone from Airflow's database
+- kills: 2 % of the requests failing, a task's row gone from Airflow's database, and kill -9 of a task, the scheduler,
+  the API server and Postgres
 - outage: half of the time the exchange is in maintenance
 - disk: the disk of the database fills up and is freed (a tmpfs: root alone can mount one)
 
@@ -109,22 +110,22 @@ def main() -> int:
         passed = all(soak.goes_through(name) for name in phases)
         if passed and not asked.keep:
             soak.stop()
-        for name in soak.running():
-            home = folder / name / "home"
-            console.print(f"Left running: WAREHOUSE_HOME={home} make down stops it; the same command goes on with it.")
+        for stack in soak.running():
+            console.print(f"{stack.left_running} The same command goes on with it.", soft_wrap=True)
     return 0 if passed else 1
 
 
 @contextmanager
 def receiver(folder: Path) -> Iterator[str]:
-    """A webhook that writes down what it is told, a line a message; yields its address, which is the same each time."""
+    """A webhook that writes down what each stack tells, a line a message (the path is its name; two databases give the
+    same numbers to their incidents); yields its address, which is the same each time."""
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-    told, kept = folder / "messages.jsonl", folder / "hook_port"
+    kept = folder / "hook_port"
 
     class Hook(BaseHTTPRequestHandler):
         def do_POST(self) -> None:
             body = self.rfile.read(int(self.headers["Content-Length"]))
-            with told.open("ab") as out:
+            with told(folder, self.path.strip("/")).open("ab") as out:
                 out.write(body.replace(b"\n", b" ") + b"\n")
             self.send_response(204)
             self.end_headers()
@@ -139,6 +140,11 @@ def receiver(folder: Path) -> Iterator[str]:
         yield f"http://127.0.0.1:{server.server_port}/"
     finally:
         server.shutdown()
+
+
+def told(folder: Path, name: str) -> Path:
+    """The file of what a stack has told."""
+    return folder / f"messages-{name}.jsonl"
 
 
 class Soak:
@@ -160,7 +166,7 @@ class Soak:
         """One of the two stacks, as it was left; not started by this."""
         if name not in self.stacks:
             settings = {
-                "AIRFLOW_CONN_DERIBIT_ALERTS_WEBHOOK": json.dumps({"conn_type": "http", "host": self.hook}),
+                "AIRFLOW_CONN_DERIBIT_ALERTS_WEBHOOK": json.dumps({"conn_type": "http", "host": f"{self.hook}{name}"}),
                 "DERIBIT_CALM_MINUTES": "0",
                 "DERIBIT_REQUESTS_PER_SECOND": "19",
                 "DERIBIT_CURRENCIES": ",".join(CURRENCIES),
@@ -206,12 +212,13 @@ class Soak:
         self.verdicts.write_bytes(orjson.dumps(verdicts | {name: self.minutes}))
         return True
 
-    def messages(self) -> list[Told]:
-        told = self.folder / "messages.jsonl"
-        return [Told.of(orjson.loads(line)) for line in told.read_bytes().splitlines()] if told.exists() else []
+    def messages(self, name: str) -> list[Told]:
+        """What a stack has told, the oldest first."""
+        kept = told(self.folder, name)
+        return [Told.of(orjson.loads(line)) for line in kept.read_bytes().splitlines()] if kept.exists() else []
 
-    def running(self) -> list[str]:
-        return [name for name, stack in self.stacks.items() if states(stack.placed)]
+    def running(self) -> list[LiveStack]:
+        return [stack for stack in self.stacks.values() if states(stack.placed)]
 
     def stop(self) -> None:
         for name, stack in self.stacks.items():
@@ -224,8 +231,8 @@ class Soak:
             self.stack(name).stop()
             unmount(self.stack(name))
             shutil.rmtree(self.folder / name)
-        for file in (self.verdicts, self.folder / "messages.jsonl"):
-            file.unlink(missing_ok=True)
+            told(self.folder, name).unlink(missing_ok=True)
+        self.verdicts.unlink(missing_ok=True)
         self.stacks.clear()
 
 
@@ -242,12 +249,12 @@ class Phase:
 class Watched:
     """A stretch of time on a stack, and what is held against the exchange at its end."""
 
-    def __init__(self, soak: Soak, stack: LiveStack) -> None:
-        self.soak, self.stack = soak, stack
+    def __init__(self, soak: Soak, name: str) -> None:
+        self.soak, self.name, self.stack = soak, name, soak.stack(name)
         self.market = Market(CURRENCIES)
         self.begins = datetime.now(UTC)
-        [(self.last_incident,)] = stack.rows("SELECT coalesce(max(incident_id), 0) FROM store.incident")
-        self.messages_before = len(soak.messages())
+        [(self.last_incident,)] = self.stack.rows("SELECT coalesce(max(incident_id), 0) FROM store.incident")
+        self.messages_before = len(soak.messages(name))
 
     @property
     def first(self) -> int:
@@ -269,7 +276,7 @@ class Watched:
         yield Metric("until all was well and told", time.time() - ended.timestamp(), "s")
         yield from as_the_exchange_says(self.market, rows, first, past)
         yield from nothing_doubled(rows, first, past)
-        yield from told_once(self.incidents(), self.soak.messages()[self.messages_before :])
+        yield from told_once(self.incidents(), self.soak.messages(self.name)[self.messages_before :])
         yield from late(self.market, rows, self.first, past)
         seen = [one.kind for one in self.incidents()]
         yield from (Metric(f"incidents, {kind}", seen.count(kind), "") for kind in sorted(set(seen)))
@@ -310,7 +317,7 @@ def in_other_zones(stack: LiveStack) -> None:
 def beside(soak: Soak) -> Iterator[Metric]:
     stack = soak.started("history", soak.first_day)
     stack.simulator.faults(FAILING)
-    watched = Watched(soak, stack)
+    watched = Watched(soak, "history")
     told_wrong = told_wrong_first(stack, watched)
     watched.rest(soak.seconds)
     stack.simulator.faults()
@@ -349,10 +356,14 @@ def told_wrong_first(stack: LiveStack, watched: Watched) -> list[tuple[str, date
 
 
 def closed_day(stack: LiveStack) -> Iterator[Metric]:
-    """Has the days that are over closed, once live has all of the oldest that it collects."""
+    """Has the days that are over closed, once live has all of the first of this month. On that day itself none is over:
+    the day before is the history's."""
     now = datetime.now(UTC)
-    begins = min(now.replace(day=1), now - timedelta(days=1)).replace(hour=0, minute=0, second=0, microsecond=0)
+    begins = now.replace(day=1, hour=0, minute=0, second=0, microsecond=0)
     day, first, past = begins.date(), ms(begins), ms(begins + timedelta(days=1))
+    if now < begins + timedelta(days=1):
+        yield Metric("minutes in which live was what history is", None, "minutes", note="no day of this month is over")
+        return
     market = Market(CURRENCIES)
     whole = {
         listing.name: len(market.candles(listing, first, past - MINUTE)["ticks"])
@@ -375,13 +386,16 @@ def closed_day(stack: LiveStack) -> Iterator[Metric]:
 
 def kills(soak: Soak) -> Iterator[Metric]:
     stack = soak.started("history", soak.first_day)
-    watched = Watched(soak, stack)
-    blows = (kill_task, lambda at: kill_service(at, "scheduler"), lambda at: kill_service(at, "Airflow's API server"),
-             lambda at: kill_service(at, "Postgres"), lose_row)  # fmt: skip
+    stack.simulator.faults(FAILING)
+    watched = Watched(soak, "history")
+    # a row that is lost is found out last: when its run has taken too long
+    blows = (lose_row, kill_task, lambda at: kill_service(at, "scheduler"),
+             lambda at: kill_service(at, "Airflow's API server"), lambda at: kill_service(at, "Postgres"))  # fmt: skip
     for number, blow in enumerate(blows, 1):
         until("Postgres", lambda: answers(stack), 120)
         console.print(f"  {blow(stack)}")
         watched.rest(number * soak.seconds / len(blows))
+    stack.simulator.faults()
     yield from watched.held()
 
 
@@ -435,7 +449,7 @@ def lose_row(stack: LiveStack) -> str:
 
 def outage(soak: Soak) -> Iterator[Metric]:
     stack = soak.started("history", soak.first_day)
-    watched = Watched(soak, stack)
+    watched = Watched(soak, "history")
     stack.simulator.faults({"kind": "maintenance", "times": 1_000_000})
     watched.rest(max(soak.seconds / 2, OUTAGE))
     stack.simulator.faults()
@@ -454,7 +468,7 @@ def disk(soak: Soak) -> Iterator[Metric]:
         mount(stack)
     last_month = datetime.now(UTC).replace(day=1) - timedelta(days=1)
     stack = soak.started("disk", f"{last_month:%Y-%m}-01")
-    watched = Watched(soak, stack)
+    watched = Watched(soak, "disk")
     filler = stack.placed.home / "postgres" / "filler"
     try:
         written = fill(filler)
@@ -509,7 +523,7 @@ def fill(file: Path) -> int:
 
 PHASES = {
     "beside": Phase("live beside the whole history, 2 % of the requests failing, corrections", beside),
-    "kills": Phase("a task, the scheduler, the API server and Postgres killed, a task's row lost", kills),
+    "kills": Phase("a task's row lost, a task, the scheduler, the API server and Postgres killed", kills),
     "outage": Phase("the exchange away for half of the time", outage),
     "disk": Phase("the database's disk full, and freed", disk),
 }

@@ -11,10 +11,8 @@ from __future__ import annotations
 
 import argparse
 import re
-import shutil
 import subprocess
 import sys
-import tempfile
 import threading
 import time
 from contextlib import suppress
@@ -27,17 +25,17 @@ import numpy as np
 import orjson
 import psutil
 import psycopg
-import requests
 from rich.console import Console
 
 from deribit_warehouse.datasets import DATASETS, VOLATILITY_INDEX
 from deribit_warehouse.exchange import candles, delivery, funding, volatility
 from deribit_warehouse.warehouse.completion import summary
 from stack import credentials, postgres
-from stack.settings import Stack, separate_environment, stack_of
+from stack.settings import Stack
 
 from . import machine
 from .__main__ import WIDTH, table
+from .live_stack import temporary_stack
 from .metric import Metric, seconds
 from .sample import compared
 
@@ -55,36 +53,22 @@ def main() -> None:
     parser.add_argument("--rate", type=float, default=20, help="requests a second the simulator allows")
     parser.add_argument("--keep", action="store_true", help="leave the stack running, to look into it")
     asked = parser.parse_args()
-    home = Path(tempfile.mkdtemp(prefix="bench-"))
-    environ = separate_environment(home) | {
-        "DERIBIT_REQUESTS_PER_SECOND": str(asked.rate),
-        "DERIBIT_LIVE_SHARE": str(LIVE_SHARE),
-        "DERIBIT_SUMMARY_MINUTES": "5",  # as the figures before were taken
-        "WAREHOUSE_LIVE": "0",
-    }
-    stack = stack_of("demo", environ)
-    memory, keep = Memory(stack), asked.keep
-    try:
+    with temporary_stack(
+        keep=asked.keep, DERIBIT_REQUESTS_PER_SECOND=str(asked.rate), DERIBIT_LIVE_SHARE=str(LIVE_SHARE),
+        DERIBIT_SUMMARY_MINUTES="5",  # as the figures before were taken
+    ) as its_own:  # fmt: skip
+        stack = its_own.placed
+        memory = Memory(stack)
         memory.start()
         run = subprocess.run(
             [sys.executable, "-m", "stack", "demo", "--from", asked.first_day],
-            cwd=ROOT, env=environ, text=True, stdout=subprocess.PIPE,
+            cwd=ROOT, env=its_own.environment, text=True, stdout=subprocess.PIPE,
         )  # fmt: skip
         memory.stop()
         processor = processor_seconds(stack)
         if run.returncode:
             sys.exit(run.stdout)
-        stats = requests.get(f"http://127.0.0.1:{stack.simulator_port}/simulator/stats", timeout=30).json()
-        report(asked, run.stdout, stats, memory, processor, stack)
-    except (Exception, SystemExit):
-        keep = True  # what went wrong is in its logs and its database
-        raise
-    finally:
-        if keep:
-            print(f"Left running: WAREHOUSE_HOME={home} make down stops it.")
-        else:
-            subprocess.run([sys.executable, "-m", "stack", "down"], cwd=ROOT, env=environ, check=False)
-            shutil.rmtree(home, ignore_errors=True)
+        report(asked, run.stdout, its_own.simulator.stats(), memory, processor, stack)
 
 
 def report(

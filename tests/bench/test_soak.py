@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import json
 from datetime import UTC, datetime, timedelta
 
 import pytest
+import requests
 
+from bench.soak import Soak, receiver
 from bench.soak_checks import Failed, Seen, Told, corrections_counted, live_was_right, told_once
 
 NOON = datetime(2026, 11, 20, 12, tzinfo=UTC)
@@ -42,6 +45,18 @@ def test_a_webhook_payload_names_its_incidents():
     payload = {"subject": "s", "news": "opened", "incidents": [{"incident_id": 3}, {"incident_id": 4}]}
     assert Told.of(payload) == Told("s", "opened", (3, 4))
     assert Told.of({"subject": "s"}) == Told("s", None, ())
+
+
+def test_what_one_stack_tells_is_no_message_of_the_other(tmp_path):
+    """Two databases give the same numbers to their incidents."""
+    with receiver(tmp_path) as hook:
+        soak = Soak(tmp_path, 1, "2026-10-01", hook)
+        for name in ("history", "disk", "history"):
+            url = json.loads(soak.stack(name).environment["AIRFLOW_CONN_DERIBIT_ALERTS_WEBHOOK"])["host"]
+            payload = {"subject": name, "news": "opened", "incidents": [{"incident_id": 7}]}
+            requests.post(url, json=payload, timeout=10).raise_for_status()
+    assert soak.messages("history") == 2 * [Told("history", "opened", (7,))]
+    assert soak.messages("disk") == [Told("disk", "opened", (7,))]
 
 
 def corrected(*rows: tuple, counted: int):
