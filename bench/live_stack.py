@@ -4,6 +4,7 @@ soak."""
 from __future__ import annotations
 
 import os
+import shlex
 import shutil
 import signal
 import subprocess
@@ -113,8 +114,9 @@ class LiveStack:
 
     @property
     def left_running(self) -> str:
-        """How whoever reads it stops it."""
-        return f"Left running: WAREHOUSE_HOME={self.folder / 'home'} make down stops it."
+        """How whoever reads it stops it: its folder has no packages of its own, so not by make down."""
+        named = " ".join(f"{name}={shlex.quote(self.environment[name])}" for name in ("WAREHOUSE_HOME", "PYTHONPATH"))
+        return f"Left running. This stops it: env {named} {shlex.quote(sys.executable)} -m stack down"
 
     def stop(self) -> None:
         """Ends everything of it; what it stores stays. Raises StackError when something survives."""

@@ -111,7 +111,7 @@ def main() -> int:
         if passed and not asked.keep:
             soak.stop()
         for stack in soak.running():
-            console.print(f"{stack.left_running} The same command goes on with it.", soft_wrap=True)
+            console.print(f"{stack.left_running}\nThe same command goes on with it.", soft_wrap=True)
     return 0 if passed else 1
 
 
