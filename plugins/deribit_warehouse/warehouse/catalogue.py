@@ -64,6 +64,6 @@ def unlisted(connection: Connection, currencies: list[str]) -> list[tuple[str, l
 def windows(
     connection: Connection, dataset: Dataset, begins: datetime, ends: datetime, *, currencies: list[str]
 ) -> list[Window]:
-    """The windows to load of a dataset in an interval: each instrument's part of it, or parts, clipped to its lifetime."""
+    """The windows to load of a dataset in an interval: each instrument's part or parts of it, clipped to its life."""
     values = {"from": begins, "to": ends, "currencies": currencies, **dataset.parameters}
     return [Window(**row) for row in sql.rows(connection, f"datasets/{dataset.sql}/plan", **values)]
