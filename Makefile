@@ -23,7 +23,7 @@ help:
 	@echo 'make bench | bench-history   what is claimed, measured; the whole history through the scheduler'
 	@echo 'make bench-live [ARGS="--minutes 30"]  how soon minutes are published, beside the whole history'
 	@echo 'make soak [PHASES=kills,...] [MINUTES=30]  live minutes through failures, kills, an outage and a full disk'
-	@echo 'make rehearsal [REHEARSE=demo,stack,YYYY-MM,...]  the tests that take whole stacks: a demo as its user has it, in a'
+	@echo 'make rehearsal [REHEARSE=demo,stack,live,YYYY-MM,...]  the tests that take whole stacks: a demo as its user has it, in a'
 	@echo '                             browser; and the first contact, with an exchange shaped like the real one: make up'
 	@echo '                             itself, and months of the history, value by value'
 	@echo 'make recorded ARGS=FOLDER    how many rows of recorded data break each rule'
@@ -46,7 +46,7 @@ test: lint
 rehearsal:
 	@: "$${REHEARSE:=all}"; export REHEARSE; \
 		$(DEV) python -m pytest --verbose --numprocesses 2 --dist loadfile --no-loadscope-reorder tests/integration/test_rehearsal_stack.py \
-			tests/integration/test_rehearsal.py tests/integration/test_stack.py ARGS
+			tests/integration/test_rehearsal.py tests/integration/test_stack.py tests/integration/test_live.py ARGS
 
 recorded:
 	@$(DEV) python -m bench.recorded ARGS

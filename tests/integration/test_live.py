@@ -1,9 +1,11 @@
 """Live minutes through their DAGs, against an exchange whose clock the test moves: value by value, late, wrong and
-corrected."""
+corrected. The long ones run where they are asked for:
+
+    make rehearsal REHEARSE=live
+"""
 
 from __future__ import annotations
 
-import os
 from datetime import UTC, datetime, timedelta
 
 import psycopg
@@ -12,13 +14,19 @@ import requests
 
 from exchange_simulator.process import running
 
+from .rehearsal import ASKED, LIVE
+
 FRIDAY = datetime(2026, 10, 2, 7, 59, 30, tzinfo=UTC)
 """Half a minute before a week's contracts expire; the month so far is a day and a half."""
 MONTH = datetime(2026, 10, 1, tzinfo=UTC)
 COLUMNS = ("open", "high", "low", "close", "volume", "cost")
 MINUTE = timedelta(minutes=1)
 
-soak = pytest.mark.skipif(not os.environ.get("SOAK"), reason="SOAK=1 runs the long tests of open days")
+
+def long(test):
+    """A test that takes longer than the others may: it runs where it is asked for."""
+    asked = pytest.mark.skipif(LIVE not in ASKED, reason="REHEARSE=live runs the long tests of live minutes")
+    return asked(pytest.mark.timeout(1200)(test))
 
 
 @pytest.fixture(scope="module")
@@ -101,7 +109,7 @@ def live(open_pipeline, market, moving_exchange, monkeypatch):
     moving_exchange.faults()
 
 
-@soak
+@long
 def test_it_catches_up_with_the_month_keeps_the_beat_and_has_every_minute(live, market):
     assert live.run() == ["success", "success"]
     for name, _, ends in live.lives():
@@ -197,7 +205,7 @@ def test_a_minute_whose_basis_is_bad_is_held_back_though_both_legs_have_passed_a
     assert market.value("SELECT count(*) FROM store.held_basis") == len(futures)
 
 
-@soak
+@long
 def test_what_is_corrected_is_counted_and_the_later_answer_is_shown(live, market):
     since = live.closed - 3 * MINUTE
     live.exchange.faults({"kind": "half_volume", "from": since.isoformat()})
@@ -254,7 +262,7 @@ def test_funding_comes_by_the_hour_where_the_minute_at_its_end_is_there(live, ma
     assert market.rows(outcomes) == [("funding_live", "passed", True)]
 
 
-@soak
+@long
 def test_what_is_listed_is_asked_for_by_the_first_run_after_its_first_summary_and_what_expires_to_its_last_minute(
     live, market
 ):
@@ -285,7 +293,7 @@ def test_what_is_listed_is_asked_for_by_the_first_run_after_its_first_summary_an
     assert any(shown.values()) and shown == {name: live.told(name, eight, live.closed) for name in new}
 
 
-@soak
+@long
 def test_an_exchange_that_is_away_fails_the_run_and_the_next_one_has_it_all(live, market):
     assert live.run() == ["success", "success"]
     live.exchange.faults({"kind": "maintenance", "times": 100_000})
@@ -297,7 +305,7 @@ def test_an_exchange_that_is_away_fails_the_run_and_the_next_one_has_it_all(live
     assert market.rows("SELECT * FROM quarantined") == []
 
 
-@soak
+@long
 def test_what_the_chart_does_not_have_yet_is_not_missing(open_pipeline, market, monkeypatch):
     monkeypatch.setattr("deribit_warehouse.settings.history_from", lambda: datetime(2026, 8, 1, tzinfo=UTC))
     with running(
@@ -314,7 +322,7 @@ def test_what_the_chart_does_not_have_yet_is_not_missing(open_pipeline, market, 
         assert live.shown("BTC-PERPETUAL")[-1][0] == newest + 5 * MINUTE
 
 
-@soak
+@long
 def test_a_day_is_closed_by_history_and_reads_as_it_did(live, market):
     live.caught_up()
     before = {name: live.shown(name) for name, _, _ in live.lives()}
