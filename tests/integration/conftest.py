@@ -136,4 +136,14 @@ def young_exchange():
         yield exchange
 
 
+LINEAR_NOW, LINEAR_SINCE, LINEAR_WORLD = "2026-10-05T12:00:00", "2026-09-21T00:00:00", "linear_world=true"
+
+
+@pytest.fixture(scope="session")
+def linear_exchange():
+    """The simulator with USDC-settled contracts of sixty coins, every oddity among them."""
+    with running("--now", LINEAR_NOW, "--from", LINEAR_SINCE, "--trait", LINEAR_WORLD, *UNHURRIED) as exchange:
+        yield exchange
+
+
 __all__ = ["fresh_market", "json"]

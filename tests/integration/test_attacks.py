@@ -1,5 +1,6 @@
 """Answers that look right and are wrong: another coin's prices, another unit, another coin's funding, a number no
-market has. None is published, and what is held back is what is wrong, not its honest neighbours."""
+market has. None is published, nor is anything that would follow from it, and what is held back is what is wrong, not
+its honest neighbours; without a third source to settle it, the two that disagree."""
 
 from __future__ import annotations
 
@@ -70,11 +71,7 @@ def test_what_is_wrong_is_held_back_and_its_neighbours_are_not(open_pipeline, ma
         assert pipeline.run(dag, AFTER) == "success"
 
     days = {MONTH + timedelta(days=n) for n in range(30)}
-    held = {
-        (dataset, instrument, day)
-        for dataset, instrument, day in market.rows("SELECT DISTINCT dataset, instrument, day FROM quarantined")
-    }
-    assert held == {
+    assert held_back(market) == {
         ("perpetuals_ohlcv", "BTC-PERPETUAL", ANOTHER_COIN), ("perpetuals_ohlcv", "BTC-PERPETUAL", HUGE),
         *(("perpetuals_ohlcv", "ETH-PERPETUAL", day) for day in days),
         *(("funding_rates", "BTC-PERPETUAL", day) for day in ANOTHER_FUNDING),
@@ -98,6 +95,104 @@ def test_what_is_wrong_is_held_back_and_its_neighbours_are_not(open_pipeline, ma
         "SELECT min(observed) FROM quarantined WHERE rule = 'level-agrees' AND instrument = 'ETH-PERPETUAL'"
     )
     assert "the perpetual's candle says" in said and "the index in its funding" in said and "the futures" in said
+
+    for dag in COMPUTED:
+        assert pipeline.run(dag, AFTER) == "success"
+    # without its perpetual's day an index has its true hours, without its funding the perpetual's minutes
+    of_both, of_hours, of_minutes = {"funding_history": 24, "perpetual_proxy": 1416}, {"funding_history": 24}, 1440
+    wrong = dict.fromkeys((ANOTHER_COIN, HUGE), of_hours)
+    wrong |= dict.fromkeys(ANOTHER_FUNDING, {"perpetual_proxy": of_minutes})
+    assert indexed(market, "btc_usd") == dict.fromkeys(days, of_both) | wrong
+    assert indexed(market, "eth_usd") == dict.fromkeys(days, of_hours)
+    assert set(market.rows("SELECT DISTINCT instrument, day FROM basis_spread")) == {
+        (name, day) for name, day in published if name.startswith("BTC") and day not in (ANOTHER_COIN, HUGE)
+    }
+
+
+COMPUTED = ("index_prices", "basis_spread")
+
+
+def indexed(market, index_name: str) -> dict[date, dict[str, int]]:
+    """Of each day how many minutes of the index are published, by their source."""
+    found: dict[date, dict[str, int]] = {}
+    for day, source, minutes in market.rows(
+        "SELECT day, source, count(*) FROM index_prices WHERE index_name = %s AND price IS NOT NULL GROUP BY 1, 2",
+        index_name,
+    ):
+        found.setdefault(day, {})[source] = minutes
+    return found
+
+
+@pytest.fixture
+def tenfold(monkeypatch):
+    """The exchange client, with ten times the prices of some contracts on a day. Yields {name: day}, to be filled."""
+    from deribit_warehouse.exchange import Exchange
+
+    true_candles, wrong = Exchange.candles, {}
+
+    def candles(self, name, start, end):
+        found = true_candles(self, name, start, end)
+        if name not in wrong:
+            return found
+        ticks = start + np.arange(len(found.close)) * MINUTE
+        factor = np.where((ticks >= ms(wrong[name])) & (ticks < ms(wrong[name]) + DAY), 10, 1)
+        return replace(found, **{column: getattr(found, column) * factor for column in (*PRICES, "cost")})
+
+    monkeypatch.setattr(Exchange, "candles", candles)
+    return wrong
+
+
+def held_back(market) -> set[tuple]:
+    return set(market.rows("SELECT DISTINCT dataset, instrument, day FROM quarantined"))
+
+
+def test_before_there_was_funding_the_two_that_disagree_are_held_back(pipeline, market, tenfold):
+    """The perpetual is the guilty one, and nothing is there to say so: the futures of its day stay out with it."""
+    day = tenfold["BTC-PERPETUAL"] = date(2019, 3, 13)
+    assert pipeline.run("instruments") == "success"
+    for dag in ("futures_ohlcv", "perpetuals_ohlcv", "funding_rates", *COMPUTED):
+        assert pipeline.run(dag, "2019-04-01") == "success"
+
+    futures = {name for [name] in market.rows(
+        "SELECT instrument FROM store.candle_day JOIN store.instrument USING (instrument_id) "
+        "WHERE day = %s AND settlement_period <> 'perpetual'", day,
+    )}  # fmt: skip
+    assert len(futures) > 2
+    assert held_back(market) == {
+        ("perpetuals_ohlcv", "BTC-PERPETUAL", day), *(("futures_ohlcv", name, day) for name in futures),
+    }  # fmt: skip
+    others = {date(2019, 3, 1) + timedelta(days=n) for n in range(31)} - {day}
+    for view in ("perpetuals_ohlcv", "futures_ohlcv", "basis_spread"):
+        assert {shown for [shown] in market.rows(f"SELECT DISTINCT day FROM {view}")} == others, view
+    assert indexed(market, "btc_usd") == dict.fromkeys(others, {"perpetual_proxy": 1440})
+
+
+def test_of_linear_coins_the_dated_futures_settle_it_where_there_are_any(
+    open_pipeline, market, linear_exchange, tenfold, monkeypatch
+):
+    monkeypatch.setenv("DERIBIT_CURRENCIES", "USDC")
+    monkeypatch.setattr("deribit_warehouse.settings.history_from", lambda: datetime(2026, 9, 1, tzinfo=UTC))
+    pipeline = open_pipeline(market, linear_exchange)
+    day = tenfold["SOL_USDC-PERPETUAL"] = tenfold["DOGE_USDC-PERPETUAL"] = date(2026, 9, 28)
+    assert pipeline.run("instruments", "2026-10-01") == "success"
+    market.rows(
+        "WITH gone AS (DELETE FROM store.funding_start s USING store.instrument i "
+        "WHERE i.instrument_id = s.instrument_id AND i.instrument NOT LIKE ALL (%s)), "
+        "alive AS (DELETE FROM store.delisting) DELETE FROM store.instrument WHERE instrument NOT LIKE ALL (%s) "
+        "RETURNING 1", *2 * [["SOL_USDC-%", "DOGE_USDC-%"]], role="market_loader",
+    )  # fmt: skip
+    for dag in ("perpetuals_ohlcv", "futures_ohlcv", "funding_rates", *COMPUTED):
+        assert pipeline.run(dag, "2026-10-01") == "success"
+
+    assert held_back(market) == {
+        ("perpetuals_ohlcv", "SOL_USDC-PERPETUAL", day),
+        ("perpetuals_ohlcv", "DOGE_USDC-PERPETUAL", day), ("funding_rates", "DOGE_USDC-PERPETUAL", day),
+    }  # fmt: skip
+    assert indexed(market, "sol_usdc")[day] == {"funding_history": 24}
+    assert day not in indexed(market, "doge_usdc")
+    others = {date(2026, 9, 21) + timedelta(days=n) for n in range(10)} - {day}
+    assert {shown for [shown] in market.rows("SELECT DISTINCT day FROM basis_spread")} == others
+    assert day in {shown for [shown] in market.rows("SELECT DISTINCT day FROM futures_ohlcv")}
 
 
 @pytest.mark.parametrize("comes_first", ["perpetuals_ohlcv", "delivery_prices"])
