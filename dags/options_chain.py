@@ -16,7 +16,8 @@ waits for that.
 
 **Late data.** There is none. A run that starts late stores the time by the exchange's clock, and its snapshot belongs
 to that beat; a snapshot that is already stored for the beat stays. A missed beat stays a gap: the views `snapshot_gaps`
-and `coverage` show it, and the validation of the next snapshot reports it (rule `beats-complete`).
+and `coverage` show it. Three of them among the last sixty beats are reported by the validation of the next snapshot
+(rule `beats-complete`), one or two by nobody.
 
 **When it fails.** The task waits two minutes for the exchange, then the run fails and the next beat is the retry: there
 is nothing to clear. An expiry without mark volatilities, or with impossible values, is held back as a whole. Options

@@ -32,15 +32,15 @@ def environment(
         | {
             "DERIBIT_HISTORY_FROM": first_day.isoformat(),
             "DERIBIT_DATA_DOCS_DIR": str(stack.home / "data_docs"),
-            "DERIBIT_DATABASE_FOLDER": database_folder(stack),
+            "DERIBIT_DATABASE_FOLDER": database_folder(stack, environ),
             "GX_ANALYTICS_ENABLED": "False",
         }
     )
 
 
-def database_folder(stack: Stack) -> str:
-    """Where Postgres has its files; empty: not on this machine."""
-    return str(stack.home / "postgres") if stack.supervised else ""
+def database_folder(stack: Stack, environ: Mapping[str, str] = os.environ) -> str:
+    """Where Postgres has its files; empty: not on this machine. In a container environ says where their volume is."""
+    return str(stack.home / "postgres") if stack.supervised else environ.get("DERIBIT_DATABASE_FOLDER", "")
 
 
 def connections(stack: Stack, credentials: Credentials) -> dict[str, str]:

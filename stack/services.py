@@ -43,7 +43,8 @@ def services(stack: Stack) -> list[Service]:
     ours = [
         Service("api-server", _service(stack, "api-server"), 200),
         Service("dag-processor", _service(stack, "dag-processor"), 300),
-        Service("scheduler", _service(stack, "scheduler"), 300, {"stopwaitsecs": "30"}),
+        # TERM has it wait for the tasks that run; to the whole group it would end those that have just been started
+        Service("scheduler", _service(stack, "scheduler"), 300, {"stopasgroup": "false", "stopwaitsecs": "30"}),
         Service("triggerer", _service(stack, "triggerer"), 400),
         Service("watch", _service(stack, "watch"), 450),
         Service("cleaner", [sys.executable, "-m", "stack", "clean", "--daily", "--mode", stack.mode], 500),
@@ -103,7 +104,8 @@ def configuration(stack: Stack) -> str:
             "autostart": "false",  # the start command starts them one after the other
             "autorestart": "true",
             "startsecs": "2",
-            "startretries": "5",
+            # as long as it takes, n seconds after the n-th failure: a disk that is full has room again some time
+            "startretries": "1000000",
             "stopsignal": "TERM",
             "stopasgroup": "true",
             "killasgroup": "true",

@@ -4,8 +4,8 @@ can't say so.
 
     DERIBIT_WATCH_MARKET_URL   the market database, a connection string
     DERIBIT_WATCH_FILE         what it found last, as JSON: a sign of life for a health check
-    DERIBIT_DATABASE_FOLDER    where Postgres has its files, if that is on this machine; with DERIBIT_DISK_LIMIT_GB and
-                               DERIBIT_DISK_LEAST_… it says when the disk is too full
+    DERIBIT_DATABASE_FOLDER    where Postgres has its files, if that can be seen from here; with DERIBIT_DISK_LIMIT_GB
+                               and DERIBIT_DISK_LEAST_… it says when the disk is too full
     DERIBIT_HEARTBEAT_URL      the switch (settings.heartbeat_url), as Healthchecks.io has them: GET when all is well,
                                POST to it + /fail, with a sentence, when something is stale. Unset: nobody is told
 

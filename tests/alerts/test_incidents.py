@@ -125,7 +125,7 @@ def incident(number=17, **more) -> Incident:
         "words": "run of 2026-03-01 to 2026-04-01\nload[3] BTC-27MAR26: BadResponse: no list of ticks",
         "dag_id": "deribit_futures_ohlcv", "run_id": "scheduled__2026-03-01T00:00:00+00:00", "stands": [INTERVAL],
         "opened_at": OPENED, "seen_at": OPENED, "times": 1, "resolved_at": None, "acknowledged_by": None, "note": None,
-        "news": "opened", "now": OPENED,
+        "news": "opened", "now": OPENED, "said_over_at": None, "said_over_by": None,
     } | more))  # fmt: skip
 
 
@@ -267,7 +267,7 @@ def test_a_disk_that_fills_up():
         == f"""the disk nearly full, since 2026-11-26 03:14 UTC
 
 When nothing is left Postgres stops, and everything with it. Nothing that is stored is lost.
-To do: Make room now: see "A full disk" in docs/operations.md.
+To do: Make room now: see "A disk that fills up" in docs/operations.md.
 {SILENCE}
 
 Seen last:

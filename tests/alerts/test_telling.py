@@ -1,7 +1,7 @@
 """From Airflow's callbacks to the channels, with a market database that remembers."""
 
 from contextlib import contextmanager
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from types import SimpleNamespace
 
 import psycopg
@@ -10,7 +10,7 @@ import pytest
 from deribit_warehouse.alerts import callbacks
 from deribit_warehouse.alerts.callbacks import notify_failure, notify_news, notify_quarantine, on_task_well
 from deribit_warehouse.alerts.messages import QuarantinedKey, RunReport
-from deribit_warehouse.warehouse import watched
+from deribit_warehouse.warehouse import incidents, watched
 from deribit_warehouse.warehouse.incidents import Fingerprint
 from deribit_warehouse.warehouse.watched import Finding
 
@@ -130,6 +130,53 @@ def test_what_the_watch_has_kept_is_told_by_the_next_run_of_any_dag(run, memory,
     begun, over = subjects(webhook)
     assert begun.startswith("2 datasets stale: futures_live, perpetuals_live, since ")
     assert over == "Over: 2 datasets stale: futures_live, perpetuals_live; lasted less than a minute"
+
+
+def test_a_run_that_a_stop_has_interrupted_is_no_failure(run, memory, webhook, market):
+    started = callbacks.services_started()
+    assert started < datetime.now(UTC)
+    given_up = {("plan", -1): "success", ("load", 0): "skipped", ("publish", -1): "skipped"}
+
+    def fail(reason: str, begun: datetime) -> None:
+        context = run(given_up, catchup=False) | {"reason": reason}
+        context["dag_run"].start_date = begun
+        notify_failure(context, knows(), memory)
+
+    fail("timed_out", started - timedelta(seconds=5))
+    assert subjects(webhook) == [] and market.rows("SELECT * FROM incidents") == []
+    fail("timed_out", started + timedelta(seconds=5))
+    [told] = subjects(webhook)
+    assert told.startswith("futures_ohlcv: run failed, since ")
+    fail("task_failure", started - timedelta(seconds=5))
+    assert market.rows("SELECT kind, rule, times FROM incidents") == [("failure", "run failed", 2)]
+
+
+@pytest.mark.parametrize(("hours", "known"), [(1, True), (25, False)])
+def test_what_somebody_says_is_over_and_is_still_wrong_says_so(run, memory, webhook, market, hours, known):
+    found = [Finding(Fingerprint("watch", "futures_live", "stale", "BTC"), "error", "words", "deribit_futures_live")]
+    watched.keep(market.dsn(), found, ())
+    on_task_well(run(WELL), memory=memory)
+    [number] = [row[0] for row in market.rows("SELECT incident_id FROM incidents")]
+    incidents.acknowledge_at(market.dsn(), number, "night.shift", None, resolve=True)
+    with memory() as connection:
+        connection.execute(
+            "UPDATE store.incident SET acknowledged_at = resolved_at - %(ago)s, resolved_at = resolved_at - %(ago)s",
+            {"ago": timedelta(hours=hours)},
+        )
+    for _ in range(2):  # it is seen at every look, and is told once
+        watched.keep(market.dsn(), found, ())
+        on_task_well(run(WELL), memory=memory)
+    first, second = [request.get_json() for request in webhook.requests]
+    said = [note for note in second["notes"] if "night.shift said at " in note and "it was still wrong" in note]
+    assert len(said) == known and not any("night.shift" in note for note in first["notes"])
+    # that a warning was seen is no word that it is over: the next one is another one
+    with memory() as connection, connection.transaction():
+        warned = Fingerprint("warning", "futures_ohlcv", "move-usual", "BTC")
+        seen = incidents.observe(connection, warned, "words", level="notice")
+        incidents.acknowledge(connection, seen, "night.shift")
+        incidents.observe(connection, warned, "words", level="notice")
+    on_task_well(run(WELL), memory=memory)
+    assert not any("night.shift" in note for note in webhook.requests[-1].get_json()["notes"])
 
 
 def test_without_a_memory_a_run_is_told_by_itself_and_what_went_well_harms_nothing(run, webhook, caplog):

@@ -175,7 +175,7 @@ def test_the_fields_of_the_webhook_are_those_listed():
     now = datetime(2026, 11, 26, tzinfo=UTC)
     one = Incident(
         1, "blocked", "futures_ohlcv", "blocked", "", "error", "why", "d", "r", [""], now, now, 1, None, None, None,
-        "opened", now,
+        "opened", now, None, None,
     )  # fmt: skip
     listed = re.search(r"receives JSON by POST: (.+?)\.\n", OPERATIONS, re.DOTALL)[1]
     payload = render_incidents([one], "http://127.0.0.1:8080").payload

@@ -5,13 +5,16 @@ from __future__ import annotations
 import json
 import os
 import re
+import shutil
 import threading
+from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
 from urllib.parse import unquote, urlparse
 
 import pytest
 
+from deribit_warehouse.datasets import DATASETS
 from deribit_warehouse.quality import data_docs as docs
 from deribit_warehouse.quality.validate import decide, stored_result
 
@@ -69,6 +72,40 @@ def site(tmp_path_factory, result_of, suites) -> Path:
     ]
     docs.build_site(results, into, keep=10, suites=suites)
     return into / "current"
+
+
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
+
+
+@pytest.mark.browser
+@pytest.mark.skipif(CHROMIUM is None, reason="no chromium on this machine (Debian: apt-get install chromium)")
+def test_no_card_is_narrower_than_what_it_says(tmp_path_factory, result_of, suites):
+    from playwright.sync_api import sync_playwright
+
+    into = tmp_path_factory.mktemp("cards") / "data_docs"
+    results = [result_of("perpetuals_ohlcv", 1), result_of("futures_ohlcv", 1, missing_minutes=5)]
+    names = [dataset.name for dataset in DATASETS]
+    docs.build_site(results, into, keep=10, suites=[replace(suites[0], name=name, dataset=name) for name in names])
+    # what is said goes into the padding before it goes over the edge
+    overflowing = """cards => cards.filter(card => {
+        const edge = card.getBoundingClientRect().right - parseFloat(getComputedStyle(card).paddingRight)
+        return [...card.children].some(each => each.getBoundingClientRect().right > edge)
+    }).map(card => card.innerText)"""
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(
+            executable_path=CHROMIUM,
+            args=[
+                "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
+                "--disable-component-update", "--disable-sync",
+            ],
+        )  # fmt: skip
+        page = browser.new_page()
+        for width in (320, 390, 768, 1024, 1400):
+            page.set_viewport_size({"width": width, "height": 900})
+            page.goto((into / "current" / "index.html").as_uri())
+            assert page.locator(".cards li").count() == len(names)
+            assert page.eval_on_selector_all(".cards li", overflowing) == [], width
+        browser.close()
 
 
 class Links(HTMLParser):

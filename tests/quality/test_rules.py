@@ -47,7 +47,8 @@ CANDLE_FAULTS = [
 ]
 
 SNAPSHOT_FAULTS = [
-    ({"missed_before": 1}, {"beats-complete"}),
+    ({"missed_lately": 2}, set()),
+    ({"missed_lately": 3}, {"beats-complete"}),
     ({"late_seconds": 61.0}, {"taken-on-time"}),
     ({"late_seconds": -11.0}, {"taken-on-time"}),
     ({"clock_span_seconds": 10.5}, {"made-at-once"}),

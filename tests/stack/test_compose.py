@@ -9,7 +9,7 @@ import yaml
 from stack import credentials as secrets
 from stack import postgres, services
 from stack.__main__ import main
-from stack.environment import environment
+from stack.environment import database_folder, environment
 from stack.install import ROOT
 from stack.settings import stack_of
 
@@ -114,6 +114,23 @@ def test_the_projects_services_are_unprivileged_and_read_only(compose):
 def test_data_docs_and_logs_are_shared_between_scheduler_and_api_server(compose):
     for name in ("scheduler", "api-server"):
         assert "state:/state" in compose["services"][name]["volumes"]
+
+
+def test_who_looks_at_the_disk_sees_the_databases_volume_and_cannot_write_to_it(compose, mode):
+    mounts = {
+        name: volume.removeprefix("database:")
+        for name, service in compose["services"].items()
+        for volume in service.get("volumes", ())
+        if volume.startswith("database:")
+    }
+    assert mounts.pop("postgres") == "/var/lib/postgresql"
+    assert mounts == dict.fromkeys(("scheduler", "watch"), "/database:ro")
+    for name, service in compose["services"].items():
+        there = stack_of(mode, service.get("environment") or {})
+        if name in mounts:
+            assert database_folder(there, service["environment"]) == "/database"
+        elif name != "postgres":
+            assert database_folder(there, service["environment"]) == ""
 
 
 def test_its_commands_exist(compose):

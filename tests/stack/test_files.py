@@ -38,8 +38,18 @@ def test_every_service_is_restarted_logged_with_rotation_and_stopped_with_its_ch
         assert program["stdout_logfile"] == str(stack.logs / f"{name}.log")
         assert program["stdout_logfile_maxbytes"] and program["redirect_stderr"] == "true"
         if name != "postgres":
-            assert (program["stopsignal"], program["stopasgroup"]) == ("TERM", "true")
+            # the scheduler waits for its tasks: those that have just been started would die of it
+            assert (program["stopsignal"], program["stopasgroup"]) == ("TERM", str(name != "scheduler").lower())
     assert (programs["postgres"]["stopsignal"], programs["postgres"]["stopasgroup"]) == ("INT", "false")
+
+
+def test_what_cannot_be_started_is_tried_again_for_longer_than_a_disk_stays_full(stack):
+    """supervisord waits a second more after each failure; when it has failed too often it gives up for good."""
+    parser = read(stack)
+    for name in parser.sections():
+        if name.startswith("program:"):
+            failures = int(parser[name]["startretries"])
+            assert failures * (failures + 1) / 2 > 365 * 86_400, name
 
 
 def test_postgres_starts_first_and_stops_last(stack):

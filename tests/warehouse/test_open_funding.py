@@ -12,12 +12,13 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from deribit_warehouse.dataset import Window
-from deribit_warehouse.datasets import FUNDING_LIVE, FUNDING_RATES, LIVE
+from deribit_warehouse.datasets import DATASETS, FUNDING_LIVE, FUNDING_RATES, LIVE
 from deribit_warehouse.datasets.funding_rates import HOUR, SETTLED_AFTER, load, load_open, settled_until
 from deribit_warehouse.exchange.funding import Funding
 from deribit_warehouse.tables import FUNDING_RATE
 from deribit_warehouse.warehouse import publication, watched
 from deribit_warehouse.warehouse.catalogue import windows
+from deribit_warehouse.warehouse.completion import due
 from deribit_warehouse.warehouse.day_arrays import store_open_candles
 from deribit_warehouse.warehouse.funding import record_start
 from deribit_warehouse.warehouse.ingestion import Ingested, Provenance, record_fetched
@@ -336,6 +337,22 @@ def test_once_a_day_is_closed_history_validates_its_hours_again_and_live_leaves_
     [row] = live.profiled(MONTH, ends).itertuples()
     assert (row.ts, row.reference, row.waits_for) == (at(FIRST, 21 * 60), "perpetual", None)
     assert live.decided(MONTH, ends) == 1
+
+
+def test_an_hour_of_today_waits_for_the_live_minute_at_its_end_and_no_candles_that_nobody_can_load_yet(live, market):
+    live.listed()
+    today = live.value("SELECT date_trunc('day', now())")
+    live.load(today - timedelta(hours=2), today + timedelta(hours=2))
+    waits = "SELECT dataset, first_day, waits_for FROM pending ORDER BY first_day"
+    yesterday = ("funding_rates", (today - timedelta(days=1)).date(), "perpetuals_ohlcv of BTC-PERPETUAL")
+    live.asked(today, today + timedelta(hours=1), "open candles")
+    assert live.rows(waits) == [yesterday, ("funding_live", today.date(), "perpetuals_live of BTC-PERPETUAL")]
+    live.asked(today + timedelta(hours=1), today + timedelta(hours=2), "open candles")
+    assert live.rows(waits) == [yesterday, ("funding_live", today.date(), None)]
+    assert publication.pending(live.connection, FUNDING_RATES, by_hand=True) == []
+    assert due(market.dsn(), DATASETS) == {}, "a start does not wait for what live does by the hour"
+    live.decided(today, today + timedelta(hours=2))
+    assert live.rows(waits) == [yesterday]
 
 
 def test_funding_is_due_by_the_hour_where_live_brings_it(live):

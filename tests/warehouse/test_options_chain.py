@@ -251,7 +251,7 @@ def test_a_missed_beat_is_named_once_a_currency(warehouse):
         take(warehouse, [told(f"BTC-{day}MAR25-80000-C", base + n * BEAT) for day in (14, 28)])
     with warehouse.connection.transaction():
         found = profile(warehouse.connection, OPTIONS_CHAIN, NOON, NOON, currencies=["BTC"])
-    assert found[found.missed_before > 0][["series", "ts", "missed_before"]].values.tolist() == [
+    assert found[found.missed_lately > 0][["series", "ts", "missed_lately"]].values.tolist() == [
         ["BTC-14MAR25", base + 3 * BEAT, 2]
     ]
     [first, *_] = warehouse.rows("SELECT dataset, first_beat, last_beat, beats FROM snapshot_gaps ORDER BY first_beat")
@@ -299,7 +299,7 @@ def test_old_chains_are_thinned_to_the_hour(warehouse):
     gaps = warehouse.rows("SELECT first_beat FROM snapshot_gaps")
     assert gaps == [(beats[-1] + BEAT,)], "but for what was never taken at the end"
     assert take(warehouse, [told("BTC-14MAR25-80000-C", beats[-1] + BEAT)]) == Ingested(added=1)
-    assert seen(warehouse)["BTC-14MAR25"]["missed_before"] == 0
+    assert seen(warehouse)["BTC-14MAR25"]["missed_lately"] == 0
 
 
 def test_a_snapshot_that_thinning_may_have_deleted_is_an_error(warehouse):

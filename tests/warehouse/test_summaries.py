@@ -151,7 +151,7 @@ def test_a_beat_that_was_missed_is_a_gap_and_named(warehouse):
     base = datetime.now(UTC).replace(minute=0, second=0, microsecond=0) - timedelta(hours=2)
     for n in (0, 1, 4):
         take(warehouse, base + n * BEAT + timedelta(seconds=3))
-    missed = {row["ts"]: (row["missed_before"], row["rows_missing"]) for row in seen(warehouse)}
+    missed = {row["ts"]: (row["missed_lately"], row["rows_missing"]) for row in seen(warehouse)}
     assert missed == {base: (0, 0), base + BEAT: (0, 0), base + 4 * BEAT: (2, 2)}
     gaps = warehouse.rows(
         "SELECT dataset, currency, first_beat, last_beat, beats FROM snapshot_gaps ORDER BY first_beat"
@@ -167,6 +167,14 @@ def test_a_beat_that_was_missed_is_a_gap_and_named(warehouse):
     assert warehouse.rows("SELECT * FROM unloaded") == [], "no run brings it"
 
 
+def test_beats_that_are_missed_one_by_one_are_added_up_and_what_lies_long_before_is_not(warehouse):
+    base = datetime.now(UTC).replace(minute=0, second=0, microsecond=0) - timedelta(hours=3)
+    for n in [0, 20, *range(21, 81), 82, 83, 85, 88]:
+        take(warehouse, base + n * BEAT)
+    missed = {(row["ts"] - base) // BEAT: row["missed_lately"] for row in seen(warehouse)}
+    assert {n: beats for n, beats in missed.items() if beats} == {20: 19, 82: 1, 85: 2, 88: 4}
+
+
 def test_another_length_of_beats_counts_from_when_it_holds(warehouse, monkeypatch):
     base = datetime.now(UTC).replace(minute=0, second=0, microsecond=0) - timedelta(hours=1)
     monkeypatch.setenv("DERIBIT_SUMMARY_MINUTES", "5")
@@ -177,9 +185,124 @@ def test_another_length_of_beats_counts_from_when_it_holds(warehouse, monkeypatc
     assert warehouse.rows("SELECT begins, ends, seconds FROM store.snapshot_beat WHERE ends <> 'infinity'") == [
         (base, base + 5 * BEAT, 300)
     ]
-    assert [row["missed_before"] for row in seen(warehouse)] == [0, 0, 0, 2]
+    assert [row["missed_lately"] for row in seen(warehouse)] == [0, 0, 0, 2]
     first, second, *_ = warehouse.rows("SELECT first_beat, beats FROM snapshot_gaps ORDER BY first_beat")
     assert first == (base + timedelta(minutes=7), 2) and second[0] == base + timedelta(minutes=10)
+
+
+BEAT_BY_BEAT = """
+WITH taken AS (
+    SELECT b.dataset, b.currency, p.begins, p.seconds,
+           date_bin(make_interval(secs => p.seconds), b.beat, '2000-01-01 00:00+00') AS beat
+    FROM (SELECT 'instrument_summaries' AS dataset, currency, beat FROM store.summary_beat) AS b
+    JOIN store.snapshot_beat p ON p.dataset = b.dataset AND b.beat >= p.begins AND b.beat < p.ends
+), firsts AS (
+    SELECT dataset, currency, min(beat) AS beat FROM taken GROUP BY dataset, currency
+), marks AS (
+    SELECT dataset, currency, seconds, begins, beat FROM taken
+    UNION
+    SELECT p.dataset, f.currency, p.seconds, p.begins, greatest(p.begins, f.beat) - make_interval(secs => p.seconds)
+    FROM store.snapshot_beat p JOIN firsts f USING (dataset) WHERE f.beat < p.ends
+    UNION
+    SELECT p.dataset, f.currency, p.seconds, p.begins,
+           least(p.ends, date_bin(make_interval(secs => p.seconds), now(), '2000-01-01 00:00+00'))
+    FROM store.snapshot_beat p JOIN firsts f USING (dataset) WHERE f.beat < p.ends
+)
+SELECT currency, beat + step, beat + step * beats, beats
+FROM (SELECT *, ceil(extract(epoch FROM next - beat) / seconds)::integer - 1 AS beats
+      FROM (SELECT *, make_interval(secs => seconds) AS step,
+                   lead(beat) OVER (PARTITION BY dataset, currency, begins ORDER BY beat) AS next FROM marks) AS m
+      WHERE next > beat + step) AS g
+ORDER BY 1, 2
+"""
+"""The view snapshot_gaps, found by laying every beat beside the next one."""
+
+
+def store_beats(warehouse: Warehouse, currency: str, beats: set[datetime], folded: set[datetime]) -> None:
+    """Stores empty snapshots at some beats; those of the folded days (their midnights) as these are stored."""
+    version = warehouse.value(
+        "INSERT INTO store.ingestion (dataset, subject, host, run_id, added, grown, corrected) "
+        "VALUES ('instrument_summaries', %s, %s, '', 0, 0, 0) RETURNING version_id", currency, HOST,
+    )  # fmt: skip
+    roster = warehouse.value(
+        "INSERT INTO store.roster (digest, first_beat, instruments) VALUES (md5(%s)::uuid, now(), '{x}') "
+        "RETURNING roster_id", currency,
+    )  # fmt: skip
+    days: dict[datetime, list[int]] = {}
+    for beat in sorted(beats):
+        midnight = beat.replace(hour=0, minute=0)
+        days.setdefault(midnight, []).append((beat - midnight) // BEAT)
+    values = ", ".join(["'{}'"] * len(INSTRUMENT_SUMMARY.values.keys() - {"roster_id"}))
+    columns = ", ".join(name for name in INSTRUMENT_SUMMARY.values if name != "roster_id")
+    for midnight, minutes in days.items():
+        if midnight in folded:
+            warehouse.rows(
+                "INSERT INTO store.summary_day (currency, day, minutes, version_ids, validation_ids) "
+                "VALUES (%s, %s, %s, '{}', '{}') RETURNING 1", currency, midnight.date(), minutes,
+            )  # fmt: skip
+        else:
+            warehouse.rows(
+                f"INSERT INTO store.instrument_summary (currency, beat, version_id, roster_id, {columns}) "
+                f"SELECT %s, %s + m * interval '1 minute', %s, %s, {values} FROM unnest(%s::integer[]) AS m "
+                "RETURNING 1", currency, midnight, version, roster, minutes,
+            )  # fmt: skip
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_the_gaps_of_folded_days_and_others_are_those_found_beat_by_beat(warehouse, seed):
+    random = Random(seed)
+    today = datetime.now(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
+    begins = today - timedelta(days=random.randint(1, 4))
+    stretches, at_most = [], (datetime.now(UTC) - begins) // BEAT
+    minutes = sorted({0, *(random.randrange(at_most) for _ in range(random.randint(0, 3)))})
+    for minute, past in zip(minutes, [*minutes[1:], at_most], strict=True):
+        seconds = random.choice([60, 60, 120, 300, 720, 3600])
+        first = -(-minute // (seconds // 60)) * (seconds // 60)  # a stretch begins with a beat
+        if first < past and not (stretches and first <= stretches[-1][0]):
+            stretches.append((first, seconds))
+    for (first, seconds), past in zip(stretches, [*(first for first, _ in stretches[1:]), None], strict=True):
+        warehouse.rows(
+            "INSERT INTO store.snapshot_beat (dataset, begins, ends, seconds) "
+            "VALUES ('instrument_summaries', %s, %s, %s) RETURNING 1",
+            begins + first * BEAT, "infinity" if past is None else begins + past * BEAT, seconds,
+        )  # fmt: skip
+    for currency in ("BTC", "ETH"):
+        beats = set()
+        ends = [*(first for first, _ in stretches[1:]), at_most + 2]
+        for (first, seconds), past in zip(stretches, ends, strict=True):
+            here = list(range(first, past, seconds // 60))
+            likely = random.choice([1, 0.999, 0.9, 0.3])
+            away = range(random.randrange(first, past), random.randrange(first, past) + 1)
+            beats |= {m for m in here if random.random() < likely and m not in away}
+        beats |= {random.randrange(at_most) for _ in range(random.choice([0, 3]))}  # between two beats, too
+        folded = {begins + timedelta(days=n) for n in range(4) if random.random() < 0.7}
+        store_beats(warehouse, currency, {begins + m * BEAT for m in beats}, folded)
+    with warehouse.connection.transaction():  # at one moment
+        told = warehouse.rows("SELECT currency, first_beat, last_beat, beats FROM snapshot_gaps ORDER BY 1, 2")
+        assert told == warehouse.rows(BEAT_BY_BEAT)
+
+
+def test_a_year_of_folded_days_is_not_looked_at_beat_by_beat(warehouse):
+    """Of 365 days 41 lack a minute: their minutes are looked at, and no other ones."""
+    begins = datetime.now(UTC).replace(hour=0, minute=0, second=0, microsecond=0) - timedelta(days=365)
+    warehouse.rows(
+        "INSERT INTO store.snapshot_beat (dataset, begins, seconds) VALUES ('instrument_summaries', %s, 60) "
+        "RETURNING 1", begins,
+    )  # fmt: skip
+    warehouse.rows(
+        "INSERT INTO store.summary_day (currency, day, minutes, version_ids, validation_ids) "
+        "SELECT 'BTC', %s::date + d, "
+        "ARRAY(SELECT m FROM generate_series(0, 1439) AS m WHERE d %% 9 > 0 OR m <> 700), '{}', '{}' "
+        "FROM generate_series(0, 364) AS d RETURNING 1", begins,
+    )  # fmt: skip
+    assert warehouse.value("SELECT sum(beats) FROM snapshot_gaps WHERE last_beat < date_trunc('day', now())") == 41
+    [plan] = warehouse.value("EXPLAIN (ANALYZE, TIMING off, FORMAT json) SELECT * FROM snapshot_gaps")
+
+    def looked_at(node: dict) -> float:
+        return max([node["Actual Rows"] * node["Actual Loops"], *map(looked_at, node.get("Plans", []))])
+
+    # 41 days with 1439 minutes
+    assert looked_at(plan["Plan"]) <= 41 * 1439
 
 
 def test_what_the_catalogue_has_and_a_snapshot_lacks_is_named_and_the_other_way_round(warehouse):

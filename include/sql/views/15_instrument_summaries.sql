@@ -111,27 +111,27 @@ LANGUAGE sql STABLE PARALLEL SAFE AS $$
 $$;
 
 -- Beats at which no snapshot was taken, of every dataset of snapshots and currency, a row a gap: from its first beat to its last
--- one, up to the newest beat that is over. Gaps are for good: nothing brings a snapshot later.
+-- one, up to the newest beat that is over. Gaps are for good: nothing brings a snapshot later. They are what is expected of a stretch
+-- of time with one length of beats, without what there is, as ranges of whole beats.
 CREATE VIEW snapshot_gaps AS
     WITH taken AS (
-        SELECT b.dataset, b.currency, p.begins, p.ends, p.seconds, date_bin(make_interval(secs => p.seconds), b.beat, '2000-01-01 00:00+00') AS beat
+        SELECT b.dataset, b.currency, p.begins,
+               range_agg(tstzrange(date_bin(e.step, greatest(b.first_beat, p.begins), e.origin),
+                                   date_bin(e.step, least(b.last_beat, p.ends - interval '1 minute'), e.origin) + e.step)) AS beats
         FROM (
 {datasets/*/beats}
-        ) AS b JOIN store.snapshot_beat p ON p.dataset = b.dataset AND b.beat >= p.begins AND b.beat < p.ends
+        ) AS b
+        JOIN store.snapshot_beat p ON p.dataset = b.dataset AND b.last_beat >= p.begins AND b.first_beat < p.ends
+        CROSS JOIN LATERAL (SELECT make_interval(secs => p.seconds) AS step, timestamptz '2000-01-01 00:00+00' AS origin) AS e
+        GROUP BY b.dataset, b.currency, p.begins
     ), firsts AS (
-        SELECT dataset, currency, min(beat) AS beat FROM taken GROUP BY dataset, currency
-    ), marks AS (
-        -- the beats there are, and of every stretch of time the one before its first and the one after its last
-        SELECT dataset, currency, seconds, begins, beat FROM taken
-        UNION
-        SELECT p.dataset, f.currency, p.seconds, p.begins, greatest(p.begins, f.beat) - make_interval(secs => p.seconds)
-        FROM store.snapshot_beat p JOIN firsts f USING (dataset) WHERE f.beat < p.ends
-        UNION
-        SELECT p.dataset, f.currency, p.seconds, p.begins, least(p.ends, date_bin(make_interval(secs => p.seconds), now(), '2000-01-01 00:00+00'))
-        FROM store.snapshot_beat p JOIN firsts f USING (dataset) WHERE f.beat < p.ends
+        SELECT dataset, currency, min(lower(beats)) AS beat FROM taken GROUP BY dataset, currency
     )
-    SELECT g.dataset, g.currency, g.beat + g.step AS first_beat, g.next - g.step AS last_beat,
-           ceil(extract(epoch FROM g.next - g.beat) / g.seconds)::integer - 1 AS beats
-    FROM (SELECT dataset, currency, seconds, make_interval(secs => seconds) AS step, beat,
-                 lead(beat) OVER (PARTITION BY dataset, currency, begins ORDER BY beat) AS next FROM marks) AS g
-    WHERE g.next > g.beat + g.step;
+    SELECT p.dataset, f.currency, lower(g) AS first_beat, lower(g) + (n.beats - 1) * e.step AS last_beat, n.beats
+    FROM firsts f
+    JOIN store.snapshot_beat p USING (dataset)
+    LEFT JOIN taken t USING (dataset, currency, begins)
+    CROSS JOIN LATERAL (SELECT make_interval(secs => p.seconds) AS step, greatest(p.begins, f.beat) AS begins) AS e
+    CROSS JOIN LATERAL (SELECT least(p.ends, date_bin(e.step, now(), '2000-01-01 00:00+00')) AS ends) AS o
+    CROSS JOIN LATERAL unnest(tstzmultirange(tstzrange(e.begins, greatest(e.begins, o.ends))) - coalesce(t.beats, '{}')) AS g
+    CROSS JOIN LATERAL (SELECT ceil(extract(epoch FROM upper(g) - lower(g)) / p.seconds)::integer AS beats) AS n;

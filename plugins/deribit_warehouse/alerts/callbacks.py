@@ -9,9 +9,12 @@ database can't be reached there is nobody to remember them: then a run is told a
 """
 
 import logging
+import os
 from collections.abc import Callable, Collection, Mapping
 from datetime import UTC, datetime
 from typing import Any, Protocol
+
+import psutil
 
 from deribit_warehouse.alerts.channels import answer, describe, in_background, send
 from deribit_warehouse.alerts.incidents import Memory, recover_run, remember, remember_notes, tell
@@ -83,8 +86,13 @@ def warehouse_facts(dag_id: str, run_id: str) -> Mapping[str, Any]:
 
 
 def notify_failure(context: Mapping[str, Any], facts: RunFacts = warehouse_facts, memory: Memory = market) -> None:
-    """DAG-level on_failure_callback: a failed run opens its incidents, or folds into those that are open."""
+    """DAG-level on_failure_callback: a failed run opens its incidents, or folds into those that are open. Nobody is
+    told of one that a stop of the stack has interrupted: what it did not do the next run does, or can't be done any
+    more."""
     try:
+        if _was_interrupted(context):
+            log.info("%s was interrupted by a stop, and its time was over at the next start", context["run_id"])
+            return
         _remember_and_tell(collect(context, facts), memory, lambda c, report: remember(c, report, failed=True))
     except Exception as error:
         log.exception("A failed run could not be reported: %s", describe(error))
@@ -214,6 +222,17 @@ def collect(context: Mapping[str, Any], facts: RunFacts = warehouse_facts) -> Ru
         notes=notes,
         **known,
     )
+
+
+def _was_interrupted(context: Mapping[str, Any]) -> bool:
+    """Whether a run's time was over while nothing ran: it began before these services did."""
+    begun = getattr(context.get("dag_run"), "start_date", None)
+    return context.get("reason") == "timed_out" and begun is not None and begun < services_started()
+
+
+def services_started() -> datetime:
+    """When the DAG processor was started, whose child calls these functions, and with it the scheduler."""
+    return datetime.fromtimestamp(psutil.Process(os.getppid()).create_time(), UTC)
 
 
 def _interval(dag_run: Any) -> tuple[datetime, datetime] | None:

@@ -116,7 +116,8 @@ class Message:
 
 @dataclass(frozen=True, slots=True)
 class Incident:
-    """A row of store.incident that is to be told. Times are UTC; `news`: opened, again (it goes on) or recovered."""
+    """A row of store.incident that is to be told. Times are UTC; `news`: opened, again (it goes on) or recovered;
+    `said_over_at`, `said_over_by`: somebody had said shortly before it opened that it was over."""
 
     incident_id: int
     kind: str
@@ -136,6 +137,8 @@ class Incident:
     note: str | None
     news: str
     now: datetime
+    said_over_at: datetime | None
+    said_over_by: str | None
 
     @classmethod
     def of(cls, row: Mapping[str, Any]) -> "Incident":
@@ -433,11 +436,11 @@ _WATCHED = {
     ),
     "nearly full": (
         "When nothing is left Postgres stops, and everything with it. Nothing that is stored is lost.",
-        'Make room now: see "A full disk" in docs/operations.md.',
+        'Make room now: see "A disk that fills up" in docs/operations.md.',
     ),
     "filling up": (
         "At the pace of the last weeks it is full on the day below.",
-        'It can wait for the morning: see "What grows" in docs/operations.md.',
+        'It can wait for the morning: see "A disk that fills up" in docs/operations.md.',
     ),
 }
 _TRY_AGAIN = "Nothing yet: the next run tries again by itself."
@@ -579,6 +582,9 @@ def _incident_facts(incidents: Sequence[Incident]) -> list[str]:
         means, do = {"behind": _CATALOGUE, "in maintenance": _MAINTENANCE}.get(first.what, (means, do))
     facts = [fact for fact in (means, f"To do: {do}" if do else "") if fact]
     for each in incidents:
+        if each.said_over_at:
+            said = f"{each.said_over_by} said at {each.said_over_at:%Y-%m-%d %H:%M} UTC that it was over"
+            facts.append(_clean(f"{said}; at {each.opened_at:%H:%M} it was still wrong"))
         if each.acknowledged_by:
             facts.append(_clean(f"Acknowledged by {each.acknowledged_by}; more of it stands since then"))
     if first.kind != "note":

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from datetime import UTC, datetime
 from typing import Any
 
@@ -127,15 +127,16 @@ def term_structure(dsn: str) -> list[dict[str, Any]]:
         return sql.rows(connection, "report/last_term_structure")
 
 
-def due(dsn: str, datasets: Iterable[Dataset]) -> dict[str, int]:
-    """How many days of each dataset its next run has yet to compute from what is published, or to validate; empty when
-    there are none. What waits for something else, or was blocked by a validation, is not among them."""
+def due(dsn: str, datasets: Collection[Dataset]) -> dict[str, int]:
+    """How many days of each of these datasets its next run has yet to compute from what is published, or to validate;
+    empty when there are none. What waits for something else, or was blocked by a validation, is not among them."""
+    names = {dataset.name for dataset in datasets}
     with psycopg.connect(dsn) as connection:
         days = Counter({
             d.name: sql.row(connection, f"datasets/{d.sql}/due", **d.parameters)["days"] for d in datasets if d.computed
         })  # fmt: skip
         for row in sql.rows(connection, "report/pending"):
-            if not row["waits_for"] and not row["blocked"]:
+            if row["dataset"] in names and not row["waits_for"] and not row["blocked"]:
                 days[row["dataset"]] += row["days"]
     return {name: number for name, number in days.items() if number}
 

@@ -1,5 +1,5 @@
 -- One row a snapshot that is to be decided on: those that wait, whenever they were taken, and those of the run's own beat.
--- missed_before: beats since the snapshot before it at which none was taken. What is said of single instruments is a text that
+-- missed_lately: where none was taken at the beat before, the beats without one since the sixtieth newest snapshot; else 0. What is said of single instruments is a text that
 -- names the first of them, NULL where there is nothing to say. Grain: currency, ts (the beat). Reads only. Parameters: to (the
 -- run's moment), currencies.
 WITH decided_on AS (
@@ -11,7 +11,7 @@ WITH decided_on AS (
                         FROM store.snapshot_beat b WHERE b.dataset = 'instrument_summaries' AND b.ends = 'infinity'))
     ORDER BY s.currency, s.beat, s.version_id DESC
 )
-SELECT d.currency, d.beat AS ts, d.beat, d.version_id, cardinality(r.instruments) AS instruments, m.missed AS missed_before,
+SELECT d.currency, d.beat AS ts, d.beat, d.version_id, cardinality(r.instruments) AS instruments, n.missed_lately,
        extract(epoch FROM t.newest - d.beat)::float8 AS late_seconds, extract(epoch FROM t.newest - t.oldest)::float8 AS clock_span_seconds,
        i.known::float8 / cardinality(r.instruments) AS marks_known, i.without_mark, i.impossible, i.far_from_index, i.off_index, i.crossed,
        i.without_funding, i.unusual_funding, store.named(d.unreadable) AS unreadable,
@@ -23,6 +23,12 @@ JOIN store.roster r USING (roster_id)
 CROSS JOIN LATERAL (SELECT min(u) AS oldest, max(u) AS newest FROM unnest(d.told_at) AS u) AS t
 CROSS JOIN LATERAL (SELECT store.missed_beats('instrument_summaries', d.beat, (
                         SELECT max(p.beat) FROM store.instrument_summary p WHERE p.currency = d.currency AND p.beat < d.beat)) AS missed) AS m
+CROSS JOIN LATERAL (
+    SELECT CASE WHEN m.missed > 0 THEN (
+        SELECT sum(store.missed_beats('instrument_summaries', p.beat, p.previous))
+        FROM (SELECT b.beat, lag(b.beat) OVER (ORDER BY b.beat) AS previous
+              FROM (SELECT DISTINCT beat FROM store.instrument_summary WHERE currency = d.currency AND beat <= d.beat ORDER BY beat DESC LIMIT 60) AS b) AS p
+    ) ELSE 0 END AS missed_lately) AS n
 CROSS JOIN LATERAL (
     SELECT count(e.mark) AS known,
            store.named(array_agg(e.name ORDER BY e.name) FILTER (WHERE e.mark IS NULL)) AS without_mark,

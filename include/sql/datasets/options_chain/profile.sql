@@ -1,8 +1,8 @@
 -- One row an expiry of a snapshot that is to be decided on (those that wait, whenever they were taken, and those of the run's own
--- beat), and one an expiry of which the catalogue lists options and the snapshot has none. missed_before: beats since the snapshot
--- before it at which none was taken, said once a currency. What is said of single options is a text that names the first of them,
--- NULL where there is nothing to say. sampled: the share of the tickers that were asked beside the snapshot and answered, said once
--- a currency. Grain: series, ts (the beat). Reads only. Parameters: to (the run's moment), currencies.
+-- beat), and one an expiry of which the catalogue lists options and the snapshot has none. missed_lately: where none was taken at
+-- the beat before, the beats without one since the sixtieth newest snapshot; else 0; said once a currency. What is said of single
+-- options is a text that names the first of them, NULL where there is nothing to say. sampled: the share of the tickers that were
+-- asked beside the snapshot and answered, said once a currency. Grain: series, ts (the beat). Reads only. Parameters: to (the run's moment), currencies.
 WITH decided_on AS (
     SELECT DISTINCT ON (s.currency, s.beat, s.series) s.*
     FROM store.option_chain s
@@ -12,11 +12,15 @@ WITH decided_on AS (
                         FROM store.snapshot_beat b WHERE b.dataset = 'options_chain' AND b.ends = 'infinity'))
     ORDER BY s.currency, s.beat, s.series, s.version_id DESC
 ), snapshots AS (
-    SELECT d.currency, d.beat, min(d.series) AS first_series, max(t.newest) AS newest,
-           store.missed_beats('options_chain', d.beat, (
-               SELECT max(p.beat) FROM store.option_chain p WHERE p.currency = d.currency AND p.beat < d.beat)) AS missed
-    FROM decided_on d CROSS JOIN LATERAL (SELECT max(u) AS newest FROM unnest(d.told_at) AS u) AS t
-    GROUP BY d.currency, d.beat
+    SELECT d.*, CASE WHEN store.missed_beats('options_chain', d.beat, (
+                         SELECT max(p.beat) FROM store.option_chain p WHERE p.currency = d.currency AND p.beat < d.beat)) > 0 THEN (
+               SELECT sum(store.missed_beats('options_chain', p.beat, p.previous))
+               FROM (SELECT b.beat, lag(b.beat) OVER (ORDER BY b.beat) AS previous
+                     FROM (SELECT DISTINCT beat FROM store.option_chain WHERE currency = d.currency AND beat <= d.beat ORDER BY beat DESC LIMIT 60) AS b) AS p
+           ) ELSE 0 END AS missed_lately
+    FROM (SELECT d.currency, d.beat, min(d.series) AS first_series, max(t.newest) AS newest
+          FROM decided_on d CROSS JOIN LATERAL (SELECT max(u) AS newest FROM unnest(d.told_at) AS u) AS t
+          GROUP BY d.currency, d.beat) AS d
 ), absent AS (
     -- of each snapshot what the catalogue lists and it lacks, by expiries
     SELECT s.currency, s.beat, substring(i.name FROM '^(.+)-[^-]+-[CP]$') AS series, array_agg(i.name ORDER BY i.name) AS names
@@ -26,12 +30,12 @@ WITH decided_on AS (
     CROSS JOIN LATERAL unnest(store.absent_from(there.names, 'option', s.currency, s.newest)) AS i(name)
     GROUP BY 1, 2, 3
 ), profiled AS (
-    SELECT d.*, r.instruments, s.newest, s.first_series, s.missed
+    SELECT d.*, r.instruments, s.newest, s.first_series, s.missed_lately
     FROM decided_on d JOIN store.roster r USING (roster_id) JOIN snapshots s USING (currency, beat)
 )
 SELECT coalesce(d.series, a.series) AS series, coalesce(d.beat, a.beat) AS ts, coalesce(d.currency, a.currency) AS currency,
        coalesce(d.beat, a.beat) AS beat, d.version_id, d.series IS NULL AS missing, coalesce(cardinality(d.instruments), 0) AS options,
-       CASE WHEN d.series = d.first_series THEN d.missed ELSE 0 END AS missed_before,
+       CASE WHEN d.series = d.first_series THEN d.missed_lately ELSE 0 END AS missed_lately,
        extract(epoch FROM d.newest - d.beat)::float8 AS late_seconds, extract(epoch FROM t.newest - t.oldest)::float8 AS clock_span_seconds,
        i.with_iv::float8 / cardinality(d.instruments) AS ivs_known, i.without_iv,
        CASE WHEN d.series = d.first_series THEN coalesce((
