@@ -28,7 +28,7 @@ from stack.settings import PORTS, Stack, separate_environment, stack_of
 from .memory_group import MemoryGroup
 
 ROOT = Path(__file__).resolve().parents[1]
-PATIENCE = 600
+PATIENCE = 1200
 """Seconds until Airflow has to be up and the catalogue read."""
 
 

@@ -28,7 +28,7 @@ class AirflowApi:
         self._session = requests.Session()
         self._session.trust_env = False  # no proxy between this machine and itself
 
-    def wait_healthy(self, still_alive: Callable[[], None], seconds: float = 120) -> None:
+    def wait_healthy(self, still_alive: Callable[[], None], seconds: float = 300) -> None:
         """Returns when the API server answers and the scheduler and the DAG processor have reported to it.
 
         still_alive is called between attempts and raises StackError when a service has died.

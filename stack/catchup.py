@@ -58,7 +58,7 @@ def create_pools(api: AirflowApi, pools: dict[str, int]) -> None:
         api.set_pool(name, slots, "One slot is one task; made by stack/catchup.py")
 
 
-def wait_for_dags(stack: Stack, api: AirflowApi, seconds: float = 120) -> list[dict]:
+def wait_for_dags(stack: Stack, api: AirflowApi, seconds: float = 300) -> list[dict]:
     """All DAGs, once every file under dags/ has been read. Raises StackError naming the files that can't be."""
     files = {path.name for path in (stack.root / "dags").glob("*.py")}
     deadline = time.monotonic() + seconds

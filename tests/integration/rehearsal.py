@@ -1,8 +1,9 @@
 """What the rehearsals share: what is asked for, the months, what is collected, and what may be held back.
 
 REHEARSE says what is rehearsed, with commas between: months, the word `stack` for the newest months through the real
-stack, the word `demo` for what its user does with a demo, the word `live` for the long tests of live minutes; or `all`,
-which is all but `live`. Without it only the rules are, on their wildest days (test_rules_rehearsed.py).
+stack, the word `demo` for what its user does with a demo, the word `soak` for minutes of the soak, the word `live` for
+the long tests of live minutes; or `all`, which is all but `live`. Without it only the rules are, on their wildest days
+(test_rules_rehearsed.py).
 """
 
 from __future__ import annotations
@@ -14,11 +15,12 @@ from datetime import UTC, date, datetime, timedelta
 WILD = ("2018-08", "2019-04", "2019-10", "2020-03", "2020-08", "2021-05")  # months in which something happened
 STACK = "stack"
 DEMO = "demo"
+SOAK = "soak"
 LIVE = "live"
-ALL = (*WILD, STACK, DEMO)
+ALL = (*WILD, STACK, DEMO, SOAK)
 _asked = os.environ.get("REHEARSE", "")
 ASKED = ALL if _asked == "all" else tuple(filter(None, _asked.split(",")))
-MONTHS = tuple(each for each in ASKED if each not in (STACK, DEMO, LIVE))
+MONTHS = tuple(each for each in ASKED if each not in (STACK, DEMO, SOAK, LIVE))
 CURRENCIES = ("BTC", "ETH", "USDC", "USDT", "EURR")
 MAY_BE_HELD_BACK = {
     "TSLAX_USDC-PERPETUAL": "an equity with trading hours: what is not known yet is held back by name",

@@ -63,8 +63,7 @@ class StackApart:
             said.seek(0)
             self.printed = said.read()
         if ended != "ended with 0":
-            logs = [f"{log}\n{log.read_text(errors='replace')[-3000:]}" for log in self.placed.logs.glob("*.log")]
-            pytest.fail("\n".join([f"stack {command} {ended}", self.printed, *logs]))
+            pytest.fail("\n".join([f"stack {command} {ended}", self.printed, *ends(self.placed.logs)]))
 
     @cached_property
     def secrets(self) -> dict[str, str]:
@@ -112,6 +111,16 @@ def stack_apart(mode: str, **settings: str) -> Iterator[StackApart]:
     finally:
         stopped = stack.run("down")
     assert stopped.returncode == 0, stopped.stderr
+    nothing_runs_of(folder)
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+def ends(logs: Path) -> list[str]:
+    """The end of each log of a stack's services, with its name."""
+    return [f"{log}\n{log.read_text(errors='replace')[-3000:]}" for log in logs.glob("*.log")]
+
+
+def nothing_runs_of(folder: Path) -> None:
+    """Fails where `make down` has left a process behind."""
     left = subprocess.run(["pgrep", "-f", str(folder)], text=True, capture_output=True).stdout
     assert not left, "make down left processes behind"
-    shutil.rmtree(folder, ignore_errors=True)

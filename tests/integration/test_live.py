@@ -23,6 +23,9 @@ COLUMNS = ("open", "high", "low", "close", "volume", "cost")
 MINUTE = timedelta(minutes=1)
 
 
+pytestmark = pytest.mark.skipif(bool(ASKED) and LIVE not in ASKED, reason="make test runs the short ones")
+
+
 def long(test):
     """A test that takes longer than the others may: it runs where it is asked for."""
     asked = pytest.mark.skipif(LIVE not in ASKED, reason="REHEARSE=live runs the long tests of live minutes")
