@@ -167,6 +167,18 @@ def test_no_true_row_is_held_back(rehearsed):
     assert held_back(market.rows) == []
 
 
+@pytest.mark.skipif(bool(MONTHS), reason="REHEARSE has asked for other days")
+def test_where_the_funding_has_no_index_at_eight_the_delivery_price_had_its_say(rehearsed):
+    """The true day after the listing, and the first of the funding, which begins at 10:00."""
+    market, _ = rehearsed
+    compared = (
+        "SELECT l.day::text, l.hour FROM store.lifetime p "
+        "CROSS JOIN LATERAL store.levels(ARRAY[p.instrument_id], '2018-08-01', '2019-06-01') AS l "
+        "WHERE p.instrument = 'BTC-PERPETUAL' AND l.delivery IS NOT NULL ORDER BY 1"
+    )
+    assert market.rows(compared) == [("2018-08-15", 8), ("2019-04-30", 8)]
+
+
 @pytest.mark.parametrize("name", WINDOWS)
 def test_what_is_published_is_what_the_exchange_says(rehearsed, real, name):
     market, _ = rehearsed
