@@ -24,7 +24,7 @@ def _sent(*columns: str) -> str:
 
 
 _TICK = "date_part('epoch', ts) * 1000"
-_MARKS = "traded::integer", "fresh::integer"
+_MARKS = "traded::integer::float8", "fresh::integer::float8"
 CANDLES = f"""
     SELECT {_sent(_TICK, "open", "high", "low", "close", "volume", "cost", *_MARKS)}
     FROM candles(%s, %s, %s) WHERE open IS NOT NULL
@@ -38,8 +38,9 @@ BASIS = f"""
     FROM basis(%s, %s, %s) WHERE basis IS NOT NULL
 """
 # a charted minute is the index too, and there is no telling from the market which minutes were charted
+_SOURCES = [f"(source = '{source}')::integer::float8" for source in ("perpetual_proxy", "funding_chart")]
 INDEX = f"""
-    SELECT {_sent(_TICK, "price", "(source = 'perpetual_proxy')::integer", "(source = 'funding_chart')::integer")}
+    SELECT {_sent(_TICK, "price", *_SOURCES)}
     FROM index_price(%s, %s, %s) WHERE price IS NOT NULL
 """
 

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import json
 import re
+import time
 from collections import defaultdict
+from collections.abc import Callable
+from functools import partial
 from types import SimpleNamespace
 
 import psycopg
@@ -18,13 +21,16 @@ NOW = 1_789_939_037_426  # ms: 2026-09-20, when the newest of the recorded rows 
 class Listed:
     """Two hosts that answer get_instruments with the rows they were given, and every other question with nothing.
 
-    `live_url` and `history_url` as a Running simulator has them. `failing`: questions that are refused.
+    `live_url` and `history_url` as a Running simulator has them. `failing`: questions that are refused. `admits`: says
+    of a method whether there is room for it in the exchange's limit; `limited`: the questions there was none for.
     """
 
     def __init__(self):
         self.rows: dict[tuple, list[dict]] = defaultdict(list)
         self.failing: set[tuple] = set()
         self.asked: list[tuple] = []
+        self.admits: Callable[[str], bool] = lambda method: True
+        self.limited: list[tuple] = []
         self.methods: set[str] = set()
         self.servers = {}
         for host in ("live", "history"):
@@ -60,6 +66,10 @@ class Listed:
             if method == "get_instruments":
                 question = (host, asked.currency, asked.kind, asked.expired == "true")
                 self.asked.append(question)
+                if not self.admits(method):
+                    self.limited.append(question)
+                    error = {"code": 10028, "message": "too_many_requests"}
+                    return Response(json.dumps({"jsonrpc": "2.0", "error": error}), status=429)
                 if question in self.failing:
                     error = {"code": 10020, "message": "invalid_or_unsupported_instrument"}
                     return Response(json.dumps({"jsonrpc": "2.0", "error": error}), status=400)
@@ -196,3 +206,31 @@ def test_expired_options_that_fail_stop_nothing_that_does_not_use_them(read_cata
         assert list(read_at(connection, ["BTC"])) == ["BTC"]
     assert market.value("SELECT outcome FROM validations WHERE dataset = 'instruments'") == "passed"
     assert "get_funding_rate_history" in listed.methods, "the first hour of funding is looked for"
+
+
+def test_at_the_slower_pace_of_the_two_each_list_is_asked_for_once(open_pipeline, listed, market, monkeypatch):
+    """One get_instruments in ten seconds, five at once: the older copy of the reference, and what holds here until
+    `make check` knows better. A request counts as made when its slot comes, and nobody sleeps until then."""
+    from deribit_warehouse.warehouse import rate_limiter
+    from exchange_simulator.limits import Limits
+
+    currencies = ("BTC", "ETH", "USDC")
+    monkeypatch.setenv("DERIBIT_CURRENCIES", ",".join(currencies))
+    pipeline = open_pipeline(market, listed)
+    monkeypatch.setenv("DERIBIT_CATALOGUE_REQUESTS_PER_SECOND", "0.1")
+    sent_at = []
+
+    def sleep(seconds: float) -> None:
+        sent_at.append(time.monotonic() + seconds)
+
+    monkeypatch.setattr(rate_limiter, "RateLimiter", partial(rate_limiter.RateLimiter, sleep=sleep))
+    slow = Limits(catalogue_seconds=10, catalogue_burst=5)
+    listed.admits = lambda method: slow.admits(method, sent_at[-1])
+    for currency in currencies:
+        coin = {"base_currency": currency, "settlement_currency": currency}
+        listed.tell([future(f"{currency}-PERPETUAL", **ENDLESS, **coin)])
+
+    assert pipeline.run("instruments") == "success"
+    assert listed.limited == []
+    assert len(listed.asked) == len(set(listed.asked)) == 18, "of a list of megabytes no part is asked for again"
+    assert max(sent_at) - sent_at[0] > 150, "five at once, then fifty seconds for five more"
