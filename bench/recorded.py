@@ -1,7 +1,9 @@
 """How many recorded rows break each rule: `python -m bench.recorded FOLDER` asks it again.
 
-The recorded candles lie at isolated minutes; between them the price stands still, as in a market without a trade, so
-that whole days can be validated. What is counted of a rule are instrument-days (funding: hours).
+The recorded candles lie at isolated minutes. Each is validated by itself, as minutes of open days are, so what is
+counted of a rule are recorded minutes; of the catalogue instruments, of funding hours. The basis is validated by the
+day: between recorded minutes the price stands still there, as in a market without a trade, and only minutes in which
+both legs traded say how large a basis is. Of the index no two sources were recorded for the same time.
 """
 
 from __future__ import annotations
@@ -14,14 +16,19 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import orjson
 from pandas import DataFrame
 from psycopg import Connection
 
 from deribit_warehouse import settings
-from deribit_warehouse.datasets import FUNDING_RATES, FUTURES_OHLCV, PERPETUALS_OHLCV
+from deribit_warehouse.dataset import Dataset
+from deribit_warehouse.datasets import BASIS_SPREAD, FUNDING_RATES, FUTURES_LIVE, INSTRUMENTS, PERPETUALS_LIVE
+from deribit_warehouse.exchange.instruments import Instrument, implied, reader
 from deribit_warehouse.quality.suites import read_suite
 from deribit_warehouse.quality.validate import validate
 from deribit_warehouse.warehouse import profiles
+from deribit_warehouse.warehouse.catalogue import store_instruments
+from deribit_warehouse.warehouse.day_arrays import store_open_candles
 from deribit_warehouse.warehouse.funding import record_start, store_funding
 from deribit_warehouse.warehouse.ingestion import Provenance, record_fetched
 from exchange_simulator.replay import Replay
@@ -32,6 +39,16 @@ from .database import server
 DAY = 86_400_000
 FIRST = datetime(2025, 12, 30, tzinfo=UTC)
 RATES = ("interest_1h", "interest_8h", "index_price", "prev_index_price")
+CATALOGUES = {
+    "instruments_future.json": "live", "history_host_instrument_2016.json": "history",
+    **{f"instruments_{coin}_2021-07-22.json": "history" for coin in ("btc", "eth", "sol", "usdc")},
+}  # fmt: skip
+ANSWERED = """
+    INSERT INTO store.fetched AS a (instrument_id, what, windows)
+    SELECT instrument_id, 'open candles', range_agg(tstzrange(ts, ts + interval '1 minute')) FROM store.open_candle
+    GROUP BY instrument_id ON CONFLICT (instrument_id, what) DO UPDATE SET windows = excluded.windows
+"""
+"""What was not recorded is not missing: the exchange answered for the recorded minutes alone."""
 
 
 @dataclass(frozen=True)
@@ -47,6 +64,7 @@ class Rate:
 
 def rates(connection: Connection, folder: Path) -> Iterator[Rate]:
     """Stores what is recorded in an empty market database and says of each rule how many rows broke it."""
+    yield from catalogue_rates(connection, folder)
     source = Replay(folder)
     # the first recorded candle; before it nothing is known of any
     first, past = round(FIRST.timestamp() * 1000), source.now_ms // DAY * DAY
@@ -69,19 +87,52 @@ def rates(connection: Connection, folder: Path) -> Iterator[Rate]:
         # its candles of those months were not recorded: nothing to check the index against
         record_fetched(connection, ids["BTC-PERPETUAL"], "candles", int(times[0]) - 3_600_000, first)
     interval: dict[str, Any] = {"currencies": ["BTC", "ETH"], "begins": instant(first), "ends": instant(past)}
-    yield from validated("perpetuals_ohlcv", profiles.profile(connection, PERPETUALS_OHLCV, **interval))
-    yield from validated("futures_ohlcv", profiles.profile(connection, FUTURES_OHLCV, **interval))
-    until = {"begins": instant(times[0]) - timedelta(hours=1), "ends": instant(times[-1])}
-    yield from validated("funding_rates", profiles.profile(connection, FUNDING_RATES, **interval | until))
+    for window in windows:
+        minutes = market_data.on_grid(window, source.recorded_candles(window.listing.name))
+        provenance = Provenance("recorded", window.listing.name, "recorded", "recorded")
+        with connection.transaction():
+            store_open_candles(connection, ids[window.listing.name], minutes, provenance, window.begins)
+    connection.execute(ANSWERED)
+    for live in (PERPETUALS_LIVE, FUTURES_LIVE):
+        yield from validated(live, profiles.profile(connection, live, **interval))
+    began = instant(times[0]) - timedelta(hours=1)
+    until: dict[str, Any] = {"currencies": ["BTC"], "begins": began, "ends": instant(times[-1])}
+    yield from validated(FUNDING_RATES, profiles.profile(connection, FUNDING_RATES, **until))
+    market_data.publish(connection, instant(first), instant(past))
+    yield from validated(BASIS_SPREAD, profiles.profile(connection, BASIS_SPREAD, **interval))
 
 
-def validated(dataset: str, profile: DataFrame) -> Iterator[Rate]:
-    suite = read_suite(settings.EXPECTATIONS / f"{dataset}.json")
+def catalogue_rates(connection: Connection, folder: Path) -> Iterator[Rate]:
+    """Of the instruments that were recorded; nothing of them stays in the database."""
+    with connection.transaction(force_rollback=True):
+        for name, host in CATALOGUES.items():
+            found: Any = orjson.loads((folder / "responses" / name).read_bytes())
+            found = found.get("result", [found]) if isinstance(found, dict) else found
+            for kind in ("future", "option"):
+                if rows := [row for row in found if row["kind"] == kind]:
+                    store_instruments(connection, map(catalogue_row, reader(host, kind)(rows).instruments))
+        now = datetime.now(UTC)
+        rates = list(validated(INSTRUMENTS, profiles.profile(connection, INSTRUMENTS, now, now, currencies=[])))
+    yield from rates
+
+
+def catalogue_row(one: Instrument) -> tuple:
+    """In the order of catalogue/stage.sql."""
+    return (
+        one.instrument_name, one.exchange_id, one.kind, one.base_currency, one.quote_currency, one.settlement_currency,
+        one.settlement_period, one.instrument_type, one.price_index, one.tick_size, one.contract_size,
+        market_data.time_of(one.created), market_data.time_of(one.expires), one.strike, one.option_type, one.state,
+        one.is_active, one.host, one.underlying_type, *implied(one),
+    )  # fmt: skip
+
+
+def validated(dataset: Dataset, profile: DataFrame) -> Iterator[Rate]:
+    suite = read_suite(settings.EXPECTATIONS / f"{dataset.suite}.json").keyed(dataset.keys)
     validation = validate(profile, suite, keys=list(suite.keys), run_name="recorded")
     broken = {each.rule: len(set(each.keys)) or len(profile) for each in validation.broken}
     rules = {each["meta"]["rule"]: each["severity"] for each in suite.expectations}
     for rule, severity in rules.items():
-        yield Rate(dataset, rule, severity, broken.get(rule, 0), len(profile))
+        yield Rate(dataset.suite, rule, severity, broken.get(rule, 0), len(profile))
 
 
 def instant(ms: int) -> datetime:

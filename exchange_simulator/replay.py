@@ -92,6 +92,10 @@ class Replay:
         columns["ticks"] = ticks
         return {name: columns[name] for name in COLUMNS}
 
+    def recorded_candles(self, instrument_name: str) -> dict[str, np.ndarray]:
+        """The minutes that were recorded, and none between them: columns as of candles(). KeyError for another name."""
+        return self._candles[instrument_name]
+
     def closes(self, listing: Listing, minutes: np.ndarray) -> np.ndarray:
         """As `Market.closes`."""
         found = [self.candles(listing, minute * MINUTE, minute * MINUTE)["close"] for minute in minutes.tolist()]

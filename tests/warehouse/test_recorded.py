@@ -1,22 +1,34 @@
-"""How many of the recorded rows break each rule, through store, profile and suite."""
+"""The recorded rows through client, store and gate: how many break each rule, and that what passes comes out as it was
+sent. The candles, their basis and half a year of funding go through the DAGs (tests/integration/test_recorded.py)."""
 
 from __future__ import annotations
 
+import csv
 from datetime import UTC, date, datetime, timedelta
 from itertools import pairwise
+from types import SimpleNamespace
 
 import orjson
 import pytest
 
 from bench.recorded import rates
+from deribit_warehouse.datasets import FUNDING_RATES, PERPETUALS_LIVE
+from deribit_warehouse.exchange import candles, funding
+from deribit_warehouse.pipeline.validate_and_publish import validate_and_publish
+from deribit_warehouse.warehouse.day_arrays import store_open_candles
+from deribit_warehouse.warehouse.ingestion import Provenance, record_fetched
+from tests.warehouse.days import DAY, HOST, at
 
 pytestmark = pytest.mark.recorded
+PRICES = ("open", "high", "low", "close")
+RATES = ("interest_1h", "interest_8h", "index_price", "prev_index_price")
+CONTEXT = {"dag_run": SimpleNamespace(dag_id="recorded", run_id="recorded")}
 
 
 def test_of_the_recorded_rows_only_the_five_holes_break_a_critical_rule(warehouse, recorded):
     found = list(rates(warehouse.connection, recorded))
     assert {rate.dataset: rate.rows for rate in found} == {
-        "perpetuals_ohlcv": 110, "futures_ohlcv": 800, "funding_rates": 4416,
+        "instruments": 1030, "perpetuals_ohlcv": 420, "futures_ohlcv": 2978, "funding_rates": 4416, "basis_spread": 800,
     }  # fmt: skip
     broken = [(rate.dataset, rate.rule, rate.broken) for rate in found if rate.severity == "critical" and rate.broken]
     assert broken == [("funding_rates", "hours-complete", 5)]
@@ -46,3 +58,68 @@ def test_the_recorded_perpetual_is_where_the_delivery_price_is(recorded):
         if later["timestamp"] - row["timestamp"] == 3_600_000
     ]
     assert len(moves) == 4405 and 0.03 < max(moves) < 0.035
+
+
+def instant(ms: int) -> datetime:
+    return datetime.fromtimestamp(ms / 1000, UTC)
+
+
+def answering(result):
+    """Asks an exchange that has one answer."""
+    return lambda method, parameters, read: read(result)
+
+
+def inverse_chart(recorded) -> dict:
+    return orjson.loads((recorded / "responses" / "http_get_tradingview_chart_data.json").read_bytes())["result"]
+
+
+def linear_chart(recorded) -> dict:
+    """Its cost was not recorded, and is taken as volume at the close, which is what cost of linear contracts is."""
+    with (recorded / "responses" / "btc_usdc_perp_1m_2023-07-14_ccxt21062.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    columns: dict = {name: [float(row[name]) for row in rows] for name in (*PRICES, "volume")}
+    columns["cost"] = [volume * close for volume, close in zip(columns["volume"], columns["close"], strict=True)]
+    return {"status": "ok", "ticks": [int(row["ticks"]) for row in rows], **columns}
+
+
+@pytest.mark.parametrize(
+    ("name", "chart", "kind", "minutes", "fresh"),
+    [
+        ("BTC-PERPETUAL", inverse_chart, {}, 5, 5),
+        ("BTC_USDC-PERPETUAL", linear_chart, {"quote": "USDC", "settlement": "USDC"}, 20, 8),
+    ],
+)
+def test_recorded_minutes_pass_the_gate_one_by_one(warehouse, recorded, monkeypatch, name, chart, kind, minutes, fresh):
+    result = chart(recorded)
+    start, end = result["ticks"][0], result["ticks"][-1] + 60_000
+    found = candles.collect(answering(result), name, start, end)
+    perpetual = warehouse.instrument(name, at("2018-08-14"), **kind)
+    monkeypatch.setenv("DERIBIT_CURRENCIES", kind.get("settlement", "BTC"))
+    with warehouse.connection.transaction():
+        provenance = Provenance(PERPETUALS_LIVE.name, name, HOST, "recorded")
+        store_open_candles(warehouse.connection, perpetual, found, provenance, end)
+        validated = validate_and_publish(warehouse.connection, PERPETUALS_LIVE, CONTEXT, instant(start), instant(end))
+    assert (validated.published, validated.decision.quarantined_keys) == (minutes, [])
+    shown = warehouse.rows(
+        f"SELECT ts, {', '.join(PRICES)}, volume, cost FROM candles(%s, %s, %s)", name, instant(start), instant(end)
+    )
+    sent = zip(*(result[column] for column in ("ticks", *PRICES, "volume", "cost")), strict=True)
+    assert shown == [(instant(tick), *values) for tick, *values in sent]
+    assert warehouse.value("SELECT count(*) FROM perpetuals_ohlcv WHERE fresh") == fresh
+
+
+def test_a_recorded_page_of_funding_passes_the_gate(warehouse, recorded, monkeypatch):
+    rows = orjson.loads((recorded / "responses" / "funding_rate_history.json").read_bytes())
+    start, end = rows[0]["timestamp"] - 3_600_000, rows[-1]["timestamp"]
+    found = funding.collect(answering(rows), "BTC-PERPETUAL", start, end)
+    perpetual = warehouse.instrument("BTC-PERPETUAL", at("2018-08-14"))
+    hours, columns = [instant(int(ts)) for ts in found.timestamp], [getattr(found, name) for name in RATES]
+    warehouse.funding(perpetual, hours, columns)
+    monkeypatch.setenv("DERIBIT_CURRENCIES", "BTC")
+    with warehouse.connection.transaction():
+        # of its candles nothing was recorded: there is nothing to check the index against
+        record_fetched(warehouse.connection, perpetual, "candles", start // DAY * DAY, -(-end // DAY) * DAY)
+        validated = validate_and_publish(warehouse.connection, FUNDING_RATES, CONTEXT, instant(start), instant(end))
+    assert (validated.published, validated.decision.quarantined_keys) == (len(rows), [])
+    shown = warehouse.rows(f"SELECT ts, {', '.join(RATES)} FROM funding_rates ORDER BY ts")
+    assert shown == [(instant(row["timestamp"]), *(row[name] for name in RATES)) for row in rows]

@@ -65,8 +65,8 @@ def validate(warehouse: Warehouse, begins, ends):
 def test_the_recorded_bodies_come_through_client_store_gate_and_view(warehouse, recorded):
     """Five days of the perpetual, and the delivery of a future with that day's delivery price."""
     body, currency, prices = (
-        orjson.loads((recorded / f"responses/{name}.json").read_bytes())
-        for name in ("settlements_instrument", "settlements_currency", "delivery_prices")
+        orjson.loads((recorded / "responses" / name).read_bytes())
+        for name in ("settlements_instrument.json", "settlements_currency.json", "delivery_prices.json")
     )
     delivery = currency["settlements"][0]
     perpetual_id = perpetual(warehouse)
