@@ -104,3 +104,9 @@ def test_where_it_starts_and_who_may_open_it(both):
     assert environ["AIRFLOW__API__HOST"] == "127.0.0.1"
     assert environ["AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_USERS"] == "admin:admin"
     assert environ["AIRFLOW__CORE__EXECUTION_API_SERVER_URL"] == f"{stack.address}/execution/"
+
+
+def test_a_task_asks_for_two_minutes_while_the_api_server_is_restarted(both):
+    """The client waits up to 1, 2, 4 ... 90 s before it asks again."""
+    attempts = int(both["live"][1].get("AIRFLOW__WORKERS__EXECUTION_API_RETRIES", 5))
+    assert sum(min(2**before, 90) for before in range(attempts - 1)) > 120
