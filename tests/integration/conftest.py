@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -90,10 +90,11 @@ def open_pipeline(monkeypatch, stored_dags, tmp_path):
         monkeypatch.setenv("DERIBIT_CATALOGUE_REQUESTS_PER_SECOND", "20")
         monkeypatch.setenv("DERIBIT_DATA_DOCS_DIR", str(tmp_path / "data_docs"))
         monkeypatch.setenv("DERIBIT_WAIT_HOURS", "0")
-        # a test never waits for a retry
+        # a test never waits for a retry, nor for the end of the minute that it happens to run in
         from deribit_warehouse.pipeline import dag_defaults
 
         monkeypatch.setitem(dag_defaults.DEFAULT_ARGS, "retries", 0)
+        monkeypatch.setattr("deribit_warehouse.pipeline.interval.EARLY", timedelta(0))
         return Pipeline(market, exchange, tmp_path / "data_docs")
 
     return join

@@ -195,11 +195,13 @@ def test_of_linear_coins_the_dated_futures_settle_it_where_there_are_any(
     assert day in {shown for [shown] in market.rows("SELECT DISTINCT day FROM futures_ohlcv")}
 
 
-@pytest.mark.parametrize("comes_first", ["perpetuals_ohlcv", "delivery_prices"])
 @pytest.mark.parametrize(
-    ("wrong", "month", "after", "unreferenced"),
-    # the day of the listing has no candles before 08:00
-    [(date(2018, 8, 20), date(2018, 8, 1), "2018-09-01", 1), (date(2019, 4, 15), date(2019, 4, 1), "2019-05-01", 0)],
+    ("comes_first", "wrong", "month", "after", "unreferenced"),
+    [
+        # the day of the listing has no candles before 08:00
+        ("perpetuals_ohlcv", date(2018, 8, 20), date(2018, 8, 1), "2018-09-01", 1),
+        ("delivery_prices", date(2019, 4, 15), date(2019, 4, 1), "2019-05-01", 0),
+    ],
 )
 def test_before_there_is_an_index_a_day_on_another_coins_level_does_not_outlive_the_delivery_price(
     pipeline, market, monkeypatch, comes_first, wrong, month, after, unreferenced

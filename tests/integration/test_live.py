@@ -199,13 +199,14 @@ def test_a_minute_whose_basis_is_bad_is_held_back_though_both_legs_have_passed_a
     asked = "SELECT min(ts) FROM basis(%s, %s, %s, as_of => %s)"
     assert market.value(asked, name, first, live.closed, then) == first + 2 * MINUTE
     # a run costs a row, and what passed none
+    held_pairs = market.value("SELECT count(*) FROM store.held_basis")
     assert live.run(live.now + MINUTE) == ["success", "success"]
     validated = (
         "SELECT outcome, result IS NULL FROM store.validation WHERE dataset = 'basis_live' "
         "AND dag_id = 'deribit_futures_live' AND interval_to = %s"
     )
     assert market.rows(validated, live.closed) == [("passed", True)]
-    assert market.value("SELECT count(*) FROM store.held_basis") == len(futures)
+    assert market.value("SELECT count(*) FROM store.held_basis") == held_pairs >= len(futures)
 
 
 @long
