@@ -1,9 +1,9 @@
 """What the rehearsals share: what is asked for, the months, what is collected, and what may be held back.
 
 REHEARSE says what is rehearsed, with commas between: months, the word `stack` for the newest months through the real
-stack, the word `demo` for what its user does with a demo, the word `soak` for minutes of the soak, the word `live` for
-the long tests of live minutes; or `all`, which is all but `live`. Without it only the rules are, on their wildest days
-(test_rules_rehearsed.py).
+stack, the word `demo` for what its user does with a demo; or `all` of these. Two words stand for themselves alone, for
+CI has no time for them: `soak` for minutes of the soak, and `long` for the tests that are marked so here. Without it only
+the rules are rehearsed, on their wildest days (test_rules_rehearsed.py).
 """
 
 from __future__ import annotations
@@ -12,20 +12,30 @@ import os
 from collections.abc import Callable
 from datetime import UTC, date, datetime, timedelta
 
+import pytest
+
 WILD = ("2018-08", "2019-04", "2019-10", "2020-03", "2020-08", "2021-05")  # months in which something happened
 STACK = "stack"
 DEMO = "demo"
 SOAK = "soak"
-LIVE = "live"
-ALL = (*WILD, STACK, DEMO, SOAK)
+LONG = "long"
+ALL = (*WILD, STACK, DEMO)
 _asked = os.environ.get("REHEARSE", "")
 ASKED = ALL if _asked == "all" else tuple(filter(None, _asked.split(",")))
-MONTHS = tuple(each for each in ASKED if each not in (STACK, DEMO, SOAK, LIVE))
+MONTHS = tuple(each for each in ASKED if each not in (STACK, DEMO, SOAK, LONG))
+BY_MAKE_TEST = pytest.mark.skipif(bool(ASKED) and LONG not in ASKED, reason="make test runs the short ones")
+"""Of a file that has long tests beside others, which a rehearsal doesn't run again."""
 CURRENCIES = ("BTC", "ETH", "USDC", "USDT", "EURR")
 MAY_BE_HELD_BACK = {
     "TSLAX_USDC-PERPETUAL": "an equity with trading hours: what is not known yet is held back by name",
 }
 """True rows that may be held back, and why. None is invented to make a test pass."""
+
+
+def long(test):
+    """A test that takes longer than CI has time for: it runs where it is asked for."""
+    asked = pytest.mark.skipif(LONG not in ASKED, reason="make rehearsal REHEARSE=long runs the long tests")
+    return asked(pytest.mark.timeout(1200)(test))
 
 
 def ms(instant: str | date) -> int:

@@ -10,11 +10,15 @@ from datetime import UTC, date, datetime, timedelta
 import numpy as np
 import pytest
 
+from .rehearsal import BY_MAKE_TEST, long
+
 MONTH, AFTER = date(2019, 6, 1), "2019-07-01"
 MINUTE, DAY = 60_000, 86_400_000
 PRICES = ("open", "high", "low", "close")
 ANOTHER_COIN, HUGE = date(2019, 6, 5), date(2019, 6, 15)
 ANOTHER_FUNDING = (date(2019, 6, 10), date(2019, 6, 11))
+
+pytestmark = BY_MAKE_TEST
 
 
 def ms(day: date) -> int:
@@ -146,6 +150,7 @@ def held_back(market) -> set[tuple]:
     return set(market.rows("SELECT DISTINCT dataset, instrument, day FROM quarantined"))
 
 
+@long
 def test_before_there_was_funding_the_two_that_disagree_are_held_back(pipeline, market, tenfold):
     """The perpetual is the guilty one, and nothing is there to say so: the futures of its day stay out with it."""
     day = tenfold["BTC-PERPETUAL"] = date(2019, 3, 13)
@@ -167,6 +172,7 @@ def test_before_there_was_funding_the_two_that_disagree_are_held_back(pipeline, 
     assert indexed(market, "btc_usd") == dict.fromkeys(others, {"perpetual_proxy": 1440})
 
 
+@long
 def test_of_linear_coins_the_dated_futures_settle_it_where_there_are_any(
     open_pipeline, market, linear_exchange, tenfold, monkeypatch
 ):

@@ -17,6 +17,7 @@ from exchange_simulator.market import Market
 from exchange_simulator.protocol import Exchange, Parameters
 
 from .conftest import AFTER
+from .rehearsal import BY_MAKE_TEST, long
 from .test_faults import patient, when_something_waits
 from .test_settlements import FIELDS, told
 from .test_snapshots import FUTURES, OPTIONS, shown, wanted
@@ -25,6 +26,8 @@ NOW = datetime(2019, 7, 2, tzinfo=UTC)
 OCTOBER = {(2018, 10)}
 
 __all__ = ["patient"]
+
+pytestmark = BY_MAKE_TEST
 
 
 @contextmanager
@@ -156,6 +159,7 @@ def rolled(day: date, left: str, taken: str) -> tuple:
     return began + timedelta(minutes=minute), *closes, *turnovers
 
 
+@long
 def test_rolls_over_an_outage_and_a_kill_are_those_of_the_exchanges_candles(pipeline, market, young_exchange, patient):
     """They are computed: the outage meets what they are computed from, the kill themselves."""
     months = ("2019-01-01", "2019-02-01")  # a quarterly contract expires on 2018-12-28

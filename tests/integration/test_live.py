@@ -1,7 +1,7 @@
 """Live minutes through their DAGs, against an exchange whose clock the test moves: value by value, late, wrong and
 corrected. The long ones run where they are asked for:
 
-    make rehearsal REHEARSE=live
+    make rehearsal REHEARSE=long
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import requests
 
 from exchange_simulator.process import running
 
-from .rehearsal import ASKED, LIVE
+from .rehearsal import BY_MAKE_TEST, long
 
 FRIDAY = datetime(2026, 10, 2, 7, 59, 30, tzinfo=UTC)
 """Half a minute before a week's contracts expire; the month so far is a day and a half."""
@@ -23,13 +23,7 @@ COLUMNS = ("open", "high", "low", "close", "volume", "cost")
 MINUTE = timedelta(minutes=1)
 
 
-pytestmark = pytest.mark.skipif(bool(ASKED) and LIVE not in ASKED, reason="make test runs the short ones")
-
-
-def long(test):
-    """A test that takes longer than the others may: it runs where it is asked for."""
-    asked = pytest.mark.skipif(LIVE not in ASKED, reason="REHEARSE=live runs the long tests of live minutes")
-    return asked(pytest.mark.timeout(1200)(test))
+pytestmark = BY_MAKE_TEST
 
 
 @pytest.fixture(scope="module")
