@@ -1,9 +1,9 @@
 """What the rehearsals share: what is asked for, the months, what is collected, and what may be held back.
 
 REHEARSE says what is rehearsed, with commas between: months, the word `stack` for the newest months through the real
-stack, the word `demo` for what its user does with a demo; or `all` of these. Two words stand for themselves alone, for
-CI has no time for them: `soak` for minutes of the soak, and `long` for the tests that are marked so here. Without it only
-the rules are rehearsed, on their wildest days (test_rules_rehearsed.py).
+stack, the word `demo` for what its user does with a demo; or `all` of these. Two words stand for themselves alone,
+for CI has no time for them: `soak` for minutes of the soak, and `long` for the tests that are marked so here. Without
+it only the rules are rehearsed, on their wildest days (test_rules_rehearsed.py).
 """
 
 from __future__ import annotations
