@@ -165,6 +165,7 @@ def test_a_bad_minute_is_held_back_and_named_and_the_next_one_is_not(live, marke
     assert market.rows("SELECT * FROM quarantined") == []
 
 
+@long
 def test_a_minute_whose_basis_is_bad_is_held_back_though_both_legs_have_passed_and_the_next_one_is_not(live, market):
     """Where nothing was traded no level is compared, and of the first minute that live has no move is known: so a price
     that is more than 0 and can't be calculated with passes both suites. The suite of the basis finds it."""
