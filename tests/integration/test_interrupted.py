@@ -153,10 +153,11 @@ def rolled(day: date, left: str, taken: str) -> tuple:
     began = datetime(day.year, day.month, day.day, tzinfo=UTC) - timedelta(days=1)
     first = round(began.timestamp() * 1000)
     near, far = (Market().candles(name, first, first + 1439 * 60_000) for name in (left, taken))
-    minute = int(np.flatnonzero(fresh(near) & fresh(far))[-1])
+    # one that was listed on that day has fewer minutes of it
+    last = int(np.intersect1d(near["ticks"][fresh(near)], far["ticks"][fresh(far)])[-1])
     turnovers = (float(np.sum(leg["cost"])) for leg in (near, far))
-    closes = (float(leg["close"][minute]) for leg in (near, far))
-    return began + timedelta(minutes=minute), *closes, *turnovers
+    closes = (float(leg["close"][np.searchsorted(leg["ticks"], last)]) for leg in (near, far))
+    return began + timedelta(milliseconds=last - first), *closes, *turnovers
 
 
 @long
