@@ -122,7 +122,7 @@ def candles(market: Market, rows: Rows, instrument: str | Listing, first: int, p
     Of a name that was listed twice, give the Listing and a window of its life. Raises Different."""
     name, said = _name(instrument), market.candles(instrument, first, past - MINUTE)
     columns = ("ticks", "open", "high", "low", "close", "volume", "cost")
-    expected = [*(said[each] for each in columns), said["volume"] > 0, _fresh(said)]
+    expected = [*(said[each] for each in columns), said["volume"] > 0, is_fresh(said)]
     return _same(name, (*columns, "traded", "fresh"), rows(CANDLES, name, instant(first), instant(past)), expected)
 
 
@@ -152,7 +152,7 @@ def basis(market: Market, rows: Rows, instrument: str | Listing, first: int, pas
     apart = close - against
     fraction = apart / against
     annualised = np.divide(fraction * 365, days, out=np.full(len(days), np.nan), where=days >= 1)
-    traded, fresh = future["volume"][here] > 0, _fresh(future)[here] & _fresh(perpetual)[there]
+    traded, fresh = future["volume"][here] > 0, is_fresh(future)[here] & is_fresh(perpetual)[there]
     columns = ("ticks", "basis", "basis_fraction", "days_to_expiry", "annualised", "traded", "fresh")
     expected = [ticks, apart, fraction, days, annualised, traded, fresh]
     return _same(name, columns, rows(BASIS, name, instant(first), instant(past)), expected, within=1e-12)
@@ -191,7 +191,7 @@ def _proxies(market: Market, currencies: Collection[str]) -> Iterator[tuple[List
             taken[one.index_name] = -(-one.past_minute * MINUTE // DAY) * DAY
 
 
-def _fresh(said: dict[str, np.ndarray]) -> np.ndarray:
+def is_fresh(said: dict[str, np.ndarray]) -> np.ndarray:
     """Which candles have trades at their own prices: cost is what volume at some price between low and high costs, but
     for a dollar it is rounded to, or 2 bp."""
     least, most = said["volume"] * said["low"], said["volume"] * said["high"]

@@ -11,7 +11,7 @@ from deribit_warehouse import settings
 VARIABLES = {
     "DERIBIT_HISTORY_FROM": settings.history_from,
     "DERIBIT_CURRENCIES": settings.currencies,
-    "DERIBIT_REQUESTS_PER_SECOND": settings.history_rate,
+    "DERIBIT_REQUESTS_PER_SECOND": settings.requests_per_second,
     "DERIBIT_LIVE_SHARE": settings.live_rate,
     "DERIBIT_CATALOGUE_REQUESTS_PER_SECOND": settings.catalogue_rate,
     "DERIBIT_WAIT_HOURS": settings.longest_wait,
@@ -118,7 +118,8 @@ def test_rates_and_shares(monkeypatch):
     assert settings.check() == []
     for rate in ("0.01", "19.5", "900", "1000", " 5 "):
         monkeypatch.setenv("DERIBIT_REQUESTS_PER_SECOND", rate)
-        assert settings.history_rate() + settings.live_rate() == pytest.approx(float(rate))
+        assert settings.requests_per_second() == float(rate)
+        assert settings.live_rate() == pytest.approx(float(rate) * settings.live_share())
     for share in ("0", "0.9"):
         monkeypatch.setenv("DERIBIT_LIVE_SHARE", share)
         assert settings.live_share() == float(share)

@@ -149,7 +149,7 @@ def rate_limited(market_url: str | None, interval: float) -> Iterator[RateLimit]
         return
     import psycopg
 
-    from deribit_warehouse.warehouse.rate_limiter import RateLimiter
+    from deribit_warehouse.warehouse.rate_limiter import RateLimiter, shares
     from deribit_warehouse.warehouse.sql import run
 
     with ExitStack() as opened:
@@ -160,9 +160,10 @@ def rate_limited(market_url: str | None, interval: float) -> Iterator[RateLimit]
             print(f"Note: the limiter does not count these requests: {str(error).strip().splitlines()[0]}", flush=True)
             yield rate_limit
             return
-        rates = {"history": settings.history_rate(), "instruments": settings.catalogue_rate()}
+        rates, rush = shares(settings.requests_per_second(), settings.live_share())
+        rates["instruments"] = settings.catalogue_rate()
         limiters |= {
-            True: RateLimiter(connection, rates),
+            True: RateLimiter(connection, rates, rush),
             False: RateLimiter(connection, dict.fromkeys(rates, 10.0 * BURST_CALLS)),
         }
         yield rate_limit

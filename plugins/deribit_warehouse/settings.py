@@ -150,13 +150,8 @@ def requests_per_second() -> float:
     return _number("DERIBIT_REQUESTS_PER_SECOND", "15", SLOWEST, FASTEST, "requests a second")
 
 
-def history_rate() -> float:
-    """Requests that history may send in any one second, all processes together: what is allowed less live's share."""
-    return requests_per_second() * (1 - live_share())
-
-
 def live_rate() -> float:
-    """Requests in any one second kept back for live collection, all processes together."""
+    """Requests a second kept back for live collection, all processes together, on the average of a minute."""
     return requests_per_second() * live_share()
 
 

@@ -121,7 +121,7 @@ def test_the_defaults_are_those_of_the_code(monkeypatch):
     assert {name: int(table[name]) for name in PORTS} == PORTS
     assert stack_of("live").live == (table["WAREHOUSE_LIVE"] == "1")
     assert settings.currencies() == table["DERIBIT_CURRENCIES"].split(",")
-    assert settings.live_rate() + settings.history_rate() == float(table["DERIBIT_REQUESTS_PER_SECOND"])
+    assert settings.requests_per_second() == float(table["DERIBIT_REQUESTS_PER_SECOND"])
     assert settings.live_share() == float(table["DERIBIT_LIVE_SHARE"])
     assert settings.catalogue_rate() == float(table["DERIBIT_CATALOGUE_REQUESTS_PER_SECOND"])
     assert settings.longest_wait().total_seconds() == 3600 * float(table["DERIBIT_WAIT_HOURS"])

@@ -13,6 +13,7 @@ import psycopg
 import pytest
 
 from deribit_warehouse.datasets import by_name
+from exchange_simulator.comparison import is_fresh
 from exchange_simulator.market import Market
 from exchange_simulator.protocol import Exchange, Parameters
 
@@ -139,14 +140,6 @@ def test_a_kill_and_an_outage_leave_every_value_the_exchanges(
     assert market.rows(f"SELECT ctid, xmin FROM store.{table}") == written
 
 
-def fresh(minutes: dict) -> np.ndarray:
-    """Of which minutes the price is one they traded at: their cost is volume at a price of theirs, to 1 USD or 2 bp."""
-    cost, volume = np.asarray(minutes["cost"]), np.asarray(minutes["volume"])
-    free = np.maximum(1, 2e-4 * cost)
-    low, high = volume * np.asarray(minutes["low"]) - free, volume * np.asarray(minutes["high"]) + free
-    return (volume > 0) & (low <= cost) & (cost <= high)
-
-
 def rolled(day: date, left: str, taken: str) -> tuple:
     """(price_at, from_close, to_close, from_turnover, to_turnover) of a roll, from what the exchange says of the day
     before it."""
@@ -154,7 +147,7 @@ def rolled(day: date, left: str, taken: str) -> tuple:
     first = round(began.timestamp() * 1000)
     near, far = (Market().candles(name, first, first + 1439 * 60_000) for name in (left, taken))
     # one that was listed on that day has fewer minutes of it
-    last = int(np.intersect1d(near["ticks"][fresh(near)], far["ticks"][fresh(far)])[-1])
+    last = int(np.intersect1d(near["ticks"][is_fresh(near)], far["ticks"][is_fresh(far)])[-1])
     turnovers = (float(np.sum(leg["cost"])) for leg in (near, far))
     closes = (float(leg["close"][np.searchsorted(leg["ticks"], last)]) for leg in (near, far))
     return began + timedelta(milliseconds=last - first), *closes, *turnovers

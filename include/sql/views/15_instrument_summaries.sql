@@ -14,6 +14,13 @@ LANGUAGE sql STABLE PARALLEL SAFE AS $$
     WHERE b.dataset = missed_beats.dataset AND missed_beats.beat >= b.begins AND missed_beats.beat < b.ends AND missed_beats.previous IS NOT NULL
 $$;
 
+-- How many beats there were between some others, in any order, of which there are snapshots.
+CREATE FUNCTION store.missed_among(dataset text, beats timestamptz[]) RETURNS integer
+LANGUAGE sql STABLE PARALLEL SAFE AS $$
+    SELECT coalesce(sum(store.missed_beats(missed_among.dataset, p.beat, p.previous)), 0)::integer
+    FROM (SELECT b.beat, lag(b.beat) OVER (ORDER BY b.beat) AS previous FROM unnest(missed_among.beats) AS b(beat)) AS p
+$$;
+
 -- What the catalogue lists of a kind and settlement currency at a moment and a snapshot of then lacks. Listings and expiries take
 -- the exchange a few minutes: what is younger than ten or ends within ten is not asked for.
 CREATE FUNCTION store.absent_from(names text[], kind text, currency text, at timestamptz) RETURNS text[]

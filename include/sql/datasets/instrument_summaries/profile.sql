@@ -24,11 +24,9 @@ CROSS JOIN LATERAL (SELECT min(u) AS oldest, max(u) AS newest FROM unnest(d.told
 CROSS JOIN LATERAL (SELECT store.missed_beats('instrument_summaries', d.beat, (
                         SELECT max(p.beat) FROM store.instrument_summary p WHERE p.currency = d.currency AND p.beat < d.beat)) AS missed) AS m
 CROSS JOIN LATERAL (
-    SELECT CASE WHEN m.missed > 0 THEN (
-        SELECT sum(store.missed_beats('instrument_summaries', p.beat, p.previous))
-        FROM (SELECT b.beat, lag(b.beat) OVER (ORDER BY b.beat) AS previous
-              FROM (SELECT DISTINCT beat FROM store.instrument_summary WHERE currency = d.currency AND beat <= d.beat ORDER BY beat DESC LIMIT 60) AS b) AS p
-    ) ELSE 0 END AS missed_lately) AS n
+    SELECT CASE WHEN m.missed > 0 THEN store.missed_among('instrument_summaries', ARRAY(
+        SELECT DISTINCT beat FROM store.instrument_summary WHERE currency = d.currency AND beat <= d.beat ORDER BY beat DESC LIMIT 60))
+    ELSE 0 END AS missed_lately) AS n
 CROSS JOIN LATERAL (
     SELECT count(e.mark) AS known,
            store.named(array_agg(e.name ORDER BY e.name) FILTER (WHERE e.mark IS NULL)) AS without_mark,

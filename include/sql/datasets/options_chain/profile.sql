@@ -13,11 +13,9 @@ WITH decided_on AS (
     ORDER BY s.currency, s.beat, s.series, s.version_id DESC
 ), snapshots AS (
     SELECT d.*, CASE WHEN store.missed_beats('options_chain', d.beat, (
-                         SELECT max(p.beat) FROM store.option_chain p WHERE p.currency = d.currency AND p.beat < d.beat)) > 0 THEN (
-               SELECT sum(store.missed_beats('options_chain', p.beat, p.previous))
-               FROM (SELECT b.beat, lag(b.beat) OVER (ORDER BY b.beat) AS previous
-                     FROM (SELECT DISTINCT beat FROM store.option_chain WHERE currency = d.currency AND beat <= d.beat ORDER BY beat DESC LIMIT 60) AS b) AS p
-           ) ELSE 0 END AS missed_lately
+                         SELECT max(p.beat) FROM store.option_chain p WHERE p.currency = d.currency AND p.beat < d.beat)) > 0 THEN store.missed_among('options_chain', ARRAY(
+               SELECT DISTINCT beat FROM store.option_chain WHERE currency = d.currency AND beat <= d.beat ORDER BY beat DESC LIMIT 60))
+           ELSE 0 END AS missed_lately
     FROM (SELECT d.currency, d.beat, min(d.series) AS first_series, max(t.newest) AS newest
           FROM decided_on d CROSS JOIN LATERAL (SELECT max(u) AS newest FROM unnest(d.told_at) AS u) AS t
           GROUP BY d.currency, d.beat) AS d
