@@ -309,6 +309,15 @@ def test_a_site_without_validations_says_so(tmp_path, suites):
     assert "No validation has run yet" in text and "not validated yet" in text
 
 
+def test_of_open_days_the_rules_are_those_of_closed_ones(suites, result_of, tmp_path):
+    results = [result_of("perpetuals_ohlcv", 1)]
+    results[0]["meta"]["dataset"] = "perpetuals_live"
+    docs.build_site(results, tmp_path, keep=5, suites=suites, validated_by={"perpetuals_live": "perpetuals_ohlcv"})
+    page = (tmp_path / "current" / "datasets" / "perpetuals_live.html").read_text()
+    [rules] = re.findall(r'<a href="([^"]+)">Its rules and why</a>', page)
+    assert "<h1>perpetuals_ohlcv" in (tmp_path / "current" / "datasets" / rules).read_text()
+
+
 def test_a_result_that_can_not_be_rendered_leaves_the_old_site(tmp_path, result_of):
     docs.build_site([result_of("perpetuals_ohlcv", 1)], tmp_path, keep=5)
     before = (tmp_path / "current/index.html").read_text()

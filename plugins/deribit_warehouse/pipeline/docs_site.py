@@ -57,7 +57,8 @@ def build_data_docs() -> int:
         results = chain(validation_results(connection, KEEP, snapshots), days)
         connection.rollback()  # the report reads one consistent state, in a transaction of its own
         made = report(connection) if due else None
-        build_site(results, site, keep=KEEP, suites=suites, report=made)
+        of_open_days = {dataset.name: dataset.suite for dataset in LIVE}
+        build_site(results, site, keep=KEEP, suites=suites, validated_by=of_open_days, report=made)
     shown.write_text(str(newest))
     if due:
         reported.write_text(str(newest))

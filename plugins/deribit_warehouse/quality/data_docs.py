@@ -25,7 +25,7 @@ import os
 import re
 import secrets
 import shutil
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
@@ -103,11 +103,12 @@ def page_path(dataset: str, run_name: str) -> str:
 
 def build_site(
     results: Iterable[dict[str, Any]], into: Path, *, keep: int, suites: Iterable[Suite] = (),
-    report: Report | None = None,
+    validated_by: Mapping[str, str] | None = None, report: Report | None = None,
 ) -> None:  # fmt: skip
     """Builds the site of the newest `keep` results of each dataset, of `suites` and of `report`, and puts it at
     `into`/current. Without a report the one of the standing site is taken over.
 
+    validated_by: of datasets without a suite of their own, the name of that whose suite they have.
     `results` are what `validate.stored_result` returned, in any order; their `meta` needs `dataset`, `run_name` and
     `validated_at` (ISO). The site is built aside and swapped in whole: a reader sees the old one or the new one, and
     after a crash the old one. Builders wait for each other. Raises DocsError, and leaves the old site, for a result
@@ -122,7 +123,7 @@ def build_site(
         build = into / f"site-{secrets.token_hex(4)}"
         build.mkdir()  # the umask says who may read it: the web server may be another user
         try:
-            _write(build, pages, suites, before, report)
+            _write(build, pages, suites, validated_by or {}, before, report)
             _swap(build, into)
         finally:
             # The site before stays for whoever is reading a file of it; what is older, or a crash left, goes.
@@ -201,13 +202,17 @@ def _key(row: dict[str, Any], named: list[str]) -> str:
     return " ".join(str(row.get(column)) for column in named) + (f" ({shown})" if shown else "")
 
 
-def _write(build: Path, pages: list[Page], suites: list[Suite], before: Path, report: Report | None) -> None:
+def _write(
+    build: Path, pages: list[Page], suites: list[Suite], validated_by: Mapping[str, str], before: Path,
+    report: Report | None,
+) -> None:  # fmt: skip
     from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
     environment = Environment(loader=FileSystemLoader(PAGES), autoescape=True, undefined=StrictUndefined)
     datasets = sorted({page.dataset for page in pages} | {suite.dataset for suite in suites})
     files = {suite.name: f"expectations/{_file_name(suite.name)}.html" for suite in suites}
     rules = {suite.dataset: files[suite.name] for suite in suites}
+    rules |= {dataset: rules[other] for dataset, other in validated_by.items() if other in rules}
     standing = [before / name for name in (REPORT, DOWNLOAD) if (before / name).is_file()]
     reported = REPORT if report or len(standing) == 2 else None
     named = {"datasets": datasets, "suites": files, "rules": rules, "report_file": reported}
