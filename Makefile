@@ -23,7 +23,7 @@ help:
 	@echo 'make bench | bench-history   what is claimed, measured; the whole history through the scheduler'
 	@echo 'make bench-live [ARGS="--minutes 30"]  how soon minutes are published, beside the whole history; what a day costs'
 	@echo 'make soak [PHASES=kills,...] [MINUTES=30]  live minutes through failures, kills, an outage and a full disk'
-	@echo 'make rehearsal [REHEARSE=demo,stack,YYYY-MM,soak,long]  the tests that take whole stacks: a demo as its user has'
+	@echo 'make rehearsal [REHEARSE=demo,stack,YYYY-MM,history,soak,long]  the tests that take whole stacks: a demo as its user has'
 	@echo '                             it, in a browser; the first contact, with an exchange shaped like the real one: make up'
 	@echo '                             itself, and months of the history, value by value; by name alone soak and long'
 	@echo 'make recorded ARGS=FOLDER    how many rows of recorded data break each rule'
@@ -46,7 +46,7 @@ test: lint
 rehearsal:
 	@: "$${REHEARSE:=all}"; export REHEARSE; \
 		$(DEV) python -m pytest --verbose --numprocesses 2 --dist loadfile --no-loadscope-reorder tests/integration/test_rehearsal_stack.py \
-			tests/integration/test_rehearsal.py tests/integration/test_soak.py tests/integration/test_stack.py \
+			tests/integration/test_rehearsal.py tests/integration/test_rehearsal_history.py tests/integration/test_soak.py tests/integration/test_stack.py \
 			tests/integration/test_live.py tests/integration/test_attacks.py tests/integration/test_interrupted.py ARGS
 
 recorded:

@@ -1,9 +1,10 @@
 """What the rehearsals share: what is asked for, the months, what is collected, and what may be held back.
 
 REHEARSE says what is rehearsed, with commas between: months, the word `stack` for the newest months through the real
-stack, the word `demo` for what its user does with a demo; or `all` of these. Two words stand for themselves alone,
-for CI has no time for them: `soak` for minutes of the soak, and `long` for the tests that are marked so here. Without
-it only the rules are rehearsed, on their wildest days (test_rules_rehearsed.py).
+stack, the word `demo` for what its user does with a demo; or `all` of these. Three words stand for themselves alone,
+for CI has no time for them: `history` for all of it through the real stack, `soak` for minutes of the soak, and `long`
+for the tests that are marked so here. Without it only the rules are rehearsed, on their wildest days
+(test_rules_rehearsed.py).
 """
 
 from __future__ import annotations
@@ -17,12 +18,13 @@ import pytest
 WILD = ("2018-08", "2019-04", "2019-10", "2020-03", "2020-08", "2021-05")  # months in which something happened
 STACK = "stack"
 DEMO = "demo"
+HISTORY = "history"
 SOAK = "soak"
 LONG = "long"
 ALL = (*WILD, STACK, DEMO)
 _asked = os.environ.get("REHEARSE", "")
 ASKED = ALL if _asked == "all" else tuple(filter(None, _asked.split(",")))
-MONTHS = tuple(each for each in ASKED if each not in (STACK, DEMO, SOAK, LONG))
+MONTHS = tuple(each for each in ASKED if each not in (STACK, DEMO, HISTORY, SOAK, LONG))
 BY_MAKE_TEST = pytest.mark.skipif(bool(ASKED) and LONG not in ASKED, reason="make test runs the short ones")
 """Of a file that has long tests beside others, which a rehearsal doesn't run again."""
 CURRENCIES = ("BTC", "ETH", "USDC", "USDT", "EURR")

@@ -50,12 +50,9 @@ def months_ago(number: int) -> date:
 MONTHS = [months_ago(number) for number in (3, 2, 1)]  # closed ones
 FIRST, PAST = MONTHS[0], months_ago(0)
 ODDITIES = MONTHS[1] + timedelta(days=23)  # in the middle of them, with weeks before and after it
-TRAITS = (
-    f"linear_oddities={ODDITIES}",
-    # The quicker of the two copies of get_instruments' limit, as `make check` then finds it. The slower takes minutes.
-    "catalogue_seconds=1",
-    "catalogue_burst=50",
-)
+# The quicker of the two copies of get_instruments' limit, as `make check` then finds it. The slower takes minutes.
+QUICK_CATALOGUE = ("catalogue_seconds=1", "catalogue_burst=50")
+TRAITS = (f"linear_oddities={ODDITIES}", *QUICK_CATALOGUE)
 # How near its limit the load comes is for bench.history to say; the rehearsal is done sooner where the exchange allows
 # more than the real one.
 PACE = 60, 50  # requests a second that the exchange allows, and that are asked for

@@ -9,6 +9,7 @@ import pytest
 
 from deribit_warehouse.datasets import INDEX_PRICES, SETTLEMENTS
 from deribit_warehouse.tables import CANDLE_DAY
+from deribit_warehouse.warehouse.funding import record_checksum
 from deribit_warehouse.warehouse.index import store_chart
 from deribit_warehouse.warehouse.ingestion import Provenance, record_fetched
 from deribit_warehouse.warehouse.profiles import profile
@@ -122,6 +123,47 @@ def test_without_a_third_both_are_held_back(coin, missing, wrong):
         [row] = candle_profile(connection, perpetual=True, **DAY).to_dict("records")
         for words in ("the perpetual's candle says", "the index in its funding", "the futures nothing"):
             assert words in said(row)
+
+
+def own_sum(coin: Coin, factor: float, hours: int = 24) -> None:
+    """The exchange's own sum of the day's funding, at a multiple of what is stored; of the first hours of it."""
+    with coin.warehouse.connection.transaction():
+        ends = ms(at(FIRST, 60 * hours))
+        record_checksum(coin.warehouse.connection, coin.perpetual, ms(at(FIRST)), ends, hours * 1e-5 * factor)
+
+
+@pytest.mark.parametrize("wrong", [0.1, 10])
+@pytest.mark.parametrize("factor", [-1, 0.5, 3])
+def test_without_futures_the_exchanges_own_sum_convicts_the_funding_of_another_coin(coin, wrong, factor):
+    coin.store(index=wrong, futures=None)
+    own_sum(coin, factor)
+    assert coin.held_back() == {"index"}
+
+
+@pytest.mark.parametrize("factor", [1, 1.0026, 0.96])  # as is; holes in the records; a window of an hour more or less
+@pytest.mark.parametrize("guilty", ["perpetual", "index"])
+def test_a_sum_that_fits_clears_nobody(coin, guilty, factor):
+    """Index prices that are all ten times too high have the same sum."""
+    coin.store(**{guilty: 10}, futures=None)
+    own_sum(coin, factor)
+    assert coin.held_back() == {"perpetual", "index"}
+
+
+def test_the_sum_says_nothing_of_hours_that_are_not_in_it(coin):
+    coin.store(index=10, futures=None)
+    own_sum(coin, 3, hours=12)
+    assert "perpetual" in coin.held_back()
+    rows = funding_profile(coin.warehouse.connection, **DAY).to_dict("records")
+    assert all(map(said, rows)), "the index disagrees in every hour"
+
+
+@pytest.mark.parametrize("factor", [1, 3])
+def test_the_sum_convicts_nobody_where_the_level_agrees_or_futures_settle_it(coin, factor):
+    coin.store()
+    own_sum(coin, factor)
+    assert coin.held_back() == set()
+    coin.store(perpetual=10)
+    assert coin.held_back() == {"perpetual"}
 
 
 def test_a_price_nothing_traded_at_says_nothing_of_the_level(coin):

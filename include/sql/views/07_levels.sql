@@ -16,6 +16,30 @@ LANGUAGE sql STABLE PARALLEL SAFE AS $$
            ORDER BY v.ts LIMIT 1) < d.begins + interval '1 day'
 $$;
 
+-- How far a perpetual's stored hours that end in ("from", "to"], the newest version of each, published or not, are from the
+-- exchange's own sum of them: as a fraction of the sum of |interest_1h|. The sum is prev_index_price of the first hour times the
+-- sum of interest_1h / prev_index_price. NULL where an hour is not stored, or a number is none that a market has.
+CREATE FUNCTION store.checksum_distance(perpetual_id integer, "from" timestamptz, "to" timestamptz, checksum float8) RETURNS float8
+LANGUAGE sql STABLE PARALLEL SAFE AS $$
+    SELECT abs(store.price(nullif(checksum_distance.checksum, 0)) - s.paid) / greatest(s.size, 1e-12)
+    FROM (SELECT (array_agg(n.prev_index_price ORDER BY n.ts))[1] * sum(n.interest_1h / n.prev_index_price) AS paid, sum(abs(n.interest_1h)) AS size
+          FROM (SELECT DISTINCT ON (f.ts) f.ts, CASE WHEN f.interest_1h BETWEEN -1e50 AND 1e50 THEN f.interest_1h END AS interest_1h,
+                       CASE WHEN f.prev_index_price BETWEEN 1e-50 AND 1e50 THEN f.prev_index_price END AS prev_index_price
+                FROM store.funding_rate f
+                WHERE f.instrument_id = checksum_distance.perpetual_id AND f.ts > checksum_distance."from" AND f.ts <= checksum_distance."to"
+                ORDER BY f.ts, f.version_id DESC) AS n
+          HAVING count(n.interest_1h / n.prev_index_price) = extract(epoch FROM checksum_distance."to" - checksum_distance."from") / 3600) AS s
+$$;
+
+-- Whether the exchange's own sum of the time around an hour says that a perpetual's funding is not its own. Which hours the sum
+-- holds, and holes in the records, move it by a fraction of a per cent (2.5e-3 in what is known): another coin's rates are off by as much
+-- as they are large. A sum that fits says nothing of the level: index prices ten times too high have the same.
+CREATE FUNCTION store.refuted_by_checksum(perpetual_id integer, hour_end timestamptz) RETURNS boolean
+LANGUAGE sql STABLE PARALLEL SAFE AS $$
+    SELECT coalesce(bool_or(store.checksum_distance(c.instrument_id, c.begins, c.ends, c.value) > 0.1), false) FROM store.funding_checksum c
+    WHERE c.instrument_id = refuted_by_checksum.perpetual_id AND c.begins < refuted_by_checksum.hour_end AND c.ends >= refuted_by_checksum.hour_end
+$$;
+
 -- The level of a coin at the ends of a day's hours, as its three sources have it: the perpetual's candles, the true index
 -- in its funding history, and the median of the dated futures that are measured against it. Always the newest version
 -- stored, published or not, so that no dataset waits for another one's outcome. Of a day that is not stored yet the minutes
@@ -27,7 +51,8 @@ $$;
 --   perpetual_off, index_off: which of two that disagree is wrong. The perpetual and the index disagree over 25 %: a crash
 --   takes them several per cent apart, another coin or unit is far beyond. Futures have a basis, at most 5.2 % in what is
 --   known, and may be stale: they disagree over 50 %. The third source settles it: the one farther from it is wrong, and
---   the other one too if it disagrees with the third as well. Without a third both are held back.
+--   the other one too if it disagrees with the third as well. Where no future has a price of the hour the exchange's own
+--   sum of the funding settles it if it refutes the funding that the index came with. Without a third both are held back.
 -- Asked for many perpetuals and days [first, past) at once: which futures are measured against which perpetual is asked once.
 CREATE FUNCTION store.levels(perpetual_ids integer[], first date, past date)
 RETURNS TABLE (perpetual_id integer, day date, hour integer, perpetual float8, index_price float8, futures float8, delivery float8,
@@ -89,7 +114,9 @@ LANGUAGE sql STABLE PARALLEL SAFE AS $$
         WHERE d.price IS NOT NULL AND c.price IS NOT NULL
     ), distances AS (
         SELECT s.*, store.symmetric_distance(s.perpetual, s.told) AS pi, store.symmetric_distance(s.perpetual, s.futures) AS pf,
-               store.symmetric_distance(s.told, s.futures) AS xf
+               store.symmetric_distance(s.told, s.futures) AS xf,
+               CASE WHEN s.futures IS NULL AND s.index_price IS NOT NULL AND store.symmetric_distance(s.perpetual, s.index_price) > 0.25
+                    THEN store.refuted_by_checksum(s.id, (s.day + s.hour * interval '1 hour') AT TIME ZONE 'UTC') END AS refuted
         FROM (SELECT k.id, k.day, h AS hour, coalesce(a.perpetual, p.price) AS perpetual, i.price AS index_price, a.price AS delivery,
                      coalesce(i.price, a.price) AS told, CASE WHEN d.refutes_futures IS NOT TRUE OR i.price IS NOT NULL THEN f.price END AS futures
               FROM keys k CROSS JOIN generate_series(1, 24) AS h
@@ -100,7 +127,7 @@ LANGUAGE sql STABLE PARALLEL SAFE AS $$
               LEFT JOIN delivered a ON a.id = k.id AND a.day = k.day AND h = 8 OFFSET 0) AS s
     )
     SELECT a.id, a.day, a.hour, a.perpetual, a.index_price, a.futures, a.delivery,
-           CASE WHEN a.pi > 0.25 THEN coalesce(a.pf > 0.5 OR a.pf >= a.xf, true)
+           CASE WHEN a.pi > 0.25 THEN coalesce(a.pf > 0.5 OR a.pf >= a.xf, NOT a.refuted, true)
                 ELSE a.told IS NULL AND coalesce(a.pf > 0.5, false) END,
            a.delivery IS NULL AND CASE WHEN a.pi > 0.25 THEN coalesce(a.xf > 0.5 OR a.xf >= a.pf, true)
                                        ELSE a.perpetual IS NULL AND coalesce(a.xf > 0.5, false) END

@@ -25,27 +25,28 @@ after its end the exchange has it. Older ones are missing."""
 
 
 def load(exchange: Exchange, connection: Connection, window: Window, provenance: Provenance) -> tuple[Ingested, int]:
-    """Stores the hours that end in (begins, ends] and then the exchange's own sum of them, calendar month by month, a
-    transaction each: (Ingested, requests)."""
+    """Stores the hours that end in (begins, ends] with the exchange's own sum of each calendar month of them, in one
+    transaction, so that nobody compares the hours without it: (Ingested, requests)."""
     from deribit_warehouse.exchange import ExchangeError, ExchangeUnavailable
     from deribit_warehouse.warehouse.funding import record_checksum
 
     funding = exchange.funding(window.instrument, window.begins_ms, window.ends_ms)
-    loaded = store(connection, window, funding, provenance, window.ends_ms)
     months = [
         (milliseconds(begins), milliseconds(ends)) for begins, ends in calendar_months(window.begins, window.ends)
     ]
+    sums = {}
     for month in months:
         try:
-            value = exchange.funding_value(window.instrument, *month)
+            sums[month] = exchange.funding_value(window.instrument, *month)
         except ExchangeUnavailable:
             raise
         except ExchangeError as error:
             # the hours stand without it: what it says is a warning
             log.warning("%s: the exchange's own sum of the funding could not be asked: %s", window.instrument, error)
-        else:
-            with connection.transaction():
-                record_checksum(connection, window.listed_id, *month, value)
+    with connection.transaction():
+        loaded = store(connection, window, funding, provenance, window.ends_ms)
+        for month, value in sums.items():
+            record_checksum(connection, window.listed_id, *month, value)
     return loaded, funding.requests + len(months)
 
 

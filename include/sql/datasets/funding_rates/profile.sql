@@ -60,13 +60,10 @@ WITH newest AS (
                                                        ((%(to)s::timestamptz - interval '1 microsecond') AT TIME ZONE 'UTC')::date + 1) AS v) AS v
       ON v.perpetual_id = k.instrument_id AND v.day = k.day
 ), checksum AS MATERIALIZED (
-    SELECT c.instrument_id, c.value, s.paid, s.size, c.begins, c.ends
+    SELECT c.instrument_id, c.begins, c.ends, store.checksum_distance(c.instrument_id, c.begins, c.ends, c.value) AS off
     FROM (SELECT DISTINCT ON (v.instrument_id) v.* FROM store.funding_checksum v
-          WHERE v.begins >= %(from)s AND v.ends <= %(to)s ORDER BY v.instrument_id, v.ends - v.begins DESC, v.asked_at DESC) AS c
-    CROSS JOIN LATERAL (
-        SELECT (array_agg(n.prev_index_price ORDER BY n.ts))[1] * sum(n.paid) AS paid, sum(n.size) AS size
-        FROM newest n WHERE n.instrument_id = c.instrument_id AND n.ts > c.begins AND n.ts <= c.ends
-        HAVING count(n.paid) = extract(epoch FROM c.ends - c.begins) / 3600 AND bool_and(n.prev_index_price BETWEEN 1e-50 AND 1e50)) AS s
+          WHERE NOT %(open)s AND v.begins >= %(from)s AND v.ends <= %(to)s AND v.instrument_id IN (SELECT instrument_id FROM newest)
+          ORDER BY v.instrument_id, v.ends - v.begins DESC, v.asked_at DESC) AS c
 ), outage AS (
     SELECT o.begins, o.ends FROM unnest(%(outages_from)s::timestamptz[], %(outages_to)s::timestamptz[]) AS o(begins, ends)
 ), together AS (
@@ -85,7 +82,7 @@ SELECT i.label AS instrument, t.ts, store.underlying_type(i) AS underlying_type,
        i.base_currency IN ('BTC', 'ETH') AND i.settlement_currency = i.base_currency AS capped,
        t.off / t.weight AS eight_hours_off,
        CASE WHEN NOT %(open)s THEN sum(t.off) OVER month / sum(t.weight) OVER month END AS month_off,
-       CASE WHEN NOT %(open)s THEN abs(store.price(nullif(c.value, 0)) - c.paid) / greatest(c.size, 1e-12) END AS checksum_off,
+       c.off AS checksum_off,
        r.reference, store.compared_with(coalesce(r.reference = 'perpetual' AND r.distance <= 0.25, false), k.perpetual, k.futures) AS compared_with,
        CASE WHEN NOT %(open)s THEN k.waits_for
             WHEN k.waits_for IS NOT NULL AND NOT store.was_fetched(t.instrument_id, 'open candles', t.ts - interval '1 minute', t.ts)
