@@ -8,7 +8,7 @@ each instrument. `ts` is the time by the exchange's clock (`creation_timestamp`)
 and it decides which beat a snapshot belongs to.
 
 **Schedule.** Every `DERIBIT_SUMMARY_MINUTES` (1), without catchup and from the first start on, beside the loads of the
-history: plan, load, publish, in a pool and with a share of the request rate of their own. A run begins 20 s before its
+history: plan, load, publish, in a pool and with a share of the request rate of their own. A run begins 30 s before its
 beat, and its load waits for that.
 
 **Late data.** There is none. A run that starts late stores the time by the exchange's clock, and its snapshot belongs

@@ -11,7 +11,7 @@ view has a row for each option. `ts` is the time by the exchange's clock (`creat
 it decides which beat a snapshot belongs to.
 
 **Schedule.** Every `DERIBIT_SNAPSHOT_MINUTES` (5), without catchup: plan, load, publish, in a pool and with a share of
-the request rate of their own, independent of the loads of the history. A run begins 20 s before its beat, and its load
+the request rate of their own, independent of the loads of the history. A run begins 30 s before its beat, and its load
 waits for that.
 
 **Late data.** There is none. A run that starts late stores the time by the exchange's clock, and its snapshot belongs

@@ -8,7 +8,7 @@ clock (`get_time`), never their place in an answer.
 published; of one that is held back the live minutes stay.
 
 **Schedule.** Every minute, without catchup: plan, load, publish, in a pool and with a share of the request rate of
-their own. A run begins 20 s before its minute ends, and its load waits for that. It asks for the last hour, and for
+their own. A run begins 30 s before its minute ends, and its load waits for that. It asks for the last hour, and for
 the oldest minutes of the open days that nobody was answered for, as much as fits its minute and none while 10,000
 minutes wait to be validated; at the first start that is the month so far. So an outage of minutes or days heals by
 itself, the oldest first, while the newest minutes keep their beat. A day that was published closed is not asked for

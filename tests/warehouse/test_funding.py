@@ -319,13 +319,16 @@ def test_the_cap_is_known_of_two_coins(warehouse):
 # --- the exchange's own sum -------------------------------------------------------------------------------------
 
 
-def test_the_hours_are_compared_with_the_exchanges_own_sum(warehouse, perpetual):
+@pytest.mark.parametrize("sign", [1, -1])
+def test_the_hours_are_compared_with_the_exchanges_own_sum(warehouse, perpetual, sign):
     columns = weighed(rates(24))
+    columns[:2] *= sign
     warehouse.funding(perpetual, HOURS[:24], columns)
     interval = at(FIRST), at(FIRST, 1440)
     assert not any(known(row["checksum_off"]) for row in profile(warehouse, *interval)), "it was not asked for"
     value = columns[3, 0] * (columns[0] / columns[3]).sum()
-    for told, off in ((value, False), (value + 2e-6 * np.abs(columns[0]).sum(), True)):
+    beyond = 2e-6 * np.abs(columns[0]).sum()
+    for told, off in ((value, False), (value + beyond, True), (value - beyond, True), (0.0, True), (-value, True)):
         with warehouse.connection.transaction():
             record_checksum(warehouse.connection, perpetual, ms(at(FIRST)), ms(at(FIRST, 1440)), told)
         assert [row["checksum_off"] > 1e-6 for row in profile(warehouse, *interval)] == [off] * 24

@@ -183,12 +183,12 @@ def test_what_is_shared_is_never_more_than_all_and_live_gets_its_share_of_a_minu
 def test_a_rush_costs_the_history_no_more_than_a_share_without_one():
     total, live_share = 15.0, 0.2
     rates, rush = shares(total, live_share)
-    assert rush and rates == {"history": 14, "live": 1}
+    assert rush and rates == {"history": 13, "live": 2}
     most, seconds = window(total * (1 - live_share))
     in_a_minute = 60 / seconds * most
     most, seconds = window(rates["history"])
     assert (60 - RUSH - seconds) / seconds * most > in_a_minute
-    assert shares(15, 0.1)[1] == shares(9, 0.5)[1] == {}, "the rush is more than live's share, or too much for the rest"
+    assert shares(15, 0.07)[1] == shares(9, 0.5)[1] == {}, "the rush is more than live's share, or too much for the rest"
 
 
 @whatever(
@@ -240,10 +240,12 @@ def test_in_the_rush_live_asks_for_every_instrument_at_once(market):
             return [(slot - begins).total_seconds() for slot in found]
 
         assert slots("live", 1, 30)[-1] == pytest.approx(1 + 1.085), "30 at 15 a second"
-        assert slots("live", 30, 3) == pytest.approx([30, 31.085, 32.17]), "what its share leaves of the minute"
-        assert slots("live", 4, 20)[15:] == pytest.approx([5.085 + n * 1.085 for n in range(5)]), "no window is shared"
-        assert slots("history", 3, 15) == pytest.approx([6.0] * 14 + [7.085])
-        assert slots("history", 59.5, 1) == pytest.approx([66])
+        late = pytest.approx([30, 30, 31.085, 31.085, 32.17])
+        assert slots("live", 30, 5) == late, "what its share leaves of the minute"
+        windows = pytest.approx([2 + n // 2 * 1.085 for n in range(2, 7)])
+        assert slots("live", 2, 20)[15:] == windows, "no window is shared"
+        assert slots("history", 3, 15) == pytest.approx([3.5] * 13 + [4.585] * 2)
+        assert slots("history", 59.5, 1) == pytest.approx([63.5])
         assert slots("history", 58.8, 1) == pytest.approx([58.8])
 
 

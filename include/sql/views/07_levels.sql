@@ -21,7 +21,8 @@ $$;
 -- sum of interest_1h / prev_index_price. NULL where an hour is not stored, or a number is none that a market has.
 CREATE FUNCTION store.checksum_distance(perpetual_id integer, "from" timestamptz, "to" timestamptz, checksum float8) RETURNS float8
 LANGUAGE sql STABLE PARALLEL SAFE AS $$
-    SELECT abs(store.price(nullif(checksum_distance.checksum, 0)) - s.paid) / greatest(s.size, 1e-12)
+    -- no number is left out for what it is: funding is negative, or nothing, as often
+    SELECT CASE WHEN checksum_distance.checksum BETWEEN -1e50 AND 1e50 THEN abs(checksum_distance.checksum - s.paid) / greatest(s.size, 1e-12) END
     FROM (SELECT (array_agg(n.prev_index_price ORDER BY n.ts))[1] * sum(n.interest_1h / n.prev_index_price) AS paid, sum(abs(n.interest_1h)) AS size
           FROM (SELECT DISTINCT ON (f.ts) f.ts, CASE WHEN f.interest_1h BETWEEN -1e50 AND 1e50 THEN f.interest_1h END AS interest_1h,
                        CASE WHEN f.prev_index_price BETWEEN 1e-50 AND 1e50 THEN f.prev_index_price END AS prev_index_price

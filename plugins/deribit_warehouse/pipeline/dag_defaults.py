@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, cast
 
@@ -49,11 +50,26 @@ def task_went_well(context: Context) -> None:
 
 MINUTE = timedelta(minutes=1)
 
-EARLY = timedelta(seconds=20)
+EARLY = timedelta(seconds=30)
 """How long before a minute ends the run for it begins: what Airflow takes on a busy machine to plan it and to start the
 process of its load, which then waits for the minute's end."""
 
-FIRST = {"weight_rule": "absolute", "priority_weight": 100}
+BACKGROUND = 10
+"""How nice (0 to 19) the process of a task is to others that want the processor, as long as nothing waits for it by the
+minute. Postgres' part of its work does not know of it."""
+
+
+def give_way(context: Context) -> None:
+    """Task-level on_execute_callback: lets those go first on a busy machine that a minute or a snapshot waits for, and
+    Airflow's own services."""
+    nice = os.getpriority(os.PRIO_PROCESS, 0)
+    os.setpriority(os.PRIO_PROCESS, 0, max(nice, BACKGROUND))  # less than it was would take rights
+
+
+NOW: dict[str, Any] = {"on_execute_callback": None}
+"""Of tasks that something waits for by the minute, beside what DEFAULT_ARGS says: they give way to none."""
+
+FIRST: dict[str, Any] = {"weight_rule": "absolute", "priority_weight": 100, **NOW}
 """Of tasks that no other goes before."""
 
 DEFAULT_ARGS = {
@@ -63,6 +79,7 @@ DEFAULT_ARGS = {
     "retry_exponential_backoff": True,
     "max_retry_delay": timedelta(minutes=10),
     "execution_timeout": timedelta(minutes=30),
+    "on_execute_callback": give_way,
     "on_failure_callback": record_task_failure,
     "on_success_callback": task_went_well,
     "on_skipped_callback": task_went_well,
@@ -149,7 +166,7 @@ def snapshot_task(dataset: Dataset) -> dict[str, Any]:
         "retries": 1,
         "retry_delay": timedelta(seconds=5),
         "execution_timeout": min(beat - timedelta(seconds=10), 4 * MINUTE),
-        **(FIRST if beat == MINUTE else {}),
+        **(FIRST if beat == MINUTE else NOW),
     }
 
 

@@ -23,7 +23,7 @@ BURSTS = {"instruments": 5}
 smaller one of the exchange's two descriptions of that limit (the other is 50); each list of it is one request."""
 
 
-RUSH = 6.0
+RUSH = 3.5
 """Seconds at the beginning of each minute in which only live requests go out: the minute that has just ended is asked
 for then, of each instrument, and everybody waits for it."""
 
