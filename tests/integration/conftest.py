@@ -94,6 +94,8 @@ def open_pipeline(monkeypatch, stored_dags, tmp_path):
         from deribit_warehouse.pipeline import dag_defaults
 
         monkeypatch.setitem(dag_defaults.DEFAULT_ARGS, "retries", 0)
+        # nor does it run on with less of the processor: a test's tasks have its own process
+        monkeypatch.setitem(dag_defaults.DEFAULT_ARGS, "on_execute_callback", None)
         monkeypatch.setattr("deribit_warehouse.pipeline.interval.EARLY", timedelta(0))
         return Pipeline(market, exchange, tmp_path / "data_docs")
 
