@@ -188,7 +188,9 @@ def test_a_rush_costs_the_history_no_more_than_a_share_without_one():
     in_a_minute = 60 / seconds * most
     most, seconds = window(rates["history"])
     assert (60 - RUSH - seconds) / seconds * most > in_a_minute
-    assert shares(15, 0.07)[1] == shares(9, 0.5)[1] == {}, "the rush is more than live's share, or too much for the rest"
+    assert shares(15, 0.07)[1] == shares(9, 0.5)[1] == {}, (
+        "the rush is more than live's share, or too much for the rest"
+    )
 
 
 @whatever(

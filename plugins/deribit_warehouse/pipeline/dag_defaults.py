@@ -258,4 +258,6 @@ def complete() -> EmptyOperator:
     """The last task of a run. It does nothing, but it is not reached when a load failed, and so the run counts as
     failed."""
     # with a callback it would be executed
-    return EmptyOperator(task_id="complete", on_execute_callback=None, on_success_callback=None, on_skipped_callback=None)
+    return EmptyOperator(
+        task_id="complete", on_execute_callback=None, on_success_callback=None, on_skipped_callback=None
+    )
