@@ -26,8 +26,8 @@ class Funding:
 
     timestamp: int64, ms, ascending: the END of the hour. interest_1h (that hour's rate) and interest_8h (the trailing
     eight hours): fractions, positive where longs pay. index_price, prev_index_price: USD. All float64 of shape
-    (rows,), NaN where null was sent, or no prev_index_price. duplicate, out_of_window: int64, ms, rows that came twice in an answer (the first
-    is kept) or outside the window asked (dropped). requests: how many were answered.
+    (rows,), NaN where null was sent, or no prev_index_price. duplicate, out_of_window: int64, ms, rows that came twice
+    in an answer (the first is kept) or outside the window asked (dropped). requests: how many were answered.
     """
 
     instrument_name: str
