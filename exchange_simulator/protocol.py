@@ -224,7 +224,12 @@ class Exchange:
         rows = self.faults.on_funding(listing, rows)
         # NaN goes out as null: the first row's prev_index_price is.
         columns = [rows[name].tolist() for name in FUNDING_COLUMNS]
-        return [dict(zip(FUNDING_COLUMNS, row, strict=True)) for row in zip(*columns, strict=True)]
+        sent = [dict(zip(FUNDING_COLUMNS, row, strict=True)) for row in zip(*columns, strict=True)]
+        if not traits.prev_index_as_null:
+            for row in sent:
+                if np.isnan(row["prev_index_price"]):
+                    del row["prev_index_price"]
+        return sent
 
     def _funding(self, name: str, start: int, end: int, newest: int) -> dict[str, np.ndarray]:
         """Of two contracts of one name each has its own time."""

@@ -61,6 +61,9 @@ class Traits:
         invented="the same hour for ETH-PERPETUAL; younger perpetuals begin with their first full hour",
     )  # fmt: skip
     first_prev_index_null: bool = _trait(True, known="the same file: the first row's prev_index_price is null")
+    prev_index_as_null: bool = _trait(
+        True, known="the same file has the key; one client types it as possibly absent, as it is with off"
+    )
     value_window: str = _trait(
         "(]", invented="the window of get_funding_rate_value: one month of May 2025 agrees with this reading to 2e-7"
     )

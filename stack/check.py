@@ -66,7 +66,7 @@ def settings_found(checks: Path) -> dict[str, str]:
     newest = max(checks.glob("*/"), default=checks)
     try:
         results = json.loads((newest / "results.json").read_text())
-    except OSError:
+    except (OSError, ValueError):  # not there, or cut off when the disk was full
         return {}
     return {name: value for one in results.values() if one["holds"] for name, value in one["settings"].items()}
 

@@ -56,7 +56,9 @@ def main(arguments: list[str]) -> int:
                 probe, None if options.brief else lambda one, result: print(*lines(one, result), sep="\n")
             )
     kept = {one.name: record(one, result) for one, result in results.items()}
-    (folder / "results.json").write_text(json.dumps(kept, indent=1) + "\n")
+    written = folder / "results.json.new"
+    written.write_text(json.dumps(kept, indent=1) + "\n")
+    written.replace(folder / "results.json")  # whole or not at all: a start reads settings from it
     broken = {one: result for one, result in results.items() if isinstance(result, CheckResult) and not result.holds}
     unknown = [one for one, result in results.items() if not isinstance(result, CheckResult)]
     if options.brief:

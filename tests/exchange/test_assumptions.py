@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
+
 import orjson
 import pytest
 
@@ -21,8 +23,10 @@ from deribit_warehouse.exchange.assumptions import (
 from exchange_simulator.market import Market
 from exchange_simulator.protocol import Exchange, Refusal
 from exchange_simulator.traits import Traits
+from tests.exchange.fake_exchange import row as fake_row
 
 NOW = 1_789_939_037_426  # 2026-09-20T21:17:17Z
+OLD = 1_577_836_800_000  # 2020-01-01: what the charts of two questions are older than, and of no other
 COLUMNS = ("ticks", "open", "high", "low", "close", "volume", "cost")
 
 
@@ -60,6 +64,10 @@ class Protocol:
     def clock(self, host, method):
         now = self(host, method)
         return NOW - 20, now, NOW + 20
+
+
+def ms(year: int) -> int:
+    return int(datetime(year, 1, 1, tzinfo=UTC).timestamp()) * 1000
 
 
 @pytest.fixture(scope="module")
@@ -107,6 +115,11 @@ def without(*keys):
     return lambda params, found: [{key: row[key] for key in row if key not in keys} for row in found]
 
 
+def every(key, change):
+    """A change of one key of every row."""
+    return lambda params, found: [row | {key: change(row[key])} if key in row else row for row in found]
+
+
 def kind(asked, change):
     """A change of the answers about one kind of instrument, "future" or "option"."""
     return lambda params, found: change(params, found) if params["kind"] == asked else found
@@ -150,7 +163,7 @@ TRAITS = {
         of("get_instruments", lambda params, found: [
             {"expiry" if key == "expiration_timestamp" else key: row[key] for key in row} for row in found
         ], "history"),
-        {"history-rows", "history-depth", "expired-chart", "fill", "after-expiry"},
+        {"history-rows", "history-depth", "expired-chart", "fill", "after-expiry", "old-expired"},
     ),
     "a history host that is a month deep": (
         of("get_instruments", lambda params, found: [
@@ -174,7 +187,7 @@ TRAITS = {
     ),
     "a chart that rounds its ends": (
         charts(lambda params, result: result | {"ticks": [tick + MINUTE for tick in result["ticks"]]}),
-        {"chart-page", "chart-window", "chart-edges", "expired-chart", "after-expiry"},
+        {"chart-page", "chart-window", "chart-edges", "expired-chart", "after-expiry", "old-minutes", "old-expired"},
     ),
     "an empty window that is ok": (
         of("get_tradingview_chart_data", lambda params, result: result if isinstance(result, Refusal) or result["ticks"]
@@ -189,17 +202,17 @@ TRAITS = {
     "nothing of an expired contract": (
         of("get_tradingview_chart_data", lambda params, result: result if "PERPETUAL" in params["instrument_name"]
            else Refusal(-32602, "instrument is not open", "instrument_name")),
-        {"expired-chart", "fill", "after-expiry", "unknown-name"},
+        {"expired-chart", "fill", "after-expiry", "unknown-name", "old-expired"},
     ),
     "minutes that are left out when nothing was traded": (
         rows(lambda params, result: [
             at for at in range(len(result["ticks"])) if result["volume"][at] or "PERPETUAL" in params["instrument_name"]
         ]),
-        {"expired-chart"},
+        {"expired-chart", "old-expired"},
     ),
     "fill that is not flat": (charts(filled), {"fill"}),
     "trades after the end": (charts(after_the_end), {"after-expiry"}),
-    "cost in coin": (charts(coin_cost), {"cost", "linear-cost"}),
+    "cost in coin": (charts(coin_cost), {"cost", "linear-cost", "old-minutes", "old-expired"}),
     "funding pages of a hundred": (
         of("get_funding_rate_history", lambda params, found: found[-100:]), {"funding-page"},
     ),
@@ -310,6 +323,104 @@ TRAITS = {
     "summaries of options without the price of what they are priced on": (
         of("get_book_summary_by_currency", kind("option", without("underlying_price"))), {"option-summaries"},
     ),
+    "rows whose ids are texts": (
+        of("get_instruments", every("instrument_id", str), "history"), {"history-rows", "same-contract"},
+    ),
+    "rows whose times are with a fraction": (
+        of("get_instruments", every("creation_timestamp", float)), {"listed-rows"},
+    ),
+    "rows whose state of activity is a word": (
+        of("get_instruments", every("is_active", str)), {"listed-rows"},
+    ),
+    "a row that was created after its expiry": (
+        of("get_instruments", lambda params, found: [
+            found[0] | {"creation_timestamp": found[0]["expiration_timestamp"] + 1}, *found[1:]
+        ], "history"),
+        {"history-rows"},
+    ),
+    "ids that are others on the history host": (
+        of("get_instruments", every("instrument_id", lambda one: one + 1), "history"), {"same-contract"},
+    ),
+    "creations that are others on the history host": (
+        of("get_instruments", every("creation_timestamp", lambda at: at - 1), "history"), {"same-contract"},
+    ),
+    "another word for what is crypto": (
+        of("get_instruments", every("underlying_type", lambda _: "cryptocurrency")), {"underlying"},
+    ),
+    "ticks with a fraction": (
+        charts(lambda params, result: result | {"ticks": [float(tick) for tick in result["ticks"]]}),
+        {"chart-page", "chart-window", "chart-edges", "expired-chart", "fill", "after-expiry", "cost", "linear-cost",
+         "old-minutes", "old-expired"},
+    ),
+    "prices as texts in old charts": (
+        charts(lambda params, result: result | {"close": [str(price) for price in result["close"]]}
+               if params["end_timestamp"] < OLD else result),
+        {"old-minutes", "old-expired"},
+    ),
+    "no cost in 2018": (
+        charts(lambda params, result: result | {"cost": [None] * len(result["cost"])}
+               if params["end_timestamp"] < ms(2019) else result),
+        {"old-minutes"},
+    ),
+    "a hole in 2018": (
+        rows(lambda params, result: range(len(result["ticks"]))[
+            params["end_timestamp"] < ms(2019) and len(result["ticks"]) == 60:
+        ]),
+        {"old-minutes"},
+    ),
+    "cost in coin in 2019": (
+        charts(lambda params, result: coin_cost(params, result)
+               if ms(2019) < params["end_timestamp"] < OLD else result),
+        {"old-expired"},
+    ),
+    "volume of old contracts without a cost": (
+        charts(lambda params, result: result | {"cost": [0.0] * len(result["cost"])}
+               if ms(2019) < params["end_timestamp"] < OLD else result),
+        {"old-expired"},
+    ),
+    "old contracts that are refused": (
+        of("get_tradingview_chart_data", lambda params, result: Refusal(-32602, "instrument is not open", "name")
+           if ms(2019) < params["end_timestamp"] < OLD else result),
+        {"old-expired"},
+    ),
+    "funding whose times are with a fraction": (
+        of("get_funding_rate_history", lambda params, found: [
+            row | {"timestamp": float(row["timestamp"])} for row in found
+        ]),
+        {"funding-page", "funding-window", "funding-begins", "eight-hours", "checksum"},
+    ),
+    "funding without its index": (
+        of("get_funding_rate_history", without("index_price")),
+        {"funding-page", "funding-window", "funding-begins", "eight-hours", "checksum"},
+    ),
+    "an index chart that is seconds off the minutes": (
+        of("get_funding_chart_data", lambda params, result: result | {"data": [
+            row | {"timestamp": row["timestamp"] + 7_000} for row in result["data"]
+        ]}),
+        {"index-minutes"},
+    ),
+    "an index chart of which every fifth point is off the minute": (
+        of("get_funding_chart_data", lambda params, result: result | {"data": [
+            row | {"timestamp": row["timestamp"] + 7_000 * (at % 5 == 0)} for at, row in enumerate(result["data"])
+        ]}),
+        {"index-minutes"},
+    ),
+    "an index price that is null": (
+        of("get_funding_chart_data", lambda params, result: result | {"data": [
+            result["data"][0] | {"index_price": None}, *result["data"][1:]
+        ]}),
+        {"index-minutes"},
+    ),
+    "summaries without the time of the answer in whole milliseconds": (
+        of("get_book_summary_by_currency", every("creation_timestamp", lambda at: at + 0.5)),
+        {"future-summaries", "option-summaries"},
+    ),
+    "settlements of another instrument": (
+        of(SETTLEMENTS, lambda params, result: result | {
+            "settlements": every("instrument_name", lambda _: "ETH-PERPETUAL")(params, result["settlements"])
+        }),
+        {"settlement-rows"},
+    ),
     "listed rows without an id": (of("get_instruments", without("instrument_id")), {"listed-rows"}),
 }  # fmt: skip
 
@@ -340,18 +451,25 @@ def test_eight_in_a_row_tell_the_two_copies_of_the_limit_apart(exchange, admitte
 
 
 def test_a_key_that_was_never_seen_and_one_that_is_gone_are_named():
-    row = dict.fromkeys(NEEDED, 1) | {"future_type": "reversed", "moon_phase": 3}
-    result = fields([row])
+    row = fake_row("BTC-27DEC24", 1_700_000_000_000, 1_735_286_400_000, future_type="reversed", moon_phase=3)
+    row |= {"quote_currency": "USD", "instrument_id": 1}
+    row.pop("price_index", None)
+    assert set(NEEDED) <= row.keys()
+    result = fields([row], "live")
     assert result.holds and "new: moon_phase" in result.seen and "price_index" in result.seen
-    assert "without kind" in fields([{**row, "kind": None}]).seen
+    assert "without kind" in fields([{**row, "kind": None}], "live").seen
+    strange = fields([{**row, "instrument_id": "1"}, row], "live")
+    assert not strange.holds and "BTC-27DEC24: instrument_id is '1'" in strange.seen
 
 
 @pytest.mark.recorded
-@pytest.mark.parametrize("name", ["instruments_future.json", "history_host_instrument_2016.json"])
-def test_recorded_rows_have_what_is_needed_and_nothing_unknown(recorded, name):
+@pytest.mark.parametrize(
+    ("name", "host"), [("instruments_future.json", "live"), ("history_host_instrument_2016.json", "history")]
+)
+def test_recorded_rows_have_what_is_needed_and_nothing_unknown(recorded, name, host):
     found = orjson.loads(recorded(f"responses/{name}").read_bytes())
     found = found.get("result", [found]) if isinstance(found, dict) else found
-    result = fields(found)
+    result = fields(found, host)
     assert result.holds and "new:" not in result.seen, result.seen
 
 
@@ -379,12 +497,13 @@ MARKET_TRAITS = {
     "chart_rows=10000": {"chart-page"},
     "chart_window=(]": {"chart-edges"},
     "chart_window=[)": {"chart-edges"},
-    "chart_fill=off": {"chart-page", "expired-chart"},
+    "chart_fill=off": {"chart-page", "expired-chart", "old-expired"},
     "fill_after_end=off": set(),
     "funding_rows=500": {"funding-page"},
     "funding_window=[]": {"funding-window"},
     "funding_begins=2018-08-14T12:00": {"funding-begins"},
     "first_prev_index_null=off": set(),
+    "prev_index_as_null=off": set(),
     "value_window=[]": {"checksum"},
     "value_weighted=off": {"checksum"},
     "eight_hours_weighted=off": {"eight-hours"},

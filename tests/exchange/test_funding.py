@@ -107,6 +107,22 @@ def test_doubled_and_foreign_rows_are_named_and_null_becomes_nan():
     assert got.out_of_window.tolist() == [BORN]
 
 
+def test_a_row_may_leave_out_what_the_index_was_before():
+    """The documentation of one client has prev_index_price as optional; the very first row's is null where it comes."""
+    row = {"timestamp": BORN + HOUR, "interest_1h": 0.0, "interest_8h": 0.0, "index_price": 5000.0}
+    timestamp, values = read_page([row, row | {"timestamp": BORN + 2 * HOUR, "prev_index_price": 5000.0}])
+    assert timestamp.tolist() == [BORN + HOUR, BORN + 2 * HOUR]
+    previous = values[RATES.index("prev_index_price")]
+    assert np.isnan(previous[0]) and previous[1] == 5000.0
+
+
+@pytest.mark.parametrize("key", ["timestamp", "interest_1h", "interest_8h", "index_price"])
+def test_a_row_without_anything_else_is_refused(key):
+    row = {"timestamp": BORN + HOUR, "interest_1h": 0.0, "interest_8h": 0.0, "index_price": 5000.0}
+    with pytest.raises(Malformed, match=f"has no {key}"):
+        read_page([{name: row[name] for name in row if name != key}])
+
+
 def test_a_backward_window_is_refused():
     with pytest.raises(ValueError, match="BTC-PERPETUAL.*runs backward"):
         collect(FakeExchange().ask, "BTC-PERPETUAL", BORN, BORN - 1)

@@ -17,7 +17,7 @@ from deribit_warehouse.exchange import (
     InstrumentNotFound,
     RequestRejected,
 )
-from deribit_warehouse.exchange.http_client import LONGEST_PAUSE, seconds
+from deribit_warehouse.exchange.http_client import LONGEST_PAUSE, HttpClient, seconds
 from tests.exchange.scripted import PRICE, bad_gzip, error, reply, reset, result, serving, stalled, truncated
 
 NO_DATA = result({"status": "no_data"} | {key: [] for key in "ticks open high low close volume cost".split()})
@@ -177,6 +177,13 @@ def test_a_body_is_never_told_in_full(exchange_at, caplog):
             exchange_at(url).index_price("btc_usd")
     assert len(str(caught.value)) < 1_000
     assert max(map(len, caplog.messages)) < 1_000
+
+
+def test_the_log_counts_the_attempts_of_this_request(exchange_at, caplog):
+    with serving(reply(502, b""), result([])) as (url, _):
+        client = HttpClient("live", url, lambda meter: None, attempts=6, sleep=lambda seconds: None)
+        client.request("get_time", {}, lambda found: found, attempts=2)
+    assert any("attempt 1 of 2 failed" in told for told in caplog.messages)
 
 
 def test_every_pause_is_logged_with_its_cause(exchange_at, caplog):

@@ -25,6 +25,16 @@ def test_points_come_in_order_once_and_finite():
     assert got.dropped == 1
 
 
+@pytest.mark.parametrize(("late", "price"), [(7_000, 1.0), (0, None)])
+def test_points_of_which_none_can_be_kept_are_told(late, price):
+    """They would be gone after eight hours, while every run says how many points came."""
+    points = [point(NOON + n * MINUTE + late, price) for n in range(480)]
+    with pytest.raises(Malformed, match="none of 480 points.*whole minute.*2025-12-30T19:59"):
+        read_chart({"data": points}, "BTC-PERPETUAL")
+    assert len(read_chart({"data": [*points, point(NOON, 1.0)]}, "BTC-PERPETUAL").timestamp) > 0
+    assert read_chart({"data": points[:1]}, "BTC-PERPETUAL").dropped == (price is None), "the newest alone may be so"
+
+
 def test_no_points_are_no_minutes():
     got = read_chart({"data": []}, "BTC-PERPETUAL")
     assert not len(got.timestamp) and got.dropped == 0

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 
+import msgspec
 import orjson
 import pytest
 
@@ -120,6 +121,17 @@ def test_an_answer_of_another_form_is_refused(result):
         reader("live", "future")(result)
 
 
+def test_a_bad_row_that_is_alone_in_its_list_is_named_too():
+    """The daily contract in the live host's list of what expired is such a row: it must not fail the other lists."""
+    bad = row("BTC-27DEC24", BORN, EXPIRY) | {"strike": 10**400}
+    combo = row("BTC-FS-27DEC24_PERP", BORN, EXPIRY, kind="future_combo")
+    for rows in ([bad], [bad, combo], [bad, 7]):
+        reading = reader("live", "future")(rows)
+        assert reading.instruments == [] and reading.unreadable[0][0] == "BTC-27DEC24"
+    with pytest.raises(Malformed, match="none of 3 rows"):
+        reader("live", "future")([bad] * 3)
+
+
 def test_no_row_is_an_answer():
     assert reader("live", "future")([]).instruments == []
 
@@ -191,9 +203,9 @@ def test_underlying_types_are_kept_as_told_and_none_is_taken_for_crypto(kind):
 
 
 def test_a_catalogue_that_stays_broken_is_a_bad_response(exchange_at, serve_fake):
-    fake = FakeExchange(listed=[row("BTC-27JUN25", BORN, None)])
+    fake = FakeExchange(listed=[row(name, BORN, None) for name in ("BTC-27JUN25", "BTC-26SEP25", "BTC-26DEC25")])
     with pytest.raises(
-        BadResponse, match="get_instruments BTC future listed.*none of 1 rows.*BTC-27JUN25.*expiration_timestamp"
+        BadResponse, match="get_instruments BTC future listed.*none of 3 rows.*BTC-27JUN25.*expiration_timestamp"
     ):
         exchange_at(serve_fake(fake)).instruments("BTC", "future", expired=False)
 
@@ -220,6 +232,11 @@ def test_an_answer_without_rows_is_judged_as_any_other(status, body, code):
     with pytest.raises(AttemptFailed) as caught:
         rows_of(status, body)
     assert caught.value.code == code
+
+
+def test_an_error_that_is_null_does_not_cost_the_memory_of_all_rows_at_once():
+    [told] = rows_of(200, b'{"jsonrpc":"2.0","error":null,"result":[{"instrument_name":"BTC-27DEC24"}]}')
+    assert isinstance(told, msgspec.Raw)
 
 
 def test_a_result_that_is_no_list_is_left_to_its_reader():

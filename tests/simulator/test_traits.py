@@ -250,6 +250,8 @@ def test_funding_traits(served):
         sum(row["interest_1h"] for row in served()[0].funding("BTC-PERPETUAL", NOW - 30 * DAY, NOW)), rel=1e-12
     )
     assert rows[0]["timestamp"] == ms("2026-10-20T05:00") and rows[0]["prev_index_price"] is not None
+    first = served("prev_index_as_null=off")[0].funding("BTC-PERPETUAL", ms("2019-04-30T09:00"), ms("2019-04-30T11:00"))
+    assert ["prev_index_price" in row for row in first] == [False, True]
     assert rows[20]["interest_8h"] == pytest.approx(sum(row["interest_1h"] for row in rows[13:21]), rel=1e-12)
     assert served("value_window=[)")[0].get("get_funding_rate_value", **month) != usual
 

@@ -8,18 +8,25 @@ import stat
 import subprocess
 import sys
 from dataclasses import replace
+from itertools import pairwise
+from pathlib import Path
+from types import SimpleNamespace
 from urllib.parse import urlsplit
 
 import psycopg
 import pytest
 
 from deribit_warehouse import check
+from deribit_warehouse.exchange.assumptions import BURST_CALLS, Unanswered
+from deribit_warehouse.exchange.probe import HttpProbe
+from deribit_warehouse.exchange.session import Session
 from exchange_simulator.process import running
 from stack import check as stack_check
 from stack.check import settings_found
 from stack.settings import ROOT, separate_environment, stack_of
+from tests.exchange.scripted import reply, serving
 
-ASSUMED, CALLS = 26, 27
+ASSUMED, CALLS, LISTS = 30, 30, 10
 
 
 @pytest.fixture(scope="module")
@@ -50,7 +57,7 @@ def test_an_exchange_as_assumed_passes_and_every_answer_is_kept_for_its_owner(as
     assert code == 0 and "BROKEN" not in said and f"{ASSUMED} of {ASSUMED} hold" in said and str(folder) in said
     notes = [json.loads(line) for line in (folder / "answers.jsonl").read_text().splitlines()]
     assert len(notes) == CALLS == exchange.stats()["requests"]
-    assert exchange.stats()["by_method"]["get_instruments"] == 9 and exchange.stats()["refused"] == 0
+    assert exchange.stats()["by_method"]["get_instruments"] == LISTS and exchange.stats()["refused"] == 0
     for note in notes:
         assert note["status"] in (200, 400) and json.loads((folder / note["body"]).read_bytes())["usOut"]
     assert {stat.S_IMODE(path.stat().st_mode) for path in folder.iterdir()} == {0o600}
@@ -78,6 +85,70 @@ def test_a_fault_that_passes_is_asked_again_and_recorded(ask, monkeypatch):
     assert '"status": 403' in notes and '"status": 429' in notes and '"failed": ' in notes
 
 
+def test_a_refusal_without_a_body_is_counted_too(ask, monkeypatch):
+    monkeypatch.setattr("deribit_warehouse.exchange.probe.LONGEST_PAUSE", 0)
+    code, said, _ = ask({"kind": "http_status", "status": 429, "method": "get_funding_rate_value"})
+    assert code == 0 and "1 requests were refused as too many" in said
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "counted"),
+    [
+        (200, {"error": None, "result": 7}, 7),
+        (502, {"result": 7}, "HTTP 502 and no JSON-RPC answer"),
+        (200, {"error": None}, "HTTP 200 and no JSON-RPC answer"),
+    ],
+)
+def test_an_answer_is_taken_as_the_client_takes_it(tmp_path, status, body, counted):
+    with serving(reply(status, body)) as (url, _):
+        with HttpProbe(url, url, tmp_path, lambda meter, wait: None, sleep=lambda seconds: None) as probe:
+            try:
+                assert probe("live", "get_time") == counted
+            except Unanswered as error:
+                assert counted in str(error)
+
+
+def test_a_check_that_was_cut_off_has_no_settings(tmp_path):
+    (tmp_path / "2026-09-20T211717.000000Z").mkdir()
+    (tmp_path / "2026-09-20T211717.000000Z" / "results.json").write_text('{"clock": {"hol')
+    assert settings_found(tmp_path) == {}
+
+
+def test_results_are_whole_or_not_there(ask, tmp_path, monkeypatch):
+    def full(path, text):
+        path.write_bytes(text[:20].encode())
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(Path, "write_text", full)
+    with pytest.raises(OSError, match="No space"):
+        ask()
+    assert not list(tmp_path.glob("*/results.json"))
+
+
+def test_one_request_a_second_but_for_eight_in_a_row(exchange, tmp_path, monkeypatch):
+    """Of a clock that only sleeping moves: no request takes time by it, so every second between two is the pace's."""
+    now, sent = 0.0, []
+
+    def sleep(seconds):
+        nonlocal now
+        now += seconds
+
+    def send(session, *arguments):
+        sent.append(now)
+        return usual(session, *arguments)
+
+    usual = Session.send
+    monkeypatch.setattr(check, "time", SimpleNamespace(sleep=sleep, monotonic=lambda: now))
+    monkeypatch.setattr(Session, "send", send)
+    exchange.reset()
+    hosts = ["--live", exchange.live_url, "--history", exchange.history_url]
+    assert check.main([*hosts, "--folder", str(tmp_path)]) == 0
+    gaps = [after - before for before, after in pairwise(sent)]
+    assert len(sent) == CALLS and gaps.count(0.0) == BURST_CALLS - 1
+    assert gaps.count(1.0) == CALLS - BURST_CALLS
+    assert stack_check.REQUEST_INTERVAL["live"] == check.REQUEST_INTERVAL == 1.0
+
+
 def test_an_exchange_in_maintenance_is_not_asked_on(ask, exchange, monkeypatch):
     monkeypatch.setattr("deribit_warehouse.exchange.probe.LONGEST_PAUSE", 0)
     code, said, _ = ask({"kind": "http_status", "status": 502, "times": 1000})
@@ -103,7 +174,7 @@ def test_the_limiter_counts_these_requests(ask, market, monkeypatch):
     assert code == 0 and "Note" not in said
     with psycopg.connect(market.dsn()) as connection:
         counted = dict(connection.execute("SELECT bucket, cardinality(slots) FROM store.rate_limit").fetchall())
-    assert counted == {"history": CALLS - 9, "instruments": 9}
+    assert counted == {"history": CALLS - LISTS, "instruments": LISTS}
 
 
 def test_a_database_without_the_limiter_does_not_keep_it_from_asking(ask, postgres, monkeypatch):

@@ -1,8 +1,9 @@
 """What this package takes for granted about the exchange, each with the question that shows whether it is so.
 
 Most of it was found in recordings and in what others measured (see docs/decisions.md), not on the live exchange. A
-question costs one request or none (it reads an answer that another one asked for) and sees real rows only; nothing here
-is validated by what the store holds. All times are UTC milliseconds since 1970.
+question costs one request or none (it reads an answer that another one asked for) and sees real rows only, read by
+what reads them for the store, so that what holds here is not refused there; nothing is validated by what the store
+holds. All times are UTC milliseconds since 1970.
 """
 
 from __future__ import annotations
@@ -12,37 +13,45 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
 from itertools import pairwise
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
 import numpy as np
 
+from . import candles, delivery, funding, index, instruments, settlements, summaries, volatility
 from .candles import COLUMNS, MINUTE
 from .candles import PAGE as CHART_PAGE
 from .delivery import PAGE as DELIVERY_ROWS
-from .errors import iso
+from .errors import Malformed, iso
 from .funding import HOUR
 from .funding import PAGE as FUNDING_PAGE
 from .settlements import METHOD as SETTLEMENTS
 from .volatility import PAGE as VOLATILITY_PAGE
 
+T = TypeVar("T")
 PERPETUAL, LINEAR, INDEX = "BTC-PERPETUAL", "ETH_USDC-PERPETUAL", "btc_usd"
 DAY = 24 * HOUR
 CHART_ROWS, FUNDING_ROWS, VOLATILITY_ROWS = 5_001, 744, VOLATILITY_PAGE // HOUR
 SETTLED = ("position", "mark_price", "index_price", "profit_loss", "session_profit_loss")
 IN_PERCENT = (5.0, 1_000.0)
 """Where half of the mark volatilities of a chain lie above and half below: as a fraction it would be less."""
+ON_THE_MINUTE = 0.9
+"""The fraction of index points that must lie on whole minutes: the newest one does not, and no other one is kept."""
 KNOWN_SHARE = 0.9
 """The fraction of options that must have a mark volatility, as in expectations/options_chain.json."""
 FIRST_FUNDING = 1_556_618_400_000  # 2019-04-30T10:00Z
+OLD_HOUR = 1_535_976_000_000  # 2018-09-03T12:00Z, in the first whole month of BTC-PERPETUAL
+OLD_EXPIRY = 1_559_347_200_000  # 2019-06-01: the dated future that expired first after it is asked for
 BURST_CALLS = 8
 """Calls of get_instruments without a pause: more than the slower copy of its limit allows at once (5), and fewer than
 the faster one does (50)."""
 SLOW_BURST = 4
-"""How many of them the slower copy of the limit answers: the reading of the history host before them is one, too."""
+"""How many of them the slower copy of the limit answers: the two readings half a minute before them count, too,
+but by then two more are allowed."""
 CLOCK_SKEW = 5_000  # ms
-COST_ALLOWANCE, COST_SHARE = (1.0, 2e-4), 0.95
+COST_ALLOWANCE, COST_SHARE, OLD_COST_SHARE = (1.0, 2e-4), 0.95, 0.5
 """USD and fraction of the cost it may be off by for rounding; and how many of the minutes must be inside, because combo
-and block legs are in cost and not in low and high (0.6 % of recorded minutes)."""
+and block legs are in cost and not in low and high (0.6 % of recorded minutes). Of an old hour few minutes may be
+traded, so that only the unit of its cost is asked for: half of them."""
 
 KNOWN = frozenset(
     """base_currency base_currency_uuid block_trade_commission block_trade_min_trade_amount block_trade_tick_size
@@ -119,7 +128,22 @@ def clock(probe: Probe) -> CheckResult:
 
 
 def history_rows(probe: Probe) -> CheckResult:
-    return fields(_expired(probe))
+    return fields(_expired(probe), "history")
+
+
+def same_contract(probe: Probe) -> CheckResult:
+    """Whether a contract that both hosts name is one contract to the catalogue, which knows it by name and id, and by
+    its creation where a row has no id: what is not said contradicts nothing."""
+    rows = _objects(probe("live", "get_instruments", **_catalogue(expired=True)), least=0)
+    history = {row.get("instrument_name"): row for row in _history(probe)}
+    both = [(row, history[name]) for row in rows if (name := row.get("instrument_name")) in history]
+    apart = [
+        f"{key} of {one['instrument_name']} is {one.get(key)!r:.20} and {other.get(key)!r:.20}"
+        for one, other in both for key in ("instrument_id", "creation_timestamp")
+        if len({one.get(key), other.get(key)} - {None}) > 1
+    ]  # fmt: skip
+    said = f"{len(both)} of the live host's {len(rows)} expired futures are on the history host"
+    return CheckResult(not apart, "; ".join([said, *apart[:2]]))
 
 
 def history_depth(probe: Probe) -> CheckResult:
@@ -137,7 +161,14 @@ def catalogue_limit(probe: Probe) -> CheckResult:
 
 
 def listed_rows(probe: Probe) -> CheckResult:
-    return fields(_objects(probe("live", "get_instruments", **_catalogue(expired=False))))
+    return fields(_listed(probe), "live")
+
+
+def underlying(probe: Probe) -> CheckResult:
+    told = [row["underlying_type"] for row in (*_listed(probe), *_history(probe)) if row.get("underlying_type")]
+    other = sorted({f"{one!r:.40}" for one in told if one != "crypto"})
+    said = f"{len(told)} futures of BTC say what underlies them, "
+    return CheckResult(not other, said + (f"and of some it is {', '.join(other[:4])}" if other else "always crypto"))
 
 
 def chart_page(probe: Probe) -> CheckResult:
@@ -173,6 +204,17 @@ def unknown_name(probe: Probe) -> CheckResult:
     reason = data.get("reason") if isinstance(data, dict) else None
     said = f"code {error.get('code')!r:.20}, reason {reason!r:.60}"
     return CheckResult(error.get("code") == -32602 and reason == "instrument not found", said)
+
+
+def old_minutes(probe: Probe) -> CheckResult:
+    return _old_hour(probe, PERPETUAL, OLD_HOUR + HOUR)
+
+
+def old_expired(probe: Probe) -> CheckResult:
+    """The last hour of the first dated future that expired after OLD_EXPIRY."""
+    old = [row for row in _expired(probe) if row["expiration_timestamp"] >= OLD_EXPIRY]
+    row = min(old or _nothing("expired futures of BTC since 2019-06"), key=lambda row: row["expiration_timestamp"])
+    return _old_hour(probe, str(row["instrument_name"]), row["expiration_timestamp"] // MINUTE * MINUTE)
 
 
 def expired_chart(probe: Probe) -> CheckResult:
@@ -279,13 +321,13 @@ def checksum(probe: Probe) -> CheckResult:
 
 def index_minutes(probe: Probe) -> CheckResult:
     result = probe("live", "get_funding_chart_data", instrument_name=PERPETUAL, length="8h")
-    points = _objects(result.get("data") if isinstance(result, dict) else None)
-    times = np.array([point.get("timestamp") or 0 for point in points], np.int64)
-    priced = sum(type(point.get("index_price")) in (int, float) for point in points)
+    chart = _read(lambda result: index.read_chart(result, PERPETUAL), result)
+    times = chart.timestamp
     minutes = len(times) > 1 and float(np.median(np.diff(times))) == MINUTE
+    whole = int((times % MINUTE == 0).sum())
     hours = (times[-1] - times[0]) / HOUR if len(times) else 0
-    said = f"{len(points)} points over {hours:.1f} hours, {priced} with an index price"
-    return CheckResult(minutes and hours > 7.5 and priced == len(points), said)
+    said = f"{len(times)} points over {hours:.1f} hours, {whole} on a whole minute, {chart.dropped} without a price"
+    return CheckResult(minutes and hours > 7.5 and not chart.dropped and whole >= ON_THE_MINUTE * len(times), said)
 
 
 def volatility_page(probe: Probe) -> CheckResult:
@@ -295,6 +337,7 @@ def volatility_page(probe: Probe) -> CheckResult:
     rows, more = result["data"], result["continuation"]
     if odd := sum(len(row) != 5 or any(math.isnan(_number(value)) for value in row) for row in rows):
         return CheckResult(False, f"{odd} of {len(rows):,} rows are not a time and four numbers")
+    _read(volatility.read_page, result)
     hours = _ticks([row[0] for row in rows], end - VOLATILITY_ROWS * HOUR, end, HOUR)
     said = f"{hours.seen}; " + ("no continuation" if more is None else "a continuation")
     return CheckResult(hours.holds and more is not None, said)
@@ -304,6 +347,7 @@ def delivery_page(probe: Probe) -> CheckResult:
     params = {"index_name": INDEX, "offset": 0, "count": DELIVERY_ROWS}
     result = probe("live", "get_delivery_prices", **params)
     rows, total = _objects(result["data"]), result["records_total"]
+    _read(delivery.read_page, result)
     days = [date.fromisoformat(row["date"]) for row in rows]
     in_order = all(newer > older for newer, older in pairwise(days))
     priced = sum(not _without_number([row], "delivery_price") for row in rows)
@@ -320,6 +364,7 @@ def settlement_rows(probe: Probe) -> CheckResult:
     params = {"instrument_name": PERPETUAL, "count": 10, "search_start_timestamp": end - 1}
     result = probe("live", SETTLEMENTS, **params)
     rows = _objects(result["settlements"])
+    _read(lambda result: settlements.read_page(result, PERPETUAL), result)
     times = [row["timestamp"] for row in rows]
     days = [(end - 1 - at) // DAY for at in times]
     on_time = sum(
@@ -336,7 +381,7 @@ def settlement_rows(probe: Probe) -> CheckResult:
 
 
 def future_summaries(probe: Probe) -> CheckResult:
-    rows = _objects(probe("live", "get_book_summary_by_currency", currency="BTC", kind="future"))
+    rows = _summaries(probe, "future")
     perpetuals = [row for row in rows if row["instrument_name"] == PERPETUAL] or _nothing(f"summaries of {PERPETUAL}")
     lacking = _without_number(rows, "creation_timestamp", "mark_price", "open_interest", "estimated_delivery_price")
     lacking += [f"{name} of {PERPETUAL}" for name in _without_number(perpetuals, "current_funding", "funding_8h")]
@@ -345,7 +390,7 @@ def future_summaries(probe: Probe) -> CheckResult:
 
 
 def option_summaries(probe: Probe) -> CheckResult:
-    rows = _objects(probe("live", "get_book_summary_by_currency", currency="BTC", kind="option"))
+    rows = _summaries(probe, "option")
     lacking = _without_number(
         rows, "creation_timestamp", "open_interest", "underlying_price", "estimated_delivery_price"
     )
@@ -358,8 +403,13 @@ def option_summaries(probe: Probe) -> CheckResult:
     return CheckResult(not lacking and share >= KNOWN_SHARE and IN_PERCENT[0] <= middle <= IN_PERCENT[1], said)
 
 
-def fields(rows: list[dict[str, Any]]) -> CheckResult:
-    """Whether rows of get_instruments have what the catalogue is made of, and which keys are new or gone."""
+def fields(rows: list[dict[str, Any]], host: str) -> CheckResult:
+    """Whether rows of get_instruments have what the catalogue is made of, in the form in which it takes them from
+    `host`, and which keys are new or gone."""
+    try:
+        strange = [f"{subject}: {cause}" for subject, cause in instruments.reader(host, "future")(rows).unreadable]
+    except Malformed as error:
+        strange = [str(error)]
     lacking = [key for key in NEEDED if any(row.get(key) is None for row in rows)]
     if any(all(row.get(key) is None for key in STYLE) for row in rows):
         lacking.append(" and ".join(STYLE))
@@ -368,7 +418,9 @@ def fields(rows: list[dict[str, Any]]) -> CheckResult:
     for what, keys in (("without", set(lacking)), ("new:", seen - KNOWN), ("in no row:", OPTIONAL - seen)):
         if keys:
             parts.append(f"{what} {', '.join(sorted(keys))}")
-    return CheckResult(not lacking, "; ".join(parts))
+    if strange:
+        parts.append(f"{len(strange)} can't be read, for instance {strange[0]}" if len(strange) > 1 else strange[0])
+    return CheckResult(not lacking and not strange, "; ".join(parts))
 
 
 # -- what they ask for ------------------------------------------------------------------------------------------------
@@ -387,9 +439,32 @@ def _catalogue(*, expired: bool) -> dict[str, str]:
     return {"currency": "BTC", "kind": "future", "expired": "true" if expired else "false"}
 
 
+def _history(probe: Probe) -> list[dict[str, Any]]:
+    return _objects(probe("history", "get_instruments", **_catalogue(expired=True)))
+
+
 def _expired(probe: Probe) -> list[dict[str, Any]]:
-    rows = _objects(probe("history", "get_instruments", **_catalogue(expired=True)))
-    return [row for row in rows if type(row.get("expiration_timestamp")) is int] or _nothing("expired futures of BTC")
+    rows = [row for row in _history(probe) if type(row.get("expiration_timestamp")) is int]
+    return rows or _nothing("expired futures of BTC")
+
+
+def _listed(probe: Probe) -> list[dict[str, Any]]:
+    return _objects(probe("live", "get_instruments", **_catalogue(expired=False)))
+
+
+def _read(read: Callable[[Any], T], result: Any) -> T:
+    """What the store's own reader makes of a result. Raises ValueError for what it refuses."""
+    try:
+        return read(result)
+    except Malformed as error:
+        raise ValueError(str(error)) from error
+
+
+def _summaries(probe: Probe, kind: str) -> list[dict[str, Any]]:
+    result = probe("live", "get_book_summary_by_currency", currency="BTC", kind=kind)
+    if unreadable := _read(summaries.reader("BTC", kind), result).unreadable:
+        raise ValueError(f"{len(unreadable)} summaries, for instance {unreadable[0][0]}: {unreadable[0][1]}")
+    return _objects(result)
 
 
 def _chart(name: str, start: int, end: int) -> dict[str, Any]:
@@ -397,14 +472,24 @@ def _chart(name: str, start: int, end: int) -> dict[str, Any]:
 
 
 def _candles(probe: Probe, name: str, start: int, end: int) -> dict[str, np.ndarray]:
-    chart = probe("live", "get_tradingview_chart_data", **_chart(name, start, end))
-    if not isinstance(chart, dict) or any(not isinstance(chart.get(key), list) for key in ("ticks", *COLUMNS)):
-        raise ValueError(f"the chart of {name} lacks one of its columns")
-    columns = {"ticks": np.array(chart["ticks"], np.int64)}
-    columns |= {key: np.array([math.nan if v is None else v for v in chart[key]], np.float64) for key in COLUMNS}
-    if len({len(column) for column in columns.values()}) > 1:
-        raise ValueError(f"the columns of the chart of {name} are of unequal lengths")
-    return columns
+    ticks, values = _read(candles.read_page, probe("live", "get_tradingview_chart_data", **_chart(name, start, end)))
+    return {"ticks": ticks} | dict(zip(COLUMNS, values, strict=True))
+
+
+def _old_hour(probe: Probe, name: str, end: int) -> CheckResult:
+    """Whether the hour before `end`, ms, of old candles is as those of today: each minute once, every number there,
+    and a cost in USD where there was volume, and only there."""
+    columns = _candles(probe, name, end - HOUR - 1, end - 1)
+    grid = _ticks(columns["ticks"], end - HOUR, end, MINUTE)
+    unknown = sorted(key for key in COLUMNS if not np.isfinite(columns[key]).all())
+    traded = columns["volume"] > 0
+    beside = int((traded != (columns["cost"] > 0)).sum())
+    said = f"{name}: {grid.seen}; {traded.sum()} traded"
+    said += f"; without some {', '.join(unknown)}" if unknown else f"; {beside} with volume or cost alone"
+    fits = _cost_fits(columns, OLD_COST_SHARE) if traded.any() else CheckResult(True, "")
+    return CheckResult(
+        grid.holds and not unknown and not beside and fits.holds, said + ("" if fits.holds else f"; cost: {fits.seen}")
+    )
 
 
 def _last_hours(probe: Probe) -> tuple[str, int, dict[str, np.ndarray]]:
@@ -421,10 +506,8 @@ def _last_hours(probe: Probe) -> tuple[str, int, dict[str, np.ndarray]]:
 
 def _funding(probe: Probe, start: int, end: int) -> dict[str, np.ndarray]:
     params = {"instrument_name": PERPETUAL, "start_timestamp": start, "end_timestamp": end}
-    rows = _objects(probe("live", "get_funding_rate_history", **params), least=0)
-    names = ("interest_1h", "interest_8h", "index_price", "prev_index_price")
-    columns = {name: np.array([_number(row.get(name)) for row in rows], np.float64) for name in names}
-    return {"timestamp": np.array([row.get("timestamp") or 0 for row in rows], np.int64)} | columns
+    timestamp, values = _read(funding.read_page, probe("live", "get_funding_rate_history", **params))
+    return {"timestamp": timestamp} | dict(zip(funding.RATES, values, strict=True))
 
 
 def _month(probe: Probe) -> dict[str, np.ndarray]:
@@ -460,7 +543,8 @@ def _ticks(found: Iterable[int], first: int, end: int, step: int) -> CheckResult
     return CheckResult(False, f"{len(found)} rows, " + (", ".join(names[:4]) or "duplicate or out of order"))
 
 
-def _cost_fits(columns: dict[str, np.ndarray]) -> CheckResult:
+def _cost_fits(columns: dict[str, np.ndarray], least: float = COST_SHARE) -> CheckResult:
+    """least: the fraction of the traded minutes that must fit."""
     traded = columns["volume"] > 0
     volume, low, high, spent = (columns[key][traded] for key in ("volume", "low", "high", "cost"))
     if not len(volume):
@@ -470,7 +554,7 @@ def _cost_fits(columns: dict[str, np.ndarray]) -> CheckResult:
     share = float(((volume * low - allowance <= spent) & (spent <= volume * high + allowance)).mean())
     whole = int((spent == np.rint(spent)).sum())
     said = f"{share:.2%} of {len(volume):,} traded minutes; {whole:,} costs are whole dollars"
-    return CheckResult(share >= COST_SHARE, said)
+    return CheckResult(share >= least, said)
 
 
 ASSUMPTIONS = (
@@ -495,6 +579,13 @@ ASSUMPTIONS = (
         "Contracts that expired before are unknown: futures_ohlcv and basis_spread will lack them, and no coverage "
         "will say so.",
         history_depth,
+    ),
+    Assumption(
+        "same-contract",
+        "A contract that both hosts name has one instrument_id and one creation_timestamp.",
+        "warehouse/catalogue.py",
+        "It will be in the catalogue twice: ask for it as name#id, and add up what is told of both.",
+        same_contract,
     ),
     Assumption(
         "chart-page",
@@ -522,8 +613,23 @@ ASSUMPTIONS = (
         "chart-empty",
         "A window without candles is answered with status no_data and no rows.",
         "exchange/candles.py",
-        "The time before a perpetual's first candle can't be told from a broken answer: its first month will fail.",
+        "Where it is ok and without rows, nothing is lost by it. Any other answer can't be told from a broken one: the "
+        "first month of a perpetual will fail, which has time before its first candle.",
         chart_empty,
+    ),
+    Assumption(
+        "old-minutes",
+        f"An hour of {PERPETUAL} of 2018-09 has every minute, every number, and a cost in USD where there was volume.",
+        "exchange/candles.py, and the rules in expectations/",
+        "The first months of perpetuals_ohlcv, funding_rates and basis_spread may be held back, or lack minutes.",
+        old_minutes,
+    ),
+    Assumption(
+        "old-expired",
+        "The live host answers for the last hour of a future that expired in 2019 in the same way.",
+        "exchange/candles.py, and the rules in expectations/",
+        "The first months of futures_ohlcv and basis_spread may be held back, or lack minutes, which are named.",
+        old_expired,
     ),
     Assumption(
         "unknown-name",
@@ -604,8 +710,8 @@ ASSUMPTIONS = (
     ),
     Assumption(
         "index-minutes",
-        "get_funding_chart_data holds the index of the last eight hours, a point a minute.",
-        "exchange/index.py",
+        "get_funding_chart_data holds the index of the last eight hours, a point on each whole minute.",
+        "exchange/index.py, warehouse/index.py",
         "index_prices will have fewer true minutes and more proxies.",
         index_minutes,
     ),
@@ -663,5 +769,12 @@ ASSUMPTIONS = (
         "Listed contracts may be left out of the catalogue and so of everything; the catalogue's run names them.",
         listed_rows,
     ),
+    Assumption(
+        "underlying",
+        "Where a future of BTC says its underlying_type, it is crypto.",
+        "the rule market-known",
+        "What says anything else is held back by name: all of BTC, if that is another word for the same.",
+        underlying,
+    ),
 )
-"""In the order they are asked: the two readings of get_instruments are far apart, for its limit's sake."""
+"""In the order they are asked: the readings of get_instruments are far apart, for its limit's sake."""

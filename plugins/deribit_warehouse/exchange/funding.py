@@ -26,8 +26,8 @@ class Funding:
 
     timestamp: int64, ms, ascending: the END of the hour. interest_1h (that hour's rate) and interest_8h (the trailing
     eight hours): fractions, positive where longs pay. index_price, prev_index_price: USD. All float64 of shape
-    (rows,), NaN where null was sent. duplicate, out_of_window: int64, ms, rows that came twice in an answer (the first
-    is kept) or outside the window asked (dropped). requests: how many were answered.
+    (rows,), NaN where null was sent, or no prev_index_price. duplicate, out_of_window: int64, ms, rows that came twice
+    in an answer (the first is kept) or outside the window asked (dropped). requests: how many were answered.
     """
 
     instrument_name: str
@@ -139,7 +139,10 @@ def funding_params(instrument_name: str, left: int, right: int) -> dict[str, Any
 
 
 def read_page(result: Any) -> tuple[np.ndarray, np.ndarray]:
-    """Timestamps, int64 ms of shape (rows,), and RATES, float64 of shape (4, rows). Raises Malformed."""
-    columns = rows(result, "funding", ("timestamp", *RATES))
+    """Timestamps, int64 ms of shape (rows,), and RATES, float64 of shape (4, rows). Raises Malformed, but for a row
+    without prev_index_price, which is NaN then."""
+    columns = rows(result, "funding", ("timestamp", *RATES[:-1]))
+    # one client has this key as optional: where it is absent, it is as unknown as where it is null
+    columns["prev_index_price"] = [row.get("prev_index_price") for row in result]
     values = np.stack([numbers(columns[name], f"funding {name}") for name in RATES])
     return timestamps(columns["timestamp"], "funding timestamp"), values

@@ -70,7 +70,7 @@ class HttpClient:
             wait=pause,
             retry=retry_if_exception(lambda error: isinstance(error, AttemptFailed) and error.retryable),
             sleep=self._sleep,
-            before_sleep=lambda state: self._log_attempt(state, method, params),
+            before_sleep=lambda state: self._log_attempt(state, most, method, params),
             reraise=True,
         )
         try:
@@ -117,13 +117,14 @@ class HttpClient:
             cause = f"the answer can't be read: {error_text(error)}"
             raise Malformed(cause, http_status=answer.status) from error
 
-    def _log_attempt(self, state: RetryCallState, method: str, params: Mapping[str, Any]) -> None:
+    def _log_attempt(self, state: RetryCallState, most: int, method: str, params: Mapping[str, Any]) -> None:
+        """most: how many attempts this request has."""
         log.warning(
             "%s on the %s host: attempt %d of %d failed, next in %.1f s: %s",
             request_text(method, params),
             self.name,
             state.attempt_number,
-            self._attempts,
+            most,
             state.upcoming_sleep,
             _failure(state),
         )

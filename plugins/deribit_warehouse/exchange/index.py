@@ -8,8 +8,10 @@ from typing import Any
 
 import numpy as np
 
-from .errors import Malformed, shown
+from .errors import Malformed, iso, shown
 from .parsing import numbers, rows, timestamps
+
+MINUTE = 60_000  # ms
 
 
 @dataclass(frozen=True, eq=False)
@@ -26,12 +28,16 @@ class IndexMinutes:
 
 
 def read_chart(result: Any, instrument_name: str) -> IndexMinutes:
-    """The points of get_funding_chart_data. Raises Malformed."""
+    """The points of get_funding_chart_data. Raises Malformed, also where several points came and none has a price on
+    a whole minute: the store keeps no other ones, and what it does not keep is gone after eight hours."""
     points = result.get("data") if isinstance(result, dict) else result
     columns = rows(points, "funding chart", ("timestamp", "index_price"))
     timestamp = timestamps(columns["timestamp"], "funding chart timestamp")
     price = numbers(columns["index_price"], "funding chart index_price")
     finite = np.isfinite(price)
+    if len(timestamp) > 1 and not (finite & (timestamp % MINUTE == 0)).any():
+        newest = f"the newest at {iso(int(timestamp.max()))}"
+        raise Malformed(f"none of {len(timestamp)} points of the funding chart has a price on a whole minute, {newest}")
     timestamp, first = np.unique(timestamp[finite], return_index=True)
     return IndexMinutes(instrument_name, timestamp, price[finite][first], int((~finite).sum()))
 

@@ -16,6 +16,7 @@ from .response import parse
 NEVER = 32_503_708_800_000  # ms: year 3000, how the exchange writes that a perpetual doesn't expire
 UNDERLYING_SENT = 1_782_777_600_000  # ms, 2026-06-30: since then a contract may be of something else than a coin
 COINS = ("BTC", "ETH")  # with inverse futures today
+STRANGE = 3  # rows of a list none of which can be read: it is the list that is strange, and not a row of it
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,24 +95,26 @@ class Reading:
 def reader(host: str, kind: str) -> Callable[[Any], Reading]:
     """Reads an answer of get_instruments by `host`, rows or their JSON, keeping instruments of `kind` only.
 
-    A row that can't be read is left out and named: it must not cost us the thousands beside it. Where that is every
-    row, it is the form of the answer that isn't understood, and the reader raises Malformed.
+    A row that can't be read is left out and named: it must not cost us the thousands beside it, nor, where it is alone
+    in a short list, the other lists. Where no row of STRANGE or more can be read, or none even has the key of a name,
+    it is the form of the answer that isn't understood, and the reader raises Malformed.
     """
 
     def read(result: Any) -> Reading:
         if not isinstance(result, list):
             raise Malformed(f"the instruments are {type(result).__name__}, not a list")
-        reading = Reading([], [])
+        reading, named = Reading([], []), False
         for at, told in enumerate(result):
             try:
                 row = parse(bytes(told)) if isinstance(told, msgspec.Raw) else told
+                named |= isinstance(row, dict) and "instrument_name" in row
                 if not another_kind(row):
                     reading.instruments.append(instrument(row, at, host))
             except (ValueError, RecursionError):
                 reading.unreadable.append((f"row {at}", "it is no JSON that can be read"))
             except UnreadableRow as error:
                 reading.unreadable.append((error.subject, str(error)))
-        if reading.unreadable and not reading.instruments:
+        if reading.unreadable and not reading.instruments and (not named or len(reading.unreadable) >= STRANGE):
             subject, cause = reading.unreadable[0]
             raise Malformed(f"none of {len(reading.unreadable)} rows can be read; the first, {subject}: {cause}")
         return reading

@@ -124,16 +124,19 @@ class HttpProbe:
             answer = parse(body)
         except (ValueError, RecursionError):
             answer = None
-        if not isinstance(answer, dict) or not ({"result", "error"} & answer.keys()):
-            # truncated, or the page of a proxy: whatever its status, the exchange did not send it
+        self.refused += status == 429
+        fault = answer.get("error") if isinstance(answer, dict) else None
+        usable = isinstance(answer, dict) and status == 200 and "result" in answer
+        if fault is None and not usable:
+            # truncated, or the page of a proxy: the exchange did not send it
             said = Unanswered(f"{method} on the {host} host: HTTP {status} and no JSON-RPC answer: {quoted(body)}")
             return said, True, pause
         self.answered += 1
-        if "error" not in answer:
+        if fault is None:  # absent or null, as in response.result_of
             return {"result": answer["result"]}, False, pause
-        error = answer["error"] if isinstance(answer["error"], dict) else {"message": str(answer["error"])[:200]}
+        error = fault if isinstance(fault, dict) else {"message": str(fault)[:200]}
         code = error.get("code") if type(error.get("code")) is int else None
-        self.refused += code == 10028 or status == 429
+        self.refused += code == 10028 and status != 429
         if code not in FINAL_CODES:
             return Unanswered(f"{method} on the {host} host was refused: {shown(error)}"), True, pause
         return {"error": error}, False, pause

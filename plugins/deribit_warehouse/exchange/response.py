@@ -62,7 +62,7 @@ class Listed(msgspec.Struct):
     """An answer whose result is a list, with the list's members as they came."""
 
     result: list[msgspec.Raw]
-    error: msgspec.Raw | msgspec.UnsetType = msgspec.UNSET
+    error: Any = None  # absent and null say the same
 
 
 def rows_of(http_status: int, body: bytes | bytearray) -> list[Any]:
@@ -72,7 +72,7 @@ def rows_of(http_status: int, body: bytes | bytearray) -> list[Any]:
         answer = msgspec.json.decode(body, type=Listed)
     except msgspec.MsgspecError:
         return result_of(http_status, body)
-    if http_status != 200 or answer.error is not msgspec.UNSET:
+    if http_status != 200 or answer.error is not None:
         return result_of(http_status, body)
     return answer.result
 

@@ -18,8 +18,9 @@ def store_chart(connection: Connection, timestamp: np.ndarray, price: np.ndarray
     """Keeps the points that lie on a whole minute, in the caller's transaction.
 
     timestamp: ms, int64 of shape (points,); price: USD. A point is the index at that instant, which is the END of the
-    minute before it. A point that is not on a whole minute (the chart's newest) is left for the next time, and points
-    without a finite price are ignored. Of two points of a minute the later one counts.
+    minute before it. A point that is not on a whole minute (the chart's newest) is left for the next time (a chart
+    without any other is refused when it is read, by exchange/index.py), and points without a finite price are ignored.
+    Of two points of a minute the later one counts.
     """
     whole = (timestamp % MINUTE == 0) & np.isfinite(price)
     minutes = dict(zip((timestamp[whole] - MINUTE).tolist(), price[whole].tolist(), strict=True))
