@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 REPORTING = ("scheduler", "dag-processor", "triggerer")
+FINISHED = {"success", "failed", "skipped", "upstream_failed", "removed"}
+"""States of a task that is over."""
 
 
 class AirflowApi:
@@ -167,6 +169,12 @@ class AirflowApi:
     def queued_events(self, dag: str) -> int:
         answer = self.call("GET", f"dags/{quote(dag)}/assets/queuedEvents", accept=(404,))
         return answer["total_entries"] if answer else 0
+
+    def unfinished_tasks(self, dag: str, run: str) -> list[dict]:
+        """Those that are not over, waiting ones among them, of the first hundred."""
+        path = f"dags/{quote(dag)}/dagRuns/{quote(run, safe='')}/taskInstances"
+        tasks = self.call("GET", path, limit=100)["task_instances"]
+        return [task for task in tasks if task["state"] not in FINISHED]
 
     def failed_tasks(self, dag: str, run: str) -> list[dict]:
         """Those that failed themselves, up to a hundred."""

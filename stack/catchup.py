@@ -33,6 +33,12 @@ IDLE_POLLS = 5
 """After so many looks at which nothing was going on, nobody will compute what is pending by himself."""
 UNUSED_BY_HISTORY = {"read_options"}
 """Tasks of the catalogue's run whose lists nothing of the history asks for."""
+PERPETUALS = ("discover_funding_starts", "find_delistings")
+"""Tasks of the catalogue's run that ask about perpetuals one by one, the second after the first. The history does
+without what they could not find: of a perpetual whose first hour of funding is not known all hours since its listing
+are asked for, and what lies after an end that is found later is taken back."""
+AFTERWARDS = {"clip_to_lifetimes", "check_catalogue", "complete"}
+"""What comes after all these in the catalogue's run."""
 CATALOGUE_GRACE_SECONDS = 10
 """How long the scheduler has for making the catalogue's run of today by itself, once that DAG is unpaused."""
 
@@ -90,8 +96,8 @@ def run_catalogue(
 
     behind() asks the database which currencies have to be read. What an earlier reading came to does not matter, unless
     it is the newest and failed: then there is another one. Raises StackError when that fails, too; what waits for the
-    catalogue goes on waiting. A reading that waits for the exchange is waited for. One of which only lists of options
-    failed is enough: it is told, and the history goes on.
+    catalogue goes on waiting. A reading that waits for the exchange is waited for as far as the history needs it: where
+    only the rest of it (needless) is left to do, or failed, that is told, and the history goes on.
     """
     api.unpause(CATALOGUE)
     newest = api.runs(dag=CATALOGUE, newest=1)
@@ -108,10 +114,15 @@ def run_catalogue(
         if over and not active:
             failed = run_failed(stack, api, over[0])
             tasks = {task["task_id"] for task in api.failed_tasks(CATALOGUE, over[0]["dag_run_id"])}
-            if not tasks or tasks - UNUSED_BY_HISTORY or behind():
+            if not tasks or tasks - UNUSED_BY_HISTORY - set(PERPETUALS) or behind():
                 raise failed
-            note = "Lists of options could not be read. The history needs none of them and goes on."
+            left = _left(tasks)
+            note = f"{left} could not be read. The history goes on without."
             console.print(f"{note}\n{failed}", soft_wrap=True, markup=False)
+            return
+        if active and not behind() and (left := needless(api)):
+            note = f"{left} are still to be read{_waiting(waits())}. The history begins without."
+            console.print(note, soft_wrap=True, markup=False)
             return
         if not (active or over or triggered) and time.monotonic() - started > CATALOGUE_GRACE_SECONDS:
             api.trigger(CATALOGUE)
@@ -123,6 +134,28 @@ def run_catalogue(
             console.print(line, soft_wrap=True, markup=False)
         time.sleep(1)
     console.print(f"The catalogue of instruments is there ({time.monotonic() - started:.0f} s)")
+
+
+def needless(api: AirflowApi) -> str:
+    """What the catalogue's run under way still has to do, if the history needs none of it, as the begin of a sentence:
+    lists of options; what is asked of each perpetual, once it was asked and some are waited for. Else empty."""
+    [run] = api.runs("queued", "running", dag=CATALOGUE, newest=1) or [None]
+    tasks = api.unfinished_tasks(CATALOGUE, run["dag_run_id"]) if run else []
+    names = {task["task_id"] for task in tasks}
+    if names - UNUSED_BY_HISTORY - set(PERPETUALS) - AFTERWARDS:
+        return ""
+    waiting = {task["task_id"] for task in tasks if task["state"] == "up_for_reschedule"}
+    if (first := next((name for name in PERPETUALS if name in names), None)) is None:
+        return _left(names & UNUSED_BY_HISTORY) if "clip_to_lifetimes" not in names else ""
+    return _left({first} | names & UNUSED_BY_HISTORY) if first in waiting else ""
+
+
+def _left(tasks: set[str]) -> str:
+    """What tasks of the catalogue read, as the begin of a sentence."""
+    parts = ["lists of options"] if tasks & UNUSED_BY_HISTORY else []
+    parts += ["first or last hours of single perpetuals"] if tasks & set(PERPETUALS) else []
+    said = " and ".join(parts)
+    return said[:1].upper() + said[1:]
 
 
 def run_again(api: AirflowApi, unloaded: Iterable[dict[str, Any]]) -> list[str]:

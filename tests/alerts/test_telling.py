@@ -102,6 +102,16 @@ def test_the_exchange_is_back_for_who_asked_it(run, memory, webhook, market):
     assert subjects(webhook)[1].startswith("Over: the exchange in maintenance; lasted ")
 
 
+@pytest.mark.parametrize("catchup", [True, False])
+def test_an_instrument_without_an_answer_is_not_the_exchange_that_is_away(run, memory, webhook, market, catchup):
+    said = "1 of 9 instruments were not loaded (waited for instruments without an answer since 08:00 UTC): "
+    left = [BAD | {"error": f"AirflowFailException: {said}B-PERPETUAL: ExchangeUnavailable: code 13888"}]
+    notify_failure(run(FAILED, catchup=catchup), knows(failures=left), memory)
+    [told] = subjects(webhook)
+    assert told.startswith("futures_ohlcv: run failed with ExchangeUnavailable, since ")
+    assert market.rows("SELECT kind FROM incidents") == [("failure",)]
+
+
 def test_a_quarantine_and_news(memory, webhook):
     held = QuarantinedKey("BTC-1", SINCE.date(), "doubled", "critical", 2)
     for _ in range(2):

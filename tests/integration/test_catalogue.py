@@ -7,6 +7,7 @@ import re
 import time
 from collections import defaultdict
 from collections.abc import Callable
+from datetime import date
 from functools import partial
 from types import SimpleNamespace
 
@@ -234,3 +235,37 @@ def test_at_the_slower_pace_of_the_two_each_list_is_asked_for_once(open_pipeline
     assert listed.limited == []
     assert len(listed.asked) == len(set(listed.asked)) == 18, "of a list of megabytes no part is asked for again"
     assert max(sent_at) - sent_at[0] > 150, "five at once, then fifty seconds for five more"
+
+
+def test_a_currency_that_is_added_later_makes_its_months_pending_and_is_loaded_beside_the_first(
+    pipeline, open_pipeline, market, young_exchange, monkeypatch
+):
+    """A warehouse that has run with BTC alone in April 2019, when the simulator has perpetuals of BTC and ETH."""
+    after, month = "2019-05-01", date(2019, 4, 1)
+    loaded = ("perpetuals_ohlcv", "funding_rates")
+
+    def pending() -> set[str]:
+        return {dataset for [dataset] in market.rows("SELECT dataset FROM unloaded WHERE month = %s", month)}
+
+    def published(dataset: str) -> dict[str, int]:
+        of = f"SELECT instrument, count(*) FROM {dataset} WHERE ts > '2019-04-01' AND ts < '2019-05-01' GROUP BY 1"
+        return dict(market.rows(of))
+
+    assert pipeline.run("instruments", after) == "success"
+    assert pending() >= set(loaded)
+    for dag in loaded:
+        assert pipeline.run(dag, after) == "success"
+    assert pending().isdisjoint(loaded)
+    before = {dag: published(dag) for dag in loaded}
+    assert [list(counts) for counts in before.values()] == [["BTC-PERPETUAL"]] * 2
+
+    monkeypatch.setenv("DERIBIT_CURRENCIES", "BTC,ETH")
+    pipeline = open_pipeline(market, young_exchange)  # the DAGs are read anew, as at a start
+    assert pipeline.run("instruments", after) == "success"
+    assert pending() >= set(loaded), "what is expected of the new currency was never loaded"
+    for dag in loaded:
+        assert pipeline.run(dag, after) == "success"
+    assert pending().isdisjoint(loaded)
+    for dag in loaded:
+        btc = before[dag]["BTC-PERPETUAL"]
+        assert published(dag) == {"BTC-PERPETUAL": btc, "ETH-PERPETUAL": btc}

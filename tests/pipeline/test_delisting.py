@@ -37,6 +37,7 @@ def find(monkeypatch):
             return instant and int(instant.timestamp() * 1000)
 
         asked = SimpleNamespace(
+            now=lambda: 0,
             last_funding_hour=lambda name, *_: in_ms(hours[name]),
             last_trade=lambda name, *_: in_ms((trades or {}).get(name)),
         )
@@ -112,3 +113,15 @@ def test_one_that_fails_keeps_the_others_from_nothing_and_is_not_taken_for_dead(
     with pytest.raises(AirflowException, match="B: "):
         find({"A": AGO["now"], "B": BadResponse("what is this"), "C": AGO["month"]})
     assert find.stored == {"C": AGO["month"]}
+
+
+def test_an_end_that_was_found_stays_when_the_exchange_does_not_know_the_perpetual_any_more(find):
+    from airflow.sdk.exceptions import AirflowException
+
+    from deribit_warehouse.exchange import InstrumentNotFound
+
+    unknown = InstrumentNotFound("instrument not found")
+    assert find({"A": AGO["now"], "B": unknown}, known={"B": AGO["month"]}) == {"B": AGO["month"]}
+    assert find.told == {}
+    with pytest.raises(AirflowException, match="B: "):
+        find({"A": AGO["now"], "B": unknown})

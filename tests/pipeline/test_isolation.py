@@ -39,7 +39,12 @@ class Exchange:
     candles = funding = funding_chart = _ask
 
     def funding_value(self, *_):
+        if "the sum" in self.errors:
+            raise self.errors["the sum"]
         return 0.0
+
+    def now(self):
+        return self._ask("the clock")
 
     def first_funding_hour(self, name, *_):
         self._ask(name)
@@ -73,7 +78,9 @@ def collect(request, monkeypatch):
             return result
 
         def reschedule(awaited, cause, *, bound=None, finished=(), notify=True):
-            collect.waited = SimpleNamespace(awaited=awaited, cause=cause, bound=bound, finished=set(finished))
+            collect.waited = SimpleNamespace(
+                awaited=awaited, cause=cause, bound=bound, finished=set(finished), notify=notify
+            )
             if not collect.over:
                 from airflow.sdk.exceptions import AirflowRescheduleException
 
@@ -86,7 +93,8 @@ def collect(request, monkeypatch):
             monkeypatch.setattr(module, "market", lambda: nullcontext(Connection()))
             monkeypatch.setattr(module, "get_current_context", lambda: context)
         monkeypatch.setattr(waiting, "get_current_context", lambda: context)
-        monkeypatch.setattr(load, "finished_before_waiting", lambda: set(finished))
+        for module in (read_catalogue, load):
+            monkeypatch.setattr(module, "finished_before_waiting", lambda: set(finished), raising=False)
         monkeypatch.setattr(load, "base_url", lambda _: "http://exchange")
         monkeypatch.setattr(isolation, "reschedule", reschedule)
         monkeypatch.setattr(day_arrays, "store_candles", lambda c, i, found, p: keep(found.name, Ingested()))
@@ -94,7 +102,10 @@ def collect(request, monkeypatch):
         monkeypatch.setattr(funding, "record_checksum", lambda *_: None)
         monkeypatch.setattr(
             funding, "perpetuals_without_start",
-            lambda *_: [{"instrument": n, "instrument_id": ids[n], "not_before": datetime.now(UTC)} for n in NAMES],
+            lambda *_: [
+                {"instrument": n, "instrument_id": ids[n], "not_before": datetime.now(UTC), "ended": n in collect.ended}
+                for n in NAMES if ids[n] - 1 not in finished
+            ],
         )  # fmt: skip
         monkeypatch.setattr(funding, "record_start", lambda c, i, h: keep(NAMES[i - 1], None))
         monkeypatch.setattr(
@@ -113,7 +124,7 @@ def collect(request, monkeypatch):
             collect.error = error
         return kept
 
-    collect.waited, collect.over, collect.error = None, False, None
+    collect.waited, collect.over, collect.error, collect.ended = None, False, None, set()
     return collect
 
 
@@ -169,9 +180,53 @@ def test_an_exchange_that_is_away_is_waited_for_before_every_instrument_has_been
     assert collect.waited.awaited == "the exchange" and "11051" in collect.waited.cause
 
 
-def test_one_without_an_answer_keeps_the_others_from_nothing(collect):
-    assert collect({"B-PERPETUAL": ExchangeUnavailable("502")}) == ["A-PERPETUAL", "C-PERPETUAL", "D-PERPETUAL"]
+@pytest.mark.parametrize("name", ["A-PERPETUAL", "B-PERPETUAL", "D-PERPETUAL"])
+def test_one_without_an_answer_is_not_the_exchange_and_keeps_the_others_from_nothing(collect, name):
+    from airflow.sdk.exceptions import AirflowFailException, AirflowRescheduleException
+
+    others = [other for other in NAMES if other != name]
+    assert collect({name: ExchangeUnavailable("13888")}) == others
+    assert isinstance(collect.error, AirflowRescheduleException)
+    assert (collect.waited.awaited, collect.waited.notify) == ("instruments without an answer", False)
+    assert collect.waited.bound == timedelta(hours=1)
+    collect.over = True
+    # started again, it asks for that one alone
+    collect({name: ExchangeUnavailable("13888")}, finished={NAMES.index(other) for other in others})
+    assert isinstance(collect.error, AirflowFailException) and f"{name}: ExchangeUnavailable" in str(collect.error)
+    assert collect.waited.awaited == "instruments without an answer"
+    assert "(waited for instruments without an answer since 08:00 UTC, for an hour in vain): " in str(collect.error)
+
+
+def test_the_last_one_without_an_answer_is_the_exchange_if_that_does_not_tell_the_time_either(collect):
+    away = dict.fromkeys(("D-PERPETUAL", "the clock"), ExchangeUnavailable("502"))
+    assert collect(away) == NAMES[:3]
+    assert (collect.waited.awaited, collect.waited.notify) == ("the exchange", True)
+    collect(away, finished={0, 1, 2})
     assert collect.waited.awaited == "the exchange"
+
+
+def test_where_nothing_was_answered_it_is_the_exchange(collect, monkeypatch):
+    monkeypatch.setattr("tests.pipeline.test_isolation.NAMES", ["A-PERPETUAL"])
+    assert collect({"A-PERPETUAL": ExchangeUnavailable("502")}) == []
+    assert collect.waited.awaited == "the exchange"
+
+
+@pytest.mark.parametrize("collect", ["discover_funding_starts"], indirect=True)
+def test_an_ended_perpetual_that_the_exchange_does_not_know_any_more_has_no_first_hour(collect):
+    collect.ended = {"B-PERPETUAL"}
+    unknown = InstrumentNotFound("instrument not found")
+    assert collect({"B-PERPETUAL": unknown}) == ["A-PERPETUAL", "C-PERPETUAL", "D-PERPETUAL"]
+    assert collect.error is None and collect.waited is None
+    collect({"A-PERPETUAL": unknown})
+    assert collect.waited.awaited == "instruments the exchange refused", "one that lives is known"
+
+
+@pytest.mark.parametrize("collect", ["funding"], indirect=True)
+@pytest.mark.parametrize("trouble", [ExchangeUnavailable("13888"), RequestRejected("10020")])
+def test_the_hours_are_loaded_without_the_exchanges_own_sum(collect, trouble, caplog):
+    assert collect({"the sum": trouble}) == NAMES
+    assert collect.error is None and collect.waited is None
+    assert caplog.text.count("the exchange's own sum of the funding could not be asked") == len(NAMES)
 
 
 @pytest.mark.parametrize(

@@ -134,6 +134,61 @@ def test_a_batch_is_blocked_by_how_many_failed_and_by_no_short_life(subjects, da
     assert found == ("blocked" if enough else "quarantined")
 
 
+def by_name(*instruments: str) -> BrokenRule:
+    return replace(breaks("market-known", "critical", days_of(*instruments)), by_name=True)
+
+
+COINS = {f"COIN{n}-PERPETUAL": 20 for n in range(60)}
+
+
+@pytest.mark.parametrize("others", [1, 7, 40, 600])
+def test_what_is_held_by_name_does_not_block_the_rest_however_much_it_is(others):
+    unknown = [f"STOCK{n}-PERPETUAL" for n in range(others)]
+    subjects = COINS | dict.fromkeys(unknown, 20)
+    broken = [by_name(*unknown), breaks("no-spike", "critical", days_of(*unknown, days=3))]
+    decision = decide(validated(*broken, subjects=subjects), waivers=[], tolerated_share=0.1)
+    assert (decision.outcome, decision.blocked_because) == ("quarantined", [])
+    assert set(decision.quarantined_keys) == set(days_of(*unknown)), "it is held all the same"
+
+
+def test_a_source_that_is_broken_for_the_rest_blocks_measured_among_the_rest():
+    unknown = [f"STOCK{n}-PERPETUAL" for n in range(600)]
+    subjects = COINS | dict.fromkeys(unknown, 20)
+    for failed, expected in ((6, "quarantined"), (7, "blocked")):
+        spikes = breaks("no-spike", "critical", days_of(*list(COINS)[:failed]))
+        decision = decide(validated(by_name(*unknown), spikes, subjects=subjects), waivers=[], tolerated_share=0.1)
+        assert decision.outcome == expected
+    assert decision.blocked_because == [
+        "140 of 1200 rows broke a critical rule, and 7 of 60 failed in more than the tolerated 10% of their rows: "
+        "no-spike"
+    ]
+
+
+def test_a_contract_of_which_some_rows_are_held_by_name_is_measured_by_its_others():
+    two = [("A-PERPETUAL", day) for _, day in DAYS[:15]]
+    broken = [replace(breaks("market-known", "critical", two), by_name=True)]
+    rest = [("A-PERPETUAL", day) for _, day in DAYS[15:]]
+    assert decide(validated(*broken, subjects={"A-PERPETUAL": 20}), waivers=[], tolerated_share=0.1).outcome == (
+        "quarantined"
+    )
+    broken.append(breaks("no-spike", "critical", rest[:1]))
+    assert decide(validated(*broken, subjects={"A-PERPETUAL": 20}), waivers=[], tolerated_share=0.1).outcome == (
+        "blocked"
+    )
+
+
+def test_contracts_of_unknown_underlyings_are_held_by_name_and_block_nobody(clean, validate):
+    profile = clean("perpetuals_ohlcv")
+    names = profile.instrument.unique()
+    many = pd.concat([profile.assign(instrument=f"STOCK{n}-PERPETUAL", underlying_type="equity") for n in range(4)])
+    decision = decide(
+        validate("perpetuals_ohlcv", pd.concat([profile, many], ignore_index=True)), waivers=[], tolerated_share=0.1
+    )
+    assert decision.outcome == "quarantined"
+    assert {finding.rule for finding in decision.quarantined} == {"market-known"}
+    assert {name for name, _ in decision.quarantined_keys}.isdisjoint(names)
+
+
 def test_short_lives_that_fail_do_not_block_what_lives_long():
     """Half of the contracts are dailies with a bad day each: many that failed, and few rows."""
     dailies = [f"BTC-{n}JUN25" for n in range(1, 11)]

@@ -152,6 +152,7 @@ class Airflow:
     unpaused: list[str] = field(default_factory=list)
     asked: list[tuple] = field(default_factory=list)
     failed_tasks: list[str] = field(default_factory=list)
+    tasks: dict[str, str | None] = field(default_factory=dict)
 
     KINDS = {
         "deribit_instruments": "catalogue", "deribit_data_docs": "docs", "deribit_perpetuals_ohlcv": "history",
@@ -194,7 +195,11 @@ class Airflow:
         if path[-1] == "queuedEvents":
             return {"total_entries": 0}
         if path[-1] == "taskInstances":
-            return {"task_instances": [{"task_id": t, "map_index": 0, "try_number": 1} for t in self.failed_tasks]}
+            states = self.tasks | dict.fromkeys(self.failed_tasks, "failed")
+            names = self.failed_tasks if args.getlist("state") == ["failed"] else list(states)
+            return {
+                "task_instances": [{"task_id": t, "map_index": 0, "try_number": 1, "state": states[t]} for t in names]
+            }
         if method == "PATCH":
             return self.unpaused.append(dag) or {}
         if path[-1] == "clear":
@@ -274,13 +279,65 @@ def test_a_start_goes_on_without_lists_of_options(stack, api, airflow):
     console = printed()
     catchup.run_catalogue(stack, api, console, nothing, nothing)
     told = console.file.getvalue()
-    assert told.startswith("Lists of options could not be read. The history needs none of them and goes on")
+    assert told.startswith("Lists of options could not be read. The history goes on without.")
     assert told.count("task read_options") == 2 and "attempt=1.log" in told
     with pytest.raises(StackError, match="read_options"):
         catchup.run_catalogue(stack, api, printed(), lambda: ["USDC"], nothing)
     airflow.failed_tasks += ["check_catalogue"]
     with pytest.raises(StackError, match="check_catalogue"):
         catchup.run_catalogue(stack, api, printed(), nothing, nothing)
+
+
+@pytest.mark.parametrize("task", ["discover_funding_starts", "find_delistings"])
+def test_a_start_goes_on_without_a_perpetual_that_the_exchange_refuses(stack, api, airflow, task):
+    airflow.comes_to["deribit_instruments"] = "failed"
+    airflow.failed_tasks = [task]
+    console = printed()
+    catchup.run_catalogue(stack, api, console, nothing, nothing)
+    told = console.file.getvalue()
+    assert told.startswith("First or last hours of single perpetuals could not be read") and f"task {task}" in told
+    with pytest.raises(StackError, match=task):
+        catchup.run_catalogue(stack, api, printed(), lambda: ["USDC"], nothing)
+
+
+LAST = dict.fromkeys(["check_catalogue", "complete"])
+WAITS, OPTIONS, STARTS, ENDS = "up_for_reschedule", "read_options", "discover_funding_starts", "find_delistings"
+READ = dict.fromkeys(["read_futures", STARTS, ENDS, "clip_to_lifetimes"], "success")
+NOT_BEGUN = dict.fromkeys([ENDS, "clip_to_lifetimes"])
+
+
+@pytest.mark.parametrize(
+    ("tasks", "left"),
+    [
+        (READ | LAST | {OPTIONS: WAITS}, "Lists of options"),
+        (READ | LAST | {OPTIONS: "running"}, "Lists of options"),
+        (READ | LAST | NOT_BEGUN | {STARTS: WAITS}, "First or last hours of single perpetuals"),
+        (READ | LAST | NOT_BEGUN | {ENDS: WAITS}, "First or last hours of single perpetuals"),
+        (
+            READ | LAST | NOT_BEGUN | {OPTIONS: WAITS, STARTS: WAITS},
+            "Lists of options and first or last hours of single perpetuals",
+        ),
+        (READ | LAST | {OPTIONS: WAITS, "read_futures": WAITS}, None),
+        (READ | LAST | NOT_BEGUN | {OPTIONS: WAITS, STARTS: "running"}, None),
+        (READ | LAST | NOT_BEGUN | {OPTIONS: WAITS, STARTS: None}, None),
+        (READ | LAST | NOT_BEGUN | {OPTIONS: WAITS, ENDS: "queued"}, None),
+        (READ | LAST | {OPTIONS: WAITS, "clip_to_lifetimes": "running"}, None),
+        (READ | LAST, None),
+        ({}, None),
+    ],
+)
+def test_the_history_begins_once_the_run_has_only_left_what_it_does_not_need(stack, api, airflow, tasks, left):
+    airflow.ran("deribit_instruments", "open", "running")
+    airflow.tasks = tasks
+    assert catchup.needless(api) == (left or "")
+    if left:
+        console = printed()
+        catchup.run_catalogue(stack, api, console, nothing, nothing)
+        assert console.file.getvalue() == f"{left} are still to be read. The history begins without.\n"
+        assert airflow.runs[0]["state"] == "running"
+        looks = iter([["BTC"], ["BTC"], []])
+        catchup.run_catalogue(stack, api, printed(), lambda: next(looks), nothing)
+        assert list(looks) == [], "lists of futures are waited for"
 
 
 def test_a_reading_that_is_under_way_is_waited_for_and_says_what_it_waits_for(stack, api, airflow, monkeypatch):

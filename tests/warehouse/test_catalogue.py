@@ -86,6 +86,27 @@ def test_what_is_no_longer_listed_stays_and_what_changed_follows(warehouse):
     assert warehouse.value("SELECT count(*) FROM store.instrument") == 2
 
 
+def test_a_poorer_word_never_overwrites_a_fuller_one(warehouse):
+    """What one host omits is what another has sent, whichever of them is read last; what is implied is not sent."""
+    names = (
+        "name exchange_id kind base quote settled period type index tick size listed expires strike option state active"
+    )
+    names = f"{names} host underlying implied_settled implied_type implied_index".split()
+    told = row("BTC-28MAR25-90000-C", kind="option")
+    full = dict(zip(names, told, strict=True)) | {"strike": 90_000.0, "option": "call"}
+    assert read(warehouse, tuple(full.values())) == (1, 0)
+    before = warehouse.rows("SELECT * FROM store.instrument")
+    assert None not in before[0], "nothing of it is left out"
+    may_be_omitted = (
+        "exchange_id quote settled period type index tick size strike option state active underlying".split()
+    )
+    implied = {"implied_settled": "USDC", "implied_type": "linear", "implied_index": "btc_usdc"}
+    for omitted in [*([one] for one in may_be_omitted), may_be_omitted]:
+        poorer = full | dict.fromkeys(omitted) | implied
+        assert read(warehouse, tuple(poorer.values())) == (0, 0), omitted
+    assert warehouse.rows("SELECT * FROM store.instrument") == before
+
+
 def test_an_instrument_told_twice_in_a_reading_is_one(warehouse):
     assert read(warehouse, row("BTC-A"), row("BTC-A", state="closed")) == (1, 0)
 

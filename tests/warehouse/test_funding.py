@@ -201,6 +201,7 @@ def test_the_first_hour_of_a_name_listed_again_is_not_one_of_the_earlier_life(wa
     found = perpetuals_without_start(warehouse.connection, ["LUNA"])
     assert [p["not_before"] for p in found] == [BORN - timedelta(days=1), at(FIRST, 1200) + timedelta(milliseconds=1)]
     assert found[0]["instrument_id"] == earlier
+    assert [p["ended"] for p in found] == [True, False]
 
 
 # --- the eight hours --------------------------------------------------------------------------------------------

@@ -3,7 +3,8 @@
 SELECT i.instrument_id, i.instrument,
        greatest(i.listed_at - interval '1 day',
                 (SELECT max(p.expires_at) + interval '1 millisecond' FROM store.instrument p
-                 WHERE p.instrument = i.instrument AND p.instrument_id <> i.instrument_id AND p.expires_at <= i.listed_at)) AS not_before
+                 WHERE p.instrument = i.instrument AND p.instrument_id <> i.instrument_id AND p.expires_at <= i.listed_at)) AS not_before,
+       i.expires_at <= now() AS ended
 FROM store.instrument i LEFT JOIN store.funding_start s USING (instrument_id)
 WHERE i.kind = 'future' AND i.settlement_period = 'perpetual' AND s.instrument_id IS NULL
   AND i.settlement_currency = ANY(%(currencies)s)

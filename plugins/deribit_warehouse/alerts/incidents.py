@@ -43,7 +43,11 @@ PATIENCE = 25.0
 ERROR = re.compile(r"\b(?!Airflow)((?:[A-Z]+[a-z0-9]+){2,6}|[A-Z]{2,10}Error)\b(?=: |$)")
 """What an error is called, where its text names it: RequestRejected, not the AirflowException around it."""
 
-EXCHANGE_AWAY = re.compile(r"\bExchangeUnavailable\b|\bwaited for the exchange\b")
+EXCHANGE_AWAY = re.compile(
+    r"\A(?!.*\bwaited for instruments without an answer\b).*(\bExchangeUnavailable\b|\bwaited for the exchange\b)",
+    re.DOTALL,
+)
+"""An error by which the exchange was away, and did not merely leave a few instruments without an answer."""
 
 Memory = Callable[[], AbstractContextManager["Connection"]]
 """Opens a connection to the market database."""

@@ -26,7 +26,10 @@ after its end the exchange has it. Older ones are missing."""
 
 def load(exchange: Exchange, connection: Connection, window: Window, provenance: Provenance) -> tuple[Ingested, int]:
     """Stores the hours that end in (begins, ends] with the exchange's own sum of each calendar month of them, in one
-    transaction, so that nobody compares the hours without it: (Ingested, requests)."""
+    transaction, so that nobody compares the hours without it: (Ingested, requests).
+
+    A sum that can't be had keeps no hour back, whatever the reason: the hours came, and what it says is a warning. A
+    later load asks again."""
     from deribit_warehouse.exchange import ExchangeError, ExchangeUnavailable
     from deribit_warehouse.warehouse.funding import record_checksum
 
@@ -34,20 +37,20 @@ def load(exchange: Exchange, connection: Connection, window: Window, provenance:
     months = [
         (milliseconds(begins), milliseconds(ends)) for begins, ends in calendar_months(window.begins, window.ends)
     ]
-    sums = {}
+    sums, asked = {}, 0
     for month in months:
+        asked += 1
         try:
             sums[month] = exchange.funding_value(window.instrument, *month)
-        except ExchangeUnavailable:
-            raise
         except ExchangeError as error:
-            # the hours stand without it: what it says is a warning
             log.warning("%s: the exchange's own sum of the funding could not be asked: %s", window.instrument, error)
+            if isinstance(error, ExchangeUnavailable):
+                break  # each of a year's months would be tried for minutes
     with connection.transaction():
         loaded = store(connection, window, funding, provenance, window.ends_ms)
         for month, value in sums.items():
             record_checksum(connection, window.listed_id, *month, value)
-    return loaded, funding.requests + len(months)
+    return loaded, funding.requests + asked
 
 
 def load_open(

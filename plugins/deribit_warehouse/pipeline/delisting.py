@@ -36,8 +36,9 @@ def find_delistings(starts: Any) -> dict[str, str]:
     A delisted perpetual may stay in the exchange's list for ever, with a flat chart of volume 0. If it has had neither
     funding nor a trade for SILENCE while another perpetual has funding, its end is its last hour with either. An end is
     reported once, and removed again when new data appears. This takes one request for each perpetual, and one more for
-    each that is silent.
+    each that is silent. One whose end was found before, and that the exchange does not know any more, stays ended.
     """
+    from deribit_warehouse.exchange import InstrumentNotFound
     from deribit_warehouse.warehouse import lifetimes
 
     now = datetime.now(UTC)
@@ -51,9 +52,15 @@ def find_delistings(starts: Any) -> dict[str, str]:
             if per_instrument.exchange_unavailable:
                 break
             with per_instrument.isolate(perpetual["instrument"]):
-                hour = deribit.last_funding_hour(
-                    perpetual["instrument"], milliseconds(perpetual["listed_at"] - timedelta(days=1)), milliseconds(now)
-                )
+                begins = milliseconds(perpetual["listed_at"] - timedelta(days=1))
+                try:
+                    hour = deribit.last_funding_hour(perpetual["instrument"], begins, milliseconds(now))
+                except InstrumentNotFound as error:
+                    if not perpetual["ends_at"]:
+                        raise
+                    log.warning("%s ended, and is not known any more: %s", perpetual["label"], error)
+                    ends[perpetual["instrument"]] = perpetual["ends_at"].isoformat()
+                    continue
                 last[perpetual["instrument_id"]] = None if hour is None else instant(hour)
         newest = max((hour for hour in last.values() if hour), default=None)
         for perpetual in perpetuals:
@@ -74,8 +81,8 @@ def find_delistings(starts: Any) -> dict[str, str]:
                     ends[instrument] = since.isoformat()
                     if lifetimes.record_delisting(connection, instrument_id, since, last[instrument_id], reason):
                         news.append(found(label, since, "listed-though-delisted", f"nothing since {utc(since)}"))
-    notify(news)
-    per_instrument.finish(len(perpetuals))
+        notify(news)
+        per_instrument.finish(len(perpetuals), deribit.now)
     return ends
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import timedelta
 
@@ -14,9 +14,10 @@ from .waiting import EXCHANGE, reschedule
 log = logging.getLogger(__name__)
 
 REFUSED = "instruments the exchange refused"
+UNANSWERED = "instruments without an answer"
 REFUSED_FOR = timedelta(hours=1)
-"""How long a rejection of a listed instrument, or an answer that can't be read, is retried, a few times, before the
-instrument's part of the interval is given up."""
+"""How long a rejection of a listed instrument, an answer that can't be read, or none where others get theirs, is
+retried, a few times, before the instrument's part of the interval is given up."""
 
 UNANSWERED_LIMIT = 2
 """How many instruments in a row may be without an answer before the exchange counts as unavailable: waiting for the
@@ -34,6 +35,7 @@ class PerInstrument:
         self.finished = set(finished or ())
         self.failed: dict[str, Exception] = {}
         self._unanswered = 0
+        self._answered = bool(finished)
 
     @contextmanager
     def isolate(self, name: str, number: int | None = None) -> Iterator[None]:
@@ -50,12 +52,14 @@ class PerInstrument:
                 raise
             self.failed[name] = error
             self._unanswered = self._unanswered + 1 if isinstance(error, ExchangeUnavailable) else 0
+            self._answered |= isinstance(error, ExchangeError) and not self._unanswered
             if isinstance(error, ExchangeError):
                 log.error("%s was not loaded: %s", name, error)
             else:
                 log.exception("%s was not loaded", name)
         else:
             self._unanswered = 0
+            self._answered = True
             if number is not None:
                 self.finished.add(number)
 
@@ -63,12 +67,15 @@ class PerInstrument:
     def exchange_unavailable(self) -> bool:
         return self._unanswered >= UNANSWERED_LIMIT
 
-    def finish(self, total: int, *, bound: timedelta | None = None) -> None:
+    def finish(self, total: int, clock: Callable[[], int], *, bound: timedelta | None = None) -> None:
         """Returns if nothing failed. Otherwise the task waits if the exchange may still answer: if it is unavailable,
-        as long as waiting.wait() does or for `bound`; if it rejected an instrument, for REFUSED_FOR. After that it
-        raises AirflowException or AirflowFailException, naming each instrument and the cause.
+        as long as waiting.wait() does or for `bound`; if it rejected an instrument, or left it without an answer while
+        it answered others, for REFUSED_FOR. After that it raises AirflowException or AirflowFailException, naming each
+        instrument and the cause. A task that never waits (`bound` 0: its next run comes in a minute) does not ask which
+        of the two it was.
 
-        total: how many instruments the task has.
+        total: how many instruments the task has. clock: asks the exchange for the time, and raises ExchangeError where
+        there is no answer; it is asked when the last instrument had none, which may be the instrument or an outage.
         """
         from deribit_warehouse.exchange import ExchangeError, ExchangeUnavailable
 
@@ -77,16 +84,32 @@ class PerInstrument:
         of_the_exchange = {name: error for name, error in self.failed.items() if isinstance(error, ExchangeError)}
         unavailable = {name: error for name, error in of_the_exchange.items() if isinstance(error, ExchangeUnavailable)}
         waited = ""
-        if unavailable:
+        if unavailable and (bound == timedelta(0) or self._is_away(clock)):
             waited = reschedule(EXCHANGE, causes(unavailable), bound=bound, finished=self.finished)
         elif of_the_exchange:
+            awaited = UNANSWERED if unavailable else REFUSED
             limit = REFUSED_FOR if bound is None else min(bound, REFUSED_FOR)
-            waited = reschedule(REFUSED, causes(of_the_exchange), bound=limit, finished=self.finished, notify=False)
-        message = f"{len(self.failed)} of {total} instruments were not loaded: {causes(self.failed)}"
+            waited = reschedule(awaited, causes(of_the_exchange), bound=limit, finished=self.finished, notify=False)
+        message = f"{len(self.failed)} of {total} instruments were not loaded"
         if waited:
-            # final, because another attempt would start to wait from the beginning
-            raise AirflowFailException(f"{message} ({waited.partition(': ')[0]})")
-        raise AirflowException(message)
+            # final, because another attempt would start to wait from the beginning; what was waited for comes first,
+            # because alerts ask for it where the text may be cut
+            raise AirflowFailException(f"{message} ({waited.partition(': ')[0]}): {causes(self.failed)}")
+        raise AirflowException(f"{message}: {causes(self.failed)}")
+
+    def _is_away(self, clock: Callable[[], int]) -> bool:
+        """Whether it is the exchange that gave no answer, and not a few of its instruments."""
+        from deribit_warehouse.exchange import ExchangeError
+
+        if self.exchange_unavailable or not self._answered:
+            return True
+        if not self._unanswered:
+            return False
+        try:
+            clock()
+        except ExchangeError:
+            return True
+        return False
 
 
 def causes(failed: Mapping[str, Exception]) -> str:

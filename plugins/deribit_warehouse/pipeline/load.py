@@ -190,8 +190,8 @@ def load(dataset: Dataset, batch: dict[str, Any]) -> dict[str, int]:
                 changed, asked = dataset.load(deribit, connection, window, provenance)
                 total += changed
                 requests += asked
-    if total.corrected:
-        log.warning("the exchange corrected %d days (funding: hours) that it had sent before", total.corrected)
-    instruments = len({window.subject for window in windows})
-    per_instrument.finish(instruments, bound=dataset.longest_wait)
+        if total.corrected:
+            log.warning("the exchange corrected %d days (funding: hours) that it had sent before", total.corrected)
+        instruments = len({window.subject for window in windows})
+        per_instrument.finish(instruments, deribit.now, bound=dataset.longest_wait)
     return {"instruments": instruments, "requests": requests, **vars(total)}

@@ -19,7 +19,7 @@ from .interval import configuration, instant
 from .isolation import PerInstrument
 from .publish import blocked_error, notify_quarantine
 from .validate_and_publish import record_validation, validate_profile
-from .waiting import waits_for_exchange
+from .waiting import finished_before_waiting, waits_for_exchange
 
 if TYPE_CHECKING:
     from deribit_warehouse.exchange import Exchange, Instrument
@@ -111,23 +111,31 @@ def store_reading(
 def discover_funding_starts(futures: Any) -> dict[str, str]:
     """Finds the first hour of funding of each perpetual for which it is not known yet: {instrument: ISO hour end}.
 
-    A perpetual that fails does not affect the others; the task then waits or fails as load does.
+    A perpetual that fails does not affect the others; the task then waits or fails as load does. One that has ended and
+    that the exchange does not know any more has none that could be asked for.
     """
+    from deribit_warehouse.exchange import InstrumentNotFound
     from deribit_warehouse.warehouse import funding
 
     now = datetime.now(UTC)
     discovered = {}
-    per_instrument = PerInstrument()
+    per_instrument = PerInstrument(finished_before_waiting())
     with exchange() as deribit, market() as connection:
         with connection.transaction():
             unknown = funding.perpetuals_without_start(connection, settings.currencies())
         for perpetual in unknown:
             if per_instrument.exchange_unavailable:
                 break
-            with per_instrument.isolate(perpetual["instrument"]):
-                first = deribit.first_funding_hour(
-                    perpetual["instrument"], milliseconds(perpetual["not_before"]), milliseconds(now)
-                )
+            with per_instrument.isolate(perpetual["instrument"], perpetual["instrument_id"]):
+                try:
+                    first = deribit.first_funding_hour(
+                        perpetual["instrument"], milliseconds(perpetual["not_before"]), milliseconds(now)
+                    )
+                except InstrumentNotFound as error:
+                    if not perpetual["ended"]:
+                        raise
+                    log.warning("%s has ended, and its funding can't be asked for: %s", perpetual["instrument"], error)
+                    continue
                 if first is None:
                     log.warning("%s has no funding yet", perpetual["instrument"])
                     continue
@@ -135,7 +143,7 @@ def discover_funding_starts(futures: Any) -> dict[str, str]:
                 with connection.transaction():
                     funding.record_start(connection, perpetual["instrument_id"], hour)
                 discovered[perpetual["instrument"]] = hour.isoformat()
-    per_instrument.finish(len(unknown))
+        per_instrument.finish(len(unknown), deribit.now)
     return discovered
 
 

@@ -31,7 +31,9 @@ class Suite:
 
     `keys` are the profile's columns that name a row. `tolerated_share` is the fraction of rows that may be quarantined
     before the whole batch is blocked. `expectations` are Great Expectations configurations, each with `severity` and
-    with `rule`, `why` and `scope` ("key": validates rows; "table": validates the batch as a whole) in its `meta`.
+    with `rule`, `why` and `scope` ("key": validates rows; "table": validates the batch as a whole) in its `meta`, and
+    with `by_name` where rows that break it are another kind of thing, which is held back without counting towards the
+    tolerated share.
     """
 
     name: str
@@ -252,6 +254,10 @@ def _checked(expectation: dict[str, Any], number: int, path: Path) -> dict[str, 
         raise SuiteError(f"{where} has no description")
     if meta.get("scope", "key") not in SCOPES:
         raise SuiteError(f"{where}: meta.scope is {meta['scope']!r}, not one of {', '.join(SCOPES)}")
+    if not isinstance(by_name := meta.get("by_name", False), bool):
+        raise SuiteError(f"{where}: meta.by_name is {by_name!r}, not true or false")
+    if by_name and (expectation["severity"] != "critical" or meta.get("scope", "key") != "key"):
+        raise SuiteError(f"{where}: meta.by_name is for a critical rule about rows: it says which of them do not count")
     if "mostly" in expectation.get("kwargs", {}):
         raise SuiteError(f"{where} uses mostly; the share of rows that may fail is the suite's meta.tolerated_share")
     return {**expectation, "meta": {"scope": "key", **meta}}

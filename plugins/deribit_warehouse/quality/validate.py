@@ -48,6 +48,7 @@ class BrokenRule:
     """A rule that does not hold. `keys` are the rows that break it, `observed` what each of them shows, in step.
 
     Without keys it is the batch as a whole that is broken, and `observed` says how. `columns` are those it validated.
+    `by_name`: what breaks it is another kind of thing than the rest, and says nothing of the source.
     """
 
     rule: str
@@ -56,6 +57,7 @@ class BrokenRule:
     column: str
     keys: list[tuple] = field(default_factory=list)
     observed: list[Any] = field(default_factory=list)
+    by_name: bool = False
 
 
 @dataclass(frozen=True)
@@ -164,10 +166,12 @@ def decide(
     everything is blocked, and no waiver helps. A broken source, and not a bad day, blocks everything too: more than
     `tolerated_share` of the rows are quarantined, and more than that share of the subjects have failed, and they are
     FAILED_SUBJECTS or all there are. A subject has failed when more than `tolerated_share` of its own rows are
-    quarantined. Warnings are recorded; an unknown severity is critical.
+    quarantined. Rows that are quarantined by name count in none of these: the source is measured among the rest.
+    Warnings are recorded; an unknown severity is critical.
     """
     waivers = list(waivers)
     quarantined: dict[tuple, Finding] = {}
+    apart: set[tuple] = set()
     waived: dict[tuple, Finding] = {}
     warnings: list[Finding | BrokenRule] = []
     blocked_because = []
@@ -193,20 +197,26 @@ def decide(
             else:
                 # Two expectations may share a rule: the row is quarantined for it once.
                 quarantined.setdefault((key, broken.rule), finding)
+                if broken.by_name:
+                    apart.add(key)
 
-    held = {finding.key for finding in quarantined.values()}
+    counted = [finding for finding in quarantined.values() if finding.key not in apart]
+    held = {finding.key for finding in counted}
     held_of = Counter(key[0] for key in held)
-    subjects = validation.subjects
-    failed = [subject for subject, rows in held_of.items() if rows > tolerated_share * subjects[subject]]
+    subjects = Counter(validation.subjects)
+    subjects.subtract(key[0] for key in apart)
+    subjects = +subjects  # those of which a row is left
+    rows = subjects.total()
+    failed = [subject for subject, number in held_of.items() if number > tolerated_share * subjects[subject]]
     if (
-        len(held) > tolerated_share * validation.rows
+        len(held) > tolerated_share * rows
         and len(failed) > tolerated_share * len(subjects)
         and len(failed) >= min(FAILED_SUBJECTS, len(subjects))
     ):
         blocked_because.append(
-            f"{len(held)} of {validation.rows} rows broke a critical rule, and {len(failed)} of {len(subjects)} failed "
+            f"{len(held)} of {rows} rows broke a critical rule, and {len(failed)} of {len(subjects)} failed "
             f"in more than the tolerated {tolerated_share:.0%} of their rows: "
-            + ", ".join(sorted({finding.rule for finding in quarantined.values()}))
+            + ", ".join(sorted({finding.rule for finding in counted}))
         )
     if blocked_because:
         outcome = "blocked"
@@ -406,7 +416,8 @@ def _broken_rule(gx_result: ExpectationValidationResult, suite: Suite) -> Broken
     observed = [{column: _plain(row.get(column)) for column in validated} for row in rows]
     if names and meta.get("scope", "key") == "key":
         values = [next(iter(each.values())) if len(each) == 1 else each for each in observed]
-        return BrokenRule(**described, severity=severity, keys=names, observed=values)
+        by_name = meta.get("by_name", False)
+        return BrokenRule(**described, severity=severity, keys=names, observed=values, by_name=by_name)
     # It is the batch that fails: too few rows (an observed value), doubled keys (named, but not quarantined).
     shown = names[:KEPT_KEYS] if names else [_plain(gx_result.result.get("observed_value"))]
     return BrokenRule(**described, severity=severity, observed=shown)

@@ -50,8 +50,8 @@ def record_checksum(connection: Connection, instrument_id: int, begins: int, end
 
 
 def perpetuals_without_start(connection: Connection, currencies: list[str]) -> list[dict[str, Any]]:
-    """Perpetuals whose first funding hour was never looked for: instrument_id, instrument, and not_before, the instant
-    to look from."""
+    """Perpetuals whose first funding hour is not known: instrument_id, instrument, not_before (the instant to look
+    from), and whether the catalogue says that it has ended."""
     return sql.rows(connection, "funding/perpetuals_without_start", currencies=currencies)
 
 
