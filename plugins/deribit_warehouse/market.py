@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from typing import TYPE_CHECKING
 
-from deribit_warehouse import settings
+from deribit_warehouse import priority, settings
 
 if TYPE_CHECKING:
     from psycopg import Connection
@@ -23,5 +23,7 @@ def market() -> Iterator[Connection]:
 
     from deribit_warehouse.warehouse.driver import ready
 
-    with closing(PostgresHook(postgres_conn_id=settings.MARKET).get_conn()) as connection:
-        yield ready(connection)
+    with closing(PostgresHook(postgres_conn_id=settings.MARKET).get_conn()) as opened:
+        connection = ready(opened)
+        priority.share(connection)
+        yield connection

@@ -1,6 +1,5 @@
 """What every DAG and every task has to have, and which DAGs there are."""
 
-import os
 import re
 import subprocess
 import sys
@@ -360,18 +359,6 @@ def test_all_but_what_something_waits_for_by_the_minute_gives_way_on_a_busy_mach
         # an EmptyOperator with a callback is executed
         now = task.dag_id in SNAPSHOTS | LIVE or task.task_type == "EmptyOperator"
         assert found == ([] if now else [give_way]), names([task])
-
-
-@pytest.mark.parametrize(("nice", "then"), [(0, 10), (15, 15)])
-def test_giving_way_takes_no_rights(nice, then):
-    """In a process of its own, which nothing makes less nice again."""
-    script = (
-        f"import os; os.setpriority(os.PRIO_PROCESS, 0, max({nice}, os.getpriority(os.PRIO_PROCESS, 0)));"
-        "from deribit_warehouse.pipeline.dag_defaults import give_way;"
-        "give_way({}); print(os.getpriority(os.PRIO_PROCESS, 0))"
-    )
-    ended = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
-    assert int(ended.stdout.split()[-1]) == max(then, os.getpriority(os.PRIO_PROCESS, 0))
 
 
 def test_every_task_is_tried_again_a_bounded_number_of_times(every_task):

@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given as whatever
 from hypothesis.strategies import floats, integers, lists, none, one_of, sampled_from, tuples
 
-from deribit_warehouse.warehouse.rate_limiter import RUSH, WINDOW_MARGIN, RateLimiter, shares, window
+from deribit_warehouse.warehouse.rate_limiter import RUSH, RUSH_BEGINS, WINDOW_MARGIN, RateLimiter, shares, window
 from deribit_warehouse.warehouse.sql import statement
 
 RATE = 50.0
@@ -221,8 +221,9 @@ def test_no_second_holds_more_than_all_whoever_asks_in_the_rush_or_out_of_it(mar
     assert all(slots == sorted(slots) for slots in given_away.values())
     assert holds(given_away["history"] + given_away["live"], total)
     if limiter.rush:
-        since = [slot % 60 for slot in given_away["history"]]
-        assert all(RUSH - 1e-3 <= second <= 60 - window(total)[1] + 1e-3 for second in since), "the rush is live's"
+        apart = window(total)[1]
+        since = [(slot - RUSH_BEGINS + apart) % 60 for slot in given_away["history"]]
+        assert all(second >= RUSH + apart - 1e-3 or second > 60 - 1e-3 for second in since), "the rush is live's"
 
 
 def test_in_the_rush_live_asks_for_every_instrument_at_once(market):
@@ -244,11 +245,11 @@ def test_in_the_rush_live_asks_for_every_instrument_at_once(market):
         assert slots("live", 1, 30)[-1] == pytest.approx(1 + 1.085), "30 at 15 a second"
         late = pytest.approx([30, 30, 31.085, 31.085, 32.17])
         assert slots("live", 30, 5) == late, "what its share leaves of the minute"
-        windows = pytest.approx([2 + n // 2 * 1.085 for n in range(2, 7)])
-        assert slots("live", 2, 20)[15:] == windows, "no window is shared"
-        assert slots("history", 3, 15) == pytest.approx([3.5] * 13 + [4.585] * 2)
-        assert slots("history", 59.5, 1) == pytest.approx([63.5])
-        assert slots("history", 58.8, 1) == pytest.approx([58.8])
+        windows = pytest.approx([3 + n // 2 * 1.085 for n in range(2, 7)])
+        assert slots("live", 3, 20)[15:] == windows, "no window is shared"
+        assert slots("history", 3, 15) == pytest.approx([4.5] * 13 + [5.585] * 2)
+        assert slots("history", 59.95, 1) == pytest.approx([64.5])
+        assert slots("history", 59.9, 1) == pytest.approx([59.9])
 
 
 def test_a_slot_is_not_moved_into_the_rush_or_out_of_it(market):

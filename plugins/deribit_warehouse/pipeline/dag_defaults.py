@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import os
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, cast
 
 from airflow.providers.standard.operators.empty import EmptyOperator
 from airflow.sdk import Asset, AssetAlias, AssetAny, AssetOrTimeSchedule, CronDataIntervalTimetable, Param
 
-from deribit_warehouse import settings
+from deribit_warehouse import priority, settings
 from deribit_warehouse.alerts import notify_failure, on_task_failure, on_task_well
 from deribit_warehouse.dataset import EXCHANGE_POOL, LIVE_POOL, PREFIX, Dataset
 from deribit_warehouse.datasets import INSTRUMENTS
@@ -54,16 +53,11 @@ EARLY = timedelta(seconds=30)
 """How long before a minute ends the run for it begins: what Airflow takes on a busy machine to plan it and to start the
 process of its load, which then waits for the minute's end."""
 
-BACKGROUND = 10
-"""How nice (0 to 19) the process of a task is to others that want the processor, as long as nothing waits for it by the
-minute. Postgres' part of its work does not know of it."""
 
-
-def give_way(context: Context) -> None:
-    """Task-level on_execute_callback: lets those go first on a busy machine that a minute or a snapshot waits for, and
-    Airflow's own services."""
-    nice = os.getpriority(os.PRIO_PROCESS, 0)
-    os.setpriority(os.PRIO_PROCESS, 0, max(nice, BACKGROUND))  # less than it was would take rights
+def give_way(_: Context) -> None:
+    """Task-level on_execute_callback: lets those go first on a busy machine that something waits for by the minute, and
+    Airflow's own services (see priority)."""
+    priority.give_way()
 
 
 NOW: dict[str, Any] = {"on_execute_callback": None}

@@ -24,8 +24,11 @@ smaller one of the exchange's two descriptions of that limit (the other is 50); 
 
 
 RUSH = 3.5
-"""Seconds at the beginning of each minute in which only live requests go out: the minute that has just ended is asked
-for then, of each instrument, and everybody waits for it."""
+"""Seconds of each minute in which only live requests go out: the minute that has just ended is asked for then, of each
+instrument, and everybody waits for it."""
+
+RUSH_BEGINS = 1.0
+"""Seconds after the end of a minute at which its loads begin to ask."""
 
 LEAST_SHARED = 10.0
 """Requests a second below which there is no rush: a whole request a second is too much of them for the rest of it."""
@@ -107,6 +110,18 @@ class RateLimiter:
             return {**bound, "rush_most": None, "rush_window": None, "rush_from": 0.0, "rush_to": 0.0}
         if not self.rush[bucket]:
             _, apart = window(max(self.rush.values()))
-            return {**bound, "rush_most": 0, "rush_window": 0.0, "rush_from": -apart, "rush_to": RUSH}
+            return {
+                **bound,
+                "rush_most": 0,
+                "rush_window": 0.0,
+                "rush_from": RUSH_BEGINS - apart,
+                "rush_to": RUSH_BEGINS + RUSH,
+            }
         most, seconds = window(self.rush[bucket])
-        return {**bound, "rush_most": most, "rush_window": seconds, "rush_from": 0.0, "rush_to": RUSH - seconds}
+        return {
+            **bound,
+            "rush_most": most,
+            "rush_window": seconds,
+            "rush_from": RUSH_BEGINS,
+            "rush_to": RUSH_BEGINS + RUSH - seconds,
+        }
