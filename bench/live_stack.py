@@ -6,7 +6,6 @@ from __future__ import annotations
 import os
 import shlex
 import shutil
-import signal
 import subprocess
 import sys
 import tempfile
@@ -121,7 +120,7 @@ class LiveStack:
     def stop(self) -> None:
         """Ends everything of it; what it stores stays. Raises StackError when something survives."""
         if self.process and self.process.poll() is None:
-            self.process.send_signal(signal.SIGINT)
+            self.process.terminate()  # an interrupt is ignored by whoever was started in the background
             self.process.wait(60)
         down = subprocess.run(
             [sys.executable, "-m", "stack", "down"], cwd=ROOT, env=self.environment, text=True, capture_output=True

@@ -123,7 +123,8 @@ class Dataset:
     live: whether it is collected as it comes, of days that are not closed yet. Its rules are those of the closed days,
     for a row a minute (or an hour), and each is decided on by itself. overlap: how much of the time before now each of
     its runs asks for again: nobody has published whether what is closed changes. asking: how long a run may ask the
-    exchange, at live's share of the rate: the rest of its time is for the answers.
+    exchange, at live's share of the rate: the rest of its time is for the answers. A fifth of that is for what is older
+    than the overlap. backlog: whether what waits to be validated is validated by itself, after the newest.
     versions_of: the dataset whose versions it adds to, where both have the same keys: they are loaded under one lock,
     and one of the two publishes at a time.
     catalogue: whether a plan waits until the catalogue has been read after the end of its interval.
@@ -158,6 +159,7 @@ class Dataset:
     live: bool = False
     overlap: timedelta = timedelta(hours=1)
     asking: timedelta = timedelta(seconds=25)
+    backlog: bool = False
     versions_of: str = ""
     catalogue: bool = True
     since: datetime | None = None

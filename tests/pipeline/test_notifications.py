@@ -9,6 +9,7 @@ import pytest
 
 from deribit_warehouse.alerts import FailedTask, QuarantinedKey, RunReport
 
+DAY = datetime(2024, 5, 3, tzinfo=UTC)
 HELD = QuarantinedKey("BTC-PERPETUAL", date(2024, 5, 3), "minutes-complete", "critical", 7)
 ODD = QuarantinedKey("BTC-PERPETUAL", date(2024, 5, 3), "move-usual", "warning", 0.2)
 
@@ -71,7 +72,7 @@ def test_a_task_that_publishes_what_is_computed_tells_once_of_all_its_months(mon
             "outcome": "passed",
         }
         found = next(decisions)
-        return None if found is None else Validated(1, SimpleNamespace(**(nothing | found)), 1, 0, 1, 1)
+        return None if found is None else Validated(1, DAY, DAY, SimpleNamespace(**(nothing | found)), 1, 0, 1, 1)
 
     context = {"dag_run": SimpleNamespace(run_id="run")}
     monkeypatch.setattr(publish, "get_current_context", lambda: context)

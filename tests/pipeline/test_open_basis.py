@@ -34,7 +34,7 @@ def run(live: Live, dataset, minutes: int = 30, *, connection=None) -> list[Vali
 def publish(connection, dataset, minutes: int) -> list[Validated]:
     validated = validate_and_publish(connection, dataset, CONTEXT, BEGINS, at(FIRST, minutes))
     assert validated
-    return validate_computed(connection, dataset, CONTEXT, BEGINS, at(FIRST, minutes), validated.validation_id)
+    return validate_computed(connection, dataset, CONTEXT, validated)
 
 
 def load(live: Live, changed: dict | None = None, *, minutes: int = 30) -> dict[str, int]:

@@ -13,6 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from deribit_warehouse import settings
 from deribit_warehouse.dataset import Window
 from deribit_warehouse.datasets import INSTRUMENT_SUMMARIES, OPTIONS_CHAIN
 from deribit_warehouse.pipeline.dag_defaults import EARLY, snapshot_dag_args
@@ -58,6 +59,31 @@ def test_as_much_is_taken_as_may_be_asked_the_first_first_and_never_nothing(give
     assert sum(each.requests for each in taken[1:]) <= requests
     left = windows[len(taken) :]
     assert not left or sum(each.requests for each in [*taken, left[0]]) > requests
+
+
+@pytest.mark.parametrize("contracts", [3, 200])
+def test_the_newest_minutes_do_not_wait_for_what_is_older(monkeypatch, contracts):
+    """A few of the older hours come with each run, however many there are and however much else is to be asked."""
+    from deribit_warehouse.datasets import FUTURES_LIVE
+    from deribit_warehouse.warehouse import catalogue
+
+    module = import_module("deribit_warehouse.pipeline.load")
+    now = START + timedelta(days=20)
+    hour, six = timedelta(hours=1), timedelta(hours=6)
+    newest = [Window(f"{n}", f"{n}", n, now - hour, now, 1) for n in range(contracts)]
+    older = [Window(f"{n}", f"{n}", n, START, START + six, 1) for n in range(contracts)]
+    monkeypatch.setenv("DERIBIT_REQUESTS_PER_SECOND", "15")
+    monkeypatch.setenv("DERIBIT_LIVE_SHARE", "0.2")
+    context = {"dag_run": SimpleNamespace(run_id="run", conf={})}
+    for each in (module, import_module("deribit_warehouse.pipeline.waiting")):
+        monkeypatch.setattr(each, "get_current_context", lambda: context)
+    opened = SimpleNamespace(now=lambda: round(now.timestamp() * 1000))
+    monkeypatch.setattr(module, "exchange", lambda bucket: nullcontext(opened))
+    monkeypatch.setattr(module, "market", nullcontext)
+    monkeypatch.setattr(catalogue, "windows", lambda *_, **__: [*newest, *older])
+    planned = [Window.unpacked(w) for batch in module.plan_open.function(FUTURES_LIVE) for w in batch["windows"]]
+    # three a second: 25 s of the newest, 5 s of what is older
+    assert planned == [*newest[:75], *older[:15]]
 
 
 @given(costs)
@@ -186,7 +212,7 @@ def test_a_live_load_asks_no_longer_than_it_may_and_leaves_the_rest_to_the_next_
     assert len(asked) == 5
 
 
-@pytest.mark.parametrize(("seconds_each", "validated"), [(0, 4), (15, 2), (100, 1)])
+@pytest.mark.parametrize(("seconds_each", "validated"), [(0, 5), (15, 2), (100, 1)])
 def test_a_live_run_begins_no_further_stretch_once_its_time_is_over(monkeypatch, seconds_each, validated):
     from deribit_warehouse.datasets import FUTURES_LIVE
 
@@ -212,5 +238,6 @@ def test_a_live_run_begins_no_further_stretch_once_its_time_is_over(monkeypatch,
     for name, stand_in in replaced.items():
         monkeypatch.setattr(module, name, stand_in)
     outcomes = module.publish.function(FUTURES_LIVE, None)
-    assert begun == [begins for begins, _ in hours[::-1]][:validated], "the newest first"
+    stretches = [*(begins for begins, _ in hours[::-1]), settings.history_from()]
+    assert begun == stretches[:validated], "the newest first, and what waits from before as the last"
     assert len(outcomes) == validated

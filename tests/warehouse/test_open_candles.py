@@ -62,8 +62,8 @@ class Live(Warehouse):
         with self.connection.transaction():
             return publication.hold(self.connection, OPEN_CANDLE, validation_id, versions, DATASETS)
 
-    def profiled(self, dataset, begins: datetime, ends: datetime):
-        return profile(self.connection, dataset, begins, ends, currencies=["BTC"])
+    def profiled(self, dataset, begins: datetime, ends: datetime, *, waiting: bool = False):
+        return profile(self.connection, dataset, begins, ends, currencies=["BTC"], waiting=waiting)
 
 
 @pytest.fixture
@@ -452,8 +452,9 @@ def test_a_futures_minute_waits_for_its_perpetual_and_is_compared_with_it(live):
     live.minutes(ids["BTC-27JUN25"], future)
     assert live.profiled(FUTURES_LIVE, BEGINS, at(FIRST, 120)).empty, "it can't be checked yet"
     live.minutes(ids["BTC-PERPETUAL"], day_of("BTC-PERPETUAL", begins=at(FIRST, 30), ends=at(FIRST, 40)))
-    # from the perpetual's first minute to an hour after its last; wherever the interval is, for they are pending
-    assert len(live.profiled(FUTURES_LIVE, at(FIRST, 119), at(FIRST, 120))) == 69
+    # from the perpetual's first minute to an hour after its last; wherever it is, for they are pending
+    assert live.profiled(FUTURES_LIVE, at(FIRST, 119), at(FIRST, 120)).empty
+    assert len(live.profiled(FUTURES_LIVE, BEGINS, at(FIRST, 120), waiting=True)) == 69
     doubled = {name: 2.1 * getattr(future, name)[35] for name in ("open", "high", "low", "close")}
     live.minutes(ids["BTC-27JUN25"], future.setting(35, volume=1.0, cost=doubled["close"], **doubled))
     found = broken(live, FUTURES_LIVE, BEGINS, at(FIRST, 120))
@@ -467,13 +468,18 @@ def test_what_waits_elsewhere_is_taken_a_part_at_a_time_until_nothing_waits(live
         live.minutes(instrument_id, day_of(name).cut(at(FIRST, 300), ENDS) if name == "BTC-PERPETUAL" else day_of(name))
     last_hour, found = at(FIRST, 1380), []
     for _ in range(3):
-        rows = live.profiled(FUTURES_LIVE, last_hour, ENDS)
-        found.append((sum(rows.ts >= last_hour), sum(rows.ts < last_hour), rows.ts.min()))
-        versions = list(zip(rows.instrument_id.tolist(), rows.ts.tolist(), rows.version_id.tolist(), strict=True))
-        with live.connection.transaction():
-            publication.publish(live.connection, OPEN_CANDLE, live.validation("live"), versions)
-    # however much waits, the interval's own is not kept waiting by it
-    assert found == [(120, 2000, at(FIRST, 300)), (120, 160, at(FIRST, 1300)), (120, 0, last_hour)]
+        for waiting in (False, True):
+            rows = live.profiled(FUTURES_LIVE, BEGINS if waiting else last_hour, ENDS, waiting=waiting)
+            found.append((waiting, len(rows), None if rows.empty else rows.ts.min()))
+            versions = list(zip(rows.instrument_id.tolist(), rows.ts.tolist(), rows.version_id.tolist(), strict=True))
+            with live.connection.transaction():
+                publication.publish(live.connection, OPEN_CANDLE, live.validation("live"), versions)
+    # however much waits, the interval's own is not kept waiting by it, and is validated again as long as it lies in it
+    assert found == [
+        (False, 120, last_hour), (True, 2000, at(FIRST, 300)),
+        (False, 120, last_hour), (True, 160, at(FIRST, 1300)),
+        (False, 120, last_hour), (True, 0, None),
+    ]  # fmt: skip
 
 
 def test_a_perpetual_far_from_its_futures_is_held_where_no_summary_says_the_index(live):

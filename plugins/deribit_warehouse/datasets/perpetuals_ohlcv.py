@@ -15,7 +15,7 @@ PERPETUALS_OHLCV = Dataset(
 
 PERPETUALS_LIVE = Dataset(
     name="perpetuals_live", suite="perpetuals_ohlcv", keys=("instrument", "ts"), table=OPEN_CANDLE, sql="open_candles",
-    parameters={"perpetual": True}, load=open_candles.load, live=True, catalogue=False, bucket="live",
+    parameters={"perpetual": True}, load=open_candles.load, live=True, backlog=True, catalogue=False, bucket="live",
     patience=timedelta(0),
 )  # fmt: skip
 """The same of days that are not closed yet, minute by minute. An exchange that is away is not waited for: the next

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from airflow.sdk import TriggerRule, get_current_context, task
 from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException
 
+from deribit_warehouse import settings
 from deribit_warehouse.dataset import VALIDATION_POOL, Dataset, Window, calendar_months
 from deribit_warehouse.datasets import DATASETS
 
@@ -61,25 +62,33 @@ def publish(dataset: Dataset, loaded: Any) -> list[dict[str, Any]]:
     if interval or dataset.live:
         require_all_loads(context)
     if dataset.live:
-        intervals = planned_intervals(context)[::-1]  # the newest minutes don't wait for what is made up for
+        # the newest minutes don't wait for what is made up for, and that does not wait for what waits already
+        intervals = [(*planned, False) for planned in planned_intervals(context)[::-1]]
+        if dataset.backlog and intervals:
+            intervals.append((settings.history_from(), intervals[0][1], True))
     else:
-        intervals = calendar_months(*interval) if interval else pending_months(dataset, context)
+        months = calendar_months(*interval) if interval else pending_months(dataset, context)
+        intervals = [(*month, False) for month in months]
     outcomes, blocked, changes, has_findings = [], [], 0, False
     until = time.monotonic() + (PUBLISHING.total_seconds() if dataset.live else math.inf)
-    for number, (begins, ends) in enumerate(intervals):
+    for number, (begins, ends, only_waiting) in enumerate(intervals):
         if number and time.monotonic() > until:
             log.info("%d of %d stretches of time are left to the next runs", len(intervals) - number, len(intervals))
             break
         with market() as connection, connection.transaction():
-            validated = validate_and_publish(connection, dataset, context, begins, ends, only_fetched=interval is None)
+            validated = validate_and_publish(
+                connection, dataset, context, begins, ends, only_fetched=interval is None, only_waiting=only_waiting
+            )
             if validated is None:
                 continue
-            computed = validate_computed(connection, dataset, context, begins, ends, validated.validation_id)
+            computed = validate_computed(connection, dataset, context, validated)
         for each in (validated, *computed):
             changes += each.changes
             has_findings = has_findings or each.has_findings
             outcomes.append(each.summary())
-            blocked += [f"{begins:%Y-%m-%d} to {ends:%Y-%m-%d}: {why}" for why in each.decision.blocked_because]
+            blocked += [
+                f"{each.begins:%Y-%m-%d} to {each.ends:%Y-%m-%d}: {why}" for why in each.decision.blocked_because
+            ]
     if blocked:
         raise blocked_error(dataset, blocked)
     if has_findings:

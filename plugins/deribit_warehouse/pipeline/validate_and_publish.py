@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import logging
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from deribit_warehouse import settings
@@ -21,13 +21,17 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
+MINUTE = timedelta(minutes=1)
+
 
 @dataclass(frozen=True)
 class Validated:
-    """The result of validating an interval. rows, waiting, published: numbers of profiled rows; changes: how many
+    """The result of validating [begins, ends). rows, waiting, published: numbers of profiled rows; changes: how many
     versions were newly published, taken back or held back."""
 
     validation_id: int
+    begins: datetime
+    ends: datetime
     decision: Decision
     rows: int
     waiting: int
@@ -55,20 +59,24 @@ def validate_and_publish(
     ends: datetime,
     *,
     only_fetched: bool = False,
+    only_waiting: bool = False,
 ) -> Validated | None:
     """Validates what is stored of [begins, ends) and decides on its versions, in the caller's transaction. Returns None
     when there is nothing to validate.
 
     Rows that are compared with data that has to be loaded first are left out; their versions stay as they are until
     that data is there. only_fetched: rows that the exchange was never asked for are left out too, because missing data
-    is no finding where nobody requested it.
+    is no finding where nobody requested it. only_waiting: what waits to be validated alone, of a dataset with a
+    backlog; the interval is then what that lies in.
     """
     from deribit_warehouse.quality.suites import read_outages
     from deribit_warehouse.warehouse import profiles, publication
 
     publication.share_decisions(connection)
     outages = [(o.start, o.end) for o in read_outages(settings.EXPECTATIONS / "known_outages.json")]
-    profile = profiles.profile(connection, dataset, begins, ends, currencies=settings.currencies(), outages=outages)
+    profile = profiles.profile(
+        connection, dataset, begins, ends, currencies=settings.currencies(), outages=outages, waiting=only_waiting
+    )
     waiting = 0
     if dataset.references:
         if only_fetched:
@@ -82,6 +90,8 @@ def validate_and_publish(
     if profile.empty:
         log.info("nothing of %s is there to validate from %s to %s", dataset.name, begins, ends)
         return None
+    if only_waiting:
+        begins, ends = profile.ts.min().to_pydatetime(), profile.ts.max().to_pydatetime() + MINUTE
     validation, decision = validate_profile(dataset, profile, context, begins, ends)
     if decision.quarantined_keys and not decision.blocked_because:
         publication.exclude_computation(connection, dataset.versions, DATASETS)
@@ -91,22 +101,22 @@ def validate_and_publish(
         "%s from %s to %s: %s; %d rows validated, %d newly published, %d quarantined", dataset.name, begins, ends,
         decision.outcome, len(profile), published, len(decision.quarantined_keys),
     )  # fmt: skip
-    return Validated(validation_id, decision, len(profile), waiting, published, changes)
+    return Validated(validation_id, begins, ends, decision, len(profile), waiting, published, changes)
 
 
 def validate_computed(
-    connection: Connection, computed_from: Dataset, context: Context, begins: datetime, ends: datetime,
-    validation_id: int,
-) -> list[Validated]:  # fmt: skip
+    connection: Connection, computed_from: Dataset, context: Context, validated: Validated
+) -> list[Validated]:
     """Validates what is computed from a dataset when it is read, as far as a validation of that dataset has completed
     or changed it, in the same transaction: so nobody reads what does not pass.
 
-    What does not is held back; where the batch as a whole is broken (blocked), all of it. validation_id: of the
-    dataset, whose versions are decided on by now.
+    What does not is held back; where the batch as a whole is broken (blocked), all of it. validated: of the dataset,
+    whose versions are decided on by now.
     """
     from deribit_warehouse.warehouse import profiles, publication
 
     found = []
+    begins, ends, validation_id = validated.begins, validated.ends, validated.validation_id
     for dataset in (each for each in LIVE if each.computed_from and computed_from.name in each.inputs):
         publication.compute_alone(connection, dataset)
         profile = profiles.profile(
@@ -124,7 +134,7 @@ def validate_computed(
             "%s from %s to %s: %s; %d rows validated, %d held back", dataset.name, begins, ends, decision.outcome,
             len(profile), sum(is_held),
         )  # fmt: skip
-        found.append(Validated(its_id, decision, len(profile), 0, len(there) - sum(is_held), changes))
+        found.append(Validated(its_id, begins, ends, decision, len(profile), 0, len(there) - sum(is_held), changes))
     return found
 
 

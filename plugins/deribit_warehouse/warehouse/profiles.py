@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 def profile(
     connection: Connection, dataset: Dataset, begins: datetime, ends: datetime, *, currencies: list[str],
     outages: Iterable[tuple[datetime, datetime]] = (), validation_id: int | None = None,
+    waiting: bool = False,
 ) -> DataFrame:  # fmt: skip
     """One row a key that should exist in [begins, ends) (funding: hour ends in (begins, ends]), over its newest version
     (DataFrame): the dataset's keys, its table's key, version_id, rows_expected and rows_missing
@@ -26,14 +27,16 @@ def profile(
 
     outages: known ones, [begins, ends). validation_id: of what is computed when it is read, the validation that has
     decided on inputs: what that completed or changed is profiled, and in place of version_id the row has the columns of
-    dataset.computed_from. The statement is datasets/<its folder>/profile.
+    dataset.computed_from. waiting: of a dataset with a backlog, only what waits to be validated, as much of the oldest as
+    there is time for. The statement is datasets/<its folder>/profile.
     """
     import pandas as pd
 
     spans = list(outages)
     values = {
         "from": begins, "to": ends, "currencies": currencies, "outages_from": [o[0] for o in spans],
-        "outages_to": [o[1] for o in spans], "validation_id": validation_id, **dataset.parameters,
+        "outages_to": [o[1] for o in spans], "validation_id": validation_id, "waiting": waiting,
+        **dataset.parameters,
     }  # fmt: skip
     with connection.cursor() as cursor:
         cursor.execute(sql.statement(f"datasets/{dataset.sql}/profile"), values)

@@ -1,6 +1,6 @@
--- What is validated of open days: a row a minute that the exchange has answered for in the interval, and one that waits to be
--- validated, whenever it was, the oldest 2,000 of these; over the newest version of each. So the columns are those of the candles'
--- profile, of a day that has one minute. Grain: instrument, ts. Reads only. Parameters: from, to (timestamptz, the interval), perpetual (boolean), currencies.
+-- What is validated of open days: a row a minute that the exchange has answered for in the interval, or (waiting) of the oldest 2,000 in
+-- it that wait to be validated; over the newest version of each. So the columns are those of the candles'
+-- profile, of a day that has one minute. Grain: instrument, ts. Reads only. Parameters: from, to (timestamptz, the interval), waiting, perpetual (boolean), currencies.
 --   traded_minutes, reference_minutes  of the hour that ends with the minute: of one minute they would say nothing
 --   largest_move      from the last minute before it, within an hour, that is not held back
 --   spike_minutes     known once the next minute is there: a minute is validated again as long as it lies in the interval
@@ -20,9 +20,10 @@ WITH life AS MATERIALIZED (
     JOIN store.fetched a ON a.instrument_id = i.instrument_id AND a.what = 'open candles'
     CROSS JOIN LATERAL unnest(a.windows * tstzmultirange(tstzrange(%(from)s, %(to)s)) * tstzmultirange(tstzrange(i.begins, i.ends))) AS w
     CROSS JOIN LATERAL generate_series(lower(w), upper(w) - interval '1 minute', interval '1 minute') AS m
+    WHERE NOT %(waiting)s
     UNION
-    -- few enough that the interval's own never wait for them
-    (SELECT o.instrument_id, o.ts FROM store.ready_open_candle o JOIN life i USING (instrument_id) WHERE o.ts < %(from)s OR o.ts >= %(to)s
+    (SELECT o.instrument_id, o.ts FROM store.ready_open_candle o JOIN life i USING (instrument_id) 
+     WHERE %(waiting)s AND o.ts >= %(from)s AND o.ts < %(to)s
      ORDER BY o.ts, o.instrument_id LIMIT 2000)
 ), told AS MATERIALIZED (
     SELECT i.*, m.ts, (m.ts AT TIME ZONE 'UTC')::date AS day, o.version_id, o.open, o.high, o.low, o.close, o.volume, o.cost, o.fresh,
