@@ -139,8 +139,8 @@ def run_catalogue(
 def needless(api: AirflowApi) -> str:
     """What the catalogue's run under way still has to do, if the history needs none of it, as the begin of a sentence:
     lists of options; what is asked of each perpetual, once it was asked and some are waited for. Else empty."""
-    [run] = api.runs("queued", "running", dag=CATALOGUE, newest=1) or [None]
-    tasks = api.unfinished_tasks(CATALOGUE, run["dag_run_id"]) if run else []
+    runs = api.runs("queued", "running", dag=CATALOGUE, newest=1)
+    tasks = [task for run in runs for task in api.unfinished_tasks(CATALOGUE, run["dag_run_id"])]
     names = {task["task_id"] for task in tasks}
     if names - UNUSED_BY_HISTORY - set(PERPETUALS) - AFTERWARDS:
         return ""

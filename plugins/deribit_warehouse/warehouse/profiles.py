@@ -27,8 +27,8 @@ def profile(
 
     outages: known ones, [begins, ends). validation_id: of what is computed when it is read, the validation that has
     decided on inputs: what that completed or changed is profiled, and in place of version_id the row has the columns of
-    dataset.computed_from. waiting: of a dataset with a backlog, only what waits to be validated, as much of the oldest as
-    there is time for. The statement is datasets/<its folder>/profile.
+    dataset.computed_from. waiting: of a dataset with a backlog, only what waits to be validated, as much of the oldest
+    as there is time for. The statement is datasets/<its folder>/profile.
     """
     import pandas as pd
 
