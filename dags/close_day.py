@@ -2,8 +2,9 @@
 then shown in place of their live minutes.
 
 **Source.** Runs of `deribit_funding_rates`, `deribit_perpetuals_ohlcv` and `deribit_futures_ohlcv`
-(`close__2026-11-25`) with yesterday as their range, and with the days of the month before it from the first one on that
-is not closed: the same modules, rules and versions as those of a month. The index and the basis follow by their assets.
+(`close__2026-11-25`) with yesterday and the day before it as their range, and with the days of the month before them
+from the first one on that is not closed: the same modules, rules and versions as those of a month. The index and the
+basis follow by their assets.
 
 **Grain.** A run of each of the three a day.
 
@@ -11,8 +12,9 @@ is not closed: the same modules, rules and versions as those of a month. The ind
 far; a day that was left out, because nothing ran or an instrument was not answered for, is in the next night's range.
 The month's run then writes only what has changed since.
 
-**Late data.** Where a closed day differs from what live had published, the view `live_differences` has both values,
-and `live_days` counts them by day.
+**Late data.** Each day is asked for in two nights: what the chart did not have yet ten minutes after its end, or told
+otherwise since, comes with the second, which costs no more requests. Where a closed day differs from what live had
+published, the view `live_differences` has both values, and `live_days` counts them by day.
 
 **When it fails.** The days stay open and their live minutes are shown; the next night's run takes them up. Sooner:
 clear the task or the run of the history that failed, or start the three DAGs with the first day as `from` and the one

@@ -11,8 +11,8 @@ published; of one that is held back the live minutes stay.
 their own. A run begins 30 s before its minute ends, and its load waits for that. It asks for the last hour, and for
 the oldest minutes of the open days that nobody was answered for, as much as fits its minute and none while 10,000
 minutes wait to be validated; at the first start that is the month so far. So an outage of minutes or days heals by
-itself, the oldest first, while the newest minutes keep their beat. A day that was published closed is not asked for
-any more.
+itself, the oldest first, while the newest minutes keep their beat. Of a day that was published closed
+no more is asked for than lies in the last hour.
 
 **Late data.** The last hour is asked again by every run. A minute that is told otherwise becomes a new version,
 counted as a correction (view `corrections`, dataset `perpetuals_live`): the later answer counts. What the chart does
@@ -22,9 +22,12 @@ not have yet of the last five minutes stays open.
 none or it disagrees. The rules are those of `perpetuals_ohlcv`, for each minute; what needs a whole day is asked of
 the closed one.
 
-**When it fails.** The next minute is the retry: there is nothing to clear, and clearing or pausing does no harm. A
-bad minute is held back by itself, named in the view `quarantined`, and keeps no other one waiting. Two runs at once
-ask each instrument once.
+**When it fails.** The next minute is the retry: there is nothing to clear, and clearing or pausing does no harm,
+however long ago the run was. A request is given seconds, and a contract that gets no answer keeps no other one from its
+minute: while the exchange tells the time, all others are asked, and the run fails naming those. Where it doesn't tell
+the time it is away, and nothing more is asked. A bad minute is held back by itself, named in the view `quarantined`,
+and keeps no other one waiting; what is wrong with a day that its history has decided on is said of the closed day
+alone. Two runs at once ask each instrument once.
 """
 
 from airflow.sdk import chain, dag

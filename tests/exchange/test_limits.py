@@ -10,9 +10,11 @@ import zlib
 import orjson
 import pytest
 
+from deribit_warehouse.datasets import FUTURES_LIVE
 from deribit_warehouse.exchange import BadResponse, ExchangeUnavailable
-from deribit_warehouse.exchange.limits import LIMITS, MB, Limits, limits_of
-from tests.exchange.scripted import PRICE, reply, result, serving
+from deribit_warehouse.exchange.http_client import MAX_ANSWER_TIMES
+from deribit_warehouse.exchange.limits import LIMITS, MB, PROMPT, Limits, limits_of
+from tests.exchange.scripted import PRICE, reply, result, serving, stalled
 
 PEAK = 60 * MB  # of what Python allocates meanwhile; the default limit is 8 MB
 
@@ -223,3 +225,23 @@ def test_the_time_of_an_attempt_is_its_own(exchange_at):
             sleep=lambda pause: None,
         )
         assert exchange.index_price("btc_usd") == 88537.0
+
+
+MINUTES = {"instrument_name": "BTC-27JUN25", "start": 1_767_052_800_000, "end": 1_767_052_860_000}
+
+
+@pytest.mark.parametrize(("answer", "attempts"), [(stalled, 2), (reply(502, b""), 3)])
+@pytest.mark.parametrize("method", ["candles", "now"])
+def test_what_is_asked_again_in_a_minute_is_given_seconds_and_few_attempts(
+    exchange_at, monkeypatch, method, answer, attempts
+):
+    monkeypatch.setattr("deribit_warehouse.exchange.client.PROMPT", Limits(silence=0.2, total=0.2))
+    with serving(answer) as (url, asked):
+        exchange = exchange_at(url)
+        with pytest.raises(ExchangeUnavailable, match=f"after {attempts} attempts"):
+            exchange.candles(**MINUTES, prompt=True) if method == "candles" else exchange.now(prompt=True)
+        assert len(asked) == attempts
+
+
+def test_two_contracts_whose_charts_hang_leave_time_for_the_others():
+    assert 2 * MAX_ANSWER_TIMES * PROMPT.total <= 0.7 * FUTURES_LIVE.asking.total_seconds()

@@ -304,6 +304,25 @@ def test_an_exchange_that_is_away_fails_the_run_and_the_next_one_has_it_all(live
     assert market.rows("SELECT * FROM quarantined") == []
 
 
+def test_two_contracts_without_an_answer_keep_no_other_from_its_minute_and_are_named(live, market):
+    futures = [name for name, _, ends in live.lives() if ends == live.closed and not name.endswith("PERPETUAL")]
+    silent, others = futures[:2], futures[2:]  # of equals the first by name are asked for first
+    live.exchange.faults(
+        *({"kind": "http_status", "status": 502, "times": 10**6, "instrument": name} for name in silent)
+    )
+    for minutes in (0, 1):  # and the next time because they were answered for the least
+        assert live.run(FRIDAY + minutes * MINUTE) == ["success", "failed"]
+        newest = dict(market.rows("SELECT instrument, max(ts) FROM futures_ohlcv GROUP BY 1"))
+        assert {name: newest.get(name) for name in others} == dict.fromkeys(others, live.closed - MINUTE)
+        assert not set(silent) & newest.keys()
+    [[kind, dataset, message]] = market.rows("SELECT kind, dataset, message FROM incidents WHERE state = 'open'")
+    assert (kind, dataset) == ("failure", "futures_live") and all(name in message for name in silent)
+    live.exchange.faults()
+    assert live.run(FRIDAY + 2 * MINUTE, only="futures_live") == ["success"]
+    assert {name for [name] in market.rows("SELECT DISTINCT instrument FROM futures_ohlcv")} >= set(futures)
+    assert market.rows("SELECT * FROM incidents WHERE state = 'open'") == []
+
+
 @long
 def test_what_the_chart_does_not_have_yet_is_not_missing(open_pipeline, market, monkeypatch):
     monkeypatch.setattr("deribit_warehouse.settings.history_from", lambda: datetime(2026, 8, 1, tzinfo=UTC))

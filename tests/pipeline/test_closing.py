@@ -7,11 +7,19 @@ from types import SimpleNamespace
 
 import pytest
 
+from ..warehouse.days import at, ms
+from ..warehouse.test_open_candles import live
+
+__all__ = ["live"]  # a fixture
+
 
 @pytest.mark.parametrize(
     "run_after", [datetime(2026, 11, 26, 0, 10, tzinfo=UTC), datetime(2026, 11, 26, 23, tzinfo=UTC)]
 )
-@pytest.mark.parametrize(("unclosed", "begins"), [(None, "2026-11-25"), (date(2026, 11, 3), "2026-11-03")])
+@pytest.mark.parametrize(
+    ("unclosed", "begins"),
+    [(None, "2026-11-24"), (date(2026, 11, 25), "2026-11-24"), (date(2026, 11, 3), "2026-11-03")],
+)
 def test_the_history_is_started_from_the_first_day_that_is_not_closed_to_the_day_before(
     monkeypatch, run_after, unclosed, begins
 ):
@@ -52,3 +60,26 @@ def test_on_the_first_of_a_month_the_month_before_is_closed_to_its_end(monkeypat
     with pytest.raises(DagRunTriggerException) as asked:
         closing.close_days.function(FUTURES_OHLCV)
     assert asked.value.conf == {"from": "2026-11-01", "to": "2026-12-01"}
+
+
+@pytest.mark.parametrize(
+    ("today", "begins"), [("2025-03-09", "2025-03-07"), ("2025-03-02", "2025-02-28"), ("2025-03-01", "2025-02-27")]
+)
+def test_a_day_that_was_asked_for_minutes_after_its_end_is_asked_for_again_the_next_night(
+    live, monkeypatch, today, begins
+):
+    """The chart may not have had its last minutes yet, or told them otherwise since; all of it was answered for."""
+    from airflow.sdk.exceptions import DagRunTriggerException
+
+    from deribit_warehouse.datasets import PERPETUALS_OHLCV
+    from deribit_warehouse.warehouse.ingestion import record_fetched
+
+    perpetual = live.instrument("BTC-PERPETUAL", at("2025-01-20"))
+    record_fetched(live.connection, perpetual, "candles", ms(at("2025-01-20")), ms(at(today)))
+    closing = import_module("deribit_warehouse.pipeline.closing")
+    run = SimpleNamespace(run_after=at(today, 10), conf={})
+    monkeypatch.setattr(closing, "get_current_context", lambda: {"dag_run": run, "ti": SimpleNamespace(task_id="x")})
+    monkeypatch.setattr(closing, "market", lambda: nullcontext(live.connection))
+    with pytest.raises(DagRunTriggerException) as asked:
+        closing.close_days.function(PERPETUALS_OHLCV)
+    assert asked.value.conf == {"from": begins, "to": today}

@@ -6,6 +6,7 @@ from datetime import UTC, datetime, timedelta
 from importlib import import_module
 from types import SimpleNamespace
 
+import numpy as np
 import psycopg
 import pytest
 
@@ -27,13 +28,13 @@ class Exchange:
     def __init__(self, errors):
         self.errors, self.asked = errors, []
 
-    def _ask(self, name, *_):
+    def _ask(self, name, *_, **__):
         self.asked.append(name)
         if name in self.errors:
             raise self.errors[name]
         return SimpleNamespace(
             requests=1, timestamp=[1], index_price=[1.0], prev_index_price=[1.0], interest_1h=[0.0], interest_8h=[0.0],
-            duplicate=(), out_of_window=(), name=name,
+            duplicate=(), out_of_window=(), name=name, present=np.ones(1, bool), start=0, end=60_000,
         )  # fmt: skip
 
     candles = funding = funding_chart = _ask
@@ -43,7 +44,7 @@ class Exchange:
             raise self.errors["the sum"]
         return 0.0
 
-    def now(self):
+    def now(self, **_):
         return self._ask("the clock")
 
     def first_funding_hour(self, name, *_):
@@ -57,9 +58,9 @@ def collect(request, monkeypatch):
 
     collect.exchange is the exchange it asked, collect.waited what it waited for; the wait is over when collect.over.
     """
-    from deribit_warehouse.datasets import FUNDING_RATES, INDEX_MINUTES, PERPETUALS_OHLCV
+    from deribit_warehouse.datasets import FUNDING_RATES, INDEX_MINUTES, PERPETUALS_LIVE, PERPETUALS_OHLCV
     from deribit_warehouse.pipeline import isolation, waiting
-    from deribit_warehouse.warehouse import day_arrays, funding, index
+    from deribit_warehouse.warehouse import day_arrays, funding, index, ingestion
     from deribit_warehouse.warehouse.ingestion import Ingested
 
     # the package's own load and read_catalogue are the tasks
@@ -98,6 +99,9 @@ def collect(request, monkeypatch):
         monkeypatch.setattr(load, "base_url", lambda _: "http://exchange")
         monkeypatch.setattr(isolation, "reschedule", reschedule)
         monkeypatch.setattr(day_arrays, "store_candles", lambda c, i, found, p: keep(found.name, Ingested()))
+        monkeypatch.setattr(load, "wait_for_end", lambda *_: None)
+        monkeypatch.setattr(ingestion, "try_lock", lambda *_: True)
+        monkeypatch.setattr(day_arrays, "store_open_candles", lambda c, i, found, *_: keep(found.name, Ingested()))
         monkeypatch.setattr(funding, "store_funding", lambda c, i, t, columns, p, *_: keep(p.subject, Ingested()))
         monkeypatch.setattr(funding, "record_checksum", lambda *_: None)
         monkeypatch.setattr(
@@ -115,6 +119,7 @@ def collect(request, monkeypatch):
         tasks = {
             "candles": lambda: load.load.function(PERPETUALS_OHLCV, {"label": "", "windows": windows}),
             "funding": lambda: load.load.function(FUNDING_RATES, {"label": "", "windows": windows}),
+            "live candles": lambda: load.load.function(PERPETUALS_LIVE, {"label": "", "windows": windows}),
             "discover_funding_starts": lambda: read_catalogue.discover_funding_starts.function(None),
             "index_minutes": lambda: load.load.function(INDEX_MINUTES, {"label": "", "windows": windows}),
         }
@@ -252,3 +257,48 @@ def test_what_was_loaded_before_a_wait_is_not_asked_for_again(collect):
     assert collect.waited.finished == {0, 2, 3}
     assert collect({}, finished=collect.waited.finished) == ["B-PERPETUAL"]
     assert collect.exchange.asked == ["B-PERPETUAL"]
+
+
+# -- what is collected live, of which the next run comes in a minute --------------------------------------------------
+
+of_live = pytest.mark.parametrize("collect", ["live candles"], indirect=True)
+NO_ANSWER = ExchangeUnavailable("10041 settlement in progress")
+
+
+@of_live
+@pytest.mark.parametrize("unanswered", [NAMES[:2], NAMES[:3], NAMES[1:3], NAMES[2:]])
+def test_a_few_without_an_answer_keep_no_other_from_its_minute_and_are_named(collect, unanswered):
+    from deribit_warehouse.alerts.incidents import observations
+    from deribit_warehouse.alerts.messages import FailedTask, RunReport
+
+    collect.over = True  # it never waits
+    assert collect(dict.fromkeys(unanswered, NO_ANSWER)) == [name for name in NAMES if name not in unanswered]
+    assert (collect.waited.awaited, collect.waited.bound) == ("instruments without an answer", timedelta(0))
+    failed = FailedTask("load", 0, "", f"{type(collect.error).__name__}: {collect.error}")
+    report = RunReport(dag_id="deribit_perpetuals_live", run_id="r", interval=None, failures=[failed])
+    [told] = observations(report, failed=True)
+    assert told.fingerprint[:3] == ("failure", "perpetuals_live", "ExchangeUnavailable")
+    assert all(name in told.words for name in unanswered)
+
+
+@of_live
+def test_both_of_two_without_an_answer_are_not_the_exchange_while_that_tells_the_time(collect, monkeypatch):
+    monkeypatch.setattr("tests.pipeline.test_isolation.NAMES", NAMES[:2])
+    assert collect(dict.fromkeys(NAMES[:2], NO_ANSWER)) == []
+    assert collect.waited.awaited == "instruments without an answer"
+
+
+@of_live
+@pytest.mark.parametrize("asked", [1, 2, 4])
+def test_an_exchange_that_does_not_tell_the_time_either_is_away_and_asked_for_nothing_more(collect, asked):
+    away = [*NAMES[4 - asked :], "the clock"] if asked < 4 else [*NAMES, "the clock"]
+    assert collect(dict.fromkeys(away, NO_ANSWER)) == NAMES[: 4 - asked]
+    assert collect.waited.awaited == "the exchange"
+    assert collect.exchange.asked.count("the clock") == 1
+    assert len(collect.exchange.asked) == 4 - asked + min(asked, 2) + 1
+
+
+@pytest.mark.parametrize("collect", ["candles"], indirect=True)
+def test_a_history_does_not_ask_for_the_time_where_it_may_wait(collect):
+    collect(dict.fromkeys(NAMES, NO_ANSWER))
+    assert collect.exchange.asked == NAMES[:2]

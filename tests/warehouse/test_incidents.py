@@ -282,16 +282,18 @@ def test_two_that_tell_at_once_tell_it_once(market, connection):
     assert [row["incident_id"] for row in mine] == [first] and theirs == []
 
 
-def validated(connection, dataset, found, *, begins, ends, subject="BTC-28MAR25", waived=None, run="r") -> None:
+def validated(
+    connection, dataset, found, *, begins, ends, subject="BTC-28MAR25", waived=None, run="r", suite="s", open_days_of=()
+) -> None:
     """A validation that found these rules of a day, or of a moment."""
     ts = begins if begins == ends else None
     with connection.transaction():
         validation_id = validations.record_validation(
             connection, dataset=dataset, dag_id="d", run_id=run, begins=begins, ends=ends, outcome="passed",
-            suite="s", rows=1, expected=0, missing=0, blocked_because=[], result=None,
+            suite=suite, rows=1, expected=0, missing=0, blocked_because=[], result=None,
         )  # fmt: skip
         validations.record_findings(
-            connection, validation_id, dataset, seen=[(subject, FIRST, ts)],
+            connection, validation_id, dataset, seen=[(subject, FIRST, ts)], open_days_of=open_days_of,
             findings=[(subject, FIRST, ts, rule, "critical", "7", waived) for rule in found],
         )  # fmt: skip
         incidents.settle_findings(connection, dataset)
@@ -310,6 +312,25 @@ def test_a_quarantine_is_over_when_its_days_pass_or_are_waived(market, connectio
     assert states(market) == [("resolved", 1), ("open", 1)]
     validated(connection, FUTURES_OHLCV.name, both[1:], **month, waived="looked at")
     assert states(market) == [("resolved", 1)] * 2
+
+
+@pytest.mark.parametrize(
+    ("of_the_closed_day", "told"), [(("no-spike",), []), (("minutes-complete",), ["recovered"]), ((), ["recovered"])]
+)
+@pytest.mark.parametrize("was_told", [True, False])
+def test_what_is_said_of_the_closed_day_in_its_place_is_no_end_of_what_live_had_found(
+    market, connection, of_the_closed_day, told, was_told
+):
+    live = fails(connection, Fingerprint("quarantine", "futures_live", "no-spike", "BTC"), stands=str(FIRST))
+    minute = {"begins": at(FIRST, 1380), "ends": at(FIRST, 1440), "suite": FUTURES_OHLCV.name}
+    validated(connection, "futures_live", ["no-spike"], **minute)
+    if was_told:
+        assert news(connection) == [(live, "opened")]
+    day = {"begins": at(FIRST), "ends": at(FIRST, 1440), "suite": FUTURES_OHLCV.name}
+    validated(connection, FUTURES_OHLCV.name, of_the_closed_day, **day, open_days_of=["futures_live"])
+    validated(connection, "futures_live", (), **minute)
+    assert states(market) == [("resolved", 1)]
+    assert news(connection) == [(live, each) for each in told]
 
 
 def test_a_snapshot_that_is_held_back_is_over_with_the_next_that_is_not(market, connection):

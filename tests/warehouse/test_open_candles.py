@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from deribit_warehouse.datasets import BASIS_SPREAD, DATASETS, FUTURES_LIVE, LIVE, PERPETUALS_LIVE
 from deribit_warehouse.datasets.open_candles import SETTLED_AFTER, settled_until
 from deribit_warehouse.tables import CANDLE_DAY, OPEN_CANDLE
-from deribit_warehouse.warehouse import publication, watched
+from deribit_warehouse.warehouse import open_days, publication, watched
 from deribit_warehouse.warehouse.catalogue import windows
 from deribit_warehouse.warehouse.day_arrays import store_open_candles
 from deribit_warehouse.warehouse.ingestion import Ingested, Provenance, lock, record_fetched, try_lock
@@ -539,3 +539,46 @@ def test_live_minutes_are_fresh_within_minutes_and_nobody_is_late_who_never_ran_
         assert live.rows(states)[0][0] == state
     [found] = [each for each in watched.stale(live.connection, LIVE) if each.fingerprint.dataset == "perpetuals_live"]
     assert (found.fingerprint.instruments, found.dag_id, found.told) == ("BTC", "deribit_perpetuals_live", False)
+
+
+STATES = "SELECT state FROM store.freshness WHERE dataset = 'perpetuals_live'"
+
+
+def known_for_long(live: Live) -> int:
+    perpetual = live.instrument("BTC-PERPETUAL", OPENED)
+    live.rows("UPDATE store.instrument SET first_seen_at = now() - interval '30 days' RETURNING 1")
+    return perpetual
+
+
+def test_live_that_is_paused_is_stale_after_its_last_minutes_were_deleted_too(live):
+    perpetual = known_for_long(live)
+    live.minutes(perpetual, day_of("BTC-PERPETUAL"))
+    live.show(perpetual)
+    live.candles(perpetual, day_of("BTC-PERPETUAL"))
+    live.publish(perpetual)
+    assert live.rows(STATES) == [("stale",)]
+    with live.connection.transaction():
+        assert open_days.forget(live.connection, FIRST + timedelta(days=1)) == (1, 1440)
+    assert live.rows(STATES) == [("stale",)]
+    [found] = [each for each in watched.stale(live.connection, LIVE) if each.fingerprint.dataset == "perpetuals_live"]
+    assert "no row yet; more was due at" in found.words
+
+
+def test_live_that_loads_and_never_publishes_is_stale_within_its_time(live):
+    perpetual = known_for_long(live)
+    now = live.value("SELECT date_trunc('minute', now())")
+    live.minutes(perpetual, trading(now - HOUR, now, seed=1, traded=0.7))
+    found = live.rows(STATES)
+    for minutes in (10, 40):  # since its first answer; the newest came just now
+        live.rows("UPDATE store.ingestion SET loaded_at = now() - make_interval(mins => %s) RETURNING 1", minutes)
+        record_fetched(live.connection, perpetual, "open candles", ms(now - HOUR), ms(now))
+        found += live.rows(STATES)
+    assert found == [("none yet",), ("late",), ("stale",)]
+
+
+def test_a_contract_that_is_asked_for_and_has_not_traded_yet_is_not_late(live):
+    perpetual = known_for_long(live)
+    now = live.value("SELECT date_trunc('minute', now())")
+    # as the last run left it, two minutes ago: the chart's last five minutes are open
+    record_fetched(live.connection, perpetual, "open candles", ms(now - HOUR), ms(now - timedelta(minutes=7)))
+    assert live.rows(STATES) == [("none yet",)]

@@ -35,7 +35,7 @@ def load(exchange: Exchange, connection: Connection, window: Window, provenance:
         if not try_lock(connection, provenance):
             log.info("%s: another run is at it", window.subject)
             return Ingested(), 0
-        candles = exchange.candles(window.instrument, window.begins_ms, window.ends_ms)
+        candles = exchange.candles(window.instrument, window.begins_ms, window.ends_ms, prompt=True)
         answered_until = settled_until(candles.present, candles.start, candles.end)
         stored = store_open_candles(connection, window.listed_id, candles, provenance, answered_until)
     if stored.corrected:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 
 from . import candles, delivery, funding, index, instruments, settlements, summaries, tickers, volatility
 from .candles import Candles
@@ -13,7 +14,7 @@ from .funding import Funding
 from .http_client import HttpClient
 from .index import IndexMinutes
 from .instruments import Reading
-from .limits import LISTED, Limits, limits_of
+from .limits import LISTED, PROMPT, PROMPT_ATTEMPTS, Limits, limits_of
 from .parsing import read_time
 from .response import rows_of
 from .settlements import Settlements
@@ -49,6 +50,7 @@ class Exchange:
             limits = lambda method: replace(given(method), connect=connect, silence=silence)  # noqa: E731
         self._live = HttpClient("live", live_url, rate_limiter, attempts=attempts, sleep=sleep, limits=limits)
         self._history = HttpClient("history", history_url, rate_limiter, attempts=attempts, sleep=sleep, limits=limits)
+        self._prompt_request = partial(self._live.request, attempts=PROMPT_ATTEMPTS, limits=PROMPT)
 
     def instruments(self, currency: str, kind: str, *, expired: bool, host: str = "live") -> Reading:
         """What `host` ("live" or "history") lists (expired=False) or says has expired.
@@ -66,17 +68,19 @@ class Exchange:
         read = instruments.reader(self._live.name, kind)
         return self._live.request("get_instruments", params, read, rows_of, attempts=1, limits=LISTED)
 
-    def now(self) -> int:
-        """The exchange's clock."""
-        return self._live.request("get_time", {}, read_time)
+    def now(self, *, prompt: bool = False) -> int:
+        """The exchange's clock. prompt: as of candles()."""
+        return (self._prompt_request if prompt else self._live.request)("get_time", {}, read_time)
 
-    def candles(self, instrument_name: str, start: int, end: int) -> Candles:
-        """1-minute candles that begin in [start, end), both on whole minutes (ValueError otherwise).
+    def candles(self, instrument_name: str, start: int, end: int, *, prompt: bool = False) -> Candles:
+        """1-minute candles that begin in [start, end), both on whole minutes (ValueError otherwise). prompt: for who
+        asks again in a minute: a request is given seconds, and few attempts.
 
         The exchange goes on sending flat candles after an expiry and may before a listing: clip the window to the
         instrument's lifetime. Nothing outside the window gets into the arrays.
         """
-        return candles.collect(self._live.request, instrument_name, start, end)
+        request = self._prompt_request if prompt else self._live.request
+        return candles.collect(request, instrument_name, start, end)
 
     def funding(self, instrument_name: str, start: int, end: int) -> Funding:
         """The funding of the hours that end in (start, end]."""

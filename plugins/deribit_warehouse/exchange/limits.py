@@ -48,6 +48,14 @@ a kilobyte, and one of a sample: what takes seconds is done without."""
 LISTED = Limits(connect=2, silence=5, total=10)
 """Of get_instruments where what is listed now is asked in between: a few hundred rows, for which nothing may wait."""
 
+PROMPT = Limits(connect=2, silence=4, total=4)
+"""Of what is asked again in a minute: the chart of some hours, and the clock. A few contracts that get no answer must
+leave the seconds of that minute to all others."""
+
+PROMPT_ATTEMPTS = 3
+"""How often it is asked before it is left to the next minute: more than once, so that a passing fault fails nothing.
+Where nothing comes it is twice (http_client.MAX_ANSWER_TIMES)."""
+
 
 def limits_of(method: str) -> Limits:
     return LIMITS.get(method, Limits())

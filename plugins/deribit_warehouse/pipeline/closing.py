@@ -11,11 +11,17 @@ from deribit_warehouse.dataset import Dataset
 from .connections import market
 from .interval import configuration
 
+ASKED_AGAIN = timedelta(days=2)
+"""How much of the days that are over every night asks for: the last one, and the one before it again. That one was
+asked for minutes after its end: what the chart did not have yet then, or told otherwise later, would be left to the
+month's run."""
+
 
 @task
 def close_days(dataset: Dataset) -> None:
     """Starts the dataset's history DAG for the days that are over and not closed, unless that was done before: a run
-    from the first one of the month to the day before the one this run is of (UTC), and that day in any case.
+    from the first one of the month to the day before the one this run is of (UTC), and the last ASKED_AGAIN days in any
+    case.
 
     One run, because the history asks for days in between that are closed in as many requests, and writes nothing of
     them. Months before are loaded by their own runs.
@@ -31,7 +37,8 @@ def close_days(dataset: Dataset) -> None:
     yesterday = today - timedelta(days=1)
     with market() as connection:
         first = open_days.first_unclosed(connection, yesterday.replace(day=1), today)
-    begins = first or yesterday
+    newest = today - ASKED_AGAIN
+    begins = min(first or newest, newest)
     TriggerDagRunOperator(
         task_id=context["ti"].task_id, trigger_dag_id=dataset.dag_id, trigger_run_id=f"close__{yesterday}",
         conf={"from": str(begins), "to": str(today)}, logical_date=None, skip_when_already_exists=True,

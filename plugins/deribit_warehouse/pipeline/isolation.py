@@ -21,7 +21,7 @@ retried, a few times, before the instrument's part of the interval is given up."
 
 UNANSWERED_LIMIT = 2
 """How many instruments in a row may be without an answer before the exchange counts as unavailable: waiting for the
-answer of each of the rest would use up the task's time."""
+answer of each of the rest would use up the task's time. Of live the exchange is asked for the time first."""
 
 
 class PerInstrument:
@@ -36,6 +36,7 @@ class PerInstrument:
         self.failed: dict[str, Exception] = {}
         self._unanswered = 0
         self._answered = bool(finished)
+        self._is_silent = False
 
     @contextmanager
     def isolate(self, name: str, number: int | None = None) -> Iterator[None]:
@@ -67,15 +68,32 @@ class PerInstrument:
     def exchange_unavailable(self) -> bool:
         return self._unanswered >= UNANSWERED_LIMIT
 
-    def finish(self, total: int, clock: Callable[[], int], *, bound: timedelta | None = None) -> None:
+    def tells_no_time(self, clock: Callable[[], int]) -> bool:
+        """Asks the exchange for the time. Where it answers, those without an answer were instruments of which it has
+        none, and the count of them begins anew; where it doesn't it is away, and is not asked again."""
+        from deribit_warehouse.exchange import ExchangeError
+
+        if not self._is_silent:
+            try:
+                clock()
+            except ExchangeError:
+                self._is_silent = True
+            else:
+                self._unanswered, self._answered = 0, True
+        return self._is_silent
+
+    def finish(
+        self, total: int, clock: Callable[[], int], *, bound: timedelta | None = None, clock_decides: bool = False
+    ) -> None:
         """Returns if nothing failed. Otherwise the task waits if the exchange may still answer: if it is unavailable,
         as long as waiting.wait() does or for `bound`; if it rejected an instrument, or left it without an answer while
         it answered others, for REFUSED_FOR. After that it raises AirflowException or AirflowFailException, naming each
         instrument and the cause. A task that never waits (`bound` 0: its next run comes in a minute) does not ask which
-        of the two it was.
+        of the two it was, unless clock_decides.
 
         total: how many instruments the task has. clock: asks the exchange for the time, and raises ExchangeError where
         there is no answer; it is asked when the last instrument had none, which may be the instrument or an outage.
+        clock_decides: whether the clock alone says that the exchange is away, however few instruments there are.
         """
         from deribit_warehouse.exchange import ExchangeError, ExchangeUnavailable
 
@@ -84,7 +102,11 @@ class PerInstrument:
         of_the_exchange = {name: error for name, error in self.failed.items() if isinstance(error, ExchangeError)}
         unavailable = {name: error for name, error in of_the_exchange.items() if isinstance(error, ExchangeUnavailable)}
         waited = ""
-        if unavailable and (bound == timedelta(0) or self._is_away(clock)):
+        if clock_decides:
+            is_away = bool(self._unanswered) and self.tells_no_time(clock)
+        else:
+            is_away = bool(unavailable) and (bound == timedelta(0) or self._is_away(clock))
+        if is_away:
             waited = reschedule(EXCHANGE, causes(unavailable), bound=bound, finished=self.finished)
         elif of_the_exchange:
             awaited = UNANSWERED if unavailable else REFUSED
@@ -99,17 +121,9 @@ class PerInstrument:
 
     def _is_away(self, clock: Callable[[], int]) -> bool:
         """Whether it is the exchange that gave no answer, and not a few of its instruments."""
-        from deribit_warehouse.exchange import ExchangeError
-
         if self.exchange_unavailable or not self._answered:
             return True
-        if not self._unanswered:
-            return False
-        try:
-            clock()
-        except ExchangeError:
-            return True
-        return False
+        return bool(self._unanswered) and self.tells_no_time(clock)
 
 
 def causes(failed: Mapping[str, Exception]) -> str:

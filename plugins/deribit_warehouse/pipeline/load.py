@@ -6,6 +6,7 @@ import logging
 import math
 import time
 from datetime import datetime, timedelta
+from functools import partial
 from itertools import accumulate
 from typing import TYPE_CHECKING, Any
 
@@ -159,7 +160,8 @@ def load(dataset: Dataset, batch: dict[str, Any]) -> dict[str, int]:
     While the exchange is unavailable, or rejects an instrument that is listed, the task waits: what was loaded stays,
     and only the rest is requested again. A load that begins early waits for the end of what it asks for. Of a live
     dataset no more is requested than it has time for (asking), however slowly the answers come: the rest is open still,
-    and the next run plans it.
+    and the next run plans it; and instruments without an answer end it only where the exchange does not tell the time
+    either.
     """
     from deribit_warehouse.exchange import ExchangeUnavailable
     from deribit_warehouse.warehouse.ingestion import Ingested, Provenance
@@ -173,6 +175,7 @@ def load(dataset: Dataset, batch: dict[str, Any]) -> dict[str, int]:
     total, requests = Ingested(), 0
     per_instrument = PerInstrument(finished_before_waiting())
     with exchange(dataset.bucket) as deribit, market() as connection:
+        clock = partial(deribit.now, prompt=True) if dataset.live else deribit.now
         if dataset.begins_early:
             try:
                 wait_for_end(deribit, max(window.ends for window in windows))
@@ -182,7 +185,9 @@ def load(dataset: Dataset, batch: dict[str, Any]) -> dict[str, int]:
         for place, window in enumerate(windows):
             if place in per_instrument.finished:
                 continue
-            if per_instrument.exchange_unavailable:
+            # of live those come first that were answered for the least: a few that get no answer would keep all others
+            # from being asked, a minute after the other
+            if per_instrument.exchange_unavailable and (not dataset.live or per_instrument.tells_no_time(clock)):
                 break
             if time.monotonic() > until:
                 log.info("%d of %d windows are left to the next run", len(windows) - place, len(windows))
@@ -196,5 +201,5 @@ def load(dataset: Dataset, batch: dict[str, Any]) -> dict[str, int]:
         if total.corrected:
             log.warning("the exchange corrected %d days (funding: hours) that it had sent before", total.corrected)
         instruments = len({window.subject for window in windows})
-        per_instrument.finish(instruments, deribit.now, bound=dataset.longest_wait)
+        per_instrument.finish(instruments, clock, bound=dataset.longest_wait, clock_decides=dataset.live)
     return {"instruments": instruments, "requests": requests, **vars(total)}

@@ -161,7 +161,11 @@ def record_validation(
     connection: Connection, dataset: Dataset, profile: DataFrame, context: Context, begins: datetime, ends: datetime,
     validation: Validation, decision: Decision,
 ) -> int:  # fmt: skip
-    """Records a validation and its findings in the caller's transaction; returns the validation's id."""
+    """Records a validation and its findings in the caller's transaction; returns the validation's id.
+
+    What is found of a day that history has decided on (is_closed, of what is live) is no finding: the closed day says
+    it, and nobody would look at the minute again and close it.
+    """
     from deribit_warehouse.quality.suites import day_of
     from deribit_warehouse.quality.validate import Finding, brief_result, stored_result
     from deribit_warehouse.warehouse import validations
@@ -177,10 +181,9 @@ def record_validation(
                     dag_id=dag_run.dag_id, run_id=dag_run.run_id),
     )  # fmt: skip
     timed = dataset.day == "ts" or dataset.live
-    days = {
-        key_of(row, dataset): day_of(getattr(row, dataset.day), ts_is_end=dataset.ts_is_end)
-        for row in profile.itertuples(index=False)
-    }
+    rows = list(profile.itertuples(index=False))
+    days = {key_of(row, dataset): day_of(getattr(row, dataset.day), ts_is_end=dataset.ts_is_end) for row in rows}
+    closed = {key_of(row, dataset) for row in rows if getattr(row, "is_closed", False)}
     validations.record_findings(
         connection, validation_id, dataset.name,
         # a closed day has the last word: what was found of it while it was open is over
@@ -189,7 +192,8 @@ def record_validation(
         seen={(key[0], day, key[1] if dataset.brief else None) for key, day in days.items()},
         findings=[
             (f.key[0], days[f.key], f.key[1] if timed else None, f.rule, f.severity, str(f.observed), f.waived_reason)
-            for f in (*decision.quarantined, *decision.waived, *decision.warnings) if isinstance(f, Finding)
+            for f in (*decision.quarantined, *decision.waived, *decision.warnings)
+            if isinstance(f, Finding) and f.key not in closed
         ],
     )  # fmt: skip
     return validation_id

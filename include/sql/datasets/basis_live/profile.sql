@@ -3,6 +3,7 @@
 -- published, once, and one that is missing as long as it lies in the interval. The columns are those of the basis' own profile, of a day
 -- that has one minute, and the versions of both legs. Grain: instrument, ts. Reads only. Parameters: validation_id (of the legs), from,
 -- to (timestamptz, the interval), currencies.
+-- is_closed: a validation has held back the day, or blocked it, and what is wrong is said of that.
 -- A minute of which the perpetual's is yet to come or to be decided on is left out, and so are days of which a pair is published.
 WITH future AS MATERIALIZED (
     SELECT instrument_id, label, listed_at, ends, expires_at, perpetual_id, perpetual_begins, perpetual_ends, from_day, past_day
@@ -23,6 +24,8 @@ WITH future AS MATERIALIZED (
 )
 SELECT f.label AS instrument, o.ts, o.day, f.instrument_id, o.version_id AS future_version_id,
        f.perpetual_id, p.version_id AS perpetual_version_id,
+       EXISTS (SELECT FROM store.basis_day d
+               WHERE d.instrument_id = f.instrument_id AND d.day = o.day AND d.state IN ('pending', 'held') AND d.validation_id IS NOT NULL) AS is_closed,
        (o.ts >= f.listed_at AND o.ts < f.ends)::integer AS expected_minutes, 1 AS future_minutes, e.has_basis::integer AS basis_minutes,
        (NOT e.has_basis)::integer AS missing_basis_minutes,
        (e.has_basis AND (b.fraction IS NULL OR p.close <= 0))::integer AS not_finite_minutes,

@@ -3,9 +3,14 @@
 -- five, an error after thirty. Grain: instrument. Reads only. Columns as of the candles' fresh.
 SELECT CASE WHEN l.perpetual THEN 'perpetuals_live' ELSE 'futures_live' END AS dataset, l.label AS instrument,
        greatest(l.begins, lower(f.windows)) AS begins, l.ends,
-       -- between its first answer and its first published minute it is not late
-       CASE WHEN n.until IS NULL THEN now() ELSE i.first_seen_at END AS known_since,
-       n.until - interval '1 minute' AS newest, n.until, n.published_at,
+       i.first_seen_at AS known_since, n.until - interval '1 minute' AS newest,
+       -- Where none is published, because it was just asked for or because it was paused until the last was deleted, what it was
+       -- answered for counts: a contract has none before its first trade, and the chart's last five minutes are waited for. But
+       -- of what came, the first has to be published.
+       coalesce(n.until, least(upper(f.windows) + interval '5 minutes', (
+           SELECT v.loaded_at FROM store.open_candle o JOIN store.ingestion v USING (version_id)
+           WHERE o.instrument_id = f.instrument_id ORDER BY o.ts, o.version_id LIMIT 1))) AS until,
+       n.published_at,
        interval '1 minute' AS cadence, interval '5 minutes' AS warning_after, interval '30 minutes' AS error_after
 FROM store.fetched f JOIN store.lifetime l USING (instrument_id) JOIN store.instrument i USING (instrument_id)
 JOIN store.collected c ON c.currency = l.settlement_currency

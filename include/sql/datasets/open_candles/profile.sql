@@ -5,6 +5,8 @@
 --   largest_move      from the last minute before it, within an hour, that is not held back
 --   spike_minutes     known once the next minute is there: a minute is validated again as long as it lies in the interval
 --   largest_move_ratio, turnover_ratio  NULL: they need whole days, and are asked of the closed one
+--   is_closed         history has decided on the day: what is wrong with the minute is said of that
+-- A minute that is not there is none that is missing once its closed day is published: it may have been deleted with the others.
 -- A minute of a future is left out, and so stays pending, until its perpetual has one in the hour before: its level can't be
 -- checked without. A perpetual is compared with the index of the last summary, a quarter of an hour old at most, and with its futures where
 -- there is none or it disagrees; what is off is told as in store.levels.
@@ -62,7 +64,7 @@ WITH life AS MATERIALIZED (
                          AND s.state IN ('pending', 'published') AND e.index_price IS NOT NULL
                        ORDER BY s.beat DESC LIMIT 1) AS x ON true
 )
-SELECT c.instrument, c.ts, c.day, c.underlying_type, c.instrument_id, c.version_id, 1 AS expected_minutes,
+SELECT c.instrument, c.ts, c.day, c.underlying_type, c.instrument_id, c.version_id, k.is_published IS NOT NULL AS is_closed, 1 AS expected_minutes,
        (c.version_id IS NOT NULL)::integer AS minutes,
        (c.version_id IS NULL AND NOT e.is_early)::integer AS missing_minutes, (c.version_id IS NULL AND e.is_early)::integer AS explained_minutes,
        CASE WHEN c.version_id IS NULL AND e.is_early THEN (extract(epoch FROM c.ts - c.begins) / 60)::integer + 1 ELSE 0 END AS waited_minutes,
@@ -91,6 +93,10 @@ SELECT c.instrument, c.ts, c.day, c.underlying_type, c.instrument_id, c.version_
        c.traded_minutes, coalesce(c.fresh, false)::integer AS fresh_minutes,
        1 AS rows_expected, (c.version_id IS NULL)::integer AS rows_missing
 FROM compared c
+-- what a validation has said of the whole day: where it was blocked it is pending
+LEFT JOIN LATERAL (SELECT v.state = 'published' AS is_published FROM store.candle_day v
+                   WHERE v.instrument_id = c.instrument_id AND v.day = c.day AND v.validation_id IS NOT NULL
+                   ORDER BY v.state = 'published' DESC LIMIT 1) AS k ON true
 -- an instrument begins with its first trade
 CROSS JOIN LATERAL (
     SELECT c.version_id IS NULL AND NOT EXISTS (SELECT FROM store.open_candle v WHERE v.instrument_id = c.instrument_id AND v.ts < c.ts)
@@ -120,5 +126,6 @@ CROSS JOIN LATERAL (
           AND c.day >= f.from_day AND c.day < f.past_day) END AS others
     FROM (SELECT coalesce(c.move > 0.05 AND store.relative_distance(c.following, c.previous) < 0.2 * c.move AND c.move > 20 * coalesce(c.usual, 0), false) AS seen) AS b
 ) AS s
-WHERE c.version_id IS NULL OR %(perpetual)s OR c.perpetual_id IS NULL OR c.reference_ts IS NOT NULL
+WHERE CASE WHEN c.version_id IS NULL THEN k.is_published IS NOT true
+           ELSE %(perpetual)s OR c.perpetual_id IS NULL OR c.reference_ts IS NOT NULL END
 ORDER BY c.instrument, c.ts
