@@ -24,7 +24,7 @@ WITH life AS MATERIALIZED (
     CROSS JOIN LATERAL generate_series(lower(w), upper(w) - interval '1 minute', interval '1 minute') AS m
     WHERE NOT %(waiting)s
     UNION
-    (SELECT o.instrument_id, o.ts FROM store.ready_open_candle o JOIN life i USING (instrument_id) 
+    (SELECT o.instrument_id, o.ts FROM store.ready_open_candle o JOIN life i USING (instrument_id)
      WHERE %(waiting)s AND o.ts >= %(from)s AND o.ts < %(to)s
      ORDER BY o.ts, o.instrument_id LIMIT 2000)
 ), told AS MATERIALIZED (
