@@ -13,7 +13,7 @@ from __future__ import annotations
 import csv
 import sys
 from collections import defaultdict
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
@@ -157,7 +157,7 @@ class Answers:
     def delivery_prices(self, index_name: str, start: int, end: int) -> delivery.DeliveryPrices:
         rows = self.body("delivery_prices")["data"]  # five of thousands were kept
 
-        def request(method: str, params: dict, read: Callable) -> Any:
+        def request(method: str, params: Mapping[str, Any], read: Callable[[Any], Any]) -> Any:
             return read({"data": rows[params["offset"] :], "records_total": len(rows)})
 
         return delivery.collect(request, index_name, start, end)
@@ -284,7 +284,7 @@ def main() -> None:
     with server() as running, running.market("recorded") as database:
         with running.connect(database, options="-c timezone=UTC", autocommit=True) as connection:
             for rate in rates(connection, Path(sys.argv[1])):
-                print(f"{rate.dataset:18}{rate.rule:36}{rate.severity:10}{rate.broken:7,} of {rate.rows:,}")
+                print(f"{rate.dataset:21}{rate.rule:36}{rate.severity:10}{rate.broken:7,} of {rate.rows:,}")
 
 
 if __name__ == "__main__":

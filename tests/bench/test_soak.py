@@ -190,6 +190,15 @@ def test_an_index_that_lacks_or_is_other_than_the_exchange_said_fails():
         list(index_as_the_exchange_said(market, lambda *_: [], PAST))
 
 
+def test_what_is_held_against_the_exchange_is_what_a_reader_is_shown(market):
+    """An empty warehouse: of nothing that is due it has anything."""
+    exchange = Market(("BTC", "ETH"))
+    with pytest.raises(Failed, match="no minute of btc_usd is shown"):
+        list(index_as_the_exchange_said(exchange, market.rows, PAST))
+    with pytest.raises(Failed, match="the newest is of None"):
+        list(funding_as_the_exchange_says(exchange, market.rows, PAST - 5 * HOUR, PAST))
+
+
 def test_a_webhook_payload_names_its_incidents():
     payload = {"subject": "s", "news": "opened", "incidents": [{"incident_id": 3}, {"incident_id": 4}]}
     assert Told.of(payload) == Told("s", "opened", (3, 4))
