@@ -11,9 +11,11 @@
 - disk: the disk of the database fills up and is freed (a tmpfs: root alone can mount one)
 
 Each lasts so many minutes, with what it has to wait for a little longer. When it is quiet again everything is held
-against the exchange: no minute is missing or other than it says, none is there twice, of each incident there was one
-message and one of its end. Then the phase has passed, and is not run again until --fresh. What it stands on stays in
-the state folder (WAREHOUSE_HOME/soak), so that a phase that fails can be looked into and run again.
+against the exchange: no minute is missing, later than it may be or other than it says, none is there twice, the funding
+and the index are what it says, every incident is over, and of each there was one message and one of its end. Then the
+phase has passed, and is not run again until --fresh. One that can't be run here has not passed, and the others go on.
+What it stands on stays in the state folder (WAREHOUSE_HOME/soak), so that a phase that fails can be looked into and run
+again.
 """
 
 from __future__ import annotations
@@ -40,6 +42,9 @@ import psycopg
 from psycopg import sql
 from rich.console import Console
 
+from deribit_warehouse.datasets import FUNDING_LIVE
+from deribit_warehouse.warehouse.watched import DISK as THE_DISK
+from deribit_warehouse.warehouse.watched import FULL
 from exchange_simulator import comparison
 from exchange_simulator.comparison import Different, instant
 from exchange_simulator.listings import HOUR, MINUTE
@@ -55,10 +60,14 @@ from .live_stack import LiveStack, until
 from .metric import Metric
 from .soak_checks import (
     Failed,
+    Seen,
     Told,
     as_the_exchange_says,
     corrections_counted,
+    funding_as_the_exchange_says,
+    in_time,
     incidents,
+    index_as_the_exchange_said,
     live_was_right,
     nothing_doubled,
     told_once,
@@ -79,8 +88,23 @@ CLOSING = "deribit_close_day"
 OUTAGE = 120
 """Seconds that an outage lasts at least, so that live meets it."""
 
+LATE = 240
+"""Seconds that a minute may be late, whatever fails or is killed: a run that is stranded keeps its place for three
+minutes, and there are two places; the next run has one."""
+
 DISK = 1_500
-"""MB of the disk that fills up: an empty database, two months, and room for the journal."""
+"""MB of the disk that fills up: an empty database, two months, room for the journal, and more than is told of."""
+
+DISK_LEAST = 0.2
+"""GB: less of it left is told."""
+
+TOLD = 600
+"""Seconds in which the watch has seen that twice, and a run has said it."""
+
+FULL_FOR = 30
+"""Seconds that it is full at least."""
+
+PASSED, FAILED, SKIPPED = "passed", "failed", "skipped"
 
 console = Console(highlight=False, width=None if sys.stdout.isatty() else WIDTH)
 
@@ -107,12 +131,16 @@ def main() -> int:
         soak = Soak(folder, asked.minutes, asked.first_day, hook)
         if asked.fresh:
             soak.forget()
-        passed = all(soak.goes_through(name) for name in phases)
-        if passed and not asked.keep:
+        outcomes = []
+        for name in phases:
+            outcomes.append(soak.goes_through(name))
+            if outcomes[-1] == FAILED:
+                break
+        if FAILED not in outcomes and not asked.keep:
             soak.stop()
         for stack in soak.running():
             console.print(f"{stack.left_running}\nThe same command goes on with it.", soft_wrap=True)
-    return 0 if passed else 1
+    return 0 if set(outcomes) == {PASSED} else 1
 
 
 @contextmanager
@@ -171,6 +199,7 @@ class Soak:
                 "DERIBIT_REQUESTS_PER_SECOND": "19",
                 "DERIBIT_CURRENCIES": ",".join(CURRENCIES),
                 "WAREHOUSE_MIN_FREE_GB": "0.5",
+                "DERIBIT_DISK_LEAST_GB": str(DISK_LEAST),
             }
             self.stacks[name] = LiveStack(self.folder / name, **settings)
         return self.stacks[name]
@@ -191,26 +220,27 @@ class Soak:
         until("the first minute of live", lambda: stack.rows("SELECT FROM store.open_candle LIMIT 1"), 300)
         return stack
 
-    def goes_through(self, name: str) -> bool:
-        """Runs a phase unless it has passed, and says what came of it; False where it failed."""
+    def goes_through(self, name: str) -> str:
+        """Runs a phase unless it has passed, and says what came of it: PASSED, FAILED or, where it can't be run here,
+        so that nothing is known of it, SKIPPED."""
         verdicts = orjson.loads(self.verdicts.read_bytes()) if self.verdicts.exists() else {}
         phase = PHASES[name]
         if verdicts.get(name, 0) >= self.minutes:
             console.print(f"{name}: has passed")
-            return True
+            return PASSED
         console.print(f"{name}: {phase.what}, {self.minutes:g} minutes")
         try:
             metrics = list(phase.run(self))
         except Skipped as skipped:
             console.print(f"{name}: *** SKIPPED, nothing is known of it: {skipped} ***", style="bold red", markup=False)
-            return True
+            return SKIPPED
         except (Failed, Different, StackError, TimeoutError, psycopg.Error) as failed:
             console.print(f"{name}: FAILED: {failed}", style="bold red", markup=False)
-            return False
+            return FAILED
         console.print(table(metrics))
         console.print(f"{name}: passed")
         self.verdicts.write_bytes(orjson.dumps(verdicts | {name: self.minutes}))
-        return True
+        return PASSED
 
     def messages(self, name: str) -> list[Told]:
         """What a stack has told, the oldest first."""
@@ -265,9 +295,10 @@ class Watched:
         """Waits until so many seconds have passed since it began."""
         time.sleep(max(0.0, self.begins.timestamp() + of - time.time()))
 
-    def held(self) -> Iterator[Metric]:
+    def held(self, away: float = 0) -> Iterator[Metric]:
         """Waits until it is quiet, and says what holds then: of the half hour before it began, too, for which the first
-        run of live has asked at the latest. Raises Failed or comparison.Different."""
+        run of live has asked at the latest. away: seconds in which nothing could come. Raises Failed or
+        comparison.Different."""
         ended = datetime.now(UTC)
         past = ms(ended) // MINUTE * MINUTE
         rows, first = self.stack.rows, self.first - HOUR // 2
@@ -275,9 +306,11 @@ class Watched:
         until("the end of what was wrong, told", self.settled, QUIET)
         yield Metric("until all was well and told", time.time() - ended.timestamp(), "s")
         yield from as_the_exchange_says(self.market, rows, first, past)
+        yield from funding_as_the_exchange_says(self.market, rows, self.collects_since(), past)
+        yield from index_as_the_exchange_said(self.market, rows, first)
         yield from nothing_doubled(rows, first, past)
         yield from told_once(self.incidents(), self.soak.messages(self.name)[self.messages_before :])
-        yield from late(self.market, rows, self.first, past)
+        yield from in_time(late(self.market, rows, self.first, past), LATE + away)
         seen = [one.kind for one in self.incidents()]
         yield from (Metric(f"incidents, {kind}", seen.count(kind), "") for kind in sorted(set(seen)))
 
@@ -294,17 +327,23 @@ class Watched:
                 time.sleep(2)
         yield Metric("until every minute was there", time.monotonic() - began, "s")
 
-    def incidents(self) -> list:
+    def collects_since(self) -> int:
+        """When the stack began to collect funding, ms."""
+        [(began,)] = self.stack.airflow_rows(
+            "SELECT min(start_date) FROM dag_run WHERE dag_id = %s", FUNDING_LIVE.dag_id
+        )  # fmt: skip
+        return ms(began or datetime.now(UTC))
+
+    def incidents(self) -> list[Seen]:
         return incidents(self.stack.rows, self.last_incident)
 
     def settled(self) -> bool:
-        """Whether nothing is wrong with live or the exchange any more, and everything has been told."""
-        [(left,)] = self.stack.rows(
+        """Whether nothing that has an end is wrong any more, and everything has been told."""
+        [(untold,)] = self.stack.rows(
             "SELECT count(*) FROM store.incident WHERE incident_id > %s AND (told_at IS NULL "
-            "OR resolved_at IS NOT NULL AND end_told_at IS NULL AND kind <> 'note' "
-            "OR resolved_at IS NULL AND kind IN ('failure', 'blocked', 'quarantine', 'wait'))", self.last_incident,
+            "OR resolved_at IS NOT NULL AND end_told_at IS NULL AND kind <> 'note')", self.last_incident,
         )  # fmt: skip
-        return not left
+        return not untold and not any(one.goes_on for one in self.incidents())
 
 
 def in_other_zones(stack: LiveStack) -> None:
@@ -389,14 +428,22 @@ def kills(soak: Soak) -> Iterator[Metric]:
     stack.simulator.faults(FAILING)
     watched = Watched(soak, "history")
     # a row that is lost is found out last: when its run has taken too long
-    blows = (lose_row, kill_task, lambda at: kill_service(at, "scheduler"),
+    lost: list[str] = []
+    blows = (lambda at: lose_row(at, lost), kill_task, lambda at: kill_service(at, "scheduler"),
              lambda at: kill_service(at, "Airflow's API server"), lambda at: kill_service(at, "Postgres"))  # fmt: skip
     for number, blow in enumerate(blows, 1):
         until("Postgres", lambda: answers(stack), 120)
         console.print(f"  {blow(stack)}")
         watched.rest(number * soak.seconds / len(blows))
     stack.simulator.faults()
+    until("an incident of the run whose row was lost", lambda: has_incident(stack, lost[0]), QUIET)
     yield from watched.held()
+
+
+def has_incident(stack: LiveStack, run_id: str) -> bool:
+    """Whether an incident says that a run has failed."""
+    seen = "SELECT FROM store.incident WHERE kind = 'failure' AND run_id = %s"
+    return answers(stack) and bool(stack.rows(seen, run_id))
 
 
 def answers(stack: LiveStack) -> bool:
@@ -432,8 +479,8 @@ def kill_service(stack: LiveStack, name: str) -> str:
     raise Failed(f"{name} does not run")
 
 
-def lose_row(stack: LiveStack) -> str:
-    """Deletes the row of the next load of live minutes from Airflow's database."""
+def lose_row(stack: LiveStack, runs: list[str]) -> str:
+    """Deletes the row of the next load of live minutes from Airflow's database. Its run is added to runs."""
     deadline = time.monotonic() + 180
     with psycopg.connect(stack.dsn("airflow", "airflow"), autocommit=True) as connection:
         while time.monotonic() < deadline:
@@ -442,6 +489,7 @@ def lose_row(stack: LiveStack) -> str:
                 "AND state IN ('scheduled', 'queued', 'running') RETURNING dag_id, run_id", [DAGS],
             ).fetchall()  # fmt: skip
             if lost:
+                runs.append(lost[0][1])
                 return f"deleted the load of {lost[0][0]}, {lost[0][1]}"
             time.sleep(0.05)
     raise Failed("no live load ran whose row could be deleted")
@@ -453,11 +501,12 @@ def outage(soak: Soak) -> Iterator[Metric]:
     stack.simulator.faults({"kind": "maintenance", "times": 1_000_000})
     watched.rest(max(soak.seconds / 2, OUTAGE))
     stack.simulator.faults()
+    away = time.time() - watched.begins.timestamp()
     watched.rest(soak.seconds)
-    yield from watched.held()
-    away = [one for one in watched.incidents() if one.dataset == "the exchange"]
-    if len(away) != 1:
-        raise Failed(f"an outage is one incident, not {len(away)}: {', '.join(map(str, away))}")
+    yield from watched.held(away)
+    outages = [one for one in watched.incidents() if one.dataset == "the exchange"]
+    if len(outages) != 1:
+        raise Failed(f"an outage is one incident, not {len(outages)}: {', '.join(map(str, outages))}")
     if failures := [one for one in watched.incidents() if one.kind == "failure"]:
         raise Failed(f"an outage is no failure of ours: {', '.join(map(str, failures))}")
 
@@ -470,10 +519,17 @@ def disk(soak: Soak) -> Iterator[Metric]:
     stack = soak.started("disk", f"{last_month:%Y-%m}-01")
     watched = Watched(soak, "disk")
     filler = stack.placed.home / "postgres" / "filler"
+    least = round(DISK_LEAST * 1e9)
+    if (free := shutil.disk_usage(filler.parent).free) < 2 * least:
+        raise Failed(f"a disk of {DISK:,} MB is too small: {free / 1e6:,.0f} MB are left before anything fills it up")
     try:
+        # first as far as has to be told: a database whose disk is full may not be able to keep an incident
+        fill(filler, least // 2)
+        until("what says that the disk is nearly full", lambda: nearly_full(watched), TOLD)
+        full_since = time.monotonic()
         written = fill(filler)
         console.print(f"  the disk is full: {written / 1e6:,.0f} MB of {DISK:,}")
-        watched.rest(soak.seconds / 2)
+        watched.rest(max(soak.seconds / 2, time.time() - watched.begins.timestamp() + FULL_FOR))
     finally:
         filler.unlink(missing_ok=True)
     console.print("  the disk is freed")
@@ -484,8 +540,16 @@ def disk(soak: Soak) -> Iterator[Metric]:
         down = {name: state for name, state in states(stack.placed).items() if state != "RUNNING"}
         raise Failed(f"the disk was freed 5 minutes ago, and these services do not run: {down}") from None
     yield Metric("until every service ran again", time.monotonic() - began, "s")
+    away = time.monotonic() - full_since
     watched.rest(soak.seconds)
-    yield from watched.held()
+    yield from watched.held(away)
+    if len(alarms := nearly_full(watched)) != 1:
+        raise Failed(f"a disk that fills up is one incident, not {len(alarms)}: {', '.join(map(str, alarms))}")
+
+
+def nearly_full(watched: Watched) -> list[Seen]:
+    """The incidents that say so."""
+    return [one for one in watched.incidents() if (one.dataset, one.rule) == (THE_DISK, FULL)]
 
 
 def mount(stack: LiveStack) -> None:
@@ -511,14 +575,14 @@ def unmount(stack: LiveStack) -> None:
         shutil.rmtree(stack.folder / "home")
 
 
-def fill(file: Path) -> int:
-    """Writes a file until its disk is full; returns its size in bytes."""
-    written, block = 0, bytes(1 << 20)
-    with suppress(OSError), file.open("wb", buffering=0) as out:
+def fill(file: Path, leave: int = 0) -> int:
+    """Adds to a file until its disk is full, or so many bytes of it are left; returns its size in bytes."""
+    block = bytes(1 << 20)
+    with suppress(OSError), file.open("ab", buffering=0) as out:
         os.fchmod(out.fileno(), 0o644)  # a server that recovers opens whatever lies in its folder
-        while True:
-            written += out.write(block)
-    return written
+        while shutil.disk_usage(file.parent).free > leave or not leave:
+            out.write(block)
+    return file.stat().st_size
 
 
 PHASES = {

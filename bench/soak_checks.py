@@ -1,21 +1,39 @@
-"""What has to hold after a phase of the soak, whatever was done to it: nothing missing, nothing other than the exchange
-says, nothing twice, nothing told twice or not at all."""
+"""What has to hold after a phase of the soak, whatever was done to it: nothing missing, nothing later than it may be,
+nothing other than the exchange says, nothing twice, nothing told twice or not at all, nothing wrong for ever."""
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Collection, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, datetime
+
+import numpy as np
 
 from exchange_simulator import comparison
 from exchange_simulator.comparison import Rows, instant
+from exchange_simulator.listings import DAY, HOUR
 from exchange_simulator.market import Market
 
 from .metric import Metric
 
 CURRENCIES = ("BTC", "ETH")
 LIVE = ["perpetuals_live", "futures_live"]
+
+FUNDING_DUE = HOUR + 5 * 60_000
+"""How long after its end an hour of funding is there at the latest, ms: the run after the one that asked for it first
+may have to validate it."""
+
+INDEX_WITHIN = 1e-5
+"""How far the index of a summary may be from that at the moment it names, relatively: the simulator's clock goes on
+while it makes one, and prices have cents."""
+
+HAVE_ENDS = ("failure", "blocked", "quarantine", "wait", "watch")
+"""Kinds of incidents that are over once nothing is wrong any more. A note has no end, and a warning is of what came:
+beats that were missed are warned of for an hour."""
+
+CANDLES = ("perpetuals", "futures", "basis")
+"""What is there a minute after another, as live.late names it; a snapshot that was missed never comes."""
 
 
 class Failed(AssertionError):
@@ -25,10 +43,66 @@ class Failed(AssertionError):
 def as_the_exchange_says(market: Market, rows: Rows, first: int, past: int) -> Iterable[Metric]:
     """Every minute of [first, past), ms, of every contract and its basis is shown, with the exchange's values, and no
     other minute is. Raises comparison.Different."""
-    # funding comes by the hour: the newest may be to come; and the index of open days is a sample of another moment
+    # these two have checks of their own: funding comes by the hour, the index of open days is a sample of a moment
     said = comparison.everything(market, rows, CURRENCIES, first, past, funding_too=False, index_too=False)
     yield Metric("minutes, as the exchange says", said["candle"], "minutes")
     yield Metric("minutes of basis, as they follow from it", said["basis_spread"], "minutes")
+
+
+def funding_as_the_exchange_says(market: Market, rows: Rows, since: int, past: int) -> Iterable[Metric]:
+    """Every hour of funding of the day before `past`, ms, that is shown has the exchange's values, and between them
+    none is missing; and of those that ended after `since`, ms, every one is there that is due. Raises Failed or
+    comparison.Different."""
+    hours = 0
+    for listing in comparison.listed_between(market, CURRENCIES, past - DAY, past):
+        if not listing.perpetual:
+            continue
+        [(oldest, newest)] = rows(
+            "SELECT min(ts), max(ts) FROM funding_rates WHERE instrument = %s AND ts > %s AND ts <= %s",
+            listing.name, instant(past - DAY), instant(past),
+        )  # fmt: skip
+        due = (past - FUNDING_DUE) // HOUR * HOUR
+        if due > since and (newest is None or newest < instant(due)):
+            raise Failed(f"of {listing.name} the funding of {instant(due)} was due; the newest is of {newest}")
+        if newest is not None:
+            first, last = (round(moment.timestamp() * 1000) for moment in (oldest, newest))
+            hours += comparison.funding(market, rows, listing, first - HOUR, last)
+    yield Metric("hours of funding, as the exchange says", hours, "hours")
+
+
+def index_as_the_exchange_said(market: Market, rows: Rows, first: int) -> Iterable[Metric]:
+    """Every minute of the index of open days that is shown since `first`, ms, is what the exchange said at the moment
+    of its summary. An outage leaves gaps for good, so that none is shown at all is what fails. Raises Failed or
+    comparison.Different."""
+    minutes = 0
+    perpetuals = [one for one in market.listings() if one.perpetual and one.currency in CURRENCIES]
+    for name, coin in sorted({(one.index_name, one.priced_as) for one in perpetuals}):
+        found = rows(
+            "SELECT told_at, price FROM store.open_index_of(%s, NULL, NULL) WHERE index_name = %s AND ts >= %s "
+            "ORDER BY ts", instant(first).date(), name, instant(first),
+        )  # fmt: skip
+        if not found:
+            raise Failed(f"no minute of {name} is shown since {instant(first)}")
+        said = market.index(coin, np.array([round(told_at.timestamp() * 1000) for told_at, _ in found]))
+        shown = np.array([price for _, price in found])
+        if (wrong := ~np.isclose(shown, said, rtol=INDEX_WITHIN, atol=0)).any():
+            at = int(np.argmax(wrong))
+            raise comparison.Different(
+                f"{name}: {int(wrong.sum())} minutes differ, the first told at {found[at][0]}: {shown[at]} is shown, "
+                f"{said[at]} was said"
+            )
+        minutes += len(found)
+    yield Metric("minutes of the index, as the exchange said", minutes, "minutes")
+
+
+def in_time(late: Iterable[Metric], within: float) -> Iterable[Metric]:
+    """What live.late says of each, and no minute is later than `within`, seconds. Raises Failed."""
+    worst = [f"live: {name}, worst" for name in CANDLES]
+    metrics = [replace(one, at_most=within) if one.name in worst else one for one in late]
+    if wrong := [one for one in metrics if one.name in worst and not one.met]:
+        said = "; ".join(f"{one.name.removeprefix('live: ')}: {one.value:,.0f} s" for one in wrong)
+        raise Failed(f"minutes may be {within:,.0f} s late here; {said}")
+    yield from metrics
 
 
 def nothing_doubled(rows: Rows, first: int, past: int) -> Iterable[Metric]:
@@ -102,6 +176,11 @@ class Seen:
     def __str__(self) -> str:
         return f"{self.incident_id} ({self.kind}, {self.dataset}, {self.rule})"
 
+    @property
+    def goes_on(self) -> bool:
+        """Whether it should be over and is not."""
+        return self.kind in HAVE_ENDS and not self.resolved
+
 
 def incidents(rows: Rows, after: int) -> list[Seen]:
     """The incidents with larger numbers."""
@@ -113,8 +192,10 @@ def incidents(rows: Rows, after: int) -> list[Seen]:
 
 
 def told_once(seen: Iterable[Seen], messages: Iterable[Told]) -> Iterable[Metric]:
-    """Of each incident there was one message when it began and, where it is over, one of that. Raises Failed."""
+    """Each incident is over, and of each there was one message when it began and one of its end. Raises Failed."""
     seen, messages = list(seen), list(messages)
+    if never := [str(one) for one in seen if one.goes_on]:
+        raise Failed(f"incidents are not over: {', '.join(never)}")
     told = Counter((number, message.news) for message in messages for number in message.incidents)
     wrong = []
     for one in seen:

@@ -5,9 +5,10 @@ that are over; and it is measured how large everything is.
 `DERIBIT_KEEP_SUPERSEDED_DAYS` (400), so that what was published at any time since then can be queried: the functions
 `candles`, `funding` and others (data dictionary) take `as_of`, and the view `corrections` lists the values of loaded
 data that changed. A load record or a validation that no version, no finding and no time that `as_of` can ask for refers
-to any more is deleted after `DERIBIT_KEEP_RECORDS_DAYS` (90), an incident `DERIBIT_KEEP_INCIDENTS_DAYS` (400) after it
-was over. The size of each table becomes a row of the view `storage`, which says how long the disk lasts
-(`DERIBIT_DISK_LIMIT_GB`, or the free space where Postgres lies).
+to any more is deleted after `DERIBIT_KEEP_RECORDS_DAYS` (90), a finding that long after it was closed, what a failed
+task said that long after it failed, an incident `DERIBIT_KEEP_INCIDENTS_DAYS` (400) after it was over. The size of each
+table becomes a row of the view `storage`, which says how long the disk lasts (`DERIBIT_DISK_LIMIT_GB`, or the free
+space where Postgres lies).
 
 **Grain.** A version of an instrument-day, an hour of funding or volatility, a delivery price or settlement, a day of an
 index or a pair of the basis; a load, a validation; an incident; a table and day.

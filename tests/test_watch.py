@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from werkzeug import Response
 
 from deribit_warehouse import watch
-from deribit_warehouse.warehouse import freshness
+from deribit_warehouse.warehouse import freshness, watched
 from deribit_warehouse.warehouse.incidents import Fingerprint
 from deribit_warehouse.warehouse.watched import Finding
 
@@ -192,6 +192,29 @@ def test_it_leaves_a_sign_of_life(tmp_path, switch, told):
     left = json.loads(file.read_text())
     assert (left["word"], left["told"]) == ("stale", told) and left["at"].endswith("+00:00")
     assert list(tmp_path.iterdir()) == [file]
+
+
+def test_where_no_sign_of_life_can_be_left_it_goes_on_and_forgets_nothing(tmp_path, caplog):
+    """As on a disk that is full: it would be started again each time, and never have seen anything often enough."""
+    folder = tmp_path / "away"
+    kept, switch = Incidents(), Switch()
+    watched = watching(*[(*STALE, [FUNDING])] * 17, switch=switch, file=folder / "watch.json", keep=kept)
+    assert [watched.once() for _ in range(16)] == [freshness.STALE] * 16
+    assert kept.said == ["opened"] and len(switch.told) == 16
+    assert len([r for r in caplog.records if "no sign of life could be left" in r.getMessage()]) == 1
+    folder.mkdir()
+    watched.once()
+    assert json.loads((folder / "watch.json").read_text())["word"] == freshness.STALE
+
+
+def test_a_disk_that_can_not_be_asked_ends_nothing_and_starts_nothing(market, tmp_path):
+    dsn, gone = market.dsn("market_loader"), watch.Disk(tmp_path / "away", limit_bytes=1, least_bytes=2)
+    assert watch.look(dsn, gone) == ("unknown-database", "nothing is collected yet.", [], [])
+    assert watch.look(f"host={tmp_path} dbname=market", gone).word == freshness.UNKNOWN, "the database is away as well"
+    [full] = watch.look(dsn, gone._replace(folder=tmp_path)).found
+    watched.keep(dsn, [full], [])
+    assert watch.look(dsn, gone)[2:] == ([], []), "what stands is not over for that"
+    assert watch.look(dsn, gone._replace(folder=tmp_path)).standing == [full.fingerprint]
 
 
 @pytest.mark.parametrize("found", [OK, (freshness.LATE, "candles late.")])

@@ -216,9 +216,11 @@ class Dataset:
     def has_lifetimes(self) -> bool:
         """Whether its versions belong to lifetimes of instruments, and are taken back when they lie outside: it is
         loaded, and the key of its table has an instrument. Such a dataset has the statement beyond and, if it is stored
-        in arrays, the statement cut. Minutes of open days that lie outside leave when their day is closed. A computed
-        dataset is withdrawn with what it was computed from."""
-        return bool(self.load and self.table and "instrument_id" in self.table.key and not self.live)
+        in arrays, the statement cut; minutes of open days have one of their own. What adds to the versions of another
+        dataset leaves with those, and a computed dataset is withdrawn with what it was computed from."""
+        return bool(
+            self.load and self.table and "instrument_id" in self.table.key and self.versions_of == self.name
+        )  # fmt: skip
 
     @property
     def validated(self) -> bool:

@@ -9,8 +9,9 @@ can't say so.
     DERIBIT_HEARTBEAT_URL      the switch (settings.heartbeat_url), as Healthchecks.io has them: GET when all is well,
                                POST to it + /fail, with a sentence, when something is stale. Unset: nobody is told
 
-What it finds is logged when it changes, and so is a switch that can't be reached; each minute is another attempt. An
-incident is told by the next run of any DAG, as all are: the channels are Airflow's. Where none runs, the switch tells.
+What it finds is logged when it changes, and so is a switch that can't be reached; each minute is another attempt. It
+goes on where its file can't be written, or the disk can't be asked: one that is full is what it is for. An incident is
+told by the next run of any DAG, as all are: the channels are Airflow's. Where none runs, the switch tells.
 """
 
 from __future__ import annotations
@@ -99,6 +100,7 @@ class Watch:
         self._found: tuple[str, str] | None = None
         self._failed: str | None = None
         self._not_kept: str | None = None
+        self._not_left: str | None = None
         self._looks_left: dict[Fingerprint, int] | None = None
 
     def once(self) -> str:
@@ -149,10 +151,18 @@ class Watch:
         return None
 
     def _leave(self, file: Path, word: str) -> None:
+        """Leaves the sign of life. A disk that is full takes none, and is just what the watch has to live to tell."""
         told = None if self._tell is None else self._failed is None
         new = file.with_suffix(".new")
-        new.write_text(json.dumps({"at": datetime.now(UTC).isoformat(), "word": word, "told": told}) + "\n")
-        new.replace(file)
+        try:
+            new.write_text(json.dumps({"at": datetime.now(UTC).isoformat(), "word": word, "told": told}) + "\n")
+            new.replace(file)
+        except OSError as error:
+            if (failed := type(error).__name__ + str(error.errno)) != self._not_left:
+                log.warning("no sign of life could be left: %s. The next minute is the next attempt", error)
+            self._not_left = failed
+        else:
+            self._not_left = None
 
 
 def _looks_left(finding: Finding, before: dict[Fingerprint, int] | None) -> int:
@@ -163,18 +173,28 @@ def _looks_left(finding: Finding, before: dict[Fingerprint, int] | None) -> int:
 
 
 def look(dsn: str, disk: Disk = NO_DISK) -> Look:
-    """Looks once; of a database that can't be asked it says the kind of the error."""
-    free = shutil.disk_usage(disk.folder).free if disk.folder else None
+    """Looks once; of a database that can't be asked it says the kind of the error. Of a disk that can't be asked
+    nothing is found, and nothing is over."""
+    free, disk_known = None, True
+    if disk.folder:
+        try:
+            free = shutil.disk_usage(disk.folder).free
+        except OSError as error:
+            log.warning("what is free on the disk of Postgres can't be told: %s", error)
+            disk_known = False
     try:
         with freshness.connected(dsn) as connection:
             rows = freshness.freshness(connection)
             word = freshness.word(rows)
             standing = watched.standing(connection)
             found = watched.stale(connection, (*DATASETS, *LIVE)) if word == freshness.STALE else []
-            found += watched.disk(
-                connection, standing, limit_bytes=disk.limit_bytes, free_bytes=free, least_bytes=disk.least_bytes,
-                least_days=disk.least_days,
-            )  # fmt: skip
+            if disk_known:
+                found += watched.disk(
+                    connection, standing, limit_bytes=disk.limit_bytes, free_bytes=free, least_bytes=disk.least_bytes,
+                    least_days=disk.least_days,
+                )  # fmt: skip
+            else:
+                standing = [fingerprint for fingerprint in standing if fingerprint.dataset != watched.DISK]
     except psycopg.Error as error:
         return Look(freshness.UNKNOWN, f"the market database can't be asked: {type(error).__name__}.")
     return Look(word, freshness.behind(rows) if rows else "nothing is collected yet.", found, standing)

@@ -4,15 +4,32 @@ from __future__ import annotations
 
 import json
 from datetime import UTC, datetime, timedelta
+from types import SimpleNamespace
 
 import pytest
 import requests
 
-from bench.soak import Soak, receiver
-from bench.soak_checks import Failed, Seen, Told, corrections_counted, live_was_right, told_once
+from bench import soak as bench_soak
+from bench.live import summed_up
+from bench.soak import FAILED, PASSED, SKIPPED, Phase, Skipped, Soak, Watched, fill, receiver
+from bench.soak_checks import (
+    Failed,
+    Seen,
+    Told,
+    corrections_counted,
+    funding_as_the_exchange_says,
+    in_time,
+    index_as_the_exchange_said,
+    live_was_right,
+    told_once,
+)
+from exchange_simulator.comparison import Different, instant
+from exchange_simulator.listings import HOUR, MINUTE
+from exchange_simulator.market import Market
 
 NOON = datetime(2026, 11, 20, 12, tzinfo=UTC)
 BEGUN = Seen(7, "failure", "perpetuals_live", "PoolTimeout", resolved=False)
+WARNED = Seen(7, "warning", "instrument_summaries", "beats-complete", resolved=False)
 OVER = Seen(8, "wait", "the exchange", "away", resolved=True)
 
 
@@ -22,7 +39,7 @@ def message(news: str, *incidents: int) -> Told:
 
 def test_an_incident_is_told_when_it_begins_and_when_it_is_over():
     messages = [message("opened", 7, 8), message("recovered", 8), Told("the database is away", None, ())]
-    incidents, told = told_once([BEGUN, OVER], messages)
+    incidents, told = told_once([WARNED, OVER], messages)
     assert (incidents.value, told.value, told.note) == (2, 3, "1 while no incident could be kept")
 
 
@@ -39,6 +56,147 @@ def test_an_incident_is_told_when_it_begins_and_when_it_is_over():
 def test_an_incident_that_is_told_of_too_often_or_not_fails(messages):
     with pytest.raises(Failed, match=r"8 \(wait, the exchange, away\)"):
         list(told_once([OVER], messages))
+
+
+@pytest.mark.parametrize("kind", ["failure", "blocked", "quarantine", "wait", "watch"])
+def test_an_incident_that_is_never_over_fails(kind):
+    with pytest.raises(Failed, match=rf"not over: 7 \({kind}, "):
+        list(told_once([Seen(7, kind, "the disk", "nearly full", resolved=False)], [message("opened", 7)]))
+
+
+@pytest.mark.parametrize(
+    ("seen", "untold", "settled"),
+    [
+        ([(8, "wait", "the exchange", "away", True)], 0, True),
+        ([(8, "wait", "the exchange", "away", True)], 1, False),
+        ([(8, "watch", "the disk", "nearly full", False)], 0, False),
+        ([(8, "warning", "instrument_summaries", "beats-complete", False)], 0, True),
+    ],
+)
+def test_it_is_quiet_once_whatever_has_an_end_is_over(seen, untold, settled):
+    watched = object.__new__(Watched)
+    watched.last_incident = 7
+    watched.stack = SimpleNamespace(rows=lambda asked, *_: [(untold,)] if "count" in asked else seen)
+    assert watched.settled() is settled
+
+
+def test_a_minute_that_is_too_late_fails():
+    def late(*seconds: float) -> list:
+        return [*summed_up("live: futures", list(seconds)), *summed_up("live: options_chain", [float("inf")])]
+
+    metrics = {metric.name: metric for metric in in_time(late(20, 230), 240)}
+    assert metrics["live: futures, worst"].met and metrics["live: options_chain, worst"].at_most is None
+    for worst in (241, float("inf")):
+        with pytest.raises(Failed, match="may be 240 s late here; futures, worst"):
+            list(in_time(late(20, worst), 240))
+
+
+@pytest.fixture
+def soak(tmp_path, monkeypatch):
+    """Phases that end as they are called, and what came of them: run() returns the exit code and the phases that were
+    begun."""
+    begun: list[str] = []
+
+    def phase(outcome: Exception | None) -> Phase:
+        def run(_: Soak) -> list:
+            if outcome:
+                raise outcome
+            return []
+
+        return Phase("as it is called", run)
+
+    ends = {PASSED: None, FAILED: Failed("on purpose"), SKIPPED: Skipped("not root")}
+    monkeypatch.setattr(bench_soak, "PHASES", {name: phase(outcome) for name, outcome in ends.items()})
+    monkeypatch.setattr(bench_soak, "warehouse_home", lambda: tmp_path)
+    monkeypatch.setattr(bench_soak.machine, "description", lambda _: [])
+    monkeypatch.setenv("TZ", "UTC")  # which it sets
+    monkeypatch.setattr(bench_soak.os, "umask", lambda _: 0)
+    through = Soak.goes_through
+    monkeypatch.setattr(Soak, "goes_through", lambda self, name: begun.append(name) or through(self, name))
+
+    def run(*phases: str) -> tuple[int, list[str]]:
+        begun.clear()
+        monkeypatch.setattr("sys.argv", ["soak", "--phases", ",".join(phases), "--minutes", "1"])
+        return bench_soak.main(), list(begun)
+
+    return run
+
+
+def test_a_phase_that_is_skipped_has_not_passed_and_keeps_no_other_from_being_run(soak):
+    assert soak(PASSED) == (0, [PASSED])
+    assert soak(SKIPPED, PASSED) == (1, [SKIPPED, PASSED])
+    assert soak(FAILED, PASSED) == (1, [FAILED])
+
+
+def test_a_disk_is_filled_as_far_as_is_said(tmp_path, monkeypatch):
+    file, size = tmp_path / "filler", 8 << 20
+    monkeypatch.setattr(
+        bench_soak.shutil, "disk_usage", lambda _: SimpleNamespace(free=size - file.stat().st_size)
+    )  # fmt: skip
+    assert fill(file, leave=3 << 20) == 5 << 20
+    assert fill(file, leave=1 << 20) == 7 << 20, "it goes on with it"
+
+
+PAST = 1_790_000_000_000 // HOUR * HOUR + 10 * MINUTE
+NAMES = ("BTC-PERPETUAL", "ETH-PERPETUAL")
+
+
+def funding_shown(market: Market, first: int, last: int, *, wrong: float = 0.0):
+    """A reader of a warehouse that has the hours of (first, last], ms, of both perpetuals."""
+
+    def rows(statement: str, names, begins: datetime, ends: datetime) -> list[tuple]:
+        if "min(ts)" in statement:
+            return [(instant(first + HOUR), instant(last))] if last > first else [(None, None)]
+        [name] = [each for each in NAMES if each in names]
+        said = market.funding(name, round(begins.timestamp() * 1000), round(ends.timestamp() * 1000))
+        columns = [said[each].astype(">f8") for each in ("timestamp", "interest_1h", "interest_8h", "index_price",
+                                                         "prev_index_price")]  # fmt: skip
+        columns[1] = columns[1] + wrong
+        return [tuple(column.astype(">f8").tobytes() for column in columns)]
+
+    return rows
+
+
+def test_funding_that_is_due_and_lacks_or_is_other_than_the_exchange_says_fails():
+    market, due = Market(("BTC", "ETH")), PAST // HOUR * HOUR - HOUR
+    [hours] = funding_as_the_exchange_says(market, funding_shown(market, due - 5 * HOUR, due), due - HOUR, PAST)
+    assert hours.value == 10
+    lacks = funding_shown(market, due - 5 * HOUR, due - HOUR)
+    with pytest.raises(Failed, match=r"the funding of .* was due"):
+        list(funding_as_the_exchange_says(market, lacks, due - HOUR, PAST))
+    [hours] = funding_as_the_exchange_says(market, lacks, due, PAST)
+    assert hours.value == 8, "it was not collected yet when that hour ended"
+    [hours] = funding_as_the_exchange_says(market, funding_shown(market, due, due), due, PAST)
+    assert hours.value == 0
+    with pytest.raises(Different, match="interest_1h"):
+        list(funding_as_the_exchange_says(market, funding_shown(market, due - HOUR, due, wrong=1e-9), due, PAST))
+
+
+def test_an_index_that_lacks_or_is_other_than_the_exchange_said_fails():
+    market = Market(("BTC", "ETH"))
+    told = [PAST + n * MINUTE + 1_700 for n in range(1, 31)]
+
+    def shown(by: float = 1.0, *, lag: int = 3):
+        coin = {"btc_usd": "BTC", "eth_usd": "ETH"}
+        return lambda _, day, name, first: [
+            (instant(at), float(market.index(coin[name], at + lag)[0]) * by) for at in told
+        ]
+
+    [minutes] = index_as_the_exchange_said(market, shown(), PAST)
+    assert minutes.value == 60
+    with pytest.raises(Different, match="btc_usd: 30 minutes differ"):
+        list(index_as_the_exchange_said(market, shown(1.0001), PAST))
+    with pytest.raises(Failed, match="no minute of btc_usd is shown"):
+        list(index_as_the_exchange_said(market, lambda *_: [], PAST))
+
+
+def test_what_is_held_against_the_exchange_is_what_a_reader_is_shown(market):
+    """An empty warehouse: of nothing that is due it has anything."""
+    exchange = Market(("BTC", "ETH"))
+    with pytest.raises(Failed, match="no minute of btc_usd is shown"):
+        list(index_as_the_exchange_said(exchange, market.rows, PAST))
+    with pytest.raises(Failed, match="the newest is of None"):
+        list(funding_as_the_exchange_says(exchange, market.rows, PAST - 5 * HOUR, PAST))
 
 
 def test_a_webhook_payload_names_its_incidents():

@@ -15,6 +15,9 @@ from tests.warehouse.days import FIRST, Warehouse, at, trading
 NEXT = FIRST + timedelta(days=1)
 
 
+NOTHING = {"quarantine": 0, "run_failure": 0}
+
+
 def prune(warehouse: Warehouse, before: datetime | None = None) -> dict[str, int]:
     with warehouse.connection.transaction():
         before = before or warehouse.value("SELECT clock_timestamp()")
@@ -73,10 +76,10 @@ def test_what_a_version_names_stays_and_what_nothing_names_goes(warehouse, btc):
     assert records(warehouse) == (1, 1)
     for _ in range(3):
         warehouse.validation()  # found all as it was
-    assert prune(warehouse, at(FIRST)) == {"ingestion": 0, "validation": 0}, "they are younger"
-    assert prune(warehouse) == {"ingestion": 0, "validation": 2}, "but for the newest of the month"
+    assert prune(warehouse, at(FIRST)) == NOTHING | {"ingestion": 0, "validation": 0}, "they are younger"
+    assert prune(warehouse) == NOTHING | {"ingestion": 0, "validation": 2}, "but for the newest of the month"
     assert records(warehouse) == (1, 2)
-    assert prune(warehouse) == {"ingestion": 0, "validation": 0}
+    assert prune(warehouse) == NOTHING | {"ingestion": 0, "validation": 0}
 
 
 def test_as_of_answers_as_before_whatever_went(warehouse, btc):
@@ -98,7 +101,7 @@ def test_as_of_answers_as_before_whatever_went(warehouse, btc):
     warehouse.publish(btc)
     look()
     assert len({tuple(each) for each in shown}) == 4, "nothing, and three versions"
-    assert prune(warehouse) == {"ingestion": 0, "validation": 7}
+    assert prune(warehouse) == NOTHING | {"ingestion": 0, "validation": 7}
     assert [closes(warehouse, moment) for moment in moments] == shown
     assert warehouse.value("SELECT count(*) FROM corrections WHERE corrected_at IS NULL") == 0
 
@@ -111,27 +114,47 @@ def test_a_load_goes_once_its_versions_are_gone(warehouse, btc):
     for seed in range(3):
         warehouse.candles(btc, trading(at(FIRST), at(NEXT), seed=seed))
         warehouse.publish(btc)
-    assert prune(warehouse) == {"ingestion": 0, "validation": 0}
+    assert prune(warehouse) == NOTHING | {"ingestion": 0, "validation": 0}
     with warehouse.connection.transaction():
         publication.prune(warehouse.connection, warehouse.value("SELECT clock_timestamp()"), DATASETS)
-    assert prune(warehouse) == {"ingestion": 2, "validation": 2}
+    assert prune(warehouse) == NOTHING | {"ingestion": 2, "validation": 2}
     assert warehouse.value("SELECT count(*) FROM perpetuals_ohlcv") == 1440
 
 
-def test_what_a_finding_names_stays_open_or_closed(warehouse):
-    finder = warehouse.validation()
+def look(warehouse: Warehouse, *, finds: bool) -> int:
+    """A validation of one key, which finds something of it or nothing."""
+    validation_id = warehouse.validation()
     with warehouse.connection.transaction():
         validations.record_findings(
-            warehouse.connection, finder, "candles", seen=[("A", FIRST, None)],
-            findings=[("A", FIRST, None, "high-low-bound", "critical", "x", None)],
+            warehouse.connection, validation_id, "candles", seen=[("A", FIRST, None)],
+            findings=[("A", FIRST, None, "high-low-bound", "critical", "x", None)] * finds,
         )  # fmt: skip
-    closer = warehouse.validation()
-    with warehouse.connection.transaction():
-        validations.record_findings(warehouse.connection, closer, "candles", seen=[("A", FIRST, None)], findings=[])
+    return validation_id
+
+
+def test_what_a_finding_names_stays_as_long_as_it(warehouse):
+    """A finding that is open stays for good, one that is closed for as long as records do."""
+    finder = look(warehouse, finds=True)
     for _ in range(2):
         warehouse.validation()
-    assert prune(warehouse) == {"ingestion": 0, "validation": 1}
+    assert prune(warehouse) == NOTHING | {"ingestion": 0, "validation": 1}
+    closer = look(warehouse, finds=False)
+    closed_at = warehouse.value("SELECT validated_at FROM store.validation WHERE validation_id = %s", closer)
+    assert prune(warehouse, closed_at) == NOTHING | {"ingestion": 0, "validation": 1}
     assert warehouse.rows("SELECT validation_id, closed_by FROM store.quarantine") == [(finder, closer)]
+    warehouse.validation()
+    assert prune(warehouse) == {"quarantine": 1, "run_failure": 0, "ingestion": 0, "validation": 2}
+    assert warehouse.rows("SELECT * FROM store.quarantine") == []
+
+
+def test_what_a_failed_task_said_goes_with_the_records(warehouse):
+    for run_id in ("old", "new"):
+        validations.record_run_failure(
+            warehouse.connection, dag_id="d", run_id=run_id, task_id="load", map_index=0, label="l", error="e"
+        )
+    warehouse.rows("UPDATE store.run_failure SET failed_at = %s WHERE run_id = 'old' RETURNING 1", at(FIRST))
+    assert prune(warehouse, at(NEXT))["run_failure"] == 1
+    assert warehouse.rows("SELECT run_id FROM store.run_failure") == [("new",)]
 
 
 def test_nobody_decides_meanwhile(warehouse, market):

@@ -8,7 +8,7 @@ from datetime import date, timedelta
 import numpy as np
 import pytest
 
-from deribit_warehouse.datasets import BASIS_SPREAD, DATASETS, INDEX_PRICES, SETTLEMENTS
+from deribit_warehouse.datasets import BASIS_SPREAD, DATASETS, INDEX_PRICES, LIVE, SETTLEMENTS
 from deribit_warehouse.datasets.settlements import NUMBERS, SETTLEMENT
 from deribit_warehouse.warehouse import lifetimes
 from deribit_warehouse.warehouse.catalogue import record_collected
@@ -291,8 +291,8 @@ def clip(warehouse: Warehouse) -> dict[str, int]:
     """Takes back what lies beyond the lifetimes: how many versions of which dataset."""
     validation_id = warehouse.validation("instruments")
     with warehouse.connection.transaction():
-        beyond = lifetimes.beyond(warehouse.connection, DATASETS)
-        lifetimes.take_back(warehouse.connection, validation_id, beyond, "run", DATASETS)
+        beyond = lifetimes.beyond(warehouse.connection, (*DATASETS, *LIVE))
+        lifetimes.take_back(warehouse.connection, validation_id, beyond, "run", (*DATASETS, *LIVE))
     return {dataset: len(rows) for dataset, rows in beyond.items()}
 
 

@@ -7,8 +7,8 @@ from datetime import date, datetime, timedelta
 import psycopg
 import pytest
 
-from deribit_warehouse.datasets import BASIS_SPREAD
-from deribit_warehouse.warehouse import open_days
+from deribit_warehouse.datasets import BASIS_SPREAD, DATASETS, LIVE
+from deribit_warehouse.warehouse import lifetimes, open_days
 from deribit_warehouse.warehouse.ingestion import record_fetched
 
 from .days import FIRST, at, ms
@@ -153,3 +153,59 @@ def test_a_day_of_which_one_instrument_is_held_back_is_kept_whole(live, closed):
     live.hold(CANDLE_DAY, live.newest(closed["BTC-28MAR25"]))
     assert forget(live) == (0, 0)
     assert live.value("SELECT count(*) FROM futures_ohlcv WHERE instrument = 'BTC-28MAR25'") == 1440
+
+
+def clip(live: Live) -> dict[str, int]:
+    """Takes back what lies beyond the lifetimes: how many versions of which dataset."""
+    validation_id = live.validation("instruments")
+    with live.connection.transaction():
+        beyond = lifetimes.beyond(live.connection, (*DATASETS, *LIVE))
+        lifetimes.take_back(live.connection, validation_id, beyond, "run", (*DATASETS, *LIVE))
+    return {dataset: len(rows) for dataset, rows in beyond.items()}
+
+
+def end(live: Live, name: str, ends: datetime) -> None:
+    lifetimes.record_delisting(
+        live.connection, live.value("SELECT instrument_id FROM store.instrument WHERE instrument = %s", name), ends,
+        ends, "a test",
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize("is_closed", [True, False])
+def test_what_is_taken_back_for_lying_outside_a_lifetime_is_not_shown_from_live_minutes(live, is_closed):
+    """Of a day that was closed, and of one that history has not come to."""
+    perpetual, other = (live.instrument(f"{coin}-PERPETUAL", at("2025-02-20")) for coin in ("BTC", "ETH"))
+    told = day_of("BTC-PERPETUAL")
+    for instrument_id in (perpetual, other):
+        live.minutes(instrument_id, told)
+        live.show(instrument_id)
+        if is_closed or instrument_id == other:
+            live.candles(instrument_id, told)
+            live.publish(instrument_id)
+    shown = "SELECT count(*) FROM candles('BTC-PERPETUAL', %s, %s, as_of => %s)"
+    before = live.value("SELECT clock_timestamp()")
+    end(live, "BTC-PERPETUAL", at(FIRST) - timedelta(days=1))
+    assert clip(live) == {"perpetuals_live": 1440} | ({"perpetuals_ohlcv": 1} if is_closed else {})
+    assert clip(live) == {}, "once is enough"
+    assert live.rows("SELECT DISTINCT instrument FROM candle") == [("ETH-PERPETUAL",)]
+    assert live.value(shown, *DAY, None) == 0
+    assert live.value(shown, *DAY, before) == 1440, "it was shown then"
+    assert live.rows("SELECT instrument FROM candle_at(%s)", at(FIRST, 5)) == [("ETH-PERPETUAL",)]
+
+    assert forget(live) == (1, 2 * 1440), "nothing of it will ever be closed"
+    assert live.value(shown, *DAY, None) == 0
+    if is_closed:
+        assert live.value(shown, *DAY, before) == 1440, "the closed day was shown then"
+    else:
+        with pytest.raises(psycopg.errors.DataException, match="can't be told any more"):
+            live.value(shown, *DAY, before)
+
+
+def test_of_the_day_on_which_a_lifetime_ends_only_what_lies_outside_is_taken_back(live):
+    perpetual = live.instrument("BTC-PERPETUAL", at("2025-02-20"))
+    live.minutes(perpetual, day_of("BTC-PERPETUAL"))
+    live.show(perpetual)
+    end(live, "BTC-PERPETUAL", at(FIRST, 600))
+    assert clip(live) == {"perpetuals_live": 840}
+    assert live.rows("SELECT count(*), max(ts) FROM candle") == [(600, at(FIRST, 599))]
+    assert forget(live) == (0, 0), "what is left of it is shown from live minutes still"

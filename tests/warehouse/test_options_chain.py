@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import csv
 import random
-from collections import defaultdict
 from datetime import UTC, datetime, timedelta
-from decimal import Decimal
 
 import numpy as np
 import psycopg
 import pytest
 
+from bench.recorded import recorded_chain
 from deribit_warehouse.dataset import Window
 from deribit_warehouse.datasets import OPTIONS_CHAIN
 from deribit_warehouse.datasets.options_chain import OPTION_CHAIN
@@ -82,33 +81,6 @@ def seen(warehouse: Warehouse, moment: datetime = NOON, currencies=("BTC", "ETH"
 
 def publish(warehouse: Warehouse) -> int:
     return warehouse.decide_rows(OPTIONS_CHAIN)
-
-
-def recorded_chain(path) -> dict[str, list[dict]]:
-    """The recorded chain as the exchange would have sent it, by currency: numbers by their own text."""
-    chain = defaultdict(list)
-    with open(path, newline="") as file:
-        for row in csv.DictReader(file):
-            stamp = datetime.fromisoformat(row["timestamp"])
-            numbers = {
-                "mark_price": row["mark_price"], "bid_price": row["bid_price"], "ask_price": row["ask_price"],
-                "open_interest": row["open_interest"], "volume": row["volume"],
-                "underlying_price": row["futures_price"],
-                "estimated_delivery_price": row["index_price"], "interest_rate": "0.0",
-                # the recording has a fraction; the exchange sends percent with two decimals
-                "mark_iv": str(round(Decimal(row["implied_volatility"]) * 100, 2)),
-            }  # fmt: skip
-            chain[row["currency"]].append(
-                {name: float(value) if value else None for name, value in numbers.items()}
-                | {
-                    "instrument_name": row["instrument_name"], "last": None,
-                    "creation_timestamp": round(stamp.timestamp() * 1000),
-                    "underlying_index": row["futures_instrument_name"],
-                    "strike": float(row["strike"]), "option_type": row["option_type"],
-                    "expires": datetime.fromisoformat(row["expiry_datetime"]),
-                }
-            )  # fmt: skip
-    return chain
 
 
 SHOWN = {

@@ -29,6 +29,7 @@ def test_of_the_recorded_rows_only_the_five_holes_break_a_critical_rule(warehous
     found = list(rates(warehouse.connection, recorded))
     assert {rate.dataset: rate.rows for rate in found} == {
         "instruments": 1030, "perpetuals_ohlcv": 420, "futures_ohlcv": 2978, "funding_rates": 4416, "basis_spread": 800,
+        "settlements": 6, "delivery_prices": 5, "volatility_index": 15, "instrument_summaries": 1, "options_chain": 24,
     }  # fmt: skip
     broken = [(rate.dataset, rate.rule, rate.broken) for rate in found if rate.severity == "critical" and rate.broken]
     assert broken == [("funding_rates", "hours-complete", 5)]

@@ -8,7 +8,7 @@ import psycopg
 import pytest
 
 from deribit_warehouse.datasets import DATASETS
-from deribit_warehouse.warehouse import validations
+from deribit_warehouse.warehouse import sql, validations
 from deribit_warehouse.warehouse.completion import (
     due,
     newest_validation,
@@ -126,6 +126,53 @@ def test_what_goes_on_is_told_once_and_not_at_every_beat(warehouse):
     assert known("a") == [("values-possible", False)]
     assert known("b") == [("marks-known", False), ("values-possible", True)]
     assert known("c") == [("values-possible", False)], "after a day without it, it is news again"
+
+
+def live_minute(warehouse: Warehouse, minute: int, *findings: tuple, run_id: str) -> int:
+    """A validation of the last hour that has looked at one minute; what it found of it: findings without key and ts."""
+    ts = at(FIRST, minute)
+    validation_id = warehouse.validation("perpetuals_live", begins=ts, ends=ts + timedelta(hours=1), run_id=run_id)
+    with warehouse.connection.transaction():
+        validations.record_findings(
+            warehouse.connection, validation_id, "perpetuals_live", seen=[(*A, ts)],
+            findings=[(*A, ts, *finding) for finding in findings],
+        )  # fmt: skip
+    return validation_id
+
+
+def test_a_minute_that_is_looked_at_sixty_times_leaves_one_row_of_each_rule(warehouse):
+    bad, odd = ("high-low-bound", "critical", "x", None), ("level-near", "warning", "5 %", None)
+    for n in range(3):
+        newest = live_minute(warehouse, 5, bad, (*odd[:2], f"{n} %", None), run_id=f"run {n}")
+        report = validations.run_report_rows(warehouse.connection, "dag", f"run {n}")
+        assert [(f["rule"], f["known"]) for f in report["quarantined"]] == [("high-low-bound", n > 0)]
+        assert [(f["rule"], f["observed"], f["known"]) for f in report["warnings"]] == [("level-near", f"{n} %", n > 0)]
+    left = "SELECT validation_id, rule, times, closed_by FROM store.quarantine ORDER BY rule"
+    assert warehouse.rows(left) == [(newest, "high-low-bound", 3, None), (newest, "level-near", 3, None)]
+    closer = live_minute(warehouse, 5, (*bad[:3], "an outage"), run_id="waived")
+    assert warehouse.rows(left + ", closed_by NULLS LAST") == [
+        (newest, "high-low-bound", 3, closer), (closer, "high-low-bound", 1, None), (newest, "level-near", 3, closer),
+    ]  # fmt: skip
+    live_minute(warehouse, 6, bad, run_id="another minute")
+    assert warehouse.value("SELECT count(*) FROM store.quarantine WHERE closed_by IS NULL") == 2
+
+
+def test_whether_a_finding_is_known_is_asked_of_an_index(warehouse, market):
+    """However many findings there ever were."""
+    live_minute(warehouse, 5, ("high-low-bound", "critical", "x", None), run_id="r")
+    warehouse.rows(
+        "INSERT INTO store.quarantine (validation_id, dataset, subject, day, ts, rule, severity, closed_by) "
+        "SELECT v.id, 'perpetuals_live', 'S' || n %% 50, '2024-01-01', '2024-01-01Z'::timestamptz + n * '1 minute'::"
+        "interval, 'high-low-bound', 'critical', v.id "
+        "FROM generate_series(1, 20000) AS n, (SELECT %s::bigint AS id) AS v RETURNING 1",
+        warehouse.validation(),
+    )
+    with psycopg.connect(market.dsn("market_owner")) as owner:
+        owner.execute("ANALYZE store.quarantine")
+    asked = sql.statement("quality/run_findings")
+    with warehouse.connection.transaction():
+        plan = warehouse.connection.execute(f"EXPLAIN {asked}", {"dag_id": "dag", "run_id": "r"}).fetchall()
+    assert [line for (line,) in plan if "Seq Scan on quarantine" in line] == []
 
 
 def test_an_outcome_is_one_of_four(warehouse):

@@ -5,10 +5,10 @@ CREATE VIEW quarantined AS
     FROM store.quarantine q JOIN store.validation v USING (validation_id)
     WHERE q.closed_by IS NULL AND q.severity = 'critical' AND q.waived_reason IS NULL;
 
--- All findings there ever were: broken rules, warnings and waived rules, open or closed.
+-- All findings that are kept: broken rules, warnings and waived rules, open or closed.
 CREATE VIEW quality_findings AS
     SELECT q.dataset, q.subject AS instrument, q.day, q.ts, q.rule, q.severity, q.observed, q.waived_reason,
-           q.validation_id, v.validated_at, v.dag_id, v.run_id, q.closed_by, q.closed_by IS NULL AS is_open
+           q.validation_id, v.validated_at, v.dag_id, v.run_id, q.closed_by, q.closed_by IS NULL AS is_open, q.times
     FROM store.quarantine q JOIN store.validation v USING (validation_id);
 
 -- Tasks that wait and will be started again by themselves: what they wait for, since when, and why the last try did not succeed.

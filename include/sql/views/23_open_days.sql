@@ -42,15 +42,19 @@ CREATE VIEW live_days AS
     JOIN store.instrument i USING (instrument_id);
 
 -- Days whose live minutes are not needed any more: of every instrument of them the closed day is published, and so is the pair of
--- every future that is measured against a perpetual.
+-- every future that is measured against a perpetual. Minutes that were taken back for lying outside a lifetime have no closed day, and
+-- need none.
 CREATE VIEW store.replaced_open_day AS
     SELECT d.day
-    FROM (SELECT DISTINCT instrument_id, day FROM store.open_candle) AS d
+    FROM (SELECT o.instrument_id, o.day, bool_or(l.instrument_id IS NOT NULL OR o.state IN ('published', 'pending')) AS is_needed
+          FROM store.open_candle o
+          LEFT JOIN store.lifetime l ON l.instrument_id = o.instrument_id AND o.ts >= l.begins AND o.ts < l.ends
+          GROUP BY o.instrument_id, o.day) AS d
     LEFT JOIN store.candle_day c ON c.instrument_id = d.instrument_id AND c.day = d.day AND c.state = 'published'
     LEFT JOIN store.basis_day b ON b.instrument_id = d.instrument_id AND b.day = d.day AND b.state = 'published'
     LEFT JOIN store.future f ON f.instrument_id = d.instrument_id AND d.day >= f.from_day AND d.day < f.past_day
     GROUP BY d.day
-    HAVING bool_and(c.day IS NOT NULL AND (f.instrument_id IS NULL OR b.day IS NOT NULL));
+    HAVING bool_and(NOT d.is_needed OR c.day IS NOT NULL AND (f.instrument_id IS NULL OR b.day IS NOT NULL));
 
 -- Minutes of open days that wait to be validated and can be: those of a future wait until its perpetual has one in the hour before.
 CREATE VIEW store.ready_open_candle AS

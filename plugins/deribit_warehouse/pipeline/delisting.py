@@ -11,7 +11,7 @@ from airflow.sdk import TriggerRule, get_current_context, task
 
 from deribit_warehouse import settings
 from deribit_warehouse.dataset import EXCHANGE_POOL, VALIDATION_POOL, milliseconds
-from deribit_warehouse.datasets import DATASETS, INSTRUMENTS
+from deribit_warehouse.datasets import DATASETS, INSTRUMENTS, LIVE
 
 from .connections import exchange, market
 from .interval import instant
@@ -97,7 +97,7 @@ def clip_to_lifetimes(ended: Any) -> dict[str, dict[str, int]]:
 
     dag_run = get_current_context()["dag_run"]
     with market() as connection, connection.transaction():
-        beyond = lifetimes.beyond(connection, DATASETS)
+        beyond = lifetimes.beyond(connection, (*DATASETS, *LIVE))
         if not beyond:
             return {}
         instants = [row["at"] for rows in beyond.values() for row in rows]
@@ -106,7 +106,7 @@ def clip_to_lifetimes(ended: Any) -> dict[str, dict[str, int]]:
             begins=min(instants), ends=max(instants) + timedelta(days=1), outcome="warned", rows=len(instants),
             expected=0, missing=0, blocked_because=[], result=None,
         )  # fmt: skip
-        lifetimes.take_back(connection, validation_id, beyond, dag_run.run_id, DATASETS)
+        lifetimes.take_back(connection, validation_id, beyond, dag_run.run_id, (*DATASETS, *LIVE))
     taken_back = {
         dataset: dict(Counter(row["instrument"] for row in rows if row["is_published"]))
         for dataset, rows in beyond.items()

@@ -50,13 +50,14 @@ def prune_open_days() -> dict[str, int]:
 
 @task(multiple_outputs=False)
 def prune_records() -> dict[str, int]:
-    """Deletes load records and validations older than settings.keep_records() that nothing names: {table: rows}."""
+    """Deletes findings that were closed, and failures that were recorded, longer ago than settings.keep_records(), and
+    load records and validations that are older and that nothing names: {table: rows}."""
     from deribit_warehouse.warehouse import housekeeping
 
     before = datetime.now(UTC) - settings.keep_records()
     with market() as connection, connection.transaction():
         pruned = housekeeping.prune_records(connection, before)
-    log.info("load records and validations of before %s that nothing names; deleted: %s", f"{before:%Y-%m-%d}", pruned)
+    log.info("findings, failures, load records and validations of before %s; deleted: %s", f"{before:%Y-%m-%d}", pruned)
     return pruned
 
 

@@ -1,5 +1,5 @@
-"""What grows with time and is not market data: load records and validations that nothing names any more. And how large
-everything is."""
+"""What grows with time and is not market data: findings that are closed, what failed tasks said, and load records and
+validations that nothing names any more. And how large everything is."""
 
 from __future__ import annotations
 
@@ -10,6 +10,9 @@ from psycopg import Connection
 from psycopg.sql import SQL, Composed, Identifier
 
 from . import publication, sql
+
+OLD = {"quarantine": "housekeeping/prune_quarantine", "run_failure": "housekeeping/prune_run_failure"}
+"""What takes away which record whatever names it, by its table; what they name comes after them."""
 
 STATEMENTS = {"ingestion": "housekeeping/prune_ingestion", "validation": "housekeeping/prune_validation"}
 """What takes away which record, by its table."""
@@ -29,14 +32,15 @@ def measure(connection: Connection, *, limit_bytes: int | None, free_bytes: int 
 
 
 def prune_records(connection: Connection, before: datetime) -> dict[str, int]:
-    """Deletes load records and validations of before an instant that nothing names, in the caller's transaction:
-    {"ingestion": rows, "validation": rows}. Nobody decides on versions meanwhile.
+    """Deletes findings that were closed and failures that were recorded before an instant, and load records and
+    validations of before it that nothing names, in the caller's transaction: {table: rows}. Nobody decides on versions
+    meanwhile.
 
     What names one is asked of the database itself, so that a new table is not forgotten.
     """
     publication.decide_alone(connection)
+    pruned = {record: sql.run(connection, name, before=before) for record, name in OLD.items()}
     naming = sql.rows(connection, "housekeeping/naming")
-    pruned = {}
     for record, name in STATEMENTS.items():
         named = SQL(" UNION ALL ").join(_named(row) for row in naming if row["named"] == record)
         with connection.cursor() as cursor:

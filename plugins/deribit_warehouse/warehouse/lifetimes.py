@@ -44,7 +44,8 @@ def beyond(connection: Connection, datasets: Sequence[Dataset]) -> dict[str, lis
     `at`, an instant (UTC) of the data. For a dataset that is stored in arrays it also has n, the number of minutes of
     the day that lie within the lifetime, and `first`, the minute of the day at which these begin.
 
-    datasets: all there are. Until the caller's transaction ends, no one else decides on versions, and nothing is loaded
+    datasets: all there are, live ones included: the live minutes of a day are shown wherever no closed day is, so they
+    have to leave with it. Until the caller's transaction ends, no one else decides on versions, and nothing is loaded
     for these instruments.
     """
     decide_alone(connection)
@@ -52,13 +53,16 @@ def beyond(connection: Connection, datasets: Sequence[Dataset]) -> dict[str, lis
     for subject in sorted({row["subject"] for rows in found.values() for row in rows}):
         for dataset in datasets:
             if dataset.load and dataset.table:
-                lock_subject(connection, dataset.name, subject)
+                lock_subject(connection, dataset.versions_of, subject)
     return _beyond(connection, datasets) if found else found
 
 
 def _beyond(connection: Connection, datasets: Sequence[Dataset]) -> dict[str, list[dict[str, Any]]]:
     found = {
-        dataset.name: sql.rows(connection, f"datasets/{dataset.sql}/beyond", **dataset.parameters)
+        dataset.name: sql.rows(
+            connection, "lifetimes/open_minutes_beyond" if dataset.live else f"datasets/{dataset.sql}/beyond",
+            **dataset.parameters,
+        )
         for dataset in datasets if dataset.has_lifetimes
     }  # fmt: skip
     return {name: rows for name, rows in found.items() if rows}
@@ -72,8 +76,10 @@ def take_back(
     them. For a day that lies outside only in part, a version is added that is cut to the lifetime; it is published if
     the day was, because all that is left of it has passed.
 
-    found: what beyond() returned. datasets: all there are.
+    found: what beyond() returned. datasets: as there.
     """
+    # what is computed when it is read, of minutes of open days, leaves by itself
+    stored = [dataset for dataset in datasets if not dataset.live]
     for dataset in datasets:
         table, rows = dataset.table, found.get(dataset.name)
         if table is None or not rows:
@@ -81,7 +87,7 @@ def take_back(
         versions = [(*(row[column] for column in table.key), row["version_id"]) for row in rows]
         # noted as compared with nothing, so that it is validated again if it should lie within a lifetime again
         notes = [(None,) * len(table.noted)] * len(versions) if table.noted else []
-        hold(connection, table, validation_id, versions, datasets, notes)
+        hold(connection, table, validation_id, versions, stored, notes)
         # published versions first: those that are not published are newer
         for is_published in (True, False):
             if cut := [row for row in rows if row.get("n") and row["is_published"] == is_published]:

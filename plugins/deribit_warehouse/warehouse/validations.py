@@ -34,18 +34,19 @@ def record_findings(
     """Replaces what was open for the keys a validation has seen by what it found, and closes what the datasets
     open_days_of had found of them.
 
-    seen: (subject, day, ts) of every row validated; ts None: whatever was open for the day is looked at again.
+    seen: (subject, day, ts) of every row validated; ts None: whatever was open for the day is looked at again. What is
+    found again of an instant is the same finding and stays one row.
     findings: tuples (subject, day, ts or None, rule, severity, observed, waived_reason or None).
     """
     keys = list(seen)
     with connection.cursor().copy(sql.statement("quality/copy_findings")) as copy:
         for finding in findings:
             copy.write_row((validation_id, dataset, *finding))
+    columns = {name: [key[i] for key in keys] for i, name in enumerate(("subjects", "days", "instants"))}
+    sql.run(connection, "quality/carry_on_findings", validation_id=validation_id, dataset=dataset, **columns)
     sql.run(
-        connection, "quality/close_findings", validation_id=validation_id, datasets=[dataset, *open_days_of],
-        subjects=[k[0] for k in keys], days=[k[1] for k in keys],
-        instants=[k[2] for k in keys],
-    )  # fmt: skip
+        connection, "quality/close_findings", validation_id=validation_id, datasets=[dataset, *open_days_of], **columns
+    )
 
 
 def close_earlier_findings(connection: Connection, validation_id: int, dataset: str) -> int:
