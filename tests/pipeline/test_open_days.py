@@ -212,6 +212,55 @@ def test_a_live_load_asks_no_longer_than_it_may_and_leaves_the_rest_to_the_next_
     assert len(asked) == 5
 
 
+@pytest.mark.parametrize(
+    ("before", "asked"),
+    [
+        (20, ["old 0", "old 1", "old 2", "new 0", "new 1"]),  # there is time for all that is older
+        (
+            7,
+            ["old 0", "old 1", "new 0", "new 1", "old 2"],
+        ),  # and for two of them; the third has a part of the time after
+        (0, ["new 0", "new 1", "old 0", "old 1"]),  # the load begins late: no longer than a fifth of its time
+    ],
+)
+def test_older_hours_are_asked_for_while_the_minute_is_not_over(monkeypatch, before, asked):
+    """Each answer takes three seconds."""
+    from deribit_warehouse.datasets import FUTURES_LIVE
+    from deribit_warehouse.warehouse.ingestion import Ingested
+
+    module = import_module("deribit_warehouse.pipeline.load")
+    ends = START + timedelta(days=3)
+    clock, found, slept = [ends.timestamp() - before], [], []
+
+    def load(exchange, connection, window, provenance):
+        found.append((window.subject, clock[0] - ends.timestamp()))
+        clock[0] += 3
+        return Ingested(), 1
+
+    def sleep(seconds):
+        slept.append(seconds)
+        clock[0] += seconds
+
+    hour = timedelta(hours=1)
+    windows = [Window(f"new {n}", f"new {n}", n, ends - hour, ends, 1) for n in range(2)]
+    windows += [Window(f"old {n}", f"old {n}", n, START, START + 6 * hour, 1) for n in range(3)]
+    monkeypatch.setattr(module, "time", SimpleNamespace(monotonic=lambda: clock[0], sleep=sleep))
+    context = {"dag_run": SimpleNamespace(run_id="r", conf={}), "ti": SimpleNamespace(id=None)}
+    for each in (module, import_module("deribit_warehouse.pipeline.waiting")):
+        monkeypatch.setattr(each, "get_current_context", lambda: context)
+    monkeypatch.setattr(module, "finished_before_waiting", set)
+    monkeypatch.setattr(module, "base_url", lambda _: "http://exchange")
+    opened = SimpleNamespace(now=lambda prompt=False: round(clock[0] * 1000))
+    for name in ("exchange", "market"):
+        monkeypatch.setattr(module, name, lambda *_: nullcontext(opened))
+    packed = {"label": "", "windows": [each.packed() for each in windows]}
+    told = module.load.function(replace(FUTURES_LIVE, load=load), packed)
+    assert [subject for subject, _ in found] == asked
+    assert told["requests"] == len(asked)
+    newest = [since for subject, since in found if subject.startswith("new")]
+    assert newest == [pytest.approx(max(1, -before)), pytest.approx(4)], "a second after the end, and not later"
+
+
 @pytest.mark.parametrize(("seconds_each", "validated"), [(0, 5), (15, 2), (100, 1)])
 def test_a_live_run_begins_no_further_stretch_once_its_time_is_over(monkeypatch, seconds_each, validated):
     from deribit_warehouse.datasets import FUTURES_LIVE

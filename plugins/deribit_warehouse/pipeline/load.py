@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import math
 import time
+from collections.abc import Callable
 from datetime import datetime, timedelta
 from functools import partial
 from itertools import accumulate
@@ -140,14 +141,23 @@ SETTLING = timedelta(seconds=1)
 would be a correction a minute later."""
 
 
-def wait_for_end(deribit: Exchange, ends: datetime) -> None:
+def wait_for_end(deribit: Exchange, ends: datetime, meanwhile: Callable[[float], None] | None = None) -> None:
     """Returns once an instant is over, SETTLING included, by the exchange's clock. One that is further away than a run
     begins early is not waited for: the run was started by another clock, and a snapshot belongs to the beat at which it
-    is taken."""
+    is taken. meanwhile: is called with the seconds that are left, if there are any."""
     left = ends + SETTLING - instant(deribit.now())
     if timedelta(0) < left <= EARLY + SETTLING:
         log.info("%s is over in %.1f s", ends, left.total_seconds())
-        time.sleep(left.total_seconds())
+        seconds = left.total_seconds()
+        if meanwhile:
+            began = time.monotonic()
+            meanwhile(seconds)
+            seconds -= time.monotonic() - began
+        time.sleep(max(0.0, seconds))
+
+
+ENOUGH = 2.0
+"""Seconds before the end of a minute after which nothing older is asked for: a request may take that long."""
 
 
 @task(pool=EXCHANGE_POOL, map_index_template="{{ label }}", multiple_outputs=False)
@@ -158,10 +168,10 @@ def load(dataset: Dataset, batch: dict[str, Any]) -> dict[str, int]:
     Returns what changed: instruments, requests, and the days (funding: hours) added, grown, corrected, kept and
     unchanged. An instrument that fails does not keep the others from being loaded; the task then fails, naming each.
     While the exchange is unavailable, or rejects an instrument that is listed, the task waits: what was loaded stays,
-    and only the rest is requested again. A load that begins early waits for the end of what it asks for. Of a live
-    dataset no more is requested than it has time for (asking), however slowly the answers come: the rest is open still,
-    and the next run plans it; and instruments without an answer end it only where the exchange does not tell the time
-    either.
+    and only the rest is requested again. A load that begins early waits for the end of what it asks for, and asks for
+    older hours meanwhile. Of a live dataset no more is requested than it has time for (asking, and a fifth of it for
+    older hours), however slowly the answers come: the rest is open still, and the next run plans it. Its instruments
+    without an answer end it only where the exchange does not tell the time either.
     """
     from deribit_warehouse.exchange import ExchangeUnavailable
     from deribit_warehouse.warehouse.ingestion import Ingested, Provenance
@@ -176,28 +186,49 @@ def load(dataset: Dataset, batch: dict[str, Any]) -> dict[str, int]:
     per_instrument = PerInstrument(finished_before_waiting())
     with exchange(dataset.bucket) as deribit, market() as connection:
         clock = partial(deribit.now, prompt=True) if dataset.live else deribit.now
+
+        def ask(places: list[int], seconds: float) -> list[int]:
+            """Loads the windows at these places as long as there is time; returns the places that are left."""
+            nonlocal total, requests
+            until = time.monotonic() + seconds
+            for number, place in enumerate(places):
+                if place in per_instrument.finished:
+                    continue
+                # of live those come first that were answered for the least: a few that get no answer would keep all
+                # others from being asked, a minute after the other
+                if per_instrument.exchange_unavailable and (not dataset.live or per_instrument.tells_no_time(clock)):
+                    return places[number:]
+                if time.monotonic() >= until:
+                    return places[number:]
+                window = windows[place]
+                with per_instrument.isolate(window.subject, place):
+                    provenance = Provenance(dataset.versions_of, window.subject, host, run_id)
+                    changed, asked = dataset.load(deribit, connection, window, provenance)
+                    total += changed
+                    requests += asked
+            return []
+
+        ends = max(window.ends for window in windows)
+        older = [
+            place for place, window in enumerate(windows) if dataset.live and window.ends <= ends - dataset.overlap
+        ]
+        newest = [place for place in range(len(windows)) if place not in older]
+
+        def make_up(seconds: float) -> None:
+            older[:] = ask(older, seconds - ENOUGH) if seconds > ENOUGH else older
+
         if dataset.begins_early:
             try:
-                wait_for_end(deribit, max(window.ends for window in windows))
+                wait_for_end(deribit, ends, make_up)
             except ExchangeUnavailable as error:
                 wait(EXCHANGE, str(error), bound=dataset.longest_wait, finished=per_instrument.finished)
-        until = time.monotonic() + (dataset.asking.total_seconds() if dataset.live else math.inf)
-        for place, window in enumerate(windows):
-            if place in per_instrument.finished:
-                continue
-            # of live those come first that were answered for the least: a few that get no answer would keep all others
-            # from being asked, a minute after the other
-            if per_instrument.exchange_unavailable and (not dataset.live or per_instrument.tells_no_time(clock)):
-                break
-            if time.monotonic() > until:
-                log.info("%d of %d windows are left to the next run", len(windows) - place, len(windows))
-                windows = windows[:place]
-                break
-            with per_instrument.isolate(window.subject, place):
-                provenance = Provenance(dataset.versions_of, window.subject, host, run_id)
-                changed, asked = dataset.load(deribit, connection, window, provenance)
-                total += changed
-                requests += asked
+        asking = dataset.asking.total_seconds() if dataset.live else math.inf
+        left = ask(newest, asking)
+        if older:
+            left += ask(older, asking / 5)
+        if left and not per_instrument.exchange_unavailable:
+            log.info("%d of %d windows are left to the next run", len(left), len(windows))
+            windows = [window for place, window in enumerate(windows) if place not in left]
         if total.corrected:
             log.warning("the exchange corrected %d days (funding: hours) that it had sent before", total.corrected)
         instruments = len({window.subject for window in windows})
