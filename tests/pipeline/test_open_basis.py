@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from threading import Thread
 from types import SimpleNamespace
 
@@ -10,8 +10,13 @@ import psycopg
 import pytest
 
 from deribit_warehouse.datasets import BASIS_LIVE, BASIS_SPREAD, FUTURES_LIVE, PERPETUALS_LIVE
-from deribit_warehouse.pipeline.validate_and_publish import Validated, validate_and_publish, validate_computed
-from deribit_warehouse.warehouse import open_days
+from deribit_warehouse.pipeline.validate_and_publish import (
+    Validated,
+    days_between,
+    validate_and_publish,
+    validate_computed,
+)
+from deribit_warehouse.warehouse import open_days, publication
 
 from ..warehouse.days import FIRST, MINUTE, at, ms
 from ..warehouse.test_open_candles import BEGINS, Live, day_of, live
@@ -124,6 +129,25 @@ def test_of_two_transactions_that_publish_a_leg_each_the_later_one_validates_the
                 assert later.is_alive(), "it did not wait"
         later.join()
     assert [each.rows for each in found] == [60]
+
+
+def test_who_is_at_another_day_is_not_waited_for(live, market):
+    """A run that makes up for older hours does not keep the newest minutes from being shown."""
+    load(live)
+    live.connection.execute("SET lock_timeout = '5s'")
+    with psycopg.connect(market.dsn(), autocommit=True) as other, other.transaction():
+        publication.compute_alone(other, BASIS_LIVE, [FIRST - timedelta(days=1), FIRST + timedelta(days=1)])
+        assert run(live, PERPETUALS_LIVE) == []
+        assert [each.rows for each in run(live, FUTURES_LIVE)] == [60]
+
+
+@pytest.mark.parametrize(
+    ("begins", "ends", "days"),
+    [(0, 60, [0]), (1380, 1440, [0]), (1380, 1441, [0, 1]), (1440, 1440, [1]), (0, 2881, [0, 1, 2])],
+)
+def test_an_interval_is_locked_by_the_days_that_it_has_a_part_of(begins, ends, days):
+    expected = [FIRST + timedelta(days=n) for n in days]
+    assert days_between(at(FIRST, begins), at(FIRST, ends)) == expected
 
 
 def test_a_basis_that_is_no_number_is_held_back_though_both_legs_have_passed(live):

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import logging
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from deribit_warehouse import settings
@@ -118,7 +118,7 @@ def validate_computed(
     found = []
     begins, ends, validation_id = validated.begins, validated.ends, validated.validation_id
     for dataset in (each for each in LIVE if each.computed_from and computed_from.name in each.inputs):
-        publication.compute_alone(connection, dataset)
+        publication.compute_alone(connection, dataset, days_between(begins, ends))
         profile = profiles.profile(
             connection, dataset, begins, ends, currencies=settings.currencies(), validation_id=validation_id
         )
@@ -136,6 +136,12 @@ def validate_computed(
         )  # fmt: skip
         found.append(Validated(its_id, begins, ends, decision, len(profile), 0, len(there) - sum(is_held), changes))
     return found
+
+
+def days_between(begins: datetime, ends: datetime) -> list[date]:
+    """The UTC days that [begins, ends) has a part of, in their order; that of a moment is one."""
+    last = max(begins, ends - timedelta(microseconds=1)).date()
+    return [begins.date() + timedelta(days=n) for n in range((last - begins.date()).days + 1)]
 
 
 def validate_profile(

@@ -135,11 +135,13 @@ def prune(connection: Connection, kept_from: datetime, datasets: Iterable[Datase
     return {name: _run(connection, "publication/prune", table, kept_from=kept_from) for name, table in tables.items()}
 
 
-def compute_alone(connection: Connection, dataset: Dataset) -> None:
+def compute_alone(connection: Connection, dataset: Dataset, days: Iterable[date] | None = None) -> None:
     """Takes the lock of a computed dataset, to the end of the transaction. Who gets it reads in its next statement what
     everybody who had it before has committed: of two transactions that publish an input each, the later one sees
-    both."""
-    _lock(connection, dataset.name)
+    both. days: of what is computed from inputs of the same moment, its locks of these days alone: so those who are at
+    other days don't wait."""
+    for name in [dataset.name] if days is None else [f"{dataset.name} {day}" for day in sorted(set(days))]:
+        _lock(connection, name)
 
 
 def share_decisions(connection: Connection) -> None:
