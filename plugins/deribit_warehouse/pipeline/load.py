@@ -176,7 +176,8 @@ def load(dataset: Dataset, batch: dict[str, Any]) -> dict[str, int]:
     from deribit_warehouse.exchange import ExchangeUnavailable
     from deribit_warehouse.warehouse.ingestion import Ingested, Provenance
 
-    assert dataset.load, f"{dataset.name} does not come from the exchange"
+    load_window = dataset.load
+    assert load_window, f"{dataset.name} does not come from the exchange"
     context = get_current_context()
     set_label(context, batch["label"])
     run_id = context["dag_run"].run_id
@@ -203,7 +204,7 @@ def load(dataset: Dataset, batch: dict[str, Any]) -> dict[str, int]:
                 window = windows[place]
                 with per_instrument.isolate(window.subject, place):
                     provenance = Provenance(dataset.versions_of, window.subject, host, run_id)
-                    changed, asked = dataset.load(deribit, connection, window, provenance)
+                    changed, asked = load_window(deribit, connection, window, provenance)
                     total += changed
                     requests += asked
             return []
