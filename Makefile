@@ -47,7 +47,7 @@ rehearsal:
 	@: "$${REHEARSE:=all}"; export REHEARSE; \
 		$(DEV) python -m pytest --verbose --numprocesses 2 --dist loadfile --no-loadscope-reorder tests/integration/test_rehearsal_stack.py \
 			tests/integration/test_rehearsal.py tests/integration/test_rehearsal_history.py tests/integration/test_soak.py tests/integration/test_stack.py \
-			tests/integration/test_live.py tests/integration/test_attacks.py tests/integration/test_interrupted.py ARGS
+			tests/integration/test_live.py tests/integration/test_attacks.py tests/integration/test_interrupted.py tests/integration/test_rolls.py ARGS
 
 recorded:
 	@$(DEV) python -m bench.recorded ARGS

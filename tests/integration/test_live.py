@@ -7,6 +7,7 @@ corrected. The long ones run where they are asked for:
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
+from importlib import import_module
 
 import psycopg
 import pytest
@@ -146,6 +147,14 @@ def test_it_catches_up_with_the_month_keeps_the_beat_and_has_every_minute(live, 
     live.everything_is_shown()
 
 
+@pytest.fixture
+def only_the_newest(monkeypatch):
+    """What live makes up for beside the newest minutes, for as long as its time allows, is another test's."""
+    publish = import_module("deribit_warehouse.pipeline.publish")  # the package's own publish is the task
+    monkeypatch.setattr(publish, "PUBLISHING", timedelta(0))
+
+
+@pytest.mark.usefixtures("only_the_newest")
 def test_a_bad_minute_is_held_back_and_named_and_the_next_one_is_not(live, market):
     bad = live.closed - MINUTE
     live.exchange.faults({"kind": "zero_price", "from": bad.isoformat(), "to": (bad + MINUTE).isoformat()})
@@ -304,6 +313,8 @@ def test_an_exchange_that_is_away_fails_the_run_and_the_next_one_has_it_all(live
     assert market.rows("SELECT * FROM quarantined") == []
 
 
+@long
+@pytest.mark.usefixtures("only_the_newest")
 def test_two_contracts_without_an_answer_keep_no_other_from_its_minute_and_are_named(live, market):
     futures = [name for name, _, ends in live.lives() if ends == live.closed and not name.endswith("PERPETUAL")]
     silent, others = futures[:2], futures[2:]  # of equals the first by name are asked for first

@@ -6,6 +6,8 @@ from datetime import date, timedelta
 
 import pytest
 
+from .rehearsal import long
+
 MONTHS = ("2019-01-01", "2019-02-01")
 """Runs after these are December's and January's: a quarterly contract expires on 2018-12-28."""
 
@@ -21,6 +23,7 @@ def rolled(pipeline, market):
     return market
 
 
+@long
 def test_a_quarter_rolls(pipeline, rolled):
     market = rolled
     [(day, left, taken, price_at, difference, ratio)] = market.rows(
