@@ -66,16 +66,17 @@ class Rehearsal:
 
 
 def maintenance(stack, exchange, over: Event) -> set[tuple]:
-    """Takes the exchange away in the middle of the load: once the first month's perpetuals are validated, when most of
-    the futures and of the other months are still to come. Returns what tasks waited for meanwhile."""
+    """Takes the exchange away in the middle of the load: once the first of a month's futures is stored, when most of
+    them and of the other months are still to come, however long validations take. Returns what tasks waited for
+    meanwhile."""
 
-    def validated() -> list[tuple]:
+    def loading() -> list[tuple]:
         try:
-            return stack.rows("SELECT FROM validations WHERE dataset = 'perpetuals_ohlcv'")
+            return stack.rows("SELECT FROM store.ingestion WHERE dataset = 'futures_ohlcv' LIMIT 1")
         except (StackError, psycopg.Error):
             return []  # there are no secrets, no server or no table yet
 
-    while not validated():
+    while not loading():
         assert not over.wait(0.5), "the load was over before maintenance began"
     exchange.faults({"kind": "maintenance", "times": 10**9})
     ends, waited = time.monotonic() + MAINTENANCE, set()
