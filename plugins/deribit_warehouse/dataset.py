@@ -25,6 +25,10 @@ EXCHANGE_POOL = f"{PREFIX}exchange"
 VALIDATION_POOL = f"{PREFIX}validation"
 LIVE_POOL = f"{PREFIX}live"
 
+SETTLING = timedelta(seconds=1)
+"""How long after its end a minute is asked for: the exchange publishes no bound of its own, and what it told too soon
+would be a correction a minute later."""
+
 
 @dataclass(frozen=True)
 class Table:
@@ -216,11 +220,10 @@ class Dataset:
     def has_lifetimes(self) -> bool:
         """Whether its versions belong to lifetimes of instruments, and are taken back when they lie outside: it is
         loaded, and the key of its table has an instrument. Such a dataset has the statement beyond and, if it is stored
-        in arrays, the statement cut; minutes of open days have one of their own. What adds to the versions of another
+        in arrays, the statement cut. What adds to the versions of another
         dataset leaves with those, and a computed dataset is withdrawn with what it was computed from."""
-        return bool(
-            self.load and self.table and "instrument_id" in self.table.key and self.versions_of == self.name
-        )  # fmt: skip
+        is_loaded = bool(self.load and self.table and "instrument_id" in self.table.key)
+        return is_loaded and self.versions_of == self.name
 
     @property
     def validated(self) -> bool:

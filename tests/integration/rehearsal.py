@@ -10,10 +10,15 @@ for the tests that are marked so here. Without it only the rules are rehearsed, 
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from datetime import UTC, date, datetime, timedelta
 
 import pytest
+
+from exchange_simulator.process import Running, running
+
+from .stacks import StackApart, stack_apart
 
 WILD = ("2018-08", "2019-04", "2019-10", "2020-03", "2020-08", "2021-05")  # months in which something happened
 STACK = "stack"
@@ -38,6 +43,35 @@ def long(test):
     """A test that takes longer than CI has time for: it runs where it is asked for."""
     asked = pytest.mark.skipif(LONG not in ASKED, reason="make rehearsal REHEARSE=long runs the long tests")
     return asked(pytest.mark.timeout(1200)(test))
+
+
+# The quicker of the two copies of get_instruments' limit, as `make check` then finds it. The slower takes minutes.
+QUICK_CATALOGUE = ("catalogue_seconds=1", "catalogue_burst=50")
+# How near its limit the load comes is for bench.history to say; the rehearsal is done sooner where the exchange allows
+# more than the real one.
+PACE = 60, 50  # requests a second that the exchange allows, and that are asked for
+
+
+@contextmanager
+def real_stack(traits: Iterable[str], currencies: Iterable[str]) -> Iterator[tuple[Running, StackApart]]:
+    """An exchange that is shaped like the real one, with these traits, and a stack to be started against it."""
+    allowed, asked = map(str, PACE)
+    words = [word for trait in traits for word in ("--trait", trait)]
+    with (
+        running("--real", *words, "--requests-per-second", allowed) as exchange,
+        stack_apart(
+            "live", DERIBIT_URL=exchange.live_url, DERIBIT_HISTORY_URL=exchange.history_url,
+            DERIBIT_CURRENCIES=",".join(currencies), DERIBIT_REQUESTS_PER_SECOND=asked,
+        ) as stack,
+    ):  # fmt: skip
+        yield exchange, stack
+
+
+def months_ago(number: int) -> date:
+    """The first day of a month: 0 is this one."""
+    today = datetime.now(UTC).date()
+    months = today.year * 12 + today.month - 1 - number
+    return date(months // 12, months % 12 + 1, 1)
 
 
 def ms(instant: str | date) -> int:

@@ -86,13 +86,17 @@ class StackApart:
             return connection.execute(statement, values).fetchall()
 
     def runs(self, dataset: str) -> list[dict]:
-        """The newest hundred runs of a dataset's DAG."""
-        answer = self.session.get(
-            f"{self.url}/api/v2/dags/deribit_{dataset}/dagRuns",
-            params={"order_by": "-run_after", "limit": 100},
-            timeout=30,
-        )
-        return answer.json()["dag_runs"]
+        """All runs of a dataset's DAG, the newest first; the API gives a hundred at a time."""
+        found: list[dict] = []
+        while True:
+            answer = self.session.get(
+                f"{self.url}/api/v2/dags/deribit_{dataset}/dagRuns",
+                params={"order_by": "-run_after", "limit": 100, "offset": len(found)},
+                timeout=30,
+            ).json()
+            found += answer["dag_runs"]
+            if len(found) >= answer["total_entries"] or not answer["dag_runs"]:
+                return found
 
     def wait(self, what: str, done, seconds: float = 480) -> None:
         deadline = time.monotonic() + seconds

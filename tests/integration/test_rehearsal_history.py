@@ -17,12 +17,9 @@ import pytest
 
 from exchange_simulator import comparison
 from exchange_simulator.market import Market
-from exchange_simulator.process import running
 from exchange_simulator.traits import Traits
 
-from .rehearsal import ASKED, HISTORY, WILD, bounds, held_back, ms
-from .stacks import stack_apart
-from .test_rehearsal_stack import PACE, QUICK_CATALOGUE, months_ago
+from .rehearsal import ASKED, HISTORY, QUICK_CATALOGUE, WILD, bounds, held_back, months_ago, ms, real_stack
 
 pytestmark = [
     pytest.mark.scheduler,
@@ -43,15 +40,7 @@ def real():
 
 @pytest.fixture(scope="module")
 def rehearsed():
-    allowed, asked = map(str, PACE)
-    traits = [word for trait in QUICK_CATALOGUE for word in ("--trait", trait)]
-    with (
-        running("--real", *traits, "--requests-per-second", allowed) as exchange,
-        stack_apart(
-            "live", DERIBIT_URL=exchange.live_url, DERIBIT_HISTORY_URL=exchange.history_url,
-            DERIBIT_CURRENCIES=",".join(CURRENCIES), DERIBIT_REQUESTS_PER_SECOND=asked,
-        ) as stack,
-    ):  # fmt: skip
+    with real_stack(QUICK_CATALOGUE, CURRENCIES) as (_, stack):
         stack.start("up", f"{FIRST}", seconds=5400)
         yield stack
 

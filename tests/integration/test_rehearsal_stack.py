@@ -12,7 +12,7 @@ import json
 import re
 import time
 from concurrent.futures import ThreadPoolExecutor
-from datetime import UTC, date, datetime, timedelta
+from datetime import date, datetime, timedelta
 from threading import Event
 
 import psycopg
@@ -21,12 +21,20 @@ import pytest
 from exchange_simulator import comparison, linear
 from exchange_simulator.listings import MINUTE
 from exchange_simulator.market import Market
-from exchange_simulator.process import running
 from exchange_simulator.traits import Traits
 from stack import StackError
 
-from .rehearsal import ASKED, CURRENCIES, MAY_BE_HELD_BACK, STACK, held_back, ms
-from .stacks import stack_apart
+from .rehearsal import (
+    ASKED,
+    CURRENCIES,
+    MAY_BE_HELD_BACK,
+    QUICK_CATALOGUE,
+    STACK,
+    held_back,
+    months_ago,
+    ms,
+    real_stack,
+)
 
 pytestmark = [
     pytest.mark.scheduler,
@@ -40,22 +48,10 @@ MAINTENANCE = 60
 """Seconds. A request is tried six times in at most 16 s, so that every task that meets it has to wait."""
 
 
-def months_ago(number: int) -> date:
-    """The first day of a month: 0 is this one."""
-    today = datetime.now(UTC).date()
-    months = today.year * 12 + today.month - 1 - number
-    return date(months // 12, months % 12 + 1, 1)
-
-
 MONTHS = [months_ago(number) for number in (3, 2, 1)]  # closed ones
 FIRST, PAST = MONTHS[0], months_ago(0)
 ODDITIES = MONTHS[1] + timedelta(days=23)  # in the middle of them, with weeks before and after it
-# The quicker of the two copies of get_instruments' limit, as `make check` then finds it. The slower takes minutes.
-QUICK_CATALOGUE = ("catalogue_seconds=1", "catalogue_burst=50")
 TRAITS = (f"linear_oddities={ODDITIES}", *QUICK_CATALOGUE)
-# How near its limit the load comes is for bench.history to say; the rehearsal is done sooner where the exchange allows
-# more than the real one.
-PACE = 60, 50  # requests a second that the exchange allows, and that are asked for
 
 
 class Rehearsal:
@@ -95,16 +91,7 @@ def real():
 
 @pytest.fixture(scope="module")
 def rehearsed():
-    allowed, asked = map(str, PACE)
-    traits = [word for trait in TRAITS for word in ("--trait", trait)]
-    with (
-        running("--real", *traits, "--requests-per-second", allowed) as exchange,
-        stack_apart(
-            "live", DERIBIT_URL=exchange.live_url, DERIBIT_HISTORY_URL=exchange.history_url,
-            DERIBIT_CURRENCIES=",".join(CURRENCIES), DERIBIT_REQUESTS_PER_SECOND=asked,
-        ) as stack,
-        ThreadPoolExecutor(1) as aside,
-    ):  # fmt: skip
+    with real_stack(TRAITS, CURRENCIES) as (exchange, stack), ThreadPoolExecutor(1) as aside:
         over = Event()
         waited = aside.submit(maintenance, stack, exchange, over)
         try:

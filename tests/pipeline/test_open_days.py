@@ -47,6 +47,25 @@ def window(number: int, requests: int) -> Window:
     return Window(f"BTC-{number}", f"BTC-{number}", number, START, START + MINUTE, requests)
 
 
+@pytest.fixture
+def opens(monkeypatch):
+    """Lets the tasks of a load open an exchange of a clock, seconds since 1970, and nothing else; returns it."""
+
+    def open_with(clock):
+        load = import_module("deribit_warehouse.pipeline.load")
+        context = {"dag_run": SimpleNamespace(run_id="run", conf={}), "ti": SimpleNamespace(id=None)}
+        for each in (load, import_module("deribit_warehouse.pipeline.waiting")):
+            monkeypatch.setattr(each, "get_current_context", lambda: context)
+        monkeypatch.setattr(load, "finished_before_waiting", set)
+        monkeypatch.setattr(load, "base_url", lambda _: "http://exchange")
+        opened = SimpleNamespace(now=lambda prompt=False: round(clock() * 1000))
+        for name in ("exchange", "market"):
+            monkeypatch.setattr(load, name, lambda *_: nullcontext(opened))
+        return opened
+
+    return open_with
+
+
 costs = st.lists(st.integers(1, 9), max_size=40)
 
 
@@ -62,7 +81,7 @@ def test_as_much_is_taken_as_may_be_asked_the_first_first_and_never_nothing(give
 
 
 @pytest.mark.parametrize("contracts", [3, 200])
-def test_the_newest_minutes_do_not_wait_for_what_is_older(monkeypatch, contracts):
+def test_the_newest_minutes_do_not_wait_for_what_is_older(monkeypatch, opens, contracts):
     """A few of the older hours come with each run, however many there are and however much else is to be asked."""
     from deribit_warehouse.datasets import FUTURES_LIVE
     from deribit_warehouse.warehouse import catalogue
@@ -74,12 +93,7 @@ def test_the_newest_minutes_do_not_wait_for_what_is_older(monkeypatch, contracts
     older = [Window(f"{n}", f"{n}", n, START, START + six, 1) for n in range(contracts)]
     monkeypatch.setenv("DERIBIT_REQUESTS_PER_SECOND", "15")
     monkeypatch.setenv("DERIBIT_LIVE_SHARE", "0.2")
-    context = {"dag_run": SimpleNamespace(run_id="run", conf={})}
-    for each in (module, import_module("deribit_warehouse.pipeline.waiting")):
-        monkeypatch.setattr(each, "get_current_context", lambda: context)
-    opened = SimpleNamespace(now=lambda: round(now.timestamp() * 1000))
-    monkeypatch.setattr(module, "exchange", lambda bucket: nullcontext(opened))
-    monkeypatch.setattr(module, "market", nullcontext)
+    opens(now.timestamp)
     monkeypatch.setattr(catalogue, "windows", lambda *_, **__: [*newest, *older])
     planned = [Window.unpacked(w) for batch in module.plan_open.function(FUTURES_LIVE) for w in batch["windows"]]
     # three a second: 25 s of the newest, 5 s of what is older
@@ -121,17 +135,14 @@ def test_an_exchange_that_is_away_is_waited_for_as_long_as_the_plan_may(monkeypa
 
 
 @pytest.mark.parametrize("wanted", [True, False])
-def test_what_was_listed_since_is_in_the_catalogue_before_the_run_plans_where_that_is_wanted(monkeypatch, wanted):
+def test_what_was_listed_since_is_in_the_catalogue_before_the_run_plans_where_that_is_wanted(
+    monkeypatch, opens, wanted
+):
     from deribit_warehouse.datasets import FUTURES_LIVE
     from deribit_warehouse.warehouse import catalogue
 
     module, done = import_module("deribit_warehouse.pipeline.load"), []
-    context = {"dag_run": SimpleNamespace(run_id="run", conf={})}
-    for each in (module, import_module("deribit_warehouse.pipeline.waiting")):
-        monkeypatch.setattr(each, "get_current_context", lambda: context)
-    opened = SimpleNamespace(now=lambda: round(START.timestamp() * 1000))
-    monkeypatch.setattr(module, "exchange", lambda bucket: nullcontext(opened))
-    monkeypatch.setattr(module, "market", nullcontext)
+    opened = opens(START.timestamp)
     monkeypatch.setattr(module, "read_new_listings", lambda *given: done.append(given))
     monkeypatch.setattr(catalogue, "windows", lambda *_, **__: done.append("planned") or [])
     assert module.plan_open.function(FUTURES_LIVE, new_listings=wanted) == []
@@ -180,7 +191,9 @@ def test_a_load_that_began_early_waits_for_the_end_of_its_minute_by_the_clock_of
 
 
 @pytest.mark.parametrize(("seconds_each", "loaded"), [(0, 5), (10, 3), (100, 1)])
-def test_a_live_load_asks_no_longer_than_it_may_and_leaves_the_rest_to_the_next_run(monkeypatch, seconds_each, loaded):
+def test_a_live_load_asks_no_longer_than_it_may_and_leaves_the_rest_to_the_next_run(
+    monkeypatch, opens, seconds_each, loaded
+):
     from deribit_warehouse.datasets import FUTURES_LIVE
     from deribit_warehouse.warehouse.ingestion import Ingested
 
@@ -195,14 +208,7 @@ def test_a_live_load_asks_no_longer_than_it_may_and_leaves_the_rest_to_the_next_
     dataset = replace(FUTURES_LIVE, load=load)
     windows = [[f"BTC-{n}", f"BTC-{n}", n, 0, 60_000, 1] for n in range(5)]
     monkeypatch.setattr(module, "time", SimpleNamespace(monotonic=lambda: clock[0]))
-    context = {"dag_run": SimpleNamespace(run_id="r", conf={}), "ti": SimpleNamespace(id=None)}
-    for each in (module, import_module("deribit_warehouse.pipeline.waiting")):
-        monkeypatch.setattr(each, "get_current_context", lambda: context)
-    monkeypatch.setattr(module, "finished_before_waiting", set)
-    monkeypatch.setattr(module, "base_url", lambda _: "http://exchange")
-    later = SimpleNamespace(now=lambda: 10_000_000)
-    for name in ("exchange", "market"):
-        monkeypatch.setattr(module, name, lambda *_: nullcontext(later))
+    opens(lambda: 10_000)
     told = module.load.function(dataset, {"label": "", "windows": windows})
     assert asked == [f"BTC-{n}" for n in range(loaded)]
     assert (told["instruments"], told["requests"]) == (loaded, loaded)
@@ -216,14 +222,12 @@ def test_a_live_load_asks_no_longer_than_it_may_and_leaves_the_rest_to_the_next_
     ("before", "asked"),
     [
         (20, ["old 0", "old 1", "old 2", "new 0", "new 1"]),  # there is time for all that is older
-        (
-            7,
-            ["old 0", "old 1", "new 0", "new 1", "old 2"],
-        ),  # and for two of them; the third has a part of the time after
+        # and for two of them; the third has a part of the time after
+        (7, ["old 0", "old 1", "new 0", "new 1", "old 2"]),
         (0, ["new 0", "new 1", "old 0", "old 1"]),  # the load begins late: no longer than a fifth of its time
     ],
 )
-def test_older_hours_are_asked_for_while_the_minute_is_not_over(monkeypatch, before, asked):
+def test_older_hours_are_asked_for_while_the_minute_is_not_over(monkeypatch, opens, before, asked):
     """Each answer takes three seconds."""
     from deribit_warehouse.datasets import FUTURES_LIVE
     from deribit_warehouse.warehouse.ingestion import Ingested
@@ -245,14 +249,7 @@ def test_older_hours_are_asked_for_while_the_minute_is_not_over(monkeypatch, bef
     windows = [Window(f"new {n}", f"new {n}", n, ends - hour, ends, 1) for n in range(2)]
     windows += [Window(f"old {n}", f"old {n}", n, START, START + 6 * hour, 1) for n in range(3)]
     monkeypatch.setattr(module, "time", SimpleNamespace(monotonic=lambda: clock[0], sleep=sleep))
-    context = {"dag_run": SimpleNamespace(run_id="r", conf={}), "ti": SimpleNamespace(id=None)}
-    for each in (module, import_module("deribit_warehouse.pipeline.waiting")):
-        monkeypatch.setattr(each, "get_current_context", lambda: context)
-    monkeypatch.setattr(module, "finished_before_waiting", set)
-    monkeypatch.setattr(module, "base_url", lambda _: "http://exchange")
-    opened = SimpleNamespace(now=lambda prompt=False: round(clock[0] * 1000))
-    for name in ("exchange", "market"):
-        monkeypatch.setattr(module, name, lambda *_: nullcontext(opened))
+    opens(lambda: clock[0])
     packed = {"label": "", "windows": [each.packed() for each in windows]}
     told = module.load.function(replace(FUTURES_LIVE, load=load), packed)
     assert [subject for subject, _ in found] == asked

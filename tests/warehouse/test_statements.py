@@ -56,7 +56,7 @@ def contract(dataset: Dataset) -> list[str]:
         *(["profile"] if dataset.validated else []),
         *(["summary", "pending", "expected", "stored", "provenance"] if dataset.table and not dataset.live else []),
         *(["corrections"] if dataset.table and dataset.load else []),
-        *(["beyond"] if dataset.has_lifetimes and not dataset.live else []),
+        *(["beyond"] if dataset.has_lifetimes else []),
         *(["cut"] if dataset.has_lifetimes and not dataset.table.values else []),
         *(["fold"] if dataset.folded else []),
         *(["beats"] if dataset.table and dataset.snapshot else []),

@@ -8,10 +8,9 @@ from typing import Any
 
 import numpy as np
 
+from .candles import MINUTE
 from .errors import Malformed, iso, shown
 from .parsing import numbers, rows, timestamps
-
-MINUTE = 60_000  # ms
 
 
 @dataclass(frozen=True, eq=False)

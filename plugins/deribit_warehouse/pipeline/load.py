@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from airflow.sdk import get_current_context, task
 
 from deribit_warehouse import settings
-from deribit_warehouse.dataset import EXCHANGE_POOL, Dataset, Window
+from deribit_warehouse.dataset import EXCHANGE_POOL, SETTLING, Dataset, Window
 
 from .batches import batches, label
 from .connections import base_url, exchange, market
@@ -90,10 +90,19 @@ def plan_open(
     with market() as connection:
         windows = catalogue.windows(connection, dataset, ends - dataset.overlap, ends, currencies=settings.currencies())
     requests = (settings.live_rate() or settings.requests_per_second()) * dataset.asking.total_seconds()
-    newest = [window for window in windows if window.ends > ends - dataset.overlap]
-    taken = within(newest, requests) + within(windows[len(newest) :], requests / 5)
+    newest = [window for window in windows if not is_older(dataset, window, ends)]
+    taken = within(newest, requests) + within(windows[len(newest) :], requests * OLDER)
     log.info("%s at %s: %d of %d windows", dataset.name, now, len(taken), len(windows))
     return in_batches(taken)
+
+
+OLDER = 1 / 5
+"""The share of what a live run may ask that is for hours which are older than its overlap."""
+
+
+def is_older(dataset: Dataset, window: Window, ends: datetime) -> bool:
+    """Whether a window of a live run up to an instant lies before what it asks for again each time."""
+    return dataset.live and window.ends <= ends - dataset.overlap
 
 
 def within(windows: list[Window], requests: float) -> list[Window]:
@@ -134,11 +143,6 @@ def wait_for_catalogue(connection: Connection, currencies: list[str], until: dat
             f"the catalogue of {', '.join(behind)} was not read since {until:%Y-%m-%d %H:%M} UTC; "
             "the DAG deribit_instruments does that",
         )
-
-
-SETTLING = timedelta(seconds=1)
-"""How long after its end a minute is asked for: the exchange publishes no bound of its own, and what it told too soon
-would be a correction a minute later."""
 
 
 def wait_for_end(deribit: Exchange, ends: datetime, meanwhile: Callable[[float], None] | None = None) -> None:
@@ -210,13 +214,11 @@ def load(dataset: Dataset, batch: dict[str, Any]) -> dict[str, int]:
             return []
 
         ends = max(window.ends for window in windows)
-        older = [
-            place for place, window in enumerate(windows) if dataset.live and window.ends <= ends - dataset.overlap
-        ]
+        older = [place for place, window in enumerate(windows) if is_older(dataset, window, ends)]
         newest = [place for place in range(len(windows)) if place not in older]
 
         def make_up(seconds: float) -> None:
-            older[:] = ask(older, seconds - ENOUGH) if seconds > ENOUGH else older
+            older[:] = ask(older, seconds - ENOUGH)
 
         if dataset.begins_early:
             try:
@@ -224,9 +226,7 @@ def load(dataset: Dataset, batch: dict[str, Any]) -> dict[str, int]:
             except ExchangeUnavailable as error:
                 wait(EXCHANGE, str(error), bound=dataset.longest_wait, finished=per_instrument.finished)
         asking = dataset.asking.total_seconds() if dataset.live else math.inf
-        left = ask(newest, asking)
-        if older:
-            left += ask(older, asking / 5)
+        left = ask(newest, asking) + ask(older, asking * OLDER)
         if left and not per_instrument.exchange_unavailable:
             log.info("%d of %d windows are left to the next run", len(left), len(windows))
             windows = [window for place, window in enumerate(windows) if place not in left]

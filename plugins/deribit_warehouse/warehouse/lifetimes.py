@@ -59,10 +59,7 @@ def beyond(connection: Connection, datasets: Sequence[Dataset]) -> dict[str, lis
 
 def _beyond(connection: Connection, datasets: Sequence[Dataset]) -> dict[str, list[dict[str, Any]]]:
     found = {
-        dataset.name: sql.rows(
-            connection, "lifetimes/open_minutes_beyond" if dataset.live else f"datasets/{dataset.sql}/beyond",
-            **dataset.parameters,
-        )
+        dataset.name: sql.rows(connection, f"datasets/{dataset.sql}/beyond", **dataset.parameters)
         for dataset in datasets if dataset.has_lifetimes
     }  # fmt: skip
     return {name: rows for name, rows in found.items() if rows}

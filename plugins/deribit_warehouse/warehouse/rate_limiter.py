@@ -8,6 +8,8 @@ from typing import Any
 
 from psycopg import Connection
 
+from deribit_warehouse.dataset import SETTLING
+
 from .sql import run, statement
 
 WINDOW_MARGIN = 0.085
@@ -27,8 +29,8 @@ RUSH = 3.5
 """Seconds of each minute in which only live requests go out: the minute that has just ended is asked for then, of each
 instrument, and everybody waits for it."""
 
-RUSH_BEGINS = 1.0
-"""Seconds after the end of a minute at which its loads begin to ask."""
+RUSH_BEGINS = SETTLING.total_seconds()
+"""Seconds after the end of a minute at which its loads begin to ask, and with them the rush."""
 
 LEAST_SHARED = 10.0
 """Requests a second below which there is no rush: a whole request a second is too much of them for the rest of it."""
@@ -110,18 +112,8 @@ class RateLimiter:
             return {**bound, "rush_most": None, "rush_window": None, "rush_from": 0.0, "rush_to": 0.0}
         if not self.rush[bucket]:
             _, apart = window(max(self.rush.values()))
-            return {
-                **bound,
-                "rush_most": 0,
-                "rush_window": 0.0,
-                "rush_from": RUSH_BEGINS - apart,
-                "rush_to": RUSH_BEGINS + RUSH,
-            }
+            begins, ends = RUSH_BEGINS - apart, RUSH_BEGINS + RUSH
+            return {**bound, "rush_most": 0, "rush_window": 0.0, "rush_from": begins, "rush_to": ends}
         most, seconds = window(self.rush[bucket])
-        return {
-            **bound,
-            "rush_most": most,
-            "rush_window": seconds,
-            "rush_from": RUSH_BEGINS,
-            "rush_to": RUSH_BEGINS + RUSH - seconds,
-        }
+        begins, ends = RUSH_BEGINS, RUSH_BEGINS + RUSH - seconds
+        return {**bound, "rush_most": most, "rush_window": seconds, "rush_from": begins, "rush_to": ends}
