@@ -23,9 +23,10 @@ help:
 	@echo 'make bench | bench-history   what is claimed, measured; the whole history through the scheduler'
 	@echo 'make bench-live [ARGS="--minutes 30"]  how soon minutes are published, beside the whole history; what a day costs'
 	@echo 'make soak [PHASES=kills,...] [MINUTES=30]  live minutes through failures, kills, an outage and a full disk'
-	@echo 'make rehearsal [REHEARSE=demo,stack,YYYY-MM,history,soak,long]  the tests that take whole stacks: a demo as its user has'
-	@echo '                             it, in a browser; the first contact, with an exchange shaped like the real one: make up'
-	@echo '                             itself, and months of the history, value by value; by name alone soak and long'
+	@echo 'make rehearsal [REHEARSE=demo,stack,YYYY-MM,slow,history,soak,long]  the tests that take minutes or whole stacks: a demo'
+	@echo '                             as its user has it, in a browser; the first contact, with an exchange shaped like the real'
+	@echo '                             one: make up itself, and months of the history, value by value; by name alone history,'
+	@echo '                             soak and long'
 	@echo 'make recorded ARGS=FOLDER    how many rows of recorded data break each rule'
 	@echo 'make test | lint | lock      every other test; the static checks alone; the lock files anew'
 
@@ -38,16 +39,14 @@ down status:
 report acknowledge:
 	@sh stack/run none python -m stack $@ ARGS
 
-# A file is what a worker takes: its tests share a database and a simulator. In the order of their names: the long files of
-# integration come early. ARGS="-n 0" runs everything in one process.
+# A file is what a worker takes: its tests share a database and a simulator. The files with long tests come first. ARGS="-n 0"
+# runs everything in one process.
 test: lint
 	@$(DEV) python -m pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder ARGS
 
 rehearsal:
 	@: "$${REHEARSE:=all}"; export REHEARSE; \
-		$(DEV) python -m pytest --verbose --numprocesses 2 --dist loadfile --no-loadscope-reorder tests/integration/test_rehearsal_stack.py \
-			tests/integration/test_rehearsal.py tests/integration/test_rehearsal_history.py tests/integration/test_soak.py tests/integration/test_stack.py \
-			tests/integration/test_live.py tests/integration/test_attacks.py tests/integration/test_interrupted.py tests/integration/test_rolls.py ARGS
+		$(DEV) python -m pytest --verbose --numprocesses 2 --dist loadfile --no-loadscope-reorder -m rehearsal tests/integration ARGS
 
 recorded:
 	@$(DEV) python -m bench.recorded ARGS

@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+import psutil
 import psycopg
 from rich.console import Console
 
@@ -46,13 +47,14 @@ TABLES = """
 @dataclass(frozen=True)
 class Counts:
     """What was written until a moment: of the write-ahead log its bytes and the whole pages in it; of each table, by
-    (database, name), the rows that came to stay, those that are there, and its size in bytes; and the bytes that the
-    logs of tasks take on disk."""
+    (database, name), the rows that came to stay, those that are there, and its size in bytes; the bytes that the logs
+    of tasks take on disk; and the seconds that all cores of the machine were busy with whatever ran on it."""
 
     wal: int
     pages: int
     tables: dict[tuple[str, str], tuple[int, int, int]]
     logs: int
+    busy: float
 
 
 def measured(stack: LiveStack, currencies: tuple[str, ...], minutes: int) -> Iterator[Metric]:
@@ -98,7 +100,9 @@ def counted(stack: LiveStack) -> Counts:
         for database, schema in DATABASES.items()
         for name, came, there, size in ask(stack.dsn("postgres", database), TABLES, schema)
     }
-    return Counts(wal, pages, tables, on_disk(stack.placed.logs / "tasks"))
+    processor = psutil.cpu_times()
+    busy = sum(processor) - processor.idle - processor.iowait - processor.guest - processor.guest_nice  # twice in user
+    return Counts(wal, pages, tables, on_disk(stack.placed.logs / "tasks"), busy)
 
 
 def on_disk(folder: Path) -> int:
@@ -111,6 +115,8 @@ def reckoned(before: Counts, after: Counts, minutes: int) -> Iterator[Metric]:
     times = DAY / minutes
     note = f"reckoned from {minutes} minutes"
     wal, pages = after.wal - before.wal, after.pages - before.pages
+    busy, cores = (after.busy - before.busy) / minutes, psutil.cpu_count()
+    yield Metric("day: processor, a minute", busy, "s", note=f"of {60 * cores} that {cores} cores have")
     yield Metric("day: write-ahead log, a minute", wal / minutes / 1e6, "MB", note=f"of {minutes} minutes")
     yield Metric("day: write-ahead log", wal * times / 1e6, "MB", note=f"{note}; {pages * times:,.0f} whole pages")
     for database in DATABASES:

@@ -10,13 +10,14 @@ MINUTE, CHAIN, RUN = ("market", "open_candle"), ("market", "option_chain"), ("ai
 
 
 def test_a_day_is_reckoned_from_what_came_in_minutes_at_the_size_of_a_row():
-    before = Counts(wal=1_000_000, pages=10, tables={MINUTE: (100, 100, 20_000), RUN: (5, 5, 8_000)}, logs=0)
+    before = Counts(wal=1_000_000, pages=10, tables={MINUTE: (100, 100, 20_000), RUN: (5, 5, 8_000)}, logs=0, busy=7)
     after = Counts(
         wal=3_000_000, pages=40, tables={MINUTE: (160, 150, 30_000), CHAIN: (2, 2, 200_000), RUN: (5, 5, 16_000)},
-        logs=50_000,
+        logs=50_000, busy=257,
     )  # fmt: skip
     found = {metric.name: metric for metric in reckoned(before, after, minutes=10)}
     assert {name: metric.value for name, metric in found.items()} == pytest.approx({
+        "day: processor, a minute": 25,
         "day: write-ahead log, a minute": 0.2,
         "day: write-ahead log": 288,
         # 60 rows in ten minutes, 200 B each; 2 rows of 100 kB
@@ -31,8 +32,8 @@ def test_a_day_is_reckoned_from_what_came_in_minutes_at_the_size_of_a_row():
 
 
 def test_a_table_that_takes_less_than_a_hundredth_is_in_the_sum_alone():
-    before = Counts(0, 0, {}, 0)
-    after = Counts(0, 0, {MINUTE: (1, 1, 1_000), CHAIN: (1, 1, 999_000)}, 0)
+    before = Counts(0, 0, {}, 0, 0)
+    after = Counts(0, 0, {MINUTE: (1, 1, 1_000), CHAIN: (1, 1, 999_000)}, 0, 0)
     found = {metric.name: metric.value for metric in reckoned(before, after, minutes=1440)}
     assert found["day: stored, market"] == 1.0
     assert "day: stored, market, open_candle" not in found

@@ -14,6 +14,19 @@ from exchange_simulator.process import Running, running
 from ..conftest import ROOT, Market, connect, fresh_market
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """What may take longest begins first, so that no worker is left with a whole stack when the others have ended."""
+
+    def seconds(item: pytest.Item) -> int:
+        found = item.get_closest_marker("timeout")
+        return found.args[0] if found else 0
+
+    longest: dict[Path, int] = {}
+    for item in items:
+        longest[item.path] = max(longest.get(item.path, 0), seconds(item))
+    items.sort(key=lambda item: -longest[item.path])  # a file's tests stay together, and in their order
+
+
 class Pipeline:
     """Runs DAGs as the scheduler would, in this process."""
 
@@ -79,9 +92,13 @@ def stored_dags(airflow_database):
 @pytest.fixture
 def open_pipeline(monkeypatch, stored_dags, tmp_path):
     """A function that joins a market and an exchange to a Pipeline."""
-    # dag.test() would parse and store them all before each of hundreds of runs
+    from airflow.models.dagbag import DBDagBag
+
+    # dag.test() would store all DAGs anew before each of hundreds of runs, and read one for each of their tasks
     monkeypatch.setattr("airflow.dag_processing.dagbag.BundleDagBag", lambda **_: None)
     monkeypatch.setattr("airflow.dag_processing.dagbag.sync_bag_to_db", lambda *_: None)
+    stored = DBDagBag()
+    monkeypatch.setattr("airflow.models.dagbag.DBDagBag", lambda **how: DBDagBag(**how) if how else stored)
 
     def join(market: Market, exchange: Running) -> Pipeline:
         connect(monkeypatch, exchange, market)

@@ -1,10 +1,10 @@
 """What the rehearsals share: what is asked for, the months, what is collected, and what may be held back.
 
 REHEARSE says what is rehearsed, with commas between: months, the word `stack` for the newest months through the real
-stack, the word `demo` for what its user does with a demo; or `all` of these. Three words stand for themselves alone,
-for CI has no time for them: `history` for all of it through the real stack, `soak` for minutes of the soak, and `long`
-for the tests that are marked so here. Without it only the rules are rehearsed, on their wildest days
-(test_rules_rehearsed.py).
+stack, the word `demo` for what its user does with a demo, the word `slow` for the tests that are marked so here; or
+`all` of these. Three words stand for themselves alone, for CI has no time for them: `history` for all of it through the
+real stack, `soak` for minutes of the soak, and `long` for the tests that are marked so. Without it only the rules are
+rehearsed, on their wildest days (test_rules_rehearsed.py).
 """
 
 from __future__ import annotations
@@ -25,13 +25,12 @@ STACK = "stack"
 DEMO = "demo"
 HISTORY = "history"
 SOAK = "soak"
+SLOW = "slow"
 LONG = "long"
-ALL = (*WILD, STACK, DEMO)
+ALL = (*WILD, STACK, DEMO, SLOW)
 _asked = os.environ.get("REHEARSE", "")
 ASKED = ALL if _asked == "all" else tuple(filter(None, _asked.split(",")))
-MONTHS = tuple(each for each in ASKED if each not in (STACK, DEMO, HISTORY, SOAK, LONG))
-BY_MAKE_TEST = pytest.mark.skipif(bool(ASKED) and LONG not in ASKED, reason="make test runs the short ones")
-"""Of a file that has long tests beside others, which a rehearsal doesn't run again."""
+MONTHS = tuple(each for each in ASKED if each not in (STACK, DEMO, HISTORY, SOAK, SLOW, LONG))
 CURRENCIES = ("BTC", "ETH", "USDC", "USDT", "EURR")
 MAY_BE_HELD_BACK = {
     "TSLAX_USDC-PERPETUAL": "an equity with trading hours: what is not known yet is held back by name",
@@ -39,10 +38,34 @@ MAY_BE_HELD_BACK = {
 """True rows that may be held back, and why. None is invented to make a test pass."""
 
 
+def marked(word: str, *, seconds: int, asked: bool | None = None) -> list[pytest.MarkDecorator]:
+    """Marks what `make rehearsal` runs, and `make test` does not: by this word of REHEARSE, in as many seconds at most.
+
+    asked: whether it is, where the word alone does not say so.
+    """
+    if asked is None:
+        asked = word in ASKED
+    return [
+        pytest.mark.rehearsal,
+        pytest.mark.skipif(not asked, reason=f"make rehearsal REHEARSE={word} runs it"),
+        pytest.mark.timeout(seconds),
+    ]
+
+
+def slow(test):
+    """A test of half a minute and more, for which `make test` has no time: every rehearsal runs it."""
+    return _with(test, marked(SLOW, seconds=600))
+
+
 def long(test):
     """A test that takes longer than CI has time for: it runs where it is asked for."""
-    asked = pytest.mark.skipif(LONG not in ASKED, reason="make rehearsal REHEARSE=long runs the long tests")
-    return asked(pytest.mark.timeout(1200)(test))
+    return _with(test, marked(LONG, seconds=1200))
+
+
+def _with(test, marks: list[pytest.MarkDecorator]):
+    for mark in marks:
+        test = mark(test)
+    return test
 
 
 # The quicker of the two copies of get_instruments' limit, as `make check` then finds it. The slower takes minutes.

@@ -14,6 +14,8 @@ from pathlib import Path
 import psutil
 import pytest
 
+from .rehearsal import slow
+
 ROOT = Path(__file__).parents[2]
 TOKEN, HOOK = "T0AAAA/B0BBBB/slacktokenslacktoken", "/hooks/webhooksecretwebhooksecret"
 
@@ -197,6 +199,7 @@ def until(true, seconds, home):
         time.sleep(0.5)
 
 
+@slow
 @pytest.mark.scheduler
 def test_a_run_tells_once_on_every_channel_that_answers(airflow, httpserver):
     httpserver.expect_request(HOOK).respond_with_data("", status=204)

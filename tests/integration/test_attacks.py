@@ -10,15 +10,13 @@ from datetime import UTC, date, datetime, timedelta
 import numpy as np
 import pytest
 
-from .rehearsal import BY_MAKE_TEST, long
+from .rehearsal import long, slow
 
 MONTH, AFTER = date(2019, 6, 1), "2019-07-01"
 MINUTE, DAY = 60_000, 86_400_000
 PRICES = ("open", "high", "low", "close")
 ANOTHER_COIN, HUGE = date(2019, 6, 5), date(2019, 6, 15)
 ANOTHER_FUNDING = (date(2019, 6, 10), date(2019, 6, 11))
-
-pytestmark = BY_MAKE_TEST
 
 
 def ms(day: date) -> int:
@@ -62,6 +60,7 @@ def lying(monkeypatch):
     return attacked
 
 
+@slow
 def test_what_is_wrong_is_held_back_and_its_neighbours_are_not(open_pipeline, market, young_exchange, lying):
     pipeline = open_pipeline(market, young_exchange)
     assert pipeline.run("instruments") == "success"

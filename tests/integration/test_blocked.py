@@ -10,6 +10,7 @@ import psycopg
 import pytest
 
 from .conftest import AFTER
+from .rehearsal import slow
 
 DERIVED = ("index_prices", "basis_spread", "roll_calendar")
 
@@ -56,6 +57,7 @@ def told(market, dataset: str) -> list[str]:
         return run_report_rows(connection, dag_id, run_id)["blocked"]
 
 
+@slow
 def test_a_blocked_gate_changes_nothing_that_is_published(pipeline, market, young_exchange, strict):
     assert pipeline.run("instruments", AFTER) == "success"
     bad = {"kind": "negative_price", "instrument": "BTC-PERPETUAL", "from": "2018-10-03", "to": "2018-10-08"}

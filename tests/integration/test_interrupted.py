@@ -18,7 +18,7 @@ from exchange_simulator.market import Market
 from exchange_simulator.protocol import Exchange, Parameters
 
 from .conftest import AFTER
-from .rehearsal import BY_MAKE_TEST, long
+from .rehearsal import long
 from .test_faults import patient, when_something_waits
 from .test_settlements import FIELDS, told
 from .test_snapshots import FUTURES, OPTIONS, shown, wanted
@@ -27,8 +27,6 @@ NOW = datetime(2019, 7, 2, tzinfo=UTC)
 OCTOBER = {(2018, 10)}
 
 __all__ = ["patient"]
-
-pytestmark = BY_MAKE_TEST
 
 
 @contextmanager

@@ -1,7 +1,7 @@
 """Live minutes through their DAGs, against an exchange whose clock the test moves: value by value, late, wrong and
-corrected. The long ones run where they are asked for:
+corrected. Most of them take their time, and run where they are asked for:
 
-    make rehearsal REHEARSE=long
+    make rehearsal REHEARSE=slow,long
 """
 
 from __future__ import annotations
@@ -15,16 +15,13 @@ import requests
 
 from exchange_simulator.process import running
 
-from .rehearsal import BY_MAKE_TEST, long
+from .rehearsal import long, slow
 
 FRIDAY = datetime(2026, 10, 2, 7, 59, 30, tzinfo=UTC)
 """Half a minute before a week's contracts expire; the month so far is a day and a half."""
 MONTH = datetime(2026, 10, 1, tzinfo=UTC)
 COLUMNS = ("open", "high", "low", "close", "volume", "cost")
 MINUTE = timedelta(minutes=1)
-
-
-pytestmark = BY_MAKE_TEST
 
 
 @pytest.fixture(scope="module")
@@ -154,6 +151,7 @@ def only_the_newest(monkeypatch):
     monkeypatch.setattr(publish, "PUBLISHING", timedelta(0))
 
 
+@slow
 @pytest.mark.usefixtures("only_the_newest")
 def test_a_bad_minute_is_held_back_and_named_and_the_next_one_is_not(live, market):
     bad = live.closed - MINUTE
@@ -313,7 +311,7 @@ def test_an_exchange_that_is_away_fails_the_run_and_the_next_one_has_it_all(live
     assert market.rows("SELECT * FROM quarantined") == []
 
 
-@long
+@slow
 @pytest.mark.usefixtures("only_the_newest")
 def test_two_contracts_without_an_answer_keep_no_other_from_its_minute_and_are_named(live, market):
     futures = [name for name, _, ends in live.lives() if ends == live.closed and not name.endswith("PERPETUAL")]

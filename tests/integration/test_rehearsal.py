@@ -20,17 +20,14 @@ from exchange_simulator.process import running
 from exchange_simulator.traits import Traits
 
 from .conftest import UNHURRIED
-from .rehearsal import CURRENCIES, MAY_BE_HELD_BACK, MONTHS, bounds, held_back, ms
+from .rehearsal import CURRENCIES, MAY_BE_HELD_BACK, MONTHS, bounds, held_back, marked, ms
 
 NOW = "2026-11-22T12:00:00"
 HISTORY = ("perpetuals_ohlcv", "futures_ohlcv", "funding_rates", "delivery_prices", "index_prices", "basis_spread")
 # Waiting for the catalogue's pace would take minutes, and 145,000 options are another test's.
 QUICKLY = ("--trait", "catalogue_seconds=0.01", "--trait", "catalogue_burst=1000", "--trait", "dense_options=off")
 
-pytestmark = [
-    pytest.mark.skipif(not MONTHS, reason="REHEARSE says which months to rehearse"),
-    pytest.mark.timeout(3600),
-]
+pytestmark = marked("YYYY-MM", seconds=3600, asked=bool(MONTHS))
 
 
 @pytest.fixture(scope="module")

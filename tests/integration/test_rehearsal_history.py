@@ -19,13 +19,9 @@ from exchange_simulator import comparison
 from exchange_simulator.market import Market
 from exchange_simulator.traits import Traits
 
-from .rehearsal import ASKED, HISTORY, QUICK_CATALOGUE, WILD, bounds, held_back, months_ago, ms, real_stack
+from .rehearsal import HISTORY, QUICK_CATALOGUE, WILD, bounds, held_back, marked, months_ago, ms, real_stack
 
-pytestmark = [
-    pytest.mark.scheduler,
-    pytest.mark.skipif(HISTORY not in ASKED, reason="REHEARSE=history rehearses all of it through the real stack"),
-    pytest.mark.timeout(6000),
-]
+pytestmark = [pytest.mark.scheduler, *marked(HISTORY, seconds=6000)]
 
 CURRENCIES = ("BTC", "ETH")
 FIRST = date.fromisoformat(f"{WILD[0]}-01")

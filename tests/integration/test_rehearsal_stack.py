@@ -25,22 +25,18 @@ from exchange_simulator.traits import Traits
 from stack import StackError
 
 from .rehearsal import (
-    ASKED,
     CURRENCIES,
     MAY_BE_HELD_BACK,
     QUICK_CATALOGUE,
     STACK,
     held_back,
+    marked,
     months_ago,
     ms,
     real_stack,
 )
 
-pytestmark = [
-    pytest.mark.scheduler,
-    pytest.mark.skipif(STACK not in ASKED, reason="REHEARSE=stack rehearses the newest months through the real stack"),
-    pytest.mark.timeout(2400),
-]
+pytestmark = [pytest.mark.scheduler, *marked(STACK, seconds=2400)]
 
 LOADED = ("perpetuals_ohlcv", "futures_ohlcv", "funding_rates")
 DATASETS = (*LOADED, "index_prices", "basis_spread")

@@ -6,7 +6,7 @@ from datetime import date, timedelta
 
 import pytest
 
-from .rehearsal import long
+from .rehearsal import slow
 
 MONTHS = ("2019-01-01", "2019-02-01")
 """Runs after these are December's and January's: a quarterly contract expires on 2018-12-28."""
@@ -23,7 +23,7 @@ def rolled(pipeline, market):
     return market
 
 
-@long
+@slow
 def test_a_quarter_rolls(pipeline, rolled):
     market = rolled
     [(day, left, taken, price_at, difference, ratio)] = market.rows(

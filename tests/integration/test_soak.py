@@ -18,14 +18,10 @@ import pytest
 from stack.settings import separate_environment
 
 from ..conftest import ROOT
-from .rehearsal import ASKED, SOAK
+from .rehearsal import SOAK, marked
 from .stacks import ends, nothing_runs_of
 
-pytestmark = [
-    pytest.mark.scheduler,
-    pytest.mark.skipif(SOAK not in ASKED, reason="REHEARSE=soak kills what runs while live minutes come in"),
-    pytest.mark.timeout(1800),
-]
+pytestmark = [pytest.mark.scheduler, *marked(SOAK, seconds=1800)]
 
 
 @pytest.fixture

@@ -19,15 +19,11 @@ import requests
 from deribit_warehouse.datasets import DATASETS
 
 from .conftest import rows_as_they_lie
-from .rehearsal import ASKED, DEMO
+from .rehearsal import DEMO, marked
 from .stacks import stack_apart
 from .test_quarantine import BAD
 
-pytestmark = [
-    pytest.mark.scheduler,
-    pytest.mark.skipif(DEMO not in ASKED, reason="REHEARSE=demo does what its user does with a demo"),
-    pytest.mark.timeout(1500),
-]
+pytestmark = [pytest.mark.scheduler, *marked(DEMO, seconds=1500)]
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 
