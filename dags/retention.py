@@ -22,7 +22,8 @@ for a week are folded into a row an instrument and day (`store.summary_day`): th
 
 **Late data.** Does not concern it.
 
-**When it fails.** Nothing is deleted; the next run deletes it. A day that was not measured stays unmeasured.
+**When it fails.** A part is deleted at a time: what was deleted stays so, and the next run deletes the rest. A day that
+was not measured stays unmeasured.
 """
 
 from datetime import timedelta

@@ -10,7 +10,7 @@ import pytest
 from deribit_warehouse.alerts import callbacks
 from deribit_warehouse.alerts.callbacks import notify_failure, notify_news, notify_quarantine, on_task_well
 from deribit_warehouse.alerts.messages import QuarantinedKey, RunReport
-from deribit_warehouse.warehouse import incidents, watched
+from deribit_warehouse.warehouse import incidents, validations, watched
 from deribit_warehouse.warehouse.incidents import Fingerprint
 from deribit_warehouse.warehouse.watched import Finding
 
@@ -35,15 +35,15 @@ def memory(market, monkeypatch):
 def run(monkeypatch):
     """A function that makes the context of a run's last task, with the states of the others."""
 
-    def run(states, *, last="publish", catchup=True):
+    def run(states, *, last="publish", catchup=True, params=("from", "to"), run_id=RUN_ID):
         monkeypatch.setattr(callbacks, "_states", lambda dag, run_id: states)
-        dag = SimpleNamespace(dag_id="deribit_futures_ohlcv", catchup=catchup)
+        dag = SimpleNamespace(dag_id="deribit_futures_ohlcv", catchup=catchup, params=params)
         dag_run = SimpleNamespace(
-            dag_id="deribit_futures_ohlcv", run_id=RUN_ID, data_interval_start=SINCE, data_interval_end=UNTIL
+            dag_id="deribit_futures_ohlcv", run_id=run_id, data_interval_start=SINCE, data_interval_end=UNTIL
         )
-        ti = SimpleNamespace(dag_id=dag.dag_id, run_id=RUN_ID, task_id=last, map_index=-1)
+        ti = SimpleNamespace(dag_id=dag.dag_id, run_id=run_id, task_id=last, map_index=-1)
         task = SimpleNamespace(downstream_task_ids={"complete"} if last == "publish" else {"publish", "complete"})
-        return {"dag": dag, "dag_run": dag_run, "run_id": RUN_ID, "ti": ti, "task": task, "reason": "task_failure"}
+        return {"dag": dag, "dag_run": dag_run, "run_id": run_id, "ti": ti, "task": task, "reason": "task_failure"}
 
     return run
 
@@ -110,6 +110,47 @@ def test_an_instrument_without_an_answer_is_not_the_exchange_that_is_away(run, m
     [told] = subjects(webhook)
     assert told.startswith("futures_ohlcv: run failed with ExchangeUnavailable, since ")
     assert market.rows("SELECT kind FROM incidents") == [("failure",)]
+
+
+def validated(memory, minute: int, outcome: str) -> str:
+    """Records what the gate of a run said of its minute; returns the run's id."""
+    begins, run_id = SINCE + timedelta(minutes=minute), f"minute {minute}"
+    with memory() as connection:
+        validations.record_validation(
+            connection, dataset="futures_ohlcv", dag_id="deribit_futures_ohlcv", run_id=run_id, begins=begins,
+            ends=begins + timedelta(minutes=1), outcome=outcome, suite="s", rows=1, expected=1, missing=0,
+            blocked_because=["it raised"] if outcome == "blocked" else [], result=None,
+        )  # fmt: skip
+    return run_id
+
+
+BLOCKED = {("load", 0): "success", ("publish", -1): "failed"}
+
+
+def test_a_blocked_minute_that_no_run_takes_again_is_over_with_the_next_that_passes(run, memory, webhook, market):
+    live = {"catchup": False, "params": ()}
+    for minute in range(3):
+        run_id = validated(memory, minute, "blocked")
+        notify_failure(run(BLOCKED, run_id=run_id, **live), knows(blocked=["it raised"]), memory)
+        if minute == 0:
+            incidents.acknowledge_at(market.dsn(), 1, "night.shift", None, resolve=False)
+    assert market.rows("SELECT stands, times, grown_at < acknowledged_at FROM store.incident") == [([""], 3, True)]
+    on_task_well(run(WELL, run_id="looked at nothing", **live), memory=memory)
+    assert market.rows("SELECT state FROM incidents") == [("acknowledged",)]
+    on_task_well(run(WELL, run_id=validated(memory, 3, "passed"), **live), memory=memory)
+    begun, over = subjects(webhook)
+    assert "blocked" in begun and over.startswith("Over: ") and over.endswith("seen 3 times")
+
+
+def test_a_blocked_month_that_a_run_can_take_again_is_over_when_it_passes(run, memory, webhook, market):
+    derived = {"catchup": False}
+    notify_failure(
+        run(BLOCKED, run_id=validated(memory, 0, "blocked"), **derived), knows(blocked=["it raised"]), memory
+    )
+    on_task_well(run(WELL, run_id=validated(memory, 1, "passed"), **derived), memory=memory)
+    assert market.rows("SELECT state FROM incidents") == [("open",)]
+    on_task_well(run(WELL, run_id=validated(memory, 0, "passed"), **derived), memory=memory)
+    assert market.rows("SELECT state FROM incidents") == [("resolved",)]
 
 
 def test_a_quarantine_and_news(memory, webhook):

@@ -220,6 +220,7 @@ def test_collection_follows_the_calendar_and_never_the_past(bag, name):
     dag = bag.dags[name]
     assert dag.timetable.expression == COLLECTION[name]
     assert dag.catchup is False and dag.max_active_runs == OPEN_RUNS.get(name, 1)
+    assert not dag.params, "no past range can be asked for, so what a gate blocks is over with the next run"
 
 
 @pytest.mark.parametrize(

@@ -94,8 +94,7 @@ def test_a_day_that_is_not_decided_on_is_named_minute_by_minute(live, perpetual)
 
 def test_validating_live_minutes_again_that_were_deleted_says_nothing(live, perpetual):
     close(live, perpetual, day_of(PERPETUAL))
-    with live.connection.transaction():
-        assert open_days.forget(live.connection, ENDS.date()) == (1, 1440)
+    assert open_days.forget(live.connection, ENDS.date()) == (1, 1440)
     validations = live.value("SELECT count(*) FROM store.validation")
     assert validate(live, PERPETUALS_LIVE, BEGINS) is None
     assert findings(live) == set() and live.value("SELECT count(*) FROM store.validation") == validations

@@ -283,7 +283,6 @@ def test_a_closed_day_has_the_last_word_and_what_was_held_back_goes_with_its_min
     # live has its say no more
     live.minutes(ids[PERPETUAL], first(PERPETUAL))
     assert run(live, PERPETUALS_LIVE) == []
-    with live.connection.transaction():
-        open_days.forget(live.connection, at(FIRST, 1440).date())
+    open_days.forget(live.connection, at(FIRST, 1440).date())
     assert live.value("SELECT count(*) FROM store.held_basis") == 0
     assert live.value("SELECT count(*) FROM store.open_candle") == 0

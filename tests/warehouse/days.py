@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from types import SimpleNamespace
@@ -245,6 +246,25 @@ class Warehouse:
             return due + sum(month["days"] for month in publication.pending(self.connection, dataset))
 
 
+class Watched:
+    """A connection after each of whose transactions somebody else publishes, and counts what is left."""
+
+    def __init__(self, warehouse: Warehouse, market, counted: str):
+        self.connection, self.market, self.counted, self.left = warehouse.connection, market, counted, []
+
+    def __getattr__(self, name: str):
+        return getattr(self.connection, name)
+
+    @contextmanager
+    def transaction(self):
+        with self.connection.transaction():
+            yield
+        with psycopg.connect(self.market.dsn()) as other:
+            other.execute("SET lock_timeout = '200ms'")
+            publication.share_decisions(other)
+            self.left.append(other.execute(self.counted).fetchone()[0])
+
+
 def vacuum(market, table: str) -> None:
     """Frees what updates left behind, as autovacuum does, which looks every minute."""
     with psycopg.connect(market.dsn("market_owner"), autocommit=True) as connection:
@@ -308,6 +328,7 @@ __all__ = [
     "MINUTE",
     "Candles",
     "Warehouse",
+    "Watched",
     "at",
     "bits",
     "minutes",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 from math import ceil
 
@@ -402,47 +402,85 @@ def test_the_first_claims_at_once_all_learn_who_has_it(warehouse, market):
         assert answers == [None]
 
 
+def summary(warehouse: Warehouse, currency: str, beat: datetime, *names: str, state: str = "published") -> None:
+    with warehouse.connection.transaction():
+        values = {"currency": currency, "beat": beat, "names": [*names], "state": state}
+        warehouse.connection.execute(SUMMARY, values)
+
+
+def was_read(warehouse: Warehouse, currency: str, when: datetime) -> None:
+    """The list of a currency was read last at an instant."""
+    with warehouse.connection.transaction():
+        record_reading(warehouse.connection, currency, "future", 1, "run", host="live", expired=False)
+        warehouse.connection.execute(
+            "UPDATE store.catalogue_reading SET read_at = %s WHERE currency = %s", (when, currency)
+        )
+
+
+def lacks(warehouse: Warehouse, *currencies: str) -> list[tuple[str, list[str]]]:
+    return unlisted(warehouse.connection, [*currencies] or ["BTC", "ETH"])
+
+
+def minutes_ago(n: int) -> datetime:
+    return datetime.now(UTC) - timedelta(minutes=n)
+
+
 def test_what_a_summary_names_and_the_catalogue_lacks_is_looked_for_once_in_two_minutes(warehouse):
-    def summary(currency: str, minute: int, *names: str, state: str = "published") -> None:
-        with warehouse.connection.transaction():
-            warehouse.connection.execute(SUMMARY, {"currency": currency, "beat": at(FIRST, minute), "names": [*names],
-                                                   "state": state})  # fmt: skip
-
-    def was_read(currency: str, minutes_ago: int) -> None:
-        with warehouse.connection.transaction():
-            record_reading(warehouse.connection, currency, "future", 1, "run", host="live", expired=False)
-            warehouse.connection.execute(
-                "UPDATE store.catalogue_reading SET read_at = now() - make_interval(mins => %s) WHERE currency = %s",
-                (minutes_ago, currency),
-            )
-
-    def lacks(*currencies: str) -> list[tuple[str, list[str]]]:
-        return unlisted(warehouse.connection, [*currencies] or ["BTC", "ETH"])
-
     read(warehouse, row("BTC-A"), row("ETH-A", base="ETH"))
-    summary("BTC", 1, "BTC-A", "BTC-B", "BTC-C")
-    assert lacks() == [], "whose catalogue nobody has read is read as a whole"
-    was_read("BTC", 3)
-    was_read("ETH", 5)
-    summary("ETH", 1, "ETH-A")
-    assert lacks() == [("BTC", ["BTC-B", "BTC-C"])]
-    summary("ETH", 2, "ETH-A", "ETH-B", state="pending")
-    assert lacks() == [("ETH", ["ETH-B"]), ("BTC", ["BTC-B", "BTC-C"])], "whose list is older comes first"
-    assert lacks("BTC") == [("BTC", ["BTC-B", "BTC-C"])]
-    was_read("ETH", 1)
-    assert [currency for currency, _ in lacks()] == ["BTC"]
+    summary(warehouse, "BTC", at(FIRST, 1), "BTC-A", "BTC-B", "BTC-C")
+    assert lacks(warehouse) == [], "whose catalogue nobody has read is read as a whole"
+    was_read(warehouse, "BTC", minutes_ago(3))
+    was_read(warehouse, "ETH", minutes_ago(5))
+    summary(warehouse, "ETH", at(FIRST, 1), "ETH-A")
+    assert lacks(warehouse) == [("BTC", ["BTC-B", "BTC-C"])]
+    summary(warehouse, "ETH", at(FIRST, 2), "ETH-A", "ETH-B", state="pending")
+    assert lacks(warehouse) == [("ETH", ["ETH-B"]), ("BTC", ["BTC-B", "BTC-C"])], "whose list is older comes first"
+    assert lacks(warehouse, "BTC") == [("BTC", ["BTC-B", "BTC-C"])]
+    was_read(warehouse, "ETH", minutes_ago(1))
+    assert [currency for currency, _ in lacks(warehouse)] == ["BTC"]
     # of an older summary nothing is said, and of one that is held back nothing is believed
-    summary("BTC", 2, "BTC-A", "BTC-B")
-    summary("BTC", 3, "BTC-X", state="held")
-    assert lacks() == [("BTC", ["BTC-B"])]
+    summary(warehouse, "BTC", at(FIRST, 2), "BTC-A", "BTC-B")
+    summary(warehouse, "BTC", at(FIRST, 3), "BTC-X", state="held")
+    assert lacks(warehouse) == [("BTC", ["BTC-B"])]
     # while somebody waits for the catalogue's turn nothing goes before it
     queue = "INSERT INTO store.rate_limit VALUES ('instruments', ARRAY[now() + %s * interval '1 minute']) "
     queue += "ON CONFLICT (bucket) DO UPDATE SET slots = excluded.slots RETURNING 1"
     warehouse.rows(queue, 1)
-    assert lacks() == []
+    assert lacks(warehouse) == []
     warehouse.rows(queue, -1)
     assert read(warehouse, row("BTC-B")) == (1, 0)
-    assert lacks() == []
+    assert lacks(warehouse) == []
+
+
+def test_a_name_that_is_listed_again_is_looked_for_until_ten_minutes_of_it_were_in_vain(warehouse):
+    """Who asks each minute finds it soon, and one that the exchange goes on naming after its end costs few lists."""
+    ended = EXPIRES
+
+    def names_it(minutes: int, *names: str) -> list[tuple[str, list[str]]]:
+        summary(warehouse, "BTC", ended + timedelta(minutes=minutes), *(names or ("BTC-A",)))
+        return lacks(warehouse)
+
+    again = [("BTC", ["BTC-A"])]
+    read(warehouse, row("BTC-A"))
+    was_read(warehouse, "BTC", ended - timedelta(hours=8))
+    assert names_it(-1) == [], "it is listed"
+    assert names_it(0) == [], "the summary of its end was made before that"
+    assert names_it(1) == again, "it has ended, and nobody has read the list since it was named"
+    for minutes in (3, 5, 10):
+        was_read(warehouse, "BTC", ended + timedelta(minutes=minutes))
+        assert names_it(minutes) == again, "the list may be behind the summary"
+    was_read(warehouse, "BTC", ended + timedelta(minutes=11))
+    assert names_it(11) == [], "ten minutes of it were in vain"
+    was_read(warehouse, "BTC", ended + timedelta(days=1))
+    assert names_it(1441) == []
+    # once it was gone it is another listing
+    names_it(1500, "BTC-B")
+    assert read(warehouse, row("BTC-B", number=8, expires="infinity")) == (1, 0)
+    was_read(warehouse, "BTC", ended + timedelta(minutes=1510))
+    assert names_it(1511, "BTC-A", "BTC-B") == again
+    listed_again = row("BTC-A", number=9, listed=ended + timedelta(minutes=1510), expires=EXPIRES + timedelta(days=90))
+    assert read(warehouse, listed_again) == (1, 0)
+    assert names_it(1512, "BTC-A", "BTC-B") == []
 
 
 SUMMARY = """

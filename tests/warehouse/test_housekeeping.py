@@ -10,7 +10,7 @@ import pytest
 from deribit_warehouse.datasets import DATASETS
 from deribit_warehouse.tables import CANDLE_DAY
 from deribit_warehouse.warehouse import housekeeping, publication, sql, validations
-from tests.warehouse.days import FIRST, Warehouse, at, trading
+from tests.warehouse.days import FIRST, Warehouse, Watched, at, trading
 
 NEXT = FIRST + timedelta(days=1)
 
@@ -19,9 +19,8 @@ NOTHING = {"quarantine": 0, "run_failure": 0}
 
 
 def prune(warehouse: Warehouse, before: datetime | None = None) -> dict[str, int]:
-    with warehouse.connection.transaction():
-        before = before or warehouse.value("SELECT clock_timestamp()")
-        return housekeeping.prune_records(warehouse.connection, before)
+    before = before or warehouse.value("SELECT clock_timestamp()")
+    return housekeeping.prune_records(warehouse.connection, before)
 
 
 def records(warehouse: Warehouse) -> tuple[int, int]:
@@ -115,8 +114,7 @@ def test_a_load_goes_once_its_versions_are_gone(warehouse, btc):
         warehouse.candles(btc, trading(at(FIRST), at(NEXT), seed=seed))
         warehouse.publish(btc)
     assert prune(warehouse) == NOTHING | {"ingestion": 0, "validation": 0}
-    with warehouse.connection.transaction():
-        publication.prune(warehouse.connection, warehouse.value("SELECT clock_timestamp()"), DATASETS)
+    publication.prune(warehouse.connection, warehouse.value("SELECT clock_timestamp()"), DATASETS)
     assert prune(warehouse) == NOTHING | {"ingestion": 2, "validation": 2}
     assert warehouse.value("SELECT count(*) FROM perpetuals_ohlcv") == 1440
 
@@ -157,12 +155,50 @@ def test_what_a_failed_task_said_goes_with_the_records(warehouse):
     assert warehouse.rows("SELECT run_id FROM store.run_failure") == [("new",)]
 
 
-def test_nobody_decides_meanwhile(warehouse, market):
-    with warehouse.connection.transaction(), psycopg.connect(market.dsn()) as other:
+def test_who_decides_meanwhile_is_not_waited_for_and_does_not_wait(warehouse, market):
+    for _ in range(3):
+        warehouse.validation()
+    with psycopg.connect(market.dsn()) as other:
         publication.share_decisions(other)
-        warehouse.connection.execute("SET LOCAL lock_timeout = '200ms'")
-        with pytest.raises(psycopg.errors.LockNotAvailable), warehouse.connection.transaction():
-            housekeeping.prune_records(warehouse.connection, at(FIRST))
+        warehouse.rows("SELECT set_config('lock_timeout', '200ms', false)")
+        assert prune(warehouse)["validation"] == 2
+
+
+def test_no_transaction_deletes_more_than_a_slice_and_who_publishes_gets_in_between(warehouse, market, monkeypatch):
+    """A year of live minutes leaves millions of load records, and a live run has less than a minute to publish."""
+    monkeypatch.setattr(housekeeping, "SLICE", 4)
+    warehouse.rows(
+        "INSERT INTO store.ingestion (dataset, subject, host, run_id, loaded_at, added, grown, corrected) "
+        "SELECT 'd', 's', 'h', 'r', now() - interval '1 year', 1, 0, 0 FROM generate_series(1, 10) RETURNING 1"
+    )
+    watched = Watched(warehouse, market, "SELECT count(*) FROM store.ingestion")
+    before = warehouse.value("SELECT now() - interval '90 days'")
+    assert housekeeping.prune_records(watched, before) == NOTHING | {"ingestion": 10, "validation": 0}
+    assert list(dict.fromkeys(watched.left)) == [10, 6, 2, 0]
+
+
+def test_what_was_ended_half_way_goes_on_the_next_time(warehouse, monkeypatch):
+    monkeypatch.setattr(housekeeping, "SLICE", 2)
+    for _ in range(6):
+        warehouse.validation()
+    newest = warehouse.value("SELECT max(validation_id) FROM store.validation")
+
+    class EndedError(Exception):
+        pass
+
+    def ended(*args, **values):
+        if values.get("slice") == 1:
+            raise EndedError
+        return run(*args, **values)
+
+    run = sql.run
+    monkeypatch.setattr(sql, "run", ended)
+    with pytest.raises(EndedError):
+        prune(warehouse)
+    assert records(warehouse) == (0, 4)
+    monkeypatch.setattr(sql, "run", run)
+    assert prune(warehouse)["validation"] == 3
+    assert warehouse.rows("SELECT validation_id FROM store.validation") == [(newest,)]
 
 
 # -- how large everything is -----------------------------------------------------------------------------------------

@@ -557,8 +557,7 @@ def test_live_that_is_paused_is_stale_after_its_last_minutes_were_deleted_too(li
     live.candles(perpetual, day_of("BTC-PERPETUAL"))
     live.publish(perpetual)
     assert live.rows(STATES) == [("stale",)]
-    with live.connection.transaction():
-        assert open_days.forget(live.connection, FIRST + timedelta(days=1)) == (1, 1440)
+    assert open_days.forget(live.connection, FIRST + timedelta(days=1)) == (1, 1440)
     assert live.rows(STATES) == [("stale",)]
     [found] = [each for each in watched.stale(live.connection, LIVE) if each.fingerprint.dataset == "perpetuals_live"]
     assert "no row yet; more was due at" in found.words

@@ -11,7 +11,7 @@ from deribit_warehouse.datasets import BASIS_SPREAD, DATASETS, LIVE
 from deribit_warehouse.warehouse import lifetimes, open_days
 from deribit_warehouse.warehouse.ingestion import record_fetched
 
-from .days import FIRST, at, ms
+from .days import FIRST, Watched, at, ms, trading
 from .test_open_candles import Live, day_of, live
 
 __all__ = ["live"]  # a fixture
@@ -66,8 +66,17 @@ def test_a_day_is_unclosed_until_the_history_was_answered_for_all_that_lived(liv
 
 
 def forget(live: Live, before=LATER) -> tuple[int, int]:
-    with live.connection.transaction():
-        return open_days.forget(live.connection, before)
+    return open_days.forget(live.connection, before)
+
+
+def test_a_transaction_deletes_a_day_and_who_publishes_gets_in_before_the_next(live, market):
+    perpetual, past = live.instrument("BTC-PERPETUAL", at("2025-02-20")), at(FIRST, 3 * 1440)
+    told = trading(at(FIRST), past, seed=1)
+    live.minutes(perpetual, told), live.show(perpetual)
+    live.candles(perpetual, told), live.publish(perpetual)
+    watched = Watched(live, market, "SELECT count(DISTINCT day) FROM store.open_candle")
+    assert open_days.forget(watched, past.date()) == (3, 3 * 1440)
+    assert list(dict.fromkeys(watched.left)) == [2, 1, 0]
 
 
 def close(live: Live, ids: dict[str, int]) -> None:

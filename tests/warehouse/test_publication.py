@@ -8,7 +8,7 @@ from collections import Counter
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from itertools import count
+from itertools import count, pairwise
 
 import numpy as np
 import psycopg
@@ -21,7 +21,7 @@ from deribit_warehouse.datasets import BASIS_SPREAD, DATASETS, INDEX_PRICES
 from deribit_warehouse.tables import BASIS_DAY, CANDLE_DAY, FUNDING_RATE, INDEX_DAY
 from deribit_warehouse.warehouse import publication, validations
 from deribit_warehouse.warehouse.ingestion import Ingested, Provenance
-from tests.warehouse.days import COLUMNS, FIRST, Candles, Warehouse, at, trading
+from tests.warehouse.days import COLUMNS, FIRST, Candles, Warehouse, Watched, at, trading
 
 SECOND = FIRST + timedelta(days=1)
 BEGINS, ENDS = at(FIRST), at(FIRST, 2880)
@@ -799,8 +799,7 @@ def test_corrections_of_funding(warehouse):
 
 def prune(warehouse: Warehouse, kept_from: datetime) -> dict[str, int]:
     """How many versions of each of TABLES go."""
-    with warehouse.connection.transaction():
-        pruned = publication.prune(warehouse.connection, kept_from, DATASETS)
+    pruned = publication.prune(warehouse.connection, kept_from, DATASETS)
     return {table.name: pruned[table.name] for table in TABLES}
 
 
@@ -858,6 +857,22 @@ def test_what_was_replaced_longer_ago_is_deleted_and_the_rest_answers_as_before(
     assert published.shown() == last[2]
     story.steps = [last]
     story.check()
+
+
+def test_no_transaction_deletes_more_versions_than_a_slice_and_who_publishes_gets_in_between(
+    published, market, monkeypatch
+):
+    w = published.warehouse
+    for seed in range(5):
+        published.load_perpetual(seed)
+        published.publish_inputs()
+    monkeypatch.setattr(publication, "SLICE", 2)
+    watched = Watched(w, market, "SELECT count(*) FROM store.candle_day")
+    there = watched.connection.execute(watched.counted).fetchone()[0]
+    pruned = publication.prune(watched, now(w), DATASETS)
+    assert pruned["candle_day"] > 2
+    steps = [before - after for before, after in pairwise([there, *watched.left])]
+    assert sum(steps) == pruned["candle_day"] and max(steps) == 2
 
 
 def test_what_is_pending_published_or_held_without_a_newer_one_is_kept(published):

@@ -482,8 +482,7 @@ def test_folded_days_read_as_they_did(warehouse):
     unreadable = {"2": ["BTC-9: volume is 'x', not a number"]}
     assert warehouse.value("SELECT unreadable FROM store.summary_day") == unreadable
     assert fold(warehouse, at(FIRST, 5 * 1440)) == 0, "the newest day stays, and none is folded twice"
-    with warehouse.connection.transaction():
-        prune_records(warehouse.connection, datetime.now(UTC) + timedelta(days=1))
+    prune_records(warehouse.connection, datetime.now(UTC) + timedelta(days=1))
     assert everything(warehouse, moments) == before
 
 

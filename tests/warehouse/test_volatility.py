@@ -79,8 +79,7 @@ def test_equal_rows_write_nothing_and_corrections_are_versions(warehouse):
     ]  # fmt: skip
     assert warehouse.hold(VOLATILITY_INDEX_HOUR, warehouse.newest_of(VOLATILITY_INDEX)[:1]) == 1
     assert warehouse.value("SELECT count(*) FROM volatility_index") == 23
-    with warehouse.connection.transaction():
-        gone = publication.prune(warehouse.connection, warehouse_now(warehouse) + timedelta(days=1), [VOLATILITY_INDEX])
+    gone = publication.prune(warehouse.connection, warehouse_now(warehouse) + timedelta(days=1), [VOLATILITY_INDEX])
     assert gone == {"volatility_index": 2}
 
 

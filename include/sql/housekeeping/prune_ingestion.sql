@@ -1,3 +1,2 @@
--- Deletes what is kept of loads of before a moment of which no version is left. Grain: load. May run twice. Parameters: before.
-DELETE FROM store.ingestion l
-WHERE l.loaded_at < %(before)s AND NOT EXISTS (SELECT FROM ({named}) AS n(id) WHERE n.id = l.version_id)
+-- Deletes a slice of what is kept of loads of which no version is left. Grain: load. May run twice. Parameters: slice.
+DELETE FROM store.ingestion l USING unnamed_record u WHERE u.slice = %(slice)s AND l.version_id = u.id

@@ -1,10 +1,10 @@
--- Says since which validation the days before a day, whose live minutes are to be deleted, are shown as closed days without a break,
--- candles and basis, or their last live minutes were taken back; never an earlier one than was said before. Grain: day. May run twice.
--- Parameters: before.
+-- Says since which validation a day, whose live minutes are to be deleted, is shown as a closed day without a break,
+-- candles and basis, or its last live minutes were taken back; never an earlier one than was said before. Grain: day. May run twice.
+-- Parameters: day.
 INSERT INTO store.closed_day AS k (day, validation_id)
 SELECT s.day, max(lower(r))
-FROM (SELECT d.instrument_id, d.day FROM store.open_candle d JOIN store.replaced_open_day USING (day)
-      WHERE d.day < %(before)s GROUP BY d.instrument_id, d.day) AS o
+FROM (SELECT d.instrument_id, d.day FROM store.open_candle d
+      WHERE d.day = %(day)s GROUP BY d.instrument_id, d.day) AS o
 CROSS JOIN LATERAL (
     SELECT c.day, range_agg(c.shown) AS shown FROM store.candle_day c
     WHERE c.instrument_id = o.instrument_id AND c.day = o.day GROUP BY c.day

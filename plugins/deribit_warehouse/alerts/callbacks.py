@@ -158,7 +158,7 @@ def on_task_well(context: Mapping[str, Any], *, asks: Collection[str] = (), memo
                 dag_run: Any = context["dag_run"]
                 report = RunReport(
                     dag_id=dag_run.dag_id, run_id=dag_run.run_id, interval=_interval(dag_run),
-                    catches_up=_catches_up(context),
+                    catches_up=_catches_up(context), takes_ranges=_takes_ranges(context),
                 )  # fmt: skip
                 asked = any(task in asks and state == "success" for (task, _), state in states.items())
                 recover_run(connection, report, asked_exchange=asked or context["ti"].task_id in asks)
@@ -215,6 +215,7 @@ def collect(context: Mapping[str, Any], facts: RunFacts = warehouse_facts) -> Ru
         failed = set(recorded) | _last_failed(context)
     return RunReport(
         catches_up=_catches_up(context),
+        takes_ranges=_takes_ranges(context),
         dag_id=dag.dag_id,
         run_id=run_id,
         interval=_interval(dag_run),
@@ -269,6 +270,10 @@ def _key(row: Mapping[str, Any]) -> QuarantinedKey:
 
 def _catches_up(context: Mapping[str, Any]) -> bool:
     return bool(getattr(context["dag"], "catchup", False))
+
+
+def _takes_ranges(context: Mapping[str, Any]) -> bool:
+    return "from" in (getattr(context["dag"], "params", None) or ())
 
 
 def _failed_now(dag: Any, run_id: str) -> set[tuple[str, int]]:

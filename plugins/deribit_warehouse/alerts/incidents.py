@@ -141,7 +141,10 @@ def remember(connection: "Connection", report: RunReport, *, failed: bool = Fals
     from deribit_warehouse.warehouse import incidents
 
     with connection.transaction():
-        blocked = incidents.blocked_intervals(connection, report.dag_id, report.run_id) if report.blocked else []
+        blocked = []
+        # of a DAG that takes no ranges each run has another interval: an interval of it would stand for ever
+        if report.blocked and report.takes_ranges:
+            blocked = incidents.blocked_intervals(connection, report.dag_id, report.run_id)
         # in one order, so that two runs at once don't wait for each other
         for fingerprint, level, words, stands in sorted(observations(report, failed=failed), key=_order):
             if fingerprint.kind == "blocked" and blocked:
@@ -173,7 +176,8 @@ def recover_run(connection: "Connection", report: RunReport, *, asked_exchange: 
         incidents.recover(connection, ["failure"], dataset, part=stands_of(report))
         validated = validations.run_intervals(connection, report.dag_id, report.run_id)
         for begins, ends in validated.get(dataset, ()):
-            incidents.recover(connection, ["blocked"], dataset, part=incidents.interval(begins, ends))
+            part = incidents.interval(begins, ends) if report.takes_ranges else None
+            incidents.recover(connection, ["blocked"], dataset, part=part)
         if asked_exchange:
             incidents.recover(connection, ["wait"], EXCHANGE, part=report.dag_id)
         for name in sorted({dataset, *validated}):

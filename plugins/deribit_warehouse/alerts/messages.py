@@ -72,7 +72,8 @@ class Wait:
 @dataclass(frozen=True, slots=True)
 class RunReport:
     """Everything a run has to report. `interval` is the half-open data interval (UTC); `notes` say what isn't known;
-    `catches_up`: each past interval has a run of its own, so that one which failed has to be run again."""
+    `catches_up`: each past interval has a run of its own, so that one which failed has to be run again; `takes_ranges`:
+    a run can be asked for any past range, so that what a gate has blocked can be validated again."""
 
     dag_id: str
     run_id: str
@@ -84,6 +85,7 @@ class RunReport:
     waiting: list[Wait] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
     catches_up: bool = False
+    takes_ranges: bool = False
 
     def __bool__(self) -> bool:
         """Whether there is anything to report. Notes alone are not."""

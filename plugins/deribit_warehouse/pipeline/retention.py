@@ -23,7 +23,7 @@ def prune_versions() -> dict[str, int]:
     from deribit_warehouse.warehouse import publication
 
     kept_from = datetime.now(UTC) - settings.keep_superseded()
-    with market() as connection, connection.transaction():
+    with market() as connection:
         pruned = publication.prune(connection, kept_from, [*DATASETS, *LIVE])
     log.info("replaced versions are kept since %s; deleted: %s", f"{kept_from:%Y-%m-%d %H:%M} UTC", pruned)
     return pruned
@@ -40,7 +40,7 @@ def prune_open_days() -> dict[str, int]:
     from deribit_warehouse.warehouse import open_days
 
     before = (datetime.now(UTC) - KEEP_OPEN).date()
-    with market() as connection, connection.transaction():
+    with market() as connection:
         days, minutes = open_days.forget(connection, before)
     log.info(
         "live minutes of days before %s that are closed were deleted: %d of %d instrument-days", before, minutes, days
@@ -55,7 +55,7 @@ def prune_records() -> dict[str, int]:
     from deribit_warehouse.warehouse import housekeeping
 
     before = datetime.now(UTC) - settings.keep_records()
-    with market() as connection, connection.transaction():
+    with market() as connection:
         pruned = housekeeping.prune_records(connection, before)
     log.info("findings, failures, load records and validations of before %s; deleted: %s", f"{before:%Y-%m-%d}", pruned)
     return pruned

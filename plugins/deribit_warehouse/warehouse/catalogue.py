@@ -54,9 +54,9 @@ def read_at(connection: Connection, currencies: list[str]) -> dict[str, datetime
 
 
 def unlisted(connection: Connection, currencies: list[str]) -> list[tuple[str, list[str]]]:
-    """The currencies whose newest summary names futures or perpetuals that the catalogue lacks, and those: (currency,
-    names), whose list was read longest ago first. One that was read within two minutes is left out, and all are while
-    somebody waits to read the catalogue."""
+    """The currencies whose newest summary names futures or perpetuals that the catalogue lacks, or knows only as ended,
+    and those: (currency, names), whose list was read longest ago first. One that was read within two minutes is left
+    out, and all are while somebody waits to read the catalogue."""
     found = sql.rows(connection, "catalogue/unlisted", currencies=currencies)
     return [(row["currency"], row["names"]) for row in found]
 

@@ -17,10 +17,17 @@ def first_unclosed(connection: Connection, begins: date, ends: date) -> date | N
 
 
 def forget(connection: Connection, before: date) -> tuple[int, int]:
-    """Deletes the live minutes of days before a day that are shown as closed days, candles and basis, in the caller's
+    """Deletes the live minutes of days before a day that are shown as closed days, candles and basis, a day a
     transaction, and keeps how far they were the same (view live_days): (instrument-days, versions). What was shown of
-    them while they were open can't be asked any more: candles() and basis() refuse a moment before they were closed."""
-    publication.decide_alone(connection)
-    compared = sql.run(connection, "open_days/compare", before=before)
-    sql.run(connection, "open_days/record_closed", before=before)
-    return compared, sql.run(connection, "open_days/prune", before=before)
+    them while they were open can't be asked any more: candles() and basis() refuse a moment before they were closed.
+    The caller has no transaction."""
+    compared, deleted = 0, 0
+    while True:
+        with connection.transaction():
+            publication.decide_alone(connection)
+            day = sql.row(connection, "open_days/oldest_replaced", before=before)["day"]
+            if day is None:
+                return compared, deleted
+            compared += sql.run(connection, "open_days/compare", day=day)
+            sql.run(connection, "open_days/record_closed", day=day)
+            deleted += sql.run(connection, "open_days/prune", day=day)

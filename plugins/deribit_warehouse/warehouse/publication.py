@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from datetime import date, datetime
+from functools import partial
 from typing import Any
 
 from psycopg import Connection
@@ -19,6 +20,10 @@ from .ingestion import Provenance
 
 Version = tuple[Any, ...]
 """The values of a table's key and version_id."""
+
+SLICE = 5_000
+"""How many versions a transaction deletes at most: with their arrays that takes a second or two, in which nobody
+publishes."""
 
 
 def publish(
@@ -126,13 +131,20 @@ def months(
 
 
 def prune(connection: Connection, kept_from: datetime, datasets: Iterable[Dataset]) -> dict[str, int]:
-    """Deletes what was replaced before an instant, in the caller's transaction: {dataset's table: versions}. What was
-    published before it can't be asked any more."""
-    decide_alone(connection)
-    sql.run(connection, "publication/retain", kept_from=kept_from)
+    """Deletes what was replaced before an instant, a slice a transaction: {dataset's table: versions}. What was
+    published before it can't be asked any more, from before the first of it is deleted. The caller has no
+    transaction."""
+    with connection.transaction():
+        decide_alone(connection)
+        sql.run(connection, "publication/retain", kept_from=kept_from)
     # what was computed goes first: an input is kept as long as something names it
     tables = {dataset.table.name: dataset.table for dataset in reversed(list(datasets)) if dataset.table}
-    return {name: _run(connection, "publication/prune", table, kept_from=kept_from) for name, table in tables.items()}
+
+    def prune_slice(table: Table) -> int:
+        decide_alone(connection)
+        return _run(connection, "publication/prune", table, kept_from=kept_from, most=SLICE)
+
+    return {name: sql.in_slices(connection, SLICE, partial(prune_slice, table)) for name, table in tables.items()}
 
 
 def compute_alone(connection: Connection, dataset: Dataset, days: Iterable[date] | None = None) -> None:

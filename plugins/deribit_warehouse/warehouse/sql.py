@@ -3,7 +3,7 @@ purpose of its statements; datasets/ has a folder for each dataset."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from functools import cache
 from pathlib import Path
 from typing import Any, LiteralString
@@ -97,3 +97,16 @@ def run(connection: Connection, name: str, /, **values: Any) -> int:
     """Runs a statement that returns no rows, and returns how many rows it changed."""
     with connection.cursor() as cursor:
         return cursor.execute(statement(name), values or None).rowcount
+
+
+def in_slices(connection: Connection, most: int, delete: Callable[[], int]) -> int:
+    """Repeats what deletes at most so many rows, each time in a transaction of its own, until it deletes fewer; returns
+    how many it deleted in all. So whoever waits for a lock gets it in between, and what is ended half way has kept what
+    was done. The caller has no transaction."""
+    total = 0
+    while True:
+        with connection.transaction():
+            deleted = delete()
+        total += deleted
+        if deleted < most:
+            return total

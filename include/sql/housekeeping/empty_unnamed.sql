@@ -1,0 +1,2 @@
+-- Forgets what was found of another table. Grain: record. May run twice.
+TRUNCATE unnamed_record
