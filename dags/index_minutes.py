@@ -11,8 +11,8 @@ hourly index and the proxy.
 **Late data.** When a minute is received again, the newer value replaces the older one.
 
 **When it fails.** Each index is requested by itself, and the task waits up to an hour for the exchange; the next run
-still receives the minutes of the last eight hours. Older ones are lost, and the proxy is shown for them, labelled as
-such.
+still receives the minutes of the last eight hours. Older ones are lost, and what the summaries said is shown for them,
+or the proxy, each labelled as such.
 """
 
 from datetime import timedelta

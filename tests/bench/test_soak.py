@@ -235,10 +235,13 @@ def test_corrections_are_those_that_were_injected():
 
 @pytest.mark.parametrize(
     ("row", "why"),
-    [(("A", 1440, 1, 0), "differs"), (("A", 1440, 0, 1), "differs"), (("B", 1440, 0, 0), "not both there of A, B")],
-)
+    [
+        (("A", 1440, 1, 0, 0), "differs"), (("A", 1440, 0, 1, 0), "differs"), (("A", 1440, 0, 0, 1), "differs"),
+        (("B", 1440, 0, 0, 0), "not both there of A, B"),
+    ],
+)  # fmt: skip
 def test_a_day_that_live_had_otherwise_fails(row, why):
-    [minutes] = live_was_right(lambda *_: [("A", 1440, 0, 0)], NOON.date(), ["A"])
+    [minutes] = live_was_right(lambda *_: [("A", 1440, 0, 0, 0)], NOON.date(), ["A"])
     assert minutes.value == 1440
     with pytest.raises(Failed, match=why):
         list(live_was_right(lambda *_: [row], NOON.date(), ["A"]))

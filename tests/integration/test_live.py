@@ -368,7 +368,9 @@ def test_a_day_is_closed_by_history_and_reads_as_it_did(live, market):
     assert {name: live.shown(name) for name, _, _ in live.lives()} == before
     assert market.rows(basis) == basis_before
     assert market.rows("SELECT * FROM live_differences") == []
-    assert market.rows("SELECT count(*), sum(missed), sum(different) FROM live_days") == [(lived, 0, 0)]
+    assert market.rows("SELECT count(*), sum(missed), sum(only_live), sum(different) FROM live_days") == [
+        (lived, 0, 0, 0)
+    ]
     # it is not asked for any more, and closing it again writes nothing
     assert live.run(live.now + MINUTE) == ["success", "success"]
     loads = "SELECT count(*) FROM store.ingestion WHERE dataset LIKE '%%ohlcv'"

@@ -8,14 +8,15 @@ from datetime import UTC, datetime, timedelta
 import numpy as np
 import pytest
 
-from deribit_warehouse.datasets import INDEX_PRICES
+from deribit_warehouse.datasets import BASIS_SPREAD, INDEX_PRICES
+from deribit_warehouse.datasets.instrument_summaries import INSTRUMENT_SUMMARY
 from deribit_warehouse.tables import INDEX_DAY
 from deribit_warehouse.warehouse import publication
 from deribit_warehouse.warehouse.index import store_chart
 from deribit_warehouse.warehouse.ingestion import Ingested, Provenance
 from tests.warehouse.days import FIRST, HOST, Warehouse, at, bits, index_profile, index_proxies, ms, trading
+from tests.warehouse.test_summaries import fold, take, told
 from tests.warehouse.test_summaries import publish as publish_summaries
-from tests.warehouse.test_summaries import take, told
 
 BORN = at("2025-02-01")
 DAYS = (FIRST, FIRST + timedelta(days=1))
@@ -362,7 +363,9 @@ def test_each_index_is_that_of_its_perpetual(warehouse, perpetual):
     ]  # fmt: skip
 
 
-def test_a_published_day_replaces_its_summaries_and_one_that_is_taken_back_brings_them_again(warehouse, perpetual):
+def test_a_published_day_keeps_what_its_summaries_said_and_one_that_is_taken_back_shows_them_alone(
+    warehouse, perpetual
+):
     def now() -> datetime:
         return warehouse.value("SELECT clock_timestamp()")
 
@@ -381,7 +384,7 @@ def test_a_published_day_replaces_its_summaries_and_one_that_is_taken_back_bring
     compute(warehouse)
     assert sources(None) == {"summary": 3}, "a day that nobody has validated replaces nothing"
     publish(warehouse)
-    moments.append((now(), {"perpetual_proxy": 1416, "funding_history": 24}))
+    moments.append((now(), {"perpetual_proxy": 1413, "funding_history": 24, "summary": 3}))
     assert sources(None) == moments[-1][1]
     publish(warehouse, passed=False)
     moments.append((now(), {"summary": 3}))
@@ -389,3 +392,71 @@ def test_a_published_day_replaces_its_summaries_and_one_that_is_taken_back_bring
     assert [(moment, sources(moment)) for moment, _ in moments] == moments
     validations = warehouse.rows("SELECT DISTINCT validation_id FROM index_prices")
     assert validations == warehouse.rows("SELECT DISTINCT validation_id FROM store.instrument_summary")
+
+
+CLOSED = "SELECT ts, price, source FROM index_prices WHERE day = %s AND source = 'summary' ORDER BY ts"
+
+
+def test_a_closed_day_keeps_what_its_summaries_said_where_hours_and_chart_say_nothing(warehouse, perpetual):
+    future = warehouse.instrument("BTC-28MAR25", BORN, at("2025-03-28", 480))
+    # the chart has a hole of eight hours; the summary of 10:00 and of 10:01 stand beside an hour and a charted minute
+    for minute, late in ((1, 0), (600, 2), (601, 3), (602, 5), (603, 31), (1440, -2), (1441, 4), (1500, 4)):
+        summary(warehouse, minute, 60_000.0 + minute, late=late, of_future=1.0)
+    publish_summaries(warehouse)
+    summary(warehouse, 700, 60_700.0)  # nobody has validated it
+    candles, true = fill(warehouse, perpetual, gone=(0,), hours=[k for k in range(48) if k != 24])
+    chart(warehouse, {at(FIRST, minute): 50_000.0 + minute for minute in (*range(2, 602), *range(1082, 1441))})
+    warehouse.candles(future, trading(at(FIRST), at(FIRST, 1440), seed=5))
+    warehouse.publish(future)
+    first, second = compute(warehouse)
+    assert (first["true_minutes"], first["proxy_minutes"]) == (1440 - 480 + 8 + 1, 480 - 8 - 1)
+    assert (second["true_minutes"], second["proxy_minutes"]) == (23 + 2, 1440 - 25)
+    assert publish(warehouse) == 2
+    of_first = [(at(FIRST, 0), 60_001.0, "summary"), (at(FIRST, 601), 60_602.0, "summary")]
+    of_second = [(at(FIRST, 1440), 61_441.0, "summary"), (at(FIRST, 1499), 61_500.0, "summary")]
+    assert warehouse.rows(CLOSED, DAYS[0]) == of_first and warehouse.rows(CLOSED, DAYS[1]) == of_second
+    shown = {ts: (price, source) for ts, price, source, _ in warehouse.rows(OPEN)}
+    assert shown[at(FIRST, 599)] == (true[at(FIRST, 600)], "funding_history")
+    assert shown[at(FIRST, 600)] == (50_601.0, "funding_chart") and shown[at(FIRST, 1438)][1] == "funding_chart"
+    for minute in (602, 699):
+        assert shown[at(FIRST, minute)] == (candles.close[minute], "perpetual_proxy")
+
+    warehouse.compute(BASIS_SPREAD), warehouse.decide(BASIS_SPREAD)
+    beside = warehouse.rows("SELECT ts, index_price FROM basis_spread WHERE day = %s", FIRST)
+    known = {ts: price for ts, (price, source) in shown.items() if source != "perpetual_proxy"}
+    assert len(beside) == 1439 and {ts: price for ts, price in beside if price} == {
+        ts: price for ts, price in known.items() if at(FIRST, 0) < ts < at(FIRST, 1440)
+    }
+
+    # nothing is due, whatever was told since; what is computed again when summaries are long folded is the same
+    assert pending(warehouse) == 0 and warehouse.compute(INDEX_PRICES, FIRST, END) == 0
+    publish_summaries(warehouse)
+    summary(warehouse, 2 * 1440 + 5, 1.0)
+    assert pending(warehouse) == 0 and [fold(warehouse, at(FIRST, 2 * 1440)) for _ in DAYS] == [6, 3]
+    warehouse.candles(perpetual, candles.setting(1490, close=candles.close[1490] + 1))
+    warehouse.publish(perpetual)
+    assert pending(warehouse) == 1 and warehouse.compute(INDEX_PRICES) == 1 and publish(warehouse) == 1
+    assert warehouse.rows(CLOSED, DAYS[1]) == of_second
+
+
+def test_a_summary_that_is_taken_back_takes_the_index_it_is_in_with_it(warehouse, perpetual):
+    for minute in (1, 2, 1441):
+        summary(warehouse, minute, 60_000.0 + minute)
+    publish_summaries(warehouse)
+    fill(warehouse, perpetual)
+    chart(warehouse, {at(FIRST, 2): 50_000.0})
+    compute(warehouse)
+    publish(warehouse)
+    states = "SELECT state FROM store.index_day ORDER BY day, version_id"
+    first, second, _ = warehouse.rows("SELECT currency, beat, version_id FROM store.instrument_summary ORDER BY beat")
+    assert warehouse.hold(INSTRUMENT_SUMMARY, [second]) == 1
+    assert warehouse.rows(states) == [("published",)] * 2, "the chart was taken in place of it"
+    assert warehouse.hold(INSTRUMENT_SUMMARY, [first]) == 1
+    assert warehouse.rows(states) == [("withdrawn",), ("published",)]
+    assert warehouse.value("SELECT count(*) FROM index_prices WHERE day = %s", FIRST) == 0
+    assert pending(warehouse) == 1
+    compute(warehouse)
+    publish(warehouse)
+    assert warehouse.rows(CLOSED, FIRST) == []
+    assert warehouse.value("SELECT count(*) FROM index_prices WHERE day = %s", FIRST) == 1440
+    assert [ts for ts, *_ in warehouse.rows(CLOSED, DAYS[1])] == [at(FIRST, 1440)]

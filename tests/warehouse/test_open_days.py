@@ -17,7 +17,7 @@ from .test_open_candles import Live, day_of, live
 __all__ = ["live"]  # a fixture
 LATER = FIRST + timedelta(days=1)
 DAYS = (
-    "SELECT instrument, live_minutes, closed_minutes, missed, different, corrected, compared_at IS NULL "
+    "SELECT instrument, live_minutes, closed_minutes, missed, only_live, different, corrected, compared_at IS NULL "
     "FROM live_days ORDER BY 1"
 )
 
@@ -95,10 +95,28 @@ def test_what_differs_is_shown_value_by_value_and_counted(live, closed):
         ("BTC-27JUN25", FIRST, at(FIRST, 100), "volume", 1.5, told.volume[100])
     ]
     assert live.rows(DAYS) == [
-        ("BTC-27JUN25", 1437, 1440, 3, 1, 1, True),
-        ("BTC-28MAR25", 1440, 1440, 0, 0, 0, True),
-        ("BTC-PERPETUAL", 1440, 1440, 0, 0, 0, True),
+        ("BTC-27JUN25", 1437, 1440, 3, 0, 1, 1, True),
+        ("BTC-28MAR25", 1440, 1440, 0, 0, 0, 0, True),
+        ("BTC-PERPETUAL", 1440, 1440, 0, 0, 0, 0, True),
     ]
+
+
+def test_what_live_alone_had_said_is_shown_and_counted_and_the_count_kept(live):
+    """Minutes inside of a closed day and at its end: the exchange has them no more, and somebody has explained that."""
+    perpetual = live.instrument("BTC-PERPETUAL", at("2025-02-20"))
+    told = day_of("BTC-PERPETUAL")
+    live.minutes(perpetual, told.without(3))
+    live.show(perpetual)
+    live.candles(perpetual, told.without(100, slice(1400, 1440)))
+    live.publish(perpetual)
+    gone = [at(FIRST, minute) for minute in (100, *range(1400, 1440))]
+    found = live.rows("SELECT ts, field, live, closed FROM live_differences WHERE ts <> %s ORDER BY ts", at(FIRST, 3))
+    assert sorted({ts for ts, *_ in found}) == gone and len(found) == 6 * 41
+    assert {closed for *_, closed in found} == {None} and None not in {said for *_, said, _ in found}
+    counted = ("BTC-PERPETUAL", 1439, 1399, 1, 41, 0, 0)
+    assert live.rows(DAYS) == [(*counted, True)]
+    assert forget(live) == (1, 1439)
+    assert live.rows(DAYS) == [(*counted, False)]
 
 
 def test_live_minutes_go_once_their_day_is_closed_and_what_they_were_is_kept(live, closed):

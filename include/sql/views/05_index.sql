@@ -7,7 +7,8 @@ CREATE VIEW store.summary_beat AS
     CROSS JOIN LATERAL (SELECT unnest(d.minutes) AS minute, unnest(d.version_ids) AS version_id, unnest(d.validation_ids) AS validation_id) AS u;
 
 -- What the summaries of a day said of an instrument's index, beat by beat after midnight up to the next one: as it is published, or was
--- at the time as_of. told_at is the exchange's clock.
+-- at the time as_of. A beat is the end of the minute before it, a summary a sample of that moment: one that was made more than half a
+-- minute after it (told_at, by the exchange's clock) is none.
 CREATE FUNCTION store.index_samples(currency text, instrument text, day date, as_of timestamptz)
 RETURNS TABLE (beat timestamptz, told_at timestamptz, price float8, validation_id bigint)
 LANGUAGE sql STABLE PARALLEL SAFE AS $$
@@ -17,6 +18,8 @@ LANGUAGE sql STABLE PARALLEL SAFE AS $$
     FROM store.instrument_summary s JOIN store.roster r USING (roster_id)
     CROSS JOIN LATERAL (SELECT array_position(r.instruments, index_samples.instrument) AS place) AS p
     WHERE s.currency = index_samples.currency AND p.place IS NOT NULL
+      AND s.index_price[least(p.place, cardinality(s.index_price))] IS NOT NULL
+      AND s.told_at[least(p.place, cardinality(s.told_at))] <= s.beat + interval '30 seconds'
       AND s.beat > index_samples.day::timestamp AT TIME ZONE 'UTC' AND s.beat <= (index_samples.day + 1)::timestamp AT TIME ZONE 'UTC'
       AND CASE WHEN index_samples.as_of IS NULL THEN s.state = 'published' ELSE s.shown @> (SELECT store.as_of(index_samples.as_of)) END
     UNION ALL
@@ -26,7 +29,7 @@ LANGUAGE sql STABLE PARALLEL SAFE AS $$
                                unnest(y.told_ms) AS told_ms, unnest(y.index_price) AS price) AS u
     CROSS JOIN LATERAL (SELECT d.day::timestamp AT TIME ZONE 'UTC' + u.minute * interval '1 minute' AS beat) AS t
     WHERE y.instrument = index_samples.instrument AND y.currency = index_samples.currency
-      AND y.day IN (index_samples.day, index_samples.day + 1) AND u.told_ms IS NOT NULL
+      AND y.day IN (index_samples.day, index_samples.day + 1) AND u.told_ms <= 30000 AND u.price IS NOT NULL
       AND t.beat > index_samples.day::timestamp AT TIME ZONE 'UTC' AND t.beat <= (index_samples.day + 1)::timestamp AT TIME ZONE 'UTC'
       AND (index_samples.as_of IS NULL OR u.validation_id <= (SELECT store.as_of(index_samples.as_of)))
 $$;
@@ -57,9 +60,8 @@ $$;
 
 -- The index of the minutes of open days, from "from" to before "to" (NULL: all): those of which no day is published (or was, at the
 -- time as_of). It is what the summaries said of the perpetual that stands for the index, for of a contract that expires the exchange
--- tells the mean it will be delivered at in its last half hour. A beat is the end of the minute before it, a summary a sample of that
--- moment: one that was made more than half a minute after it (told_at, by the exchange's clock) is none. A minute without one has no row.
--- Say the days where you can: each day is looked up by the beats in it.
+-- tells the mean it will be delivered at in its last half hour. A minute without a sample has no row. Say the days where you can: each day
+-- is looked up by the beats in it.
 CREATE FUNCTION store.open_index_of("from" date, "to" date, as_of timestamptz)
 RETURNS TABLE (index_name text, ts timestamptz, price float8, day date, told_at timestamptz, validation_id bigint)
 LANGUAGE sql STABLE PARALLEL SAFE AS $$
@@ -72,8 +74,7 @@ LANGUAGE sql STABLE PARALLEL SAFE AS $$
     JOIN store.instrument i ON i.instrument_id = x.perpetual_id
     -- OFFSET 0: a day's summaries are looked up by their key
     CROSS JOIN LATERAL (SELECT * FROM store.index_samples(i.settlement_currency, i.instrument, x.day, open_index_of.as_of) OFFSET 0) AS s
-    WHERE s.price IS NOT NULL AND s.told_at <= s.beat + interval '30 seconds'
-      AND NOT EXISTS (SELECT FROM store.index_day c
+    WHERE NOT EXISTS (SELECT FROM store.index_day c
                       WHERE c.index_name = x.index_name AND c.day = x.day
                         AND CASE WHEN open_index_of.as_of IS NULL THEN c.state = 'published'
                                  ELSE c.shown @> (SELECT store.as_of(open_index_of.as_of)) END)
@@ -87,9 +88,10 @@ CREATE FUNCTION store.index_prices_of("from" date, "to" date, as_of timestamptz)
 RETURNS TABLE (index_name text, ts timestamptz, price float8, source text, day date, proxy_error_p95 float8, validation_id bigint)
 LANGUAGE sql STABLE PARALLEL SAFE AS $$
     SELECT x.index_name, x.day::timestamp AT TIME ZONE 'UTC' + (w.first + m.i - 1) * interval '1 minute',
-           coalesce(known.hourly, m.charted, m.proxy),
+           coalesce(known.hourly, m.told, m.proxy),
            CASE WHEN known.hourly IS NOT NULL THEN 'funding_history'
-                WHEN m.charted IS NOT NULL THEN 'funding_chart'
+                WHEN m.told IS NOT NULL AND get_bit(x.sampled, w.first + m.i - 1) = 1 THEN 'summary'
+                WHEN m.told IS NOT NULL THEN 'funding_chart'
                 WHEN m.proxy IS NOT NULL THEN 'perpetual_proxy' END,
            x.day, x.proxy_error_p95,
            CASE WHEN index_prices_of.as_of IS NULL THEN x.validation_id
@@ -98,7 +100,7 @@ LANGUAGE sql STABLE PARALLEL SAFE AS $$
     LEFT JOIN store.candle_day p ON p.instrument_id = x.perpetual_id AND p.day = x.day AND p.version_id = x.perpetual_version_id
     CROSS JOIN LATERAL (SELECT coalesce(p.first_minute, 0) AS first, coalesce(p.n, 1440) AS n OFFSET 0) AS w
     CROSS JOIN LATERAL (
-        SELECT unnest(p.close) AS proxy, unnest(store.slice_minutes(x.minutes, 0, w.first, w.n)) AS charted,
+        SELECT unnest(p.close) AS proxy, unnest(store.slice_minutes(x.minutes, 0, w.first, w.n)) AS told,
                generate_series(1, w.n) AS i) AS m
     CROSS JOIN LATERAL (SELECT CASE WHEN (w.first + m.i) % 60 = 0 THEN x.hourly[(w.first + m.i) / 60] END AS hourly) AS known
     WHERE ("from" IS NULL OR x.day >= "from") AND ("to" IS NULL OR x.day < "to")

@@ -92,7 +92,7 @@ BEGIN
             SELECT s.beat - interval '1 minute' AS ts, s.price
             FROM store.instrument i CROSS JOIN LATERAL store.index_samples(i.settlement_currency, i.instrument, pair.day, NULL) AS s
             WHERE i.instrument_id = pair.perpetual_id AND i.price_index = open_legs.price_index AND index_of_day.day IS NULL
-              AND s.beat > begins AND s.beat <= ends AND s.told_at <= s.beat + interval '30 seconds'
+              AND s.beat > begins AND s.beat <= ends
         )
         SELECT min(m.minute), count(*)::integer,
                array_agg(store.price(m.future) ORDER BY m.minute), array_agg(store.price(m.perpetual) ORDER BY m.minute),

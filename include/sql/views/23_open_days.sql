@@ -1,20 +1,24 @@
--- Every closed minute of days of which there are live minutes, side by side: a row a minute of the published closed day. live is NULL
--- where live has none published.
+-- Every minute of days of which there are live minutes and a published closed day, side by side: a row a minute that either has. live
+-- is NULL where live has none published, the others where the closed day has none.
 CREATE VIEW store.live_and_closed AS
-    SELECT d.instrument_id, d.day, c.version_id, m.ts,
-           m.open, m.high, m.low, m.close, m.volume, m.cost, o.version_id AS live_version_id,
-           o.open AS live_open, o.high AS live_high, o.low AS live_low, o.close AS live_close, o.volume AS live_volume, o.cost AS live_cost
+    SELECT d.instrument_id, d.day, c.version_id, b.*
     FROM (SELECT DISTINCT instrument_id, day FROM store.open_candle) AS d
     JOIN store.candle_day c ON c.instrument_id = d.instrument_id AND c.day = d.day AND c.state = 'published'
     CROSS JOIN LATERAL (SELECT extract(epoch FROM c.day)::float8 + 60 * (c.first_minute - 1) AS epoch OFFSET 0) AS e
     CROSS JOIN LATERAL (
-        SELECT to_timestamp(e.epoch + 60 * u.i) AS ts, u.* FROM (
-            SELECT unnest(c.open) AS open, unnest(c.high) AS high, unnest(c.low) AS low, unnest(c.close) AS close,
-                   unnest(c.volume) AS volume, unnest(c.cost) AS cost, generate_series(1, c.n) AS i) AS u
-        WHERE u.open IS NOT NULL) AS m
-    LEFT JOIN store.open_candle o ON o.instrument_id = d.instrument_id AND o.day = d.day AND o.ts = m.ts AND o.state = 'published';
+        SELECT coalesce(m.ts, o.ts) AS ts, m.open, m.high, m.low, m.close, m.volume, m.cost, o.version_id AS live_version_id,
+               o.open AS live_open, o.high AS live_high, o.low AS live_low, o.close AS live_close, o.volume AS live_volume, o.cost AS live_cost
+        FROM (SELECT to_timestamp(e.epoch + 60 * u.i) AS ts, u.* FROM (
+                  SELECT unnest(c.open) AS open, unnest(c.high) AS high, unnest(c.low) AS low, unnest(c.close) AS close,
+                         unnest(c.volume) AS volume, unnest(c.cost) AS cost, generate_series(1, c.n) AS i) AS u
+              WHERE u.open IS NOT NULL) AS m
+        -- by the key of the table, of which the day is no part
+        FULL JOIN (SELECT v.* FROM store.open_candle v
+                   WHERE v.instrument_id = d.instrument_id AND v.ts >= d.day::timestamp AT TIME ZONE 'UTC'
+                     AND v.ts < (d.day + 1)::timestamp AT TIME ZONE 'UTC' AND v.state = 'published') AS o ON o.ts = m.ts) AS b;
 
--- Where live and the closed day differ, value by value, as long as the live minutes are kept; live is NULL where it missed the minute.
+-- Where live and the closed day differ, value by value, as long as the live minutes are kept; live is NULL where it missed the minute,
+-- closed where the closed day lacks it.
 CREATE VIEW live_differences AS
     SELECT i.label AS instrument, b.day, b.ts, f.field, f.live, f.closed
     FROM store.live_and_closed b JOIN store.instrument i USING (instrument_id)
@@ -24,9 +28,10 @@ CREATE VIEW live_differences AS
 
 -- What live said of each closed day that it was there for, in numbers; of days whose live minutes are deleted as it was counted then.
 CREATE VIEW store.live_day AS
-    SELECT b.instrument_id, b.day, b.version_id, count(b.live_version_id)::integer AS live_minutes, count(*)::integer AS closed_minutes,
+    SELECT b.instrument_id, b.day, b.version_id, count(b.live_version_id)::integer AS live_minutes, count(b.open)::integer AS closed_minutes,
            count(*) FILTER (WHERE b.live_version_id IS NULL)::integer AS missed,
-           count(*) FILTER (WHERE b.live_version_id IS NOT NULL
+           count(*) FILTER (WHERE b.open IS NULL)::integer AS only_live,
+           count(*) FILTER (WHERE b.live_version_id IS NOT NULL AND b.open IS NOT NULL
                             AND (b.open, b.high, b.low, b.close, b.volume, b.cost)
                                 IS DISTINCT FROM (b.live_open, b.live_high, b.live_low, b.live_close, b.live_volume, b.live_cost))::integer AS different,
            (SELECT count(*) FROM store.open_candle o
@@ -34,10 +39,12 @@ CREATE VIEW store.live_day AS
     FROM store.live_and_closed b GROUP BY b.instrument_id, b.day, b.version_id;
 
 CREATE VIEW live_days AS
-    SELECT i.label AS instrument, d.day, d.live_minutes, d.closed_minutes, d.missed, d.different, d.corrected, d.compared_at
-    FROM (SELECT instrument_id, day, live_minutes, closed_minutes, missed, different, corrected, NULL::timestamptz AS compared_at FROM store.live_day
+    SELECT i.label AS instrument, d.day, d.live_minutes, d.closed_minutes, d.missed, d.only_live, d.different, d.corrected, d.compared_at
+    FROM (SELECT instrument_id, day, live_minutes, closed_minutes, missed, only_live, different, corrected, NULL::timestamptz AS compared_at
+          FROM store.live_day
           UNION ALL
-          SELECT o.instrument_id, o.day, o.live_minutes, o.closed_minutes, o.missed, o.different, o.corrected, o.compared_at FROM store.open_day o
+          SELECT o.instrument_id, o.day, o.live_minutes, o.closed_minutes, o.missed, o.only_live, o.different, o.corrected, o.compared_at
+          FROM store.open_day o
           WHERE NOT EXISTS (SELECT FROM store.open_candle v WHERE v.instrument_id = o.instrument_id AND v.day = o.day)) AS d
     JOIN store.instrument i USING (instrument_id);
 

@@ -5,5 +5,5 @@ from deribit_warehouse.tables import INDEX_DAY
 
 INDEX_PRICES = Dataset(
     name="index_prices", keys=("index_name", "day"), table=INDEX_DAY,
-    inputs=("perpetuals_ohlcv", "funding_rates", "index_minutes"),
+    inputs=("perpetuals_ohlcv", "funding_rates", "index_minutes", "instrument_summaries"),
 )  # fmt: skip
