@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 import psycopg
 import pytest
@@ -47,6 +48,32 @@ with psycopg.connect(sys.argv[1]) as connection:
 def test_the_backend_of_a_process_that_gives_way_does_so_too(market):
     ours, theirs = run(CONNECTED, market.dsn(), "nice")
     assert ours == theirs == max(10, BEFORE)
+
+
+@pytest.mark.skipif(not Path("/proc/self/autogroup").exists(), reason="this kernel does not group processes by session")
+def test_the_session_of_a_backend_gives_way_for_a_nice_process_alone_counts_within_it(market):
+    asked = CONNECTED + "    print(open(f'/proc/{connection.info.backend_pid}/autogroup').read().split()[-1])\n"
+    *_, session = run(asked, market.dsn(), "nice")
+    assert session == max(10, BEFORE)
+    if not BEFORE:
+        *_, session = run(asked, market.dsn(), "as it is")
+        assert session == 0
+
+
+def test_the_kernel_takes_one_session_at_a_time(monkeypatch):
+    from deribit_warehouse import priority
+
+    written = []
+
+    def write(path, text):
+        written.append((path.name, text))
+        if len(written) < 3:
+            raise BlockingIOError
+
+    monkeypatch.setattr(Path, "read_text", lambda _: "/autogroup-7 nice 0\n")
+    monkeypatch.setattr(Path, "write_text", write)
+    priority._weigh_session(7, 10)
+    assert written == [("autogroup", "10")] * 3
 
 
 def test_the_backend_of_any_other_stays_as_it_is(market):

@@ -11,6 +11,8 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from tenacity import retry, retry_if_exception_type, stop_after_attempt, wait_random
+
 if TYPE_CHECKING:
     from psycopg import Connection
 
@@ -29,6 +31,25 @@ def share(connection: Connection) -> None:
     if nice and _works_for(connection):
         with suppress(PermissionError, ProcessLookupError):
             os.setpriority(os.PRIO_PROCESS, backend, max(nice, os.getpriority(os.PRIO_PROCESS, backend)))
+        with suppress(OSError):
+            _weigh_session(backend, nice)
+
+
+@retry(
+    retry=retry_if_exception_type(BlockingIOError),
+    wait=wait_random(0.05, 0.15),
+    stop=stop_after_attempt(10),
+    reraise=True,
+)
+def _weigh_session(process: int, nice: int) -> None:
+    """Makes the session of a process as nice as that. Where Linux groups processes by session (sched_autogroup_enabled,
+    usual on Debian and Ubuntu), sessions share the processor first, and what a process is counts only within its own:
+    and each backend of Postgres is a session by itself. Elsewhere there is no such file. The kernel takes one such
+    change in a tenth of a second from all who are not root, and refuses the others with EAGAIN. Raises OSError.
+    """
+    session = Path(f"/proc/{process}/autogroup")
+    if int(session.read_text().split()[-1]) < nice:
+        session.write_text(str(nice))
 
 
 def _works_for(connection: Connection) -> bool:
