@@ -200,6 +200,7 @@ def test_of_linear_coins_the_dated_futures_settle_it_where_there_are_any(
     assert day in {shown for [shown] in market.rows("SELECT DISTINCT day FROM futures_ohlcv")}
 
 
+@slow
 @pytest.mark.parametrize(
     ("comes_first", "wrong", "month", "after", "unreferenced"),
     [

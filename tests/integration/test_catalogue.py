@@ -16,6 +16,8 @@ import pytest
 from pytest_httpserver import HTTPServer
 from werkzeug import Request, Response
 
+from .rehearsal import slow
+
 NOW = 1_789_939_037_426  # ms: 2026-09-20, when the newest of the recorded rows were taken
 
 
@@ -237,6 +239,7 @@ def test_at_the_slower_pace_of_the_two_each_list_is_asked_for_once(open_pipeline
     assert max(sent_at) - sent_at[0] > 150, "five at once, then fifty seconds for five more"
 
 
+@slow
 def test_a_currency_that_is_added_later_makes_its_months_pending_and_is_loaded_beside_the_first(
     pipeline, open_pipeline, market, young_exchange, monkeypatch
 ):

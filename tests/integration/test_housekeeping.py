@@ -10,8 +10,10 @@ import psycopg
 from deribit_warehouse.datasets import DATASETS
 
 from .conftest import AFTER
+from .rehearsal import slow
 
 
+@slow
 def test_what_a_month_left_behind(pipeline, market, monkeypatch, tmp_path):
     monkeypatch.setenv("DERIBIT_DATABASE_FOLDER", str(tmp_path))
     pipeline.run("instruments")

@@ -9,6 +9,7 @@ import psycopg
 import pytest
 
 from .conftest import AFTER
+from .rehearsal import slow
 
 
 @pytest.fixture
@@ -22,6 +23,7 @@ def told(monkeypatch):
     return subjects
 
 
+@slow
 def test_a_month_that_fails_three_times_and_recovers_is_two_messages(pipeline, market, young_exchange, told):
     for dag in ("instruments", "perpetuals_ohlcv"):
         assert pipeline.run(dag, AFTER) == "success"

@@ -6,6 +6,8 @@ from datetime import date, timedelta
 
 import pytest
 
+from .rehearsal import slow
+
 MONTH, AFTER = date(2019, 6, 1), "2019-07-01"
 
 # what the exchange gets wrong, and the rule that has to say so
@@ -44,6 +46,7 @@ def bad_days(market, young_exchange) -> dict[tuple[str, date], str]:
     return {**days, (instrument, date(2019, 6, 25)): "outside_window"}
 
 
+@slow
 def test_bad_candles_stay_out_until_the_exchange_corrects_them(
     open_pipeline, market, young_exchange, request, monkeypatch
 ):

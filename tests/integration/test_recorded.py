@@ -9,6 +9,8 @@ from datetime import UTC, datetime
 
 import pytest
 
+from .rehearsal import slow
+
 pytestmark = pytest.mark.recorded
 
 
@@ -16,6 +18,7 @@ def instant(ms: str | int) -> datetime:
     return datetime.fromtimestamp(int(ms) / 1000, UTC)
 
 
+@slow
 def test_the_recorded_candles_and_their_basis_come_out_of_the_dags(open_pipeline, market, replayed_exchange, recorded):
     pipeline = open_pipeline(market, replayed_exchange)
     assert pipeline.run("instruments") == "success"
@@ -55,6 +58,7 @@ def test_the_recorded_candles_and_their_basis_come_out_of_the_dags(open_pipeline
         assert stored[row["instrument_name"], instant(row["tick_ms"])] == sent
 
 
+@slow
 def test_the_recorded_funding_sums_up_and_its_five_holes_are_named(open_pipeline, market, replayed_exchange, recorded):
     hours = [row["timestamp"] for row in json.loads((recorded / "funding_btc_perpetual.json").read_text())["rows"]]
     holes = [instant(a + 3_600_000) for a, b in itertools.pairwise(hours) if b - a == 7_200_000]
