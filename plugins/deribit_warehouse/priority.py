@@ -29,9 +29,8 @@ def share(connection: Connection) -> None:
     another container a number is another process) or as a user whose processes are not ours to change."""
     nice, backend = os.getpriority(os.PRIO_PROCESS, 0), connection.info.backend_pid
     if nice and _works_for(connection):
-        with suppress(PermissionError, ProcessLookupError):
+        with suppress(OSError):  # it is not ours to change, it has ended, or Linux does not group by session
             os.setpriority(os.PRIO_PROCESS, backend, max(nice, os.getpriority(os.PRIO_PROCESS, backend)))
-        with suppress(OSError):
             _weigh_session(backend, nice)
 
 
@@ -42,10 +41,10 @@ def share(connection: Connection) -> None:
     reraise=True,
 )
 def _weigh_session(process: int, nice: int) -> None:
-    """Makes the session of a process as nice as that. Where Linux groups processes by session (sched_autogroup_enabled,
-    usual on Debian and Ubuntu), sessions share the processor first, and what a process is counts only within its own:
-    and each backend of Postgres is a session by itself. Elsewhere there is no such file. The kernel takes one such
-    change in a tenth of a second from all who are not root, and refuses the others with EAGAIN. Raises OSError.
+    """Makes the session of a process as nice as that. Where Linux groups processes by session
+    (sched_autogroup_enabled), sessions share the processor first, and what a process is counts only within its own: and
+    each backend of Postgres is a session by itself. Elsewhere there is no such file. The kernel takes one such change
+    in a tenth of a second from all who are not root, and refuses the others with EAGAIN (sched(7)). Raises OSError.
     """
     session = Path(f"/proc/{process}/autogroup")
     if int(session.read_text().split()[-1]) < nice:

@@ -186,10 +186,13 @@ def test_what_was_ended_half_way_goes_on_the_next_time(warehouse, monkeypatch):
     class EndedError(Exception):
         pass
 
-    def ended(*args, **values):
-        if values.get("slice") == 1:
+    slices = []
+
+    def ended(connection, name, **values):
+        slices.append(name)
+        if slices.count("housekeeping/prune_validation") == 2:
             raise EndedError
-        return run(*args, **values)
+        return run(connection, name, **values)
 
     run = sql.run
     monkeypatch.setattr(sql, "run", ended)

@@ -1,2 +1,4 @@
--- Deletes a slice of what is kept of loads of which no version is left. Grain: load. May run twice. Parameters: slice.
-DELETE FROM store.ingestion l USING unnamed_record u WHERE u.slice = %(slice)s AND l.version_id = u.id
+-- Deletes some of the loads that were found to be named by nothing. Grain: load. May run twice: then it is the next ones.
+-- Parameters: most (so many at a time).
+WITH taken AS (DELETE FROM unnamed_record WHERE id IN (SELECT id FROM unnamed_record ORDER BY id LIMIT %(most)s) RETURNING id)
+DELETE FROM store.ingestion r USING taken WHERE r.version_id = taken.id

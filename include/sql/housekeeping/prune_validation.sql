@@ -1,2 +1,4 @@
--- Deletes a slice of the validations that nothing names any more. Grain: validation. May run twice. Parameters: slice.
-DELETE FROM store.validation v USING unnamed_record u WHERE u.slice = %(slice)s AND v.validation_id = u.id
+-- Deletes some of the validations that were found to be named by nothing. Grain: validation. May run twice: then it is the next ones.
+-- Parameters: most (so many at a time).
+WITH taken AS (DELETE FROM unnamed_record WHERE id IN (SELECT id FROM unnamed_record ORDER BY id LIMIT %(most)s) RETURNING id)
+DELETE FROM store.validation r USING taken WHERE r.validation_id = taken.id

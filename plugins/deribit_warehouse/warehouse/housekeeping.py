@@ -19,11 +19,10 @@ UNNAMED = {"ingestion": "housekeeping/unnamed_ingestion", "validation": "houseke
 """What finds the records that nothing names, by their table."""
 
 STATEMENTS = {"ingestion": "housekeeping/prune_ingestion", "validation": "housekeeping/prune_validation"}
-"""What takes away a slice of them, by their table."""
+"""What takes away some of them, by their table."""
 
 SLICE = 10_000
-"""How many records a transaction deletes at most: for each of them Postgres looks into every table that refers to it,
-0.4 ms in all on two busy cores. What is ended half way has kept the slices that were done."""
+"""How many records a transaction deletes at most: for each Postgres looks into every table that refers to it."""
 
 NAMED = {
     "one": "housekeeping/named_ids", "elements": "housekeeping/named_elements", "ranges": "housekeeping/named_ends",
@@ -55,23 +54,19 @@ def prune_records(connection: Connection, before: datetime) -> dict[str, int]:
     }
     for record, name in STATEMENTS.items():
         with connection.transaction():
-            slices = _find_unnamed(connection, record, before)
-        pruned[record] = 0
-        for number in range(slices):
-            with connection.transaction():
-                pruned[record] += sql.run(connection, name, slice=number)
+            _find_unnamed(connection, record, before)
+        pruned[record] = sql.in_slices(connection, SLICE, partial(sql.run, connection, name, most=SLICE))
     return pruned
 
 
-def _find_unnamed(connection: Connection, record: str, before: datetime) -> int:
-    """Notes for this session which records of a table nothing names, in slices; returns how many slices those are."""
+def _find_unnamed(connection: Connection, record: str, before: datetime) -> None:
+    """Notes for this session which records of a table nothing names."""
     naming = sql.rows(connection, "housekeeping/naming")
     named = SQL(" UNION ALL ").join(_named(row) for row in naming if row["named"] == record)
     sql.run(connection, "housekeeping/stage_unnamed")
     sql.run(connection, "housekeeping/empty_unnamed")
     statement = SQL(sql.statement(UNNAMED[record])).format(named=named)
-    connection.execute(statement, {"before": before, "most": SLICE})
-    return sql.row(connection, "housekeeping/count_slices")["slices"]
+    connection.execute(statement, {"before": before})
 
 
 def _named(naming: dict[str, Any]) -> Composed:

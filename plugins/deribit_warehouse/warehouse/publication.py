@@ -22,8 +22,7 @@ Version = tuple[Any, ...]
 """The values of a table's key and version_id."""
 
 SLICE = 5_000
-"""How many versions a transaction deletes at most: with their arrays that takes a second or two, in which nobody
-publishes."""
+"""How many versions a transaction deletes at most, in which nobody publishes."""
 
 
 def publish(
