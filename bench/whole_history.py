@@ -198,7 +198,7 @@ def questions(stack: Stack) -> list[Metric]:
         ]  # fmt: skip
 
 
-AT_ONCE = 5
+AT_ONCE = 3
 """Months that run at once; where more are to come, a start asks for the newest closed one twice: first, and in its turn
 (stack/catchup.py)."""
 

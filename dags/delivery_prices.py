@@ -29,7 +29,7 @@ from deribit_warehouse.datasets import DELIVERY_PRICES
 
 
 @dag(
-    **pipeline.history_dag_args(DELIVERY_PRICES, pipeline.YEARS_THEN_MONTHS),
+    **pipeline.history_dag_args(DELIVERY_PRICES),
     max_active_runs=1,
     doc_md=__doc__,
     tags=["deribit", "delivery", "history"],

@@ -28,7 +28,7 @@ from deribit_warehouse.datasets import FUNDING_RATES
 
 
 @dag(
-    **pipeline.history_dag_args(FUNDING_RATES, pipeline.YEARS_THEN_MONTHS),
+    **pipeline.history_dag_args(FUNDING_RATES),
     max_active_runs=2,
     doc_md=__doc__,
     tags=["deribit", "funding", "history"],

@@ -8,8 +8,8 @@ after an expiry.
 the minutes have no trade: flat candles with volume 0 and `traded` false, whose price is the last trade's and may be
 stale.
 
-**Schedule.** Monthly with catchup: plan, load (mapped over batches of instruments), publish. A backfilled month is a
-run; runs by hand as for perpetuals.
+**Schedule.** As for perpetuals: a run for each year that is over and each month of this one, with catchup; backfills and
+runs by hand, too.
 
 **Late data.** As for perpetuals: a new version, published once it has passed.
 
@@ -29,7 +29,7 @@ from deribit_warehouse.datasets import FUTURES_OHLCV
 
 
 @dag(
-    **pipeline.history_dag_args(FUTURES_OHLCV), max_active_runs=5, doc_md=__doc__, tags=["deribit", "ohlcv", "history"]
+    **pipeline.history_dag_args(FUTURES_OHLCV), max_active_runs=3, doc_md=__doc__, tags=["deribit", "ohlcv", "history"]
 )
 def futures_ohlcv() -> None:
     batches = pipeline.plan(FUTURES_OHLCV)

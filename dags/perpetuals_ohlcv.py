@@ -32,7 +32,7 @@ from deribit_warehouse.datasets import PERPETUALS_OHLCV
 
 
 @dag(
-    **pipeline.history_dag_args(PERPETUALS_OHLCV, pipeline.YEARS_THEN_MONTHS),
+    **pipeline.history_dag_args(PERPETUALS_OHLCV),
     max_active_runs=3,
     doc_md=__doc__,
     tags=["deribit", "ohlcv", "history"],

@@ -26,7 +26,7 @@ from deribit_warehouse.datasets import SETTLEMENTS
 
 
 @dag(
-    **pipeline.history_dag_args(SETTLEMENTS, pipeline.YEARS_THEN_MONTHS),
+    **pipeline.history_dag_args(SETTLEMENTS),
     max_active_runs=1,
     doc_md=__doc__,
     tags=["deribit", "settlements", "history"],

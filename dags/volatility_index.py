@@ -24,7 +24,7 @@ from deribit_warehouse.datasets import VOLATILITY_INDEX
 
 
 @dag(
-    **pipeline.history_dag_args(VOLATILITY_INDEX, pipeline.YEARS_THEN_MONTHS),
+    **pipeline.history_dag_args(VOLATILITY_INDEX),
     max_active_runs=1,
     doc_md=__doc__,
     tags=["deribit", "volatility", "history"],

@@ -11,7 +11,7 @@ from deribit_warehouse.timetable import YearsThenMonths
 
 
 class DeribitTimetablePlugin(AirflowPlugin):
-    """The timetable of the datasets that are loaded a year at a time."""
+    """The timetable of the history."""
 
     name = "deribit_timetable"
     # what Airflow reads of the class it declares as an instance's

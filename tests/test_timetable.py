@@ -1,4 +1,4 @@
-"""Which runs the datasets have that are loaded a year at a time: every month of the history is in one of them, once."""
+"""Which runs the history has: every month of it is in one of them, once."""
 
 from datetime import UTC, datetime
 from itertools import pairwise

@@ -55,7 +55,7 @@ class Window:
 
     subject: its name in provenance. instrument: the name that is requested from the exchange. instrument_id: the id of
     that instrument in this database, None for a subject without instruments (an index, a currency). requests: how many
-    requests load the window; batches are made of about 80.
+    requests load the window; batches are made of about 160.
     """
 
     subject: str

@@ -1,4 +1,4 @@
-"""When a dataset is loaded of which a year is as few requests as a month or two of all dated futures.
+"""When closed months of a dataset are loaded.
 
 Airflow has to be told of the class, which `deribit_timetable_plugin` does; every process that reads a DAG imports this,
 so it imports nothing of ours.

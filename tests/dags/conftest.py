@@ -13,7 +13,6 @@ from stack.settings import separate_environment, stack_of
 
 DAGS = Path(__file__).resolve().parents[2] / "dags"
 HISTORY = ("deribit_perpetuals_ohlcv", "deribit_futures_ohlcv", "deribit_funding_rates")
-YEARLY = ("deribit_perpetuals_ohlcv", "deribit_funding_rates")
 FROM = "2025-02-01"
 
 

@@ -36,7 +36,6 @@ SNAPSHOTS = {"deribit_instrument_summaries": "0-59/1 * * * * 30", "deribit_optio
 LIVE = dict.fromkeys(("deribit_perpetuals_live", "deribit_futures_live"), "* * * * * 30")
 HOURLY = {"deribit_funding_live": "2 * * * *"}
 COLLECTION = {"deribit_instruments": "0 0 * * *", "deribit_index_minutes": "0 */4 * * *"} | SNAPSHOTS | LIVE | HOURLY
-YEARLY = HISTORY.keys() - {"deribit_futures_ohlcv"}
 WITHOUT_DATASET = {"deribit_data_docs", "deribit_retention", "deribit_acknowledge", "deribit_close_day"}
 BY_HAND = {"deribit_acknowledge"}
 SECTIONS = ["Source", "Grain", "Schedule", "Late data", "When it fails"]
@@ -183,7 +182,7 @@ def test_whoever_may_be_waited_for_says_what_can_be_validated_now(bag):
 
 
 @pytest.mark.parametrize("name", sorted(HISTORY))
-def test_history_is_a_run_a_year_with_catchup_and_of_the_dated_futures_a_run_a_month(bag, name):
+def test_history_is_a_run_a_year_then_a_run_a_month_with_catchup(bag, name):
     from deribit_warehouse import settings
     from deribit_warehouse.datasets import by_name
     from deribit_warehouse.timetable import YearsThenMonths
@@ -191,7 +190,7 @@ def test_history_is_a_run_a_year_with_catchup_and_of_the_dated_futures_a_run_a_m
     dag = bag.dags[name]
     assert triggering_assets(dag) == HISTORY[name]
     timetable = dag.timetable.timetable if HISTORY[name] else dag.timetable
-    assert isinstance(timetable, YearsThenMonths) if name in YEARLY else timetable.expression == MONTHLY
+    assert isinstance(timetable, YearsThenMonths)
     assert dag.catchup is True
     since = by_name(name.removeprefix("deribit_")).since  # what began later has no months before it
     assert dag.start_date == (settings.history_from() if since is None else since.replace(day=1))

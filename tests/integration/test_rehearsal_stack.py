@@ -110,9 +110,8 @@ def begins_a_run(dataset: str, month: date) -> bool:
     """Whether the calendar has a run of a dataset that begins with one of the MONTHS."""
     if dataset not in LOADED:
         return month == MONTHS[-1]  # what is computed has none of the past
-    if dataset != "futures_ohlcv":  # what is left of a year that is over is one run
-        return month in (MONTHS[0], month.replace(month=1)) or month.year == PAST.year
-    return True
+    # what is left of a year that is over is one run
+    return month in (MONTHS[0], month.replace(month=1)) or month.year == PAST.year
 
 
 def test_every_run_is_green_without_a_hand(rehearsed):

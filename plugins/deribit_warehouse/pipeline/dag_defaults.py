@@ -22,8 +22,7 @@ MONTHLY = CronDataIntervalTimetable("0 0 1 * *", timezone="UTC")
 """A run a calendar month, after it has closed; its data interval is the month."""
 
 YEARS_THEN_MONTHS = YearsThenMonths()
-"""For all but the dated futures, whose month is as much as a year of the others: each run costs Airflow the same,
-whatever it loads."""
+"""A run a calendar year that is over, then a run a month: each run costs Airflow the same, whatever it loads."""
 
 
 def record_task_failure(context: Context) -> None:
@@ -90,10 +89,10 @@ RANGE_PARAMS = {
 if it was given a logical date), or else whatever is pending."""
 
 
-def history_dag_args(dataset: Dataset, timetable: CronDataIntervalTimetable | Timetable = MONTHLY) -> dict[str, Any]:
-    """What the history DAGs have in common: a run a month with catchup, or what another timetable says; and, where the
-    dataset is compared with others, one when something of it that waited for them can be validated, and one with every
-    catalogue, which comes daily, for what nothing else has started.
+def history_dag_args(dataset: Dataset) -> dict[str, Any]:
+    """What the history DAGs have in common: a run for each year that is over and for each month of this one, with
+    catchup; and, where the dataset is compared with others, one when something of it that waited for them can be
+    validated, and one with every catalogue, which comes daily, for what nothing else has started.
 
     How many months run at once is set in each DAG: the futures are most of the work, and every open run costs the
     scheduler time in each of its loops. The first run is that of the first month in which the dataset may have data."""
@@ -102,7 +101,9 @@ def history_dag_args(dataset: Dataset, timetable: CronDataIntervalTimetable | Ti
         first = max(first, dataset.since.replace(day=1))
     return {
         "dag_id": dataset.dag_id,
-        "schedule": schedule(timetable, ready(dataset), asset(INSTRUMENTS)) if dataset.references else timetable,
+        "schedule": (
+            schedule(YEARS_THEN_MONTHS, ready(dataset), asset(INSTRUMENTS)) if dataset.references else YEARS_THEN_MONTHS
+        ),
         "start_date": first,
         "catchup": True,
         "params": RANGE_PARAMS,

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-BATCH_REQUESTS = 80
+BATCH_REQUESTS = 160
 """Requests a mapped task should be worth: at the exchange's pace that is well over the five seconds a task's
 own overhead has to be small against. A busy month of all futures still makes three batches, and a year of the two
 inverse perpetuals as many."""
