@@ -5,12 +5,14 @@ from __future__ import annotations
 from datetime import date, timedelta
 
 import orjson
+import psycopg
 import pytest
 
 from deribit_warehouse.dataset import Window
 from deribit_warehouse.datasets import DELIVERY_PRICES, SETTLEMENTS
 from deribit_warehouse.datasets.settlements import NUMBERS, SETTLEMENT, load
 from deribit_warehouse.exchange import Exchange
+from deribit_warehouse.warehouse import sql
 from deribit_warehouse.warehouse.catalogue import windows
 from deribit_warehouse.warehouse.completion import summary
 from deribit_warehouse.warehouse.ingestion import Ingested, Provenance
@@ -101,6 +103,34 @@ def test_the_recorded_bodies_come_through_client_store_gate_and_view(warehouse, 
     fields = ("instrument_name", "type", "timestamp", "position", "mark_price", "index_price", "profit_loss")
     fields = (*fields, "session_profit_loss", "funding")
     assert shown == [tuple(row.get(name) for name in fields) for row in (delivery, *body["settlements"])]
+
+
+def test_a_load_reads_the_rows_of_its_own_keys_however_many_wait(warehouse, market):
+    """A catchup stores for minutes what its gate decides on at the end, and nothing says so to the planner: each window
+    read all that waited."""
+    store(warehouse, perpetual(warehouse))
+    with psycopg.connect(market.postgres.dsn(market.name), autocommit=True) as owner:
+        owner.execute("UPDATE store.settlement SET state = 'published'")
+        owner.execute("ANALYZE store.settlement")
+        owner.execute("UPDATE store.settlement SET state = 'pending'")
+    long = [date(1990, 1, 1) + timedelta(days=n) for n in range(5_000)]
+    store(warehouse, warehouse.instrument("BTC-1JAN30", at("2018-08-14"), at("2030-01-01", 480)), long)
+    future_id = warehouse.instrument("BTC-25APR25", at("2018-08-14"), at("2025-04-25", 480))
+    merged = sql.composed("rows/merge", SETTLEMENT).as_string(warehouse.connection)
+    with warehouse.connection.transaction():
+        warehouse.connection.execute(sql.composed("rows/stage", SETTLEMENT))
+        warehouse.connection.execute(
+            "INSERT INTO settlement_stage (instrument_id, day, type, settled_at, duplicate) "
+            "SELECT %s, d, 'settlement', d, false FROM unnest(%s::date[]) AS d", (future_id, DAYS),
+        )  # fmt: skip
+        source = Provenance("settlements", f"{future_id}", HOST, "run").values()
+        [[[plan]]] = warehouse.connection.execute(f"EXPLAIN (ANALYZE, FORMAT JSON) {merged}", source).fetchall()
+
+    def read(node: dict) -> float:
+        here = node["Actual Rows"] + node.get("Rows Removed by Filter", 0) if "Relation Name" in node else 0
+        return node["Actual Loops"] * here + sum(map(read, node.get("Plans", ())))
+
+    assert read(plan["Plan"]) < 10 * len(DAYS)
 
 
 def test_equal_rows_write_nothing_and_corrections_are_versions(warehouse):

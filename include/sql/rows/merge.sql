@@ -22,9 +22,11 @@ WITH newest AS (
     INSERT INTO {table} ({key}, version_id, {values})
     SELECT {key}, version_id, {values} FROM compared CROSS JOIN loaded WHERE outcome <> 'unchanged' ORDER BY {key}
 ), outdated AS (
-    SELECT {key}, t.version_id FROM {table} t JOIN compared s USING ({key})
-    WHERE t.state IN ('pending', 'held') AND isempty(t.shown) AND s.outcome = 'corrected'
-    ORDER BY {key}, t.version_id FOR UPDATE OF t
+    -- by their keys, too (OFFSET): during a catchup most of a table waits to be decided on, which the statistics don't know yet
+    SELECT o.* FROM (SELECT {key} FROM compared WHERE outcome = 'corrected' ORDER BY {key}) AS s
+    CROSS JOIN LATERAL (SELECT {key_of_t}, t.version_id FROM {table} t
+                        WHERE {same_t_s} AND t.state IN ('pending', 'held') AND isempty(t.shown)
+                        ORDER BY t.version_id OFFSET 0 FOR UPDATE OF t) AS o
 ), replaced AS (
     DELETE FROM {table} t USING outdated o WHERE {same_t_o} AND t.version_id = o.version_id
 )

@@ -29,10 +29,10 @@ def composed(name: str, table: Table) -> Composed:
     """A statement that is written once for all tables, with its fragments in braces filled in for this one and all
     names quoted.
 
-    {table} and its {stage}; the columns of its {key}, of its {values}, of both ({sent}), and their {definition}; the
-    {columns} of a version (key and version_id) and the {arrays} of parameters for them; the same with the noted columns
-    ({noting}, {noting_arrays}); {beside}: the table of what is kept beside it; {same_x_y}: the keys of x and y are
-    equal; {unnamed}: no computed version names this one.
+    {table} and its {stage}; the columns of its {key} ({key_of_t}: those of t), of its {values}, of both ({sent}), and
+    their {definition}; the {columns} of a version (key and version_id) and the {arrays} of parameters for them; the
+    same with the noted columns ({noting}, {noting_arrays}); {beside}: the table of what is kept beside it;
+    {same_x_y}: the keys of x and y are equal; {unnamed}: no computed version names this one.
     """
 
     def listed(columns: Iterable[str], alias: str = "") -> Composed:
@@ -54,6 +54,7 @@ def composed(name: str, table: Table) -> Composed:
         unnamed = named.format(Identifier("store", table.named_in), same("c", "t", version))
     return SQL(statement(name)).format(
         table=Identifier("store", table.name), stage=Identifier(f"{table.name}_stage"), key=listed(table.key),
+        key_of_t=listed(table.key, "t"),
         values=listed(table.values), values_of_s=listed(table.values, "s"), values_of_t=listed(table.values, "t"),
         sent=listed(sent), definition=each("{c} {t}", sent),
         columns=listed(version), arrays=each("{p}::{t}[]", version),
@@ -61,7 +62,7 @@ def composed(name: str, table: Table) -> Composed:
         noted_of_t=listed(table.noted, "t"), and_noted_of_k=each(", k.{c}", table.noted, ""),
         and_noted_from_p=each(", {c} = p.{c}", table.noted, ""), noted_from_p=each("{c} = p.{c}", table.noted),
         same_t_p=same("t", "p"), same_t_b=same("t", "b"), same_t_k=same("t", "k"), same_t_o=same("t", "o"),
-        same_n_t=same("n", "t"), unnamed=unnamed, beside=Identifier("store", table.beside),
+        same_t_s=same("t", "s"), same_n_t=same("n", "t"), unnamed=unnamed, beside=Identifier("store", table.beside),
     )  # fmt: skip
 
 
