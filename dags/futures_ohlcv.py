@@ -1,4 +1,4 @@
-"""Dated futures, 1-minute candles: every contract that was listed in the month, expired ones included.
+"""Dated futures, 1-minute candles: every contract that was listed in the interval, expired ones included.
 
 **Source.** `get_tradingview_chart_data` of the live host, which answers for expired contracts too. The catalogue says
 which contracts there were. Windows are clipped at listing and expiry, because the exchange goes on sending flat candles
@@ -8,8 +8,8 @@ after an expiry.
 the minutes have no trade: flat candles with volume 0 and `traded` false, whose price is the last trade's and may be
 stale.
 
-**Schedule.** As for perpetuals: a run for each year that is over and each month of this one, with catchup; backfills and
-runs by hand, too.
+**Schedule.** As for perpetuals: a run for each year that is over and each month of this one, with catchup; so are
+backfills and runs by hand.
 
 **Late data.** As for perpetuals: a new version, published once it has passed.
 

@@ -128,7 +128,7 @@ def _airflow(stack: Stack, credentials: Credentials) -> dict[str, str]:
         # An API server that is restarted takes a small machine longer than the quarter of a minute in which a task asks
         # five times; whatever gave up lost an attempt, and what is published has two.
         "workers": {"execution_api_timeout": 30, "execution_api_retries": 8},
-        "scheduler": {"catchup_by_default": False, "scheduler_idle_sleep_time": 0.5, "enable_health_check": False},
+        "scheduler": {"catchup_by_default": False, "enable_health_check": False},
         # A file that changed is parsed again at the next refresh, whatever the interval; callbacks of several runs of a
         # file share a process and its time.
         "dag_processor": {

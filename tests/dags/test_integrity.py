@@ -157,7 +157,7 @@ def test_every_task_may_show_that_something_is_over_and_the_end_of_a_run_is_neve
 
 
 OPEN_RUNS = {
-    "deribit_futures_ohlcv": 5, "deribit_perpetuals_ohlcv": 3, "deribit_funding_rates": 2,
+    "deribit_futures_ohlcv": 3, "deribit_perpetuals_ohlcv": 3, "deribit_funding_rates": 2,
     **dict.fromkeys((*SNAPSHOTS, *LIVE), 2),
 }  # fmt: skip
 """How many runs of a DAG are open at once, as measured; one of every other. Airflow would open 16."""
