@@ -37,10 +37,10 @@ def plan(monkeypatch):
 def test_a_batch_is_sized_in_the_requests_its_windows_take(plan):
     from deribit_warehouse.datasets import FUNDING_RATES, PERPETUALS_OHLCV
 
-    assert [len(batch["windows"]) for batch in plan(PERPETUALS_OHLCV, 60, 9)] == [9, 9, 9, 9, 8, 8, 8]
+    assert [len(batch["windows"]) for batch in plan(PERPETUALS_OHLCV, 60, 9)] == [20, 20, 20]
     assert [len(batch["windows"]) for batch in plan(FUNDING_RATES, 60, 1)] == [60]
-    assert [len(batch["windows"]) for batch in plan(FUNDING_RATES, 100, 1)] == [100], "twenty are not worth a task"
-    assert [len(batch["windows"]) for batch in plan(FUNDING_RATES, 130, 1)] == [65, 65]
+    assert [len(batch["windows"]) for batch in plan(FUNDING_RATES, 200, 1)] == [200], "forty are not worth a task"
+    assert [len(batch["windows"]) for batch in plan(FUNDING_RATES, 260, 1)] == [130, 130]
 
 
 def test_a_year_is_planned_in_batches_that_say_their_months():
@@ -57,10 +57,11 @@ def test_a_year_is_planned_in_batches_that_say_their_months():
         ]
         return [batch["label"] for batch in in_batches(windows)]
 
-    assert labels("BTC-PERPETUAL", "ETH-PERPETUAL") == [
-        "2019-01 … 2019-04 (4): BTC-PERPETUAL, ETH-PERPETUAL", "2019-05 … 2019-08 (4): BTC-PERPETUAL, ETH-PERPETUAL",
-        "2019-09 … 2019-12 (4): BTC-PERPETUAL, ETH-PERPETUAL",
-    ]  # fmt: skip
+    assert labels("BTC-PERPETUAL", "ETH-PERPETUAL") == ["2019-01 … 2019-12 (12): BTC-PERPETUAL, ETH-PERPETUAL"]
+    assert labels("BTC-PERPETUAL", "BTC-29MAR19", "BTC-27SEP19") == [
+        "2019-01 … 2019-06 (6): BTC-PERPETUAL … BTC-27SEP19 (3)",
+        "2019-07 … 2019-12 (6): BTC-PERPETUAL … BTC-27SEP19 (3)",
+    ]
     sixty = labels(*(f"I{number}-PERPETUAL" for number in range(60)))
-    assert len(sixty) == 80 and len(set(sixty)) == 80
-    assert sixty[0] == "2019-01: I0-PERPETUAL … I8-PERPETUAL (9)"
+    assert len(sixty) == 40 and len(set(sixty)) == 40
+    assert sixty[0] == "2019-01: I0-PERPETUAL … I17-PERPETUAL (18)"

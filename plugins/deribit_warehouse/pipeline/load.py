@@ -33,8 +33,8 @@ log = logging.getLogger(__name__)
 
 BATCH_REQUESTS = 160
 """Requests a mapped task should be worth: at the exchange's pace that is well over the five seconds a task's
-own overhead has to be small against. A busy month of all futures still makes three batches, and a year of the two
-inverse perpetuals as many."""
+own overhead has to be small against. A year of all futures still makes a dozen batches, so that each of its loads that
+run at once has some, and a year of the two inverse perpetuals one."""
 
 
 @task
