@@ -1,6 +1,6 @@
 # `make demo` runs everything against the exchange simulator, `make up` against the live exchange. All they need is
 # Python 3.11 to 3.13: stack/run installs the hashed lock into $WAREHOUSE_HOME (default .warehouse) before it runs a command.
-.PHONY: help demo up check down status report acknowledge test rehearsal recorded lint lock bench bench-history bench-live soak
+.PHONY: help demo up check down status report acknowledge test tests rehearsal recorded lint lock bench bench-history bench-live soak
 .DEFAULT_GOAL := help
 
 # Whatever a variable holds, nobody runs it: make would expand what was given on its command line (make demo
@@ -39,9 +39,14 @@ down status:
 report acknowledge:
 	@sh stack/run none python -m stack $@ ARGS
 
+# The static checks beside the tests, which leave some of two cores to them.
+test:
+	@$(DEV) true
+	@$(MAKE) --no-print-directory --jobs 2 lint tests
+
 # A file is what a worker takes: its tests share a database and a simulator. The files with long tests come first. ARGS="-n 0"
 # runs everything in one process.
-test: lint
+tests:
 	@$(DEV) python -m pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder ARGS
 
 rehearsal:

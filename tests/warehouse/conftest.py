@@ -5,15 +5,23 @@ import pytest
 
 from tests.warehouse.days import Warehouse
 
-EMPTY = """DO $$ BEGIN EXECUTE (
-    SELECT format('TRUNCATE %s RESTART IDENTITY CASCADE', string_agg(oid::regclass::text, ', '))
-    FROM pg_class WHERE relkind = 'r' AND relnamespace = 'store'::regnamespace); END $$"""
+EMPTY = """DO $$ DECLARE name text; size bigint; filled boolean; BEGIN
+    FOR name, size IN SELECT oid::regclass, pg_total_relation_size(oid)
+                      FROM pg_class WHERE relkind = 'r' AND relnamespace = 'store'::regnamespace LOOP
+        EXECUTE format('SELECT EXISTS (SELECT FROM %s)', name) INTO filled;
+        IF size > 2 ^ 20 THEN EXECUTE format('TRUNCATE %s CASCADE', name);
+        ELSIF filled THEN EXECUTE format('DELETE FROM %s', name); END IF;
+    END LOOP;
+    PERFORM setval(oid, 1, false) FROM pg_class WHERE relkind = 'S' AND relnamespace = 'store'::regnamespace;
+END $$"""
+"""Truncating forty tables takes a tenth of a second, as long as many a test: what is small is deleted."""
 
 
 @pytest.fixture
 def market(module_market):
     """The market database of the file, empty: a database of its own for each test takes ten times as long."""
-    with psycopg.connect(module_market.dsn("market_owner"), autocommit=True) as connection:
+    with psycopg.connect(module_market.postgres.dsn(module_market.name), autocommit=True) as connection:
+        connection.execute("SET session_replication_role = replica")  # in any order: no key refers to what is left
         connection.execute(EMPTY)
     return module_market
 
