@@ -27,7 +27,9 @@ HISTORY = "history"
 SOAK = "soak"
 SLOW = "slow"
 LONG = "long"
-ALL = (*WILD, STACK, DEMO, SLOW)
+IN_CI = ("2018-08", "2019-04", "2020-03")
+"""Those of them that CI has time for: the first candles, the first funding, the deepest crash."""
+ALL = (*IN_CI, STACK, DEMO, SLOW)
 _asked = os.environ.get("REHEARSE", "")
 ASKED = ALL if _asked == "all" else tuple(filter(None, _asked.split(",")))
 MONTHS = tuple(each for each in ASKED if each not in (STACK, DEMO, HISTORY, SOAK, SLOW, LONG))

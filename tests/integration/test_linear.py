@@ -10,7 +10,7 @@ import pytest
 from exchange_simulator.process import running
 
 from .conftest import UNHURRIED
-from .rehearsal import slow
+from .rehearsal import long
 
 NOW, SINCE, WORLD = "2026-10-05T12:00:00", "2026-09-21T00:00:00", "linear_world=true"
 AFTER, BEGINS, ENDS = "2026-10-01", 1_789_948_800_000, 1_790_812_800_000  # the last ten days of September 2026
@@ -24,7 +24,7 @@ def linear_exchange():
         yield exchange
 
 
-@slow
+@long
 def test_linear_contracts_with_every_oddity(open_pipeline, market, linear_exchange, monkeypatch):
     from exchange_simulator import comparison
 

@@ -19,7 +19,7 @@ import requests
 from deribit_warehouse.datasets import DATASETS
 
 from .conftest import rows_as_they_lie
-from .rehearsal import DEMO, marked
+from .rehearsal import ASKED, DEMO, LONG, marked
 from .stacks import stack_apart
 from .test_quarantine import BAD
 
@@ -121,6 +121,7 @@ def backfill_by_command(stack, dag: str, day: str) -> None:
     assert said.returncode == 0, said.stderr
 
 
+@pytest.mark.skipif(LONG not in ASKED, reason="make rehearsal REHEARSE=demo,long runs it")
 def test_a_second_run_of_every_dataset_changes_no_row(stack):
     begins, _ = last_closed_month()
     before = rows_as_they_lie(stack.rows)

@@ -13,7 +13,7 @@ from exchange_simulator.market import Market
 from exchange_simulator.process import running
 
 from .conftest import UNHURRIED, rows_as_they_lie
-from .rehearsal import SLOW, marked
+from .rehearsal import LONG, marked
 
 COMPUTED = ("index_prices", "basis_spread")
 PERPETUALS_FIRST = ("perpetuals_ohlcv", "futures_ohlcv", "funding_rates")
@@ -81,7 +81,7 @@ def collect(pipeline, month: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "month", [pytest.param(month, marks=() if month == BIRTH else marked(SLOW, seconds=600)) for month in ORDERS]
+    "month", [pytest.param(month, marks=() if month == BIRTH else marked(LONG, seconds=600)) for month in ORDERS]
 )
 def test_a_month_is_what_the_exchange_says(pipeline, module_market, exchange, month):
     collect(pipeline, month)
