@@ -265,6 +265,12 @@ class Watched:
             self.left.append(other.execute(self.counted).fetchone()[0])
 
 
+def truncate(market, table: str) -> None:
+    """Makes a table as small as a new one, which earlier tests of the file have filled: where bytes are counted."""
+    with psycopg.connect(market.dsn("market_owner"), autocommit=True) as connection:
+        connection.execute(f"TRUNCATE store.{table} CASCADE")
+
+
 def vacuum(market, table: str) -> None:
     """Frees what updates left behind, as autovacuum does, which looks every minute."""
     with psycopg.connect(market.dsn("market_owner"), autocommit=True) as connection:

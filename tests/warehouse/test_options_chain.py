@@ -23,7 +23,7 @@ from deribit_warehouse.warehouse.catalogue import record_reading
 from deribit_warehouse.warehouse.ingestion import Ingested, Provenance
 from deribit_warehouse.warehouse.profiles import profile
 from tests.exchange.scripted import result, serving
-from tests.warehouse.days import FIRST, HOST, Warehouse, at, vacuum
+from tests.warehouse.days import FIRST, HOST, Warehouse, at, truncate, vacuum
 
 BEAT = timedelta(minutes=5)
 NOON = at(FIRST, 720)
@@ -341,6 +341,7 @@ def simulated_day(currency: str, beats: int, seed: int = 1):
 
 def test_hours_of_chains_take_at_most_forty_bytes_an_option(warehouse, market):
     """Eight hours of beats; a day of them, 288, takes no more of an option (30.5 bytes) and a minute of the tests."""
+    truncate(market, "option_chain")
     beats = 96
     for n, rows in enumerate(simulated_day("BTC", beats)):
         assert take(warehouse, rows) == Ingested(added=12)

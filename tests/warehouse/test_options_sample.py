@@ -15,7 +15,7 @@ from deribit_warehouse.exchange.tickers import GREEKS, INPUTS
 from deribit_warehouse.warehouse import snapshots
 from deribit_warehouse.warehouse.ingestion import Ingested
 from deribit_warehouse.warehouse.snapshots import turn
-from tests.warehouse.days import Warehouse
+from tests.warehouse.days import Warehouse, truncate
 from tests.warehouse.test_options_chain import BEAT, NOON, publish, seen, take, told
 
 SERIES = "BTC-28MAR25"
@@ -173,8 +173,9 @@ def test_a_sample_goes_with_its_snapshot(warehouse):
     assert warehouse.rows("SELECT beat FROM store.option_sample") == [(base,)]
 
 
-def test_a_sample_takes_a_kilobyte(warehouse):
+def test_a_sample_takes_a_kilobyte(warehouse, market):
     """With its index; names and numbers as the exchange has them."""
+    truncate(market, "option_sample")
     names = [f"BTC-{day}25-{strike}-{side}" for day in ("14MAR", "25APR", "27JUN", "26SEP")
              for strike in range(60_000, 125_000, 1000) for side in "CP"]  # fmt: skip
     rows = [told(name, mark_iv=40 + n * 0.07, mark_price=round(0.2 / (n + 1), 4)) for n, name in enumerate(names)]

@@ -22,7 +22,7 @@ from deribit_warehouse.warehouse.ingestion import Ingested, Provenance
 from deribit_warehouse.warehouse.profiles import profile
 from deribit_warehouse.warehouse.snapshots import beat_of
 from tests.exchange.scripted import result, serving
-from tests.warehouse.days import FIRST, HOST, Warehouse, at, vacuum
+from tests.warehouse.days import FIRST, HOST, Warehouse, at, truncate, vacuum
 
 BEAT = timedelta(minutes=1)
 NOON = at(FIRST, 720)
@@ -394,6 +394,7 @@ def test_a_name_that_was_listed_again_is_resolved_by_time(warehouse):
 
 def test_an_instrument_at_a_beat_takes_few_bytes(warehouse, market):
     """What made it a row a snapshot: a row an instrument takes 250."""
+    truncate(market, "instrument_summary")
     names = [f"C{n:02}_USDC-PERPETUAL" for n in range(60)]
     random = Random(1)
     prices = ("mark_price", "bid_price", "ask_price", "estimated_delivery_price")
