@@ -29,7 +29,7 @@ LIVE = "live"
 """The tag of DAGs that collect days which are not over."""
 POLL_SECONDS = 3
 PLAIN_LINE_SECONDS = 15
-IDLE_POLLS = 5
+IDLE_POLLS = 3
 """After so many looks at which nothing was going on, nobody will compute what is pending by himself."""
 UNUSED_BY_HISTORY = {"read_options"}
 """Tasks of the catalogue's run whose lists nothing of the history asks for."""

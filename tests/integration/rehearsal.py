@@ -70,8 +70,9 @@ def _with(test, marks: list[pytest.MarkDecorator]):
     return test
 
 
-# The quicker of the two copies of get_instruments' limit, as `make check` then finds it. The slower takes minutes.
+# The two copies of get_instruments' limit, as `make check` then finds it. The slower takes minutes.
 QUICK_CATALOGUE = ("catalogue_seconds=1", "catalogue_burst=50")
+SLOW_CATALOGUE = ("catalogue_seconds=10", "catalogue_burst=5")
 # How near its limit the load comes is for bench.history to say; the rehearsal is done sooner where the exchange allows
 # more than the real one.
 PACE = 60, 50  # requests a second that the exchange allows, and that are asked for
