@@ -5,7 +5,8 @@ nothing else is.
 
     make rehearsal REHEARSE=history            # an hour
 
-The exchange allows a list of instruments in ten seconds, as it does since 2026. Linear contracts, which nobody listed in those months, meet the real stack in test_rehearsal_stack.py.
+The exchange allows a list of instruments in ten seconds, five at once: the slower of the two limits it is said to have.
+Linear contracts, which nobody listed in those months, meet the real stack in test_rehearsal_stack.py.
 """
 
 from __future__ import annotations
