@@ -199,17 +199,16 @@ def questions(stack: Stack) -> list[Metric]:
 
 
 AT_ONCE = 3
-"""Months that run at once; where more are to come, a start asks for the newest closed one twice: first, and in its turn
-(stack/catchup.py)."""
+"""Runs that are open at once; where more are to come, a start asks for the newest closed month twice: first, and in its
+turn (stack/catchup.py)."""
 
 
 def fewest_requests(first_day: str) -> int:
     """The fewest pages that hold what the exchange has of the closed months since a day, each instrument in one go, and
     of the newest month once more."""
     begins, ends = span(first_day)
-    days = 86_400_000
     newest = span(f"{datetime.fromtimestamp(ends / 1000 - 1, UTC):%Y-%m}-01")
-    return pages(begins, ends) + (pages(*newest) if ends - begins > AT_ONCE * 31 * days else 0)
+    return pages(begins, ends) + (pages(*newest) if len(runs(begins, ends)) > AT_ONCE else 0)
 
 
 def pages(begins: int, ends: int) -> int:

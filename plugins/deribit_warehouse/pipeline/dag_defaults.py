@@ -94,7 +94,7 @@ def history_dag_args(dataset: Dataset) -> dict[str, Any]:
     catchup; and, where the dataset is compared with others, one when something of it that waited for them can be
     validated, and one with every catalogue, which comes daily, for what nothing else has started.
 
-    How many months run at once is set in each DAG: the futures are most of the work, and every open run costs the
+    How many runs are open at once is set in each DAG: the futures are most of the work, and every open run costs the
     scheduler time in each of its loops. The first run is that of the first month in which the dataset may have data."""
     first = settings.history_from()
     if dataset.since:

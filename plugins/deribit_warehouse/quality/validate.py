@@ -338,9 +338,9 @@ def _repeating_less() -> Iterator[None]:
     """Within the block every expectation builds its configuration once, and a metric is told from others by its
     arguments as they are written.
 
-    Great Expectations (1.24) builds the first, a property, anew some 7,000 times a validation, from models that don't
-    change meanwhile; and makes the second, 6,000 times, a digest of JSON that it converts value by value.
-    Nothing supports this, so a test holds the results with and without it to be the same.
+    Great Expectations (1.24) builds the first, a property, anew thousands of times a validation, from models that don't
+    change meanwhile; and makes the second, as often, a digest of JSON that it converts value by value. Nothing supports
+    this, so a test holds the results with and without it to be the same.
     """
     from great_expectations.core.id_dict import IDDict
     from great_expectations.expectations.expectation import Expectation
