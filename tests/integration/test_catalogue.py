@@ -140,6 +140,44 @@ def test_every_recorded_row_is_taken_and_what_it_does_not_say_follows_where_it_i
     assert market.value("SELECT count(*) FROM store.future WHERE perpetual = 'BTC-PERPETUAL'") == 12 + 7
 
 
+def test_what_was_recorded_of_lists_of_all_kinds_and_of_single_instruments_is_stored(
+    read_catalogue, listed, market, recorded
+):
+    def result(name: str) -> list[dict]:
+        found = json.loads((recorded / "responses" / f"http_{name}.json").read_text())["result"]
+        return found if isinstance(found, list) else [found]
+
+    rows = result("get_instruments") + result("get_instrument") + result("get_instrument_option")
+    combos = result("get_instruments_future_combo") + result("get_instruments_option_combo")
+    for row in rows + combos:  # whatever is asked for, the answer has everything
+        for kind in ("future", "option"):
+            listed.rows["live", "BTC", kind, False].append(row)
+
+    assert read_catalogue("BTC") == "success"
+
+    stored = market.rows(
+        "SELECT instrument, kind, exchange_id, extract(epoch FROM listed_at) * 1000, strike, tick_size FROM store.instrument"
+    )
+    asked = ("instrument_name", "kind", "instrument_id", "creation_timestamp", "strike", "tick_size")
+    told = {tuple(row.get(key) for key in asked) for row in rows}
+    assert sorted(stored, key=str) == sorted(told, key=str) and combos
+    assert market.value("SELECT outcome FROM validations WHERE dataset = 'instruments'") == "passed"
+
+
+def test_a_recorded_list_in_other_words_is_no_list_and_takes_nothing_with_it(read_catalogue, listed, market, recorded):
+    """The expired options of www are a client's own words for the rows: `name`, `creation`, `expiration`."""
+    rows = json.loads((recorded / "responses" / "eth_options_expired_true_www_2025-09-21.json").read_text())
+    listed.rows["history", "ETH", "option", True] = rows
+    listed.tell([future("BTC-PERPETUAL", **ENDLESS)])
+
+    assert read_catalogue("BTC", "ETH") == "failed"
+
+    [error] = market.rows("SELECT error FROM store.run_failure")
+    assert "none of 48 rows can be read; the first, row 0: it has no creation_timestamp" in error[0]
+    assert market.rows("SELECT instrument FROM store.instrument") == [("BTC-PERPETUAL",)]
+    assert market.value("SELECT outcome FROM validations WHERE dataset = 'instruments'") == "passed"
+
+
 ENDLESS = {"settlement_period": "perpetual", "expiration_timestamp": 32_503_708_800_000}
 
 

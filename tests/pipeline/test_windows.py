@@ -1,11 +1,13 @@
 """Which part of the data a run of a derived DAG looks at, by what started it."""
 
 from contextlib import nullcontext
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, time
 from importlib import import_module
 from types import SimpleNamespace
 
 import pytest
+
+from deribit_warehouse.dataset import calendar_months
 
 MAY, JUNE = datetime(2024, 5, 1, tzinfo=UTC), datetime(2024, 6, 1, tzinfo=UTC)
 RANGE = {"from": "2024-02-01", "to": None}
@@ -81,3 +83,29 @@ def test_months_of_few_days_share_a_task_and_none_is_left_out(monkeypatch):
     assert [month for batch in found for month in batch["months"]] == [
         [str(at), str(at.replace(day=last + 1))] for at in first
     ]
+
+
+def test_what_is_compared_with_nothing_is_validated_by_the_year():
+    from deribit_warehouse.datasets import BASIS_SPREAD, DELIVERY_PRICES, FUTURES_OHLCV
+
+    publish = import_module("deribit_warehouse.pipeline.publish")
+    months = calendar_months(*(datetime(year, 11, 1, tzinfo=UTC) for year in (2018, 2020)))
+    years = [(months[0][0], months[1][1]), (months[2][0], months[13][1]), (months[14][0], months[-1][1])]
+    assert publish.stretches(DELIVERY_PRICES, months) == publish.stretches(BASIS_SPREAD, months) == years
+    assert publish.stretches(FUTURES_OHLCV, months) == months
+    assert publish.stretches(BASIS_SPREAD, []) == []
+
+
+def test_a_month_that_was_blocked_is_not_validated_with_those_beside_it():
+    from deribit_warehouse.datasets import BASIS_SPREAD
+
+    publish = import_module("deribit_warehouse.pipeline.publish")
+
+    def days(first: date, past: date) -> tuple[datetime, datetime]:
+        return datetime.combine(first, time.min, UTC), datetime.combine(past, time.min, UTC)
+
+    # rolls: a day here and there
+    january, march = days(date(2023, 1, 27), date(2023, 2, 1)), days(date(2023, 3, 1), date(2023, 3, 31))
+    assert publish.stretches(BASIS_SPREAD, [january, march]) == [january, march], "February waits for somebody"
+    february = days(date(2023, 2, 24), date(2023, 2, 25))
+    assert publish.stretches(BASIS_SPREAD, [january, february, march]) == [(january[0], march[1])]

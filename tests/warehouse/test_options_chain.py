@@ -23,7 +23,7 @@ from deribit_warehouse.warehouse.catalogue import record_reading
 from deribit_warehouse.warehouse.ingestion import Ingested, Provenance
 from deribit_warehouse.warehouse.profiles import profile
 from tests.exchange.scripted import result, serving
-from tests.warehouse.days import FIRST, HOST, Warehouse, at, truncate, vacuum
+from tests.warehouse.days import FIRST, HOST, Warehouse, Watched, at, truncate, vacuum
 
 BEAT = timedelta(minutes=5)
 NOON = at(FIRST, 720)
@@ -258,8 +258,7 @@ def test_old_chains_are_thinned_to_the_hour(warehouse):
     before = base + timedelta(hours=3)
 
     def thin() -> int:
-        with warehouse.connection.transaction():
-            return snapshots.thin(warehouse.connection, OPTIONS_CHAIN, before)
+        return snapshots.thin(warehouse.connection, OPTIONS_CHAIN, before)
 
     old = [beat for beat in beats if beat < before]
     kept = [base + 7 * BEAT, base + 12 * BEAT, base + 26 * BEAT]
@@ -272,6 +271,19 @@ def test_old_chains_are_thinned_to_the_hour(warehouse):
     assert gaps == [(beats[-1] + BEAT,)], "but for what was never taken at the end"
     assert take(warehouse, [told("BTC-14MAR25-80000-C", beats[-1] + BEAT)]) == Ingested(added=1)
     assert seen(warehouse)["BTC-14MAR25"]["missed_lately"] == 0
+
+
+def test_a_day_is_thinned_at_a_time_and_who_publishes_gets_in_between(warehouse, market):
+    midnight = datetime.now(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
+    for day in (3, 2, 1):
+        for n in range(3):
+            take(warehouse, [told("BTC-28MAR25-80000-C", midnight - timedelta(days=day) + n * BEAT)])
+    publish(warehouse)
+    watched = Watched(warehouse, market, "SELECT count(*) FROM store.option_chain")
+    assert snapshots.thin(watched, OPTIONS_CHAIN, midnight - timedelta(hours=20)) == 6
+    assert watched.left == [7, 5, 3, 3]
+    stretches = warehouse.rows("SELECT begins, ends, seconds FROM store.snapshot_beat WHERE ends < 'infinity'")
+    assert stretches == [(midnight - timedelta(days=3), midnight - timedelta(hours=20), 3600)]
 
 
 def test_a_snapshot_that_thinning_may_have_deleted_is_an_error(warehouse):
@@ -292,8 +304,7 @@ def test_a_snapshot_that_thinning_may_have_deleted_is_an_error(warehouse):
 
     then, ends = now(), base + timedelta(hours=2)
     assert beats_at(beats[5], then) == [(beats[5],)]
-    with warehouse.connection.transaction():
-        snapshots.thin(warehouse.connection, OPTIONS_CHAIN, ends)
+    snapshots.thin(warehouse.connection, OPTIONS_CHAIN, ends)
     for source in ("chain_at", "greeks_at"):
         with pytest.raises(psycopg.errors.DataException, match="can't be told any more: of that time one an hour"):
             warehouse.rows(f"SELECT * FROM {source}('BTC', %s, as_of => %s)", beats[5], then)

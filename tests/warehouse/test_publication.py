@@ -680,6 +680,27 @@ def test_what_a_computation_published_is_remembered_by_whoever_waited_for_it(wor
     assert answered["index"] == there["index"]
 
 
+def test_who_waits_to_decide_alone_keeps_nobody_waiting_for_long(warehouse, market):
+    """A publication of years may last for minutes, and a live minute has to get past who waits for its end."""
+    with psycopg.connect(market.dsn()) as long, psycopg.connect(market.dsn()) as live:
+        publication.share_decisions(long)
+        with beside(market, publication.decide_alone) as thread:
+            wait_until_waiting(market, thread)
+            live.execute("SET LOCAL lock_timeout = '20s'")
+            publication.share_decisions(live)  # while `long` goes on
+            assert thread.is_alive(), "it does not give up for good"
+            live.commit()
+            long.commit()
+
+
+def test_a_transaction_that_decides_alone_waits_for_other_locks_as_long_as_any(warehouse):
+    for before in ("0", "7s"):
+        with warehouse.connection.transaction():
+            warehouse.rows("SELECT set_config('lock_timeout', %s, true)", before)
+            publication.decide_alone(warehouse.connection)
+            assert warehouse.value("SELECT current_setting('lock_timeout')") == before
+
+
 # --- corrections ------------------------------------------------------------------------------------------------
 
 CORRECTED = (

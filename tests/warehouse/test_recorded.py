@@ -12,12 +12,12 @@ import orjson
 import pytest
 
 from bench.recorded import rates
-from deribit_warehouse.datasets import FUNDING_RATES, PERPETUALS_LIVE
+from deribit_warehouse.datasets import FUNDING_RATES, PERPETUALS_LIVE, PERPETUALS_OHLCV
 from deribit_warehouse.exchange import candles, funding
 from deribit_warehouse.pipeline.validate_and_publish import validate_and_publish
-from deribit_warehouse.warehouse.day_arrays import store_open_candles
+from deribit_warehouse.warehouse.day_arrays import store_candles, store_open_candles
 from deribit_warehouse.warehouse.ingestion import Provenance, record_fetched
-from tests.warehouse.days import DAY, HOST, at
+from tests.warehouse.days import DAY, HOST, at, ms
 
 pytestmark = pytest.mark.recorded
 PRICES = ("open", "high", "low", "close")
@@ -107,6 +107,25 @@ def test_recorded_minutes_pass_the_gate_one_by_one(warehouse, recorded, monkeypa
     sent = zip(*(result[column] for column in ("ticks", *PRICES, "volume", "cost")), strict=True)
     assert shown == [(instant(tick), *values) for tick, *values in sent]
     assert warehouse.value("SELECT count(*) FROM perpetuals_ohlcv WHERE fresh") == fresh
+
+
+def test_where_the_exchange_recorded_no_data_each_minute_is_missing_and_nothing_is_shown(
+    warehouse, recorded, monkeypatch
+):
+    body = (recorded / "responses" / "chart_no_data_2026-08-04.json").read_bytes()
+    start = ms(at("2026-08-04"))
+    found = candles.collect(answering(orjson.loads(body)["result"]), "BTC-PERPETUAL", start, start + DAY)
+    perpetual = warehouse.instrument("BTC-PERPETUAL", at("2018-08-14"))
+    monkeypatch.setenv("DERIBIT_CURRENCIES", "BTC")
+    with warehouse.connection.transaction():
+        provenance = Provenance(PERPETUALS_OHLCV.name, "BTC-PERPETUAL", HOST, "recorded")
+        assert store_candles(warehouse.connection, perpetual, found, provenance).added == 0
+        validated = validate_and_publish(
+            warehouse.connection, PERPETUALS_OHLCV, CONTEXT, at("2026-08-04"), at("2026-08-05")
+        )
+    assert validated and (validated.rows, validated.published) == (1, 0)
+    assert warehouse.rows("SELECT expected, missing FROM validations") == [(1440, 1440)]
+    assert warehouse.value("SELECT count(*) FROM candles('BTC-PERPETUAL')") == 0
 
 
 def test_a_recorded_page_of_funding_passes_the_gate(warehouse, recorded, monkeypatch):

@@ -35,6 +35,9 @@ BATCH_DAYS = 5_000
 futures, or all rolls. A thousand take a second or so, as long as a task takes by itself; and of a dataset one publishes
 at a time, however many there are."""
 
+APART = timedelta(days=28)
+"""Less than a month: so one that a validation has blocked is not validated with those before and after it."""
+
 CATCHUP_MONTHS = 6
 """During a catchup, only the runs of every sixth month start the datasets that wait for their data."""
 
@@ -46,9 +49,9 @@ it has not committed."""
 # in the pool of its dataset (datasets.POOLS says why)
 @task(pool=VALIDATION_POOL, trigger_rule=TriggerRule.ALL_DONE, retries=1, multiple_outputs=False)
 def publish(dataset: Dataset, loaded: Any) -> list[dict[str, Any]]:
-    """Validates what is stored of the run's interval and publishes what passed, one calendar month after the other
-    (for live minutes: one planned stretch of time), each in a transaction of its own, and with it what is computed from
-    that when it is read.
+    """Validates what is stored of the run's interval and publishes what passed, one calendar month after the other (or
+    a year, see stretches(); for live minutes: one planned stretch of time), each in a transaction of its own, and with
+    it what is computed from that when it is read.
 
     Runs when every load is done, failed ones included: what they did not bring is missing, is named, and does not
     hold back the rest. A run without an interval takes the months with days that wait and can be validated. Returns
@@ -68,7 +71,7 @@ def publish(dataset: Dataset, loaded: Any) -> list[dict[str, Any]]:
             intervals.append((settings.history_from(), intervals[0][1], True))
     else:
         months = calendar_months(*interval) if interval else pending_months(dataset, context)
-        intervals = [(*month, False) for month in months]
+        intervals = [(*stretch, False) for stretch in stretches(dataset, months)]
     outcomes, blocked, changes, has_findings = [], [], 0, False
     until = time.monotonic() + (PUBLISHING.total_seconds() if dataset.live else math.inf)
     for number, (begins, ends, only_waiting) in enumerate(intervals):
@@ -127,6 +130,24 @@ def together(intervals: Iterable[tuple[datetime, datetime]]) -> list[tuple[datet
     for begins, ends in sorted(intervals):
         if found and begins <= found[-1][1]:
             found[-1] = found[-1][0], max(ends, found[-1][1])
+        else:
+            found.append((begins, ends))
+    return found
+
+
+def stretches(dataset: Dataset, months: Iterable[tuple[datetime, datetime]]) -> list[tuple[datetime, datetime]]:
+    """What is validated as one of months, [begins, ends), oldest first.
+
+    Of a dataset that is compared with others each month is: it may have to wait for them, and the exchange's sums are
+    of months. Of the others it is the months of a year, where less than APART lies between: a validation takes half a
+    second and a page, however few its rows are.
+    """
+    if dataset.references:
+        return list(months)
+    found: list[tuple[datetime, datetime]] = []
+    for begins, ends in months:
+        if found and begins.year == found[-1][0].year and begins - found[-1][1] < APART:
+            found[-1] = found[-1][0], ends
         else:
             found.append((begins, ends))
     return found
@@ -207,8 +228,8 @@ def windows(dataset: Dataset) -> list[dict[str, Any]]:
 
 @task(task_id="publish", pool=VALIDATION_POOL, map_index_template="{{ label }}", retries=1, multiple_outputs=False)
 def publish_derived(dataset: Dataset, batch: dict[str, Any]) -> list[dict[str, Any]]:
-    """Validates a batch of months of a derived dataset, computed in full, and publishes what passed, in one
-    transaction: some datasets are computed as a whole, whatever month of them is asked for.
+    """Validates a batch of months of a derived dataset, a year at a time, computed in full, and publishes what passed,
+    in one transaction: some datasets are computed as a whole, whatever month of them is asked for.
 
     Returns {validation_id, outcome, rows, waiting, quarantined, published} of each. Fails for good when the suite
     blocks one; then what was published of that stays, and what was pending is pending until it changes or somebody asks
@@ -223,13 +244,13 @@ def publish_derived(dataset: Dataset, batch: dict[str, Any]) -> list[dict[str, A
     with market() as connection, connection.transaction():
         # what changed since they were planned is computed first, and nothing is taken back until the end
         publication.compute(connection, dataset, months[0][0], months[-1][1], computed_by(dataset, context))
-        for begins, ends in months:
-            validated = validate_and_publish(connection, dataset, context, midnight(begins), midnight(ends))
+        for begins, ends in stretches(dataset, [(midnight(first), midnight(past)) for first, past in months]):
+            validated = validate_and_publish(connection, dataset, context, begins, ends)
             if validated is None:
                 continue
             has_findings = has_findings or validated.has_findings
             outcomes.append(validated.summary())
-            blocked += [f"{begins} to {ends}: {why}" for why in validated.decision.blocked_because]
+            blocked += [f"{begins:%Y-%m-%d} to {ends:%Y-%m-%d}: {why}" for why in validated.decision.blocked_because]
     if blocked:
         raise blocked_error(dataset, blocked)
     if has_findings:

@@ -123,7 +123,7 @@ def thin_snapshots() -> dict[str, int]:
     deleted = {}
     for dataset in DATASETS:
         if dataset.thinned:
-            with market() as connection, connection.transaction():
+            with market() as connection:
                 deleted[dataset.name] = snapshots.thin(connection, dataset, before)
     log.info("of snapshots before %s one an hour is kept; rows deleted: %s", f"{before:%Y-%m-%d %H:%M} UTC", deleted)
     return deleted

@@ -6,17 +6,23 @@ was computed from it. Replaced versions are kept for a time, so that it can be q
 
 from __future__ import annotations
 
+import logging
+import time
 from collections.abc import Iterable, Sequence
 from datetime import date, datetime
 from functools import partial
+from itertools import count
 from typing import Any
 
 from psycopg import Connection
+from psycopg.errors import LockNotAvailable
 
 from deribit_warehouse.dataset import Dataset, Table
 
 from . import sql
 from .ingestion import Provenance
+
+log = logging.getLogger(__name__)
 
 Version = tuple[Any, ...]
 """The values of a table's key and version_id."""
@@ -164,8 +170,25 @@ def share_decisions(connection: Connection) -> None:
 
 def decide_alone(connection: Connection) -> None:
     """Takes the exclusive lock of decisions, to the end of the transaction. A transaction that takes back or deletes
-    versions without having validated them takes it before it reads them."""
-    _lock(connection, "decisions")
+    versions without having validated them takes it before it reads them.
+
+    Who waits for it makes everybody wait behind it, live minutes too, for as long as the longest publication lasts. So
+    it gives up after a second, leaves the others as much time, and asks again for twice as long.
+    """
+    for seconds in (2**n for n in count()):
+        try:
+            with connection.transaction():
+                before = _set_lock_timeout(connection, f"{seconds}s")
+                _lock(connection, "decisions")
+                _set_lock_timeout(connection, before)
+                return
+        except LockNotAvailable:
+            log.info("others publish: the lock of decisions is asked for again in %d s", seconds)
+            time.sleep(seconds)
+
+
+def _set_lock_timeout(connection: Connection, value: str) -> str:
+    return sql.row(connection, "publication/lock_timeout", value=value)["before"]
 
 
 def exclude_computation(connection: Connection, table: Table, datasets: Iterable[Dataset]) -> None:

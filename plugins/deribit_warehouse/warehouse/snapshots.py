@@ -7,7 +7,7 @@ A snapshot belongs to the beat that the exchange's clock shows, whichever run to
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from psycopg import Connection
@@ -62,17 +62,25 @@ def turn(names: Sequence[str], beat: datetime, seconds: int, most: int) -> list[
 
 
 def thin(connection: Connection, dataset: Dataset, before: datetime) -> int:
-    """Deletes the snapshots before a full hour except one for each hour, in the caller's transaction, and what was kept
-    beside them; returns the number of rows of snapshots. What was published of these hours before now can't be asked
-    any more: chain_at() refuses an earlier moment."""
-    publication.decide_alone(connection)
-    values = {"dataset": dataset.name, "before": before}
-    with connection.cursor() as cursor:
-        deleted = cursor.execute(sql.composed("snapshots/thin", dataset.versions), values).rowcount
-    if dataset.versions.beside:
-        connection.execute(sql.composed("snapshots/drop_beside", dataset.versions))
-    sql.run(connection, "snapshots/record_thinned", **values)
-    return deleted
+    """Deletes the snapshots before a full hour except one for each hour, and what was kept beside them, a day a
+    transaction; returns the number of rows of snapshots. What was published of these hours before now can't be asked
+    any more: chain_at() refuses an earlier moment. The caller has no transaction."""
+    deleted = 0
+    while True:
+        with connection.transaction():
+            publication.decide_alone(connection)
+            begins = sql.row(connection, "snapshots/first_unthinned", dataset=dataset.name, before=before)["begins"]
+            if begins is None:
+                return deleted
+            next_day = begins.replace(hour=0, minute=0, second=0, microsecond=0) + timedelta(days=1)
+            values = {"dataset": dataset.name, "before": min(before, next_day)}
+            with connection.cursor() as cursor:
+                deleted += cursor.execute(sql.composed("snapshots/thin", dataset.versions), values).rowcount
+            if dataset.versions.beside:
+                connection.execute(
+                    sql.composed("snapshots/drop_beside", dataset.versions), {"from": begins, "to": values["before"]}
+                )
+            sql.run(connection, "snapshots/record_thinned", **values)
 
 
 def fold(connection: Connection, dataset: Dataset, before: datetime) -> int:
