@@ -30,7 +30,8 @@ LIVE = "live"
 POLL_SECONDS = 3
 PLAIN_LINE_SECONDS = 15
 IDLE_POLLS = 3
-"""After so many looks at which nothing was going on, nobody will compute what is pending by himself."""
+"""After so many looks at which all was loaded and nothing of a dataset was going on, nobody will compute what is pending
+of it by himself."""
 UNUSED_BY_HISTORY = {"read_options"}
 """Tasks of the catalogue's run whose lists nothing of the history asks for."""
 PERPETUALS = ("discover_funding_starts", "find_delistings")
@@ -248,12 +249,13 @@ def run_history(
     as sentences. A failed run is told at once and keeps no other from running.
 
     due() and waits() ask the database: {dataset: days that its next run computes or validates}, and what tasks wait
-    for. What is due and nobody does is triggered once. Raises StackError when a service is down for good.
+    for. What is due and nobody does is triggered, while the rest goes on, and once after all is loaded. Raises
+    StackError when a service is down for good.
     """
     started = last_line = time.monotonic()
     reported: dict[tuple[str, str], StackError] = {}
     triggered: set[str] = set()
-    idle_polls = 0
+    idle: dict[str, int] = {}
     with Live(console=console, refresh_per_second=2, transient=True) as live:
         while True:
             progress = _progress(api)
@@ -272,26 +274,29 @@ def run_history(
                 reported[key] = run_failed(stack, api, failed[key])
                 console.print(str(reported[key]), soft_wrap=True, markup=False)
             none_failed(stack)
-            idle_polls = idle_polls + 1 if all(one.finished for one in progress) else 0
+            loaded = all(one.finished for one in progress if one.kind == "history")
+            if not loaded:
+                triggered.clear()
             # Between an asset's event and the run it starts there is a moment when nothing seems to be going on.
-            if idle_polls >= 2:
+            idle = {one.dag: idle.get(one.dag, 0) + 1 if loaded and one.finished else 0 for one in progress}
+            quiet = min(idle.values())
+            if quiet >= 2 or IDLE_POLLS in idle.values():
                 days = due()
-                if not days or (idle_polls >= IDLE_POLLS and days.keys() <= triggered):
+                # no event starts it, or an earlier start was interrupted between the event and the run
+                left = {d for d in days.keys() - triggered if idle.get(dag_id_of(d), quiet) >= IDLE_POLLS}
+                if quiet >= 2 and (not days or (quiet >= IDLE_POLLS and not left)):
                     break
-                if idle_polls >= IDLE_POLLS:
-                    # an earlier start was interrupted between the event and the run
-                    for dataset in days.keys() - triggered:
-                        api.trigger(dag_id_of(dataset))
-                    triggered |= days.keys()
-                    idle_polls = 0
+                for dataset in left:
+                    api.trigger(dag_id_of(dataset))
+                triggered |= left
             time.sleep(POLL_SECONDS)
     build_data_docs(stack, api)
     runs = sum(one.done for one in progress)
     console.print(f"The history has run: {runs} runs of {len(progress)} DAGs in {time.monotonic() - started:.0f} s")
-    left = [
+    undone = [
         StackError(f"{number} days of {dataset} could be validated and were not.") for dataset, number in days.items()
     ]
-    return [reported[key] for key in failed] + left
+    return [reported[key] for key in failed] + undone
 
 
 def _waiting(waits: list[dict[str, Any]]) -> str:

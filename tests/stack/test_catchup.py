@@ -5,6 +5,7 @@ import re
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
+from itertools import count
 from urllib.parse import unquote
 
 import pytest
@@ -157,7 +158,8 @@ class Airflow:
     KINDS = {
         "deribit_instruments": "catalogue", "deribit_data_docs": "docs", "deribit_perpetuals_ohlcv": "history",
         "deribit_futures_ohlcv": "history",
-        "deribit_funding_rates": "history", "deribit_basis_spread": "derived", "deribit_perpetuals_live": "live",
+        "deribit_funding_rates": "history", "deribit_basis_spread": "derived", "deribit_roll_calendar": "derived",
+        "deribit_perpetuals_live": "live",
     }  # fmt: skip
 
     def ran(
@@ -460,6 +462,34 @@ def test_what_is_due_and_nobody_computes_is_rung_for_once(stack, api, airflow):
     [error] = catchup.run_history(stack, api, printed(), lambda: {"basis_spread": 31}, nothing)
     assert "31 days of basis_spread" in str(error)
     assert len(airflow.states("deribit_basis_spread")) == 1
+
+
+def test_what_no_event_starts_does_not_wait_for_the_rest_but_until_all_is_loaded(stack, api, airflow):
+    """The rolls need the futures, and nothing of the basis."""
+    loaded(airflow)
+    airflow.ran("deribit_futures_ohlcv", "slow", "running")
+    airflow.ran("deribit_basis_spread", "long", "running")
+    futures, basis = airflow.runs[-2:]
+    looks, started_beside = count(), []
+
+    def waits():
+        look = next(looks)
+        if look == 8:
+            futures["state"] = "success"
+        if airflow.states("deribit_roll_calendar") and not started_beside:
+            started_beside.append(basis["state"])
+        if started_beside or look > 30:
+            basis["state"] = "success"
+        return []
+
+    def pending():
+        assert futures["state"] == "success"
+        return {} if airflow.states("deribit_roll_calendar") else {"roll_calendar": 4, "basis_spread": 9}
+
+    assert catchup.run_history(stack, api, printed(), pending, waits) == []
+    assert started_beside == ["running"]
+    triggered = [dag for kind, dag, *_ in airflow.asked if kind == "trigger"]
+    assert triggered == ["deribit_roll_calendar", "deribit_data_docs"]
 
 
 def test_the_history_is_unpaused_whatever_becomes_of_the_catalogue(stack, api, airflow, credentials, monkeypatch):
