@@ -94,6 +94,10 @@ def test_what_is_compared_with_nothing_is_validated_by_the_year():
     assert publish.stretches(DELIVERY_PRICES, months) == publish.stretches(BASIS_SPREAD, months) == years
     assert publish.stretches(FUTURES_OHLCV, months) == months
     assert publish.stretches(BASIS_SPREAD, []) == []
+    # a run that was cleared: what it had validated before, and what waits now
+    june, march = months[7], months[4]
+    assert publish.stretches(DELIVERY_PRICES, [years[1], march]) == [years[1]]
+    assert publish.stretches(DELIVERY_PRICES, [june, march]) == [march, june]
 
 
 def test_a_month_that_was_blocked_is_not_validated_with_those_beside_it():

@@ -104,6 +104,42 @@ def test_it_is_over_when_all_that_stands_of_it_is_well(market, connection):
     assert states(market) == [("resolved", 2)], "a range by hand that holds the month"
 
 
+def test_what_was_blocked_as_one_and_is_mended_in_parts_is_over_with_the_last_of_them(market, connection):
+    """A year of settlements is one validation; what waits of it afterwards is asked for by the days that wait."""
+    year = Fingerprint("blocked", "volatility_index", "blocked")
+    fails(connection, year, stands="2025-01-01T00:00/2026-01-01T00:00")
+    fails(connection, Fingerprint("failure", "volatility_index", "X"), stands="2025-01-01T00:00/2026-01-01T00:00")
+    with connection.transaction():
+        connection.execute("INSERT INTO store.collected (currency, since) VALUES ('BTC', '2018-08-01')")
+        validation_id = validations.record_validation(
+            connection, dataset="volatility_index", dag_id="d", run_id="r", begins=at("2025-01-01"),
+            ends=at("2026-01-01"), outcome="blocked", suite="s", rows=1, expected=0, missing=0, blocked_because=["b"],
+            result=None,
+        )  # fmt: skip
+        rows = [{"ts": at(day), "id": validation_id} for day in ("2025-03-02", "2025-12-31")]
+        connection.cursor().executemany(
+            "WITH v AS (INSERT INTO store.ingestion (dataset, subject, host, run_id, added, grown, corrected) "
+            "           VALUES ('volatility_index', 'BTC', 'h', 'r', 1, 0, 0) RETURNING version_id) "
+            "INSERT INTO store.volatility_index (currency, ts, version_id, validation_id, duplicate) "
+            "SELECT 'BTC', %(ts)s, version_id, %(id)s, false FROM v", rows,
+        )  # fmt: skip
+
+    def passes(first: str, past: str) -> None:
+        with connection.transaction():
+            connection.execute(
+                "UPDATE store.volatility_index SET state = 'published', shown = int8multirange(int8range(1, NULL)) "
+                "WHERE ts >= %s AND ts < %s", [at(first), at(past)],
+            )  # fmt: skip
+        well(connection, f"{first}T00:00/{past}T00:00", ["blocked", "failure"], "volatility_index")
+
+    passes("2025-03-02", "2025-03-03")
+    assert states(market) == [("open", 1)] * 2, "a day of it waits"
+    passes("2024-01-01", "2025-01-01")
+    assert states(market) == [("open", 1)] * 2
+    passes("2025-12-31", "2026-01-01")
+    assert states(market) == [("resolved", 1), ("open", 1)], "of a failed run nobody can say that"
+
+
 def test_a_name_is_well_by_itself_alone(market, connection):
     for name in ("deribit_a", "deribit_c"):
         fails(connection, stands=name)

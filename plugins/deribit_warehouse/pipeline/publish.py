@@ -36,7 +36,7 @@ futures, or all rolls. A thousand take a second or so, as long as a task takes b
 at a time, however many there are."""
 
 APART = timedelta(days=28)
-"""Less than a month: so one that a validation has blocked is not validated with those before and after it."""
+"""Less than a month: so one that a validation has blocked as a whole is not validated with those beside it."""
 
 CATCHUP_MONTHS = 6
 """During a catchup, only the runs of every sixth month start the datasets that wait for their data."""
@@ -136,7 +136,7 @@ def together(intervals: Iterable[tuple[datetime, datetime]]) -> list[tuple[datet
 
 
 def stretches(dataset: Dataset, months: Iterable[tuple[datetime, datetime]]) -> list[tuple[datetime, datetime]]:
-    """What is validated as one of months, [begins, ends), oldest first.
+    """What is validated as one of months, [begins, ends), that come in any order and may overlap.
 
     Of a dataset that is compared with others each month is: it may have to wait for them, and the exchange's sums are
     of months. Of the others it is the months of a year, where less than APART lies between: a validation takes half a
@@ -145,9 +145,9 @@ def stretches(dataset: Dataset, months: Iterable[tuple[datetime, datetime]]) -> 
     if dataset.references:
         return list(months)
     found: list[tuple[datetime, datetime]] = []
-    for begins, ends in months:
+    for begins, ends in sorted(months):
         if found and begins.year == found[-1][0].year and begins - found[-1][1] < APART:
-            found[-1] = found[-1][0], ends
+            found[-1] = found[-1][0], max(found[-1][1], ends)
         else:
             found.append((begins, ends))
     return found
