@@ -52,7 +52,7 @@ def test_it_is_told_once_and_by_whom(monkeypatch, parts, subject):
         ([{"quarantined": [HELD]}, {"blocked_because": ["nothing holds"]}], 0),  # the run will fail, and say it then
     ],
 )
-def test_a_task_that_publishes_what_is_computed_tells_once_of_all_its_months(monkeypatch, months, told):
+def test_a_task_that_publishes_what_is_computed_tells_once_of_all_its_years(monkeypatch, months, told):
     from airflow.sdk.exceptions import AirflowFailException
 
     from deribit_warehouse.datasets import BASIS_SPREAD
@@ -80,7 +80,7 @@ def test_a_task_that_publishes_what_is_computed_tells_once_of_all_its_months(mon
     monkeypatch.setattr(publication, "compute", lambda *given: None)
     monkeypatch.setattr(publish, "validate_and_publish", validated)
     monkeypatch.setattr(publish, "notify_quarantine", heard.append)
-    batch = {"label": "", "months": [["2024-05-01", "2024-06-01"], ["2024-06-01", "2024-07-01"]]}
+    batch = {"label": "", "months": [["2023-12-01", "2024-01-01"], ["2024-01-01", "2024-02-01"]]}
     is_blocked = any(month and "blocked_because" in month for month in months)
     with pytest.raises(AirflowFailException) if is_blocked else nullcontext():
         publish.publish_derived.function(BASIS_SPREAD, batch)
