@@ -13,10 +13,11 @@ space where Postgres lies).
 **Grain.** A version of an instrument-day, an hour of funding or volatility, a delivery price or settlement, a day of an
 index or a pair of the basis; a load, a validation; an incident; a table and day.
 What is published, what waits, what is held back without a newer version, and what a published basis or index was
-computed from stays. Of option chains that are older than `DERIBIT_THIN_CHAINS_DAYS` (0: all are kept) the first
-snapshot of each hour stays. Live minutes of a day are deleted a week after it, when it is shown as a closed day; how
-many of them were the same is kept (view `live_days`). Summaries of days that are over
-for a week are folded into a row an instrument and day (`store.summary_day`): the views show the same.
+computed from stays. Of option chains that are older than `DERIBIT_THIN_CHAINS_DAYS` (0: all are kept) the
+fullest snapshot of each hour stays, and another one where that lacks an expiry. Live minutes of a day are deleted a
+week after it, when it is shown as a closed day; how many of them were the same is kept (view `live_days`). Summaries of
+days that are over for a week are folded into a row an instrument and day (`store.summary_day`): the views show the
+same.
 
 **Schedule.** Daily. Asking for a time before that is an error from then on, never an answer with fewer rows.
 

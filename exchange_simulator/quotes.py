@@ -6,7 +6,7 @@ only, as on the exchange.
 
 from __future__ import annotations
 
-from math import floor, log10
+from math import erfc, exp, floor, log10
 
 import numpy as np
 
@@ -171,7 +171,8 @@ def _option_summary(ticker: dict, chain: OptionChain) -> dict:
 
 def option_tickers(source: Market | Replay, chain: OptionChain, only: str | None = None) -> list[dict]:
     """The `ticker` of every option of a chain, or of the one named `only`. Prices are in coin, of linear options in
-    USDC, volatilities in percent."""
+    USDC, volatilities in percent. Those of bid and ask are the ones their prices stand for; they are of the named one
+    only, because a summary does not have them and each is looked for."""
     now, index = source.now_ms, _index(source, chain.coin)
     forward = _mark(source, chain.future)
     names = [(name, strike, side) for name, strike, side in chain.names() if only in (None, name)]
@@ -202,6 +203,13 @@ def option_tickers(source: Market | Replay, chain: OptionChain, only: str | None
     price *= unit
     spread = tick + 0.02 * price
     rows = []
+
+    def stands_for(quoted: float, place: int) -> float:
+        """The volatility of a quoted price, in percent; 0.0 where there is none."""
+        if not quoted or only is None:
+            return 0.0
+        return round(implied(quoted / unit, bool(call[place]), float(moneyness[place]), years) * 100, 2)
+
     for place, (name, _, _) in enumerate(names):
         mark, iv = round(max(float(price[place]), 0.0), 4), round(float(volatility[place]) * 100, 2)
         bid = max(np.floor((mark - spread[place]) / tick) * tick, 0.0) if dice[place] > 0.1 else 0.0
@@ -239,8 +247,8 @@ def option_tickers(source: Market | Replay, chain: OptionChain, only: str | None
                 "best_ask_price": round(float(ask), 4),
                 "best_bid_price": round(float(bid), 4),
                 "mark_iv": iv,
-                "bid_iv": round(iv * 0.97, 2) if bid else 0.0,
-                "ask_iv": round(iv * 1.03, 2) if ask else 0.0,
+                "bid_iv": stands_for(round(float(bid), 4), place),
+                "ask_iv": stands_for(round(float(ask), 4), place),
                 "underlying_price": round(forward, 4),
                 "underlying_index": chain.future.name,
                 "best_ask_amount": round(1 + float(dice[place]) * 50, 1) if ask else 0.0,
@@ -248,6 +256,33 @@ def option_tickers(source: Market | Replay, chain: OptionChain, only: str | None
             }
         )
     return rows
+
+
+LARGEST_IV = 5.0
+"""As a fraction a year: what a price that is too high for any stands for."""
+
+
+def implied(price: float, call: bool, moneyness: float, years: float) -> float:
+    """The volatility at which Black-76 gives a price, as a fraction a year, up to LARGEST_IV; 0.0 where the price is
+    not above what exercising is worth. price: as a part of the forward. moneyness: ln(strike / forward)."""
+    low, high = 0.0, LARGEST_IV
+    if price <= max((1 if call else -1) * (1 - exp(moneyness)), 0.0):
+        return 0.0
+    for _ in range(40):  # to 5e-12
+        middle = (low + high) / 2
+        deviation = middle * years**0.5
+        d1 = -moneyness / deviation + deviation / 2
+        worth = _distribution(d1) - exp(moneyness) * _distribution(d1 - deviation)
+        if (worth if call else worth - 1 + exp(moneyness)) < price:
+            low = middle
+        else:
+            high = middle
+    return high
+
+
+def _distribution(x: float) -> float:
+    """The standard normal distribution function of one number, exactly."""
+    return erfc(-x / 2**0.5) / 2
 
 
 def _normal(x: np.ndarray) -> np.ndarray:

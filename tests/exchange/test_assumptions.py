@@ -13,6 +13,7 @@ from deribit_warehouse.exchange.assumptions import (
     BURST_CALLS,
     DAY,
     HOUR,
+    LINEAR,
     MINUTE,
     NEEDED,
     SETTLEMENTS,
@@ -236,13 +237,19 @@ TRAITS = {
         of("get_funding_rate_history", lambda params, found: [
             row | {"interest_1h": row["interest_8h"], "interest_8h": row["interest_1h"]} for row in found
         ]),
-        {"eight-hours", "checksum"},
+        {"eight-hours", "checksum", "linear-checksum"},
     ),
     "a checksum of the plain sum": (
-        of("get_funding_rate_value", lambda params, value: value * 1.1), {"checksum"},
+        of("get_funding_rate_value", lambda params, value: value * 1.1), {"checksum", "linear-checksum"},
+    ),
+    "a checksum of linear perpetuals that is neither sum": (
+        of("get_funding_rate_value", lambda params, value: value * 1.1 if params["instrument_name"] == LINEAR
+           else value),
+        {"linear-checksum"},
     ),
     "no checksum at all": (
-        of("get_funding_rate_value", lambda params, value: Refusal(-32601, status=404)), {"checksum"},
+        of("get_funding_rate_value", lambda params, value: Refusal(-32601, status=404)),
+        {"checksum", "linear-checksum"},
     ),
     "an index chart of 5 minutes": (
         of("get_funding_chart_data", lambda params, result: result | {"data": result["data"][::5]}), {"index-minutes"},
@@ -387,11 +394,13 @@ TRAITS = {
         of("get_funding_rate_history", lambda params, found: [
             row | {"timestamp": float(row["timestamp"])} for row in found
         ]),
-        {"funding-page", "funding-window", "funding-begins", "eight-hours", "checksum"},
+        {"funding-page", "funding-window", "funding-begins", "eight-hours", "checksum",
+         "linear-checksum"},
     ),
     "funding without its index": (
         of("get_funding_rate_history", without("index_price")),
-        {"funding-page", "funding-window", "funding-begins", "eight-hours", "checksum"},
+        {"funding-page", "funding-window", "funding-begins", "eight-hours", "checksum",
+         "linear-checksum"},
     ),
     "an index chart that is seconds off the minutes": (
         of("get_funding_chart_data", lambda params, result: result | {"data": [
@@ -450,6 +459,23 @@ def test_eight_in_a_row_tell_the_two_copies_of_the_limit_apart(exchange, admitte
     assert limit.holds == holds and limit.settings == {"DERIBIT_CATALOGUE_REQUESTS_PER_SECOND": rate}
 
 
+def test_either_weighting_of_linear_funding_is_an_answer_and_it_is_said_which(exchange):
+    def as_paid_in_usdc(params, value):
+        if params["instrument_name"] != LINEAR:
+            return value
+        rows = exchange.source.funding(LINEAR, params["start_timestamp"], params["end_timestamp"])
+        return float((rows["interest_1h"] * rows["prev_index_price"]).sum() / rows["prev_index_price"][0])
+
+    def of_linear(trait=None):
+        results = check.check_assumptions(Protocol(exchange, trait))
+        assert broken(results) == set()
+        return {one.name: result.seen for one, result in results.items()}["linear-checksum"]
+
+    assert "weighted by index at the start / index of the hour, as of an inverse one" in of_linear()
+    other = of_linear(of("get_funding_rate_value", as_paid_in_usdc))
+    assert "weighted by index of the hour / index at the start" in other and "funding_weighted is another sum" in other
+
+
 def test_a_key_that_was_never_seen_and_one_that_is_gone_are_named():
     row = fake_row("BTC-27DEC24", 1_700_000_000_000, 1_735_286_400_000, future_type="reversed", moon_phase=3)
     row |= {"quote_currency": "USD", "instrument_id": 1}
@@ -504,8 +530,8 @@ MARKET_TRAITS = {
     "funding_begins=2018-08-14T12:00": {"funding-begins"},
     "first_prev_index_null=off": set(),
     "prev_index_as_null=off": set(),
-    "value_window=[]": {"checksum"},
-    "value_weighted=off": {"checksum"},
+    "value_window=[]": {"checksum", "linear-checksum"},
+    "value_weighted=off": {"checksum", "linear-checksum"},
     "eight_hours_weighted=off": {"eight-hours"},
     "clock_skew_ms=90000": {"clock"},
     "linear_cost_unit=1.0": set(),

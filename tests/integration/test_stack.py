@@ -104,6 +104,19 @@ def test_every_dataset_has_something_published(stack):
     stack.wait("rows of every dataset", lambda: not stack.rows(empty))
 
 
+def test_what_is_computed_when_it_is_read_has_rows(stack):
+    """Greeks, and of the last closed month a continuous series and what the funding came to."""
+    begins, ends = last_closed_month()
+    stack.wait("greeks", lambda: stack.rows("SELECT FROM options_greeks WHERE delta IS NOT NULL LIMIT 1"))
+    [[minutes]] = stack.rows("SELECT count(close) FROM continuous_futures('BTC', %s, %s)", begins, ends)
+    assert minutes > 0
+    [[hours, missing, total]] = stack.rows(
+        "SELECT hours_expected, hours_missing, funding_weighted FROM funding_between('BTC-PERPETUAL', %s, %s)",
+        begins, ends,
+    )  # fmt: skip
+    assert (hours, missing) == ((ends - begins).total_seconds() // 3600, 0) and total is not None
+
+
 def test_every_dataset_caught_up_by_calendar(stack):
     begins, ends = last_closed_month()
     for dag in BY_CALENDAR:

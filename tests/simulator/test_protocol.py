@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import math
 from collections import Counter
+from statistics import NormalDist
 
 import numpy as np
 import orjson
@@ -13,8 +15,10 @@ from exchange_simulator.app import Simulator
 from exchange_simulator.listings import DAY, HOUR, MINUTE
 from exchange_simulator.market import COLUMNS, Market
 from exchange_simulator.protocol import METHODS, Exchange
+from exchange_simulator.quotes import LARGEST_IV
 from exchange_simulator.traits import Traits
 
+NORMAL = NormalDist()
 NOW = 1_789_939_037_426
 LAST = NOW // MINUTE * MINUTE - MINUTE  # the newest closed minute
 
@@ -420,6 +424,39 @@ def test_options_are_quoted_now_and_only_now(live):
     assert ticker["mark_price"] - put["mark_price"] == pytest.approx(parity, abs=2e-4)
     gone = live.ask("ticker", instrument_name="BTC-27MAR26").json()["error"]
     assert gone["data"]["reason"] == "instrument is not open"
+
+
+def black_76(side: str, strike: float, forward: float, volatility: float, years: float) -> float:
+    """What an option is worth as a part of the forward."""
+    deviation = volatility * years**0.5
+    d1 = math.log(forward / strike) / deviation + deviation / 2
+    call = NORMAL.cdf(d1) - strike / forward * NORMAL.cdf(d1 - deviation)
+    return call if side == "C" else call - 1 + strike / forward
+
+
+def test_the_volatilities_of_bid_and_ask_are_those_of_their_prices(live):
+    """What each of them is worth by Black-76 is the price that is quoted, but for its rounding."""
+    options = sorted(
+        row["instrument_name"] for coin in ("BTC", "USDC")
+        for row in live.get("get_book_summary_by_currency", currency=coin, kind="option")
+    )  # fmt: skip
+    found = Counter()
+    for name in options[:: max(1, len(options) // 60)]:
+        ticker, listed = live.get("ticker", instrument_name=name), live.get("get_instrument", instrument_name=name)
+        side, forward, strike = name[-1], ticker["underlying_price"], listed["strike"]
+        years = (listed["expiration_timestamp"] - ticker["timestamp"]) / (365 * DAY)
+        unit = forward if listed["quote_currency"] == "USDC" else 1.0
+        for quote in ("bid", "ask"):
+            price, volatility = ticker[f"best_{quote}_price"] / unit, ticker[f"{quote}_iv"] / 100
+            if not volatility:
+                exercised = max((1 if side == "C" else -1) * (1 - strike / forward), 0.0)
+                assert price <= exercised + 1e-6, "it stands for none"
+            elif volatility < LARGEST_IV:
+                below, above = (black_76(side, strike, forward, volatility + by, years) for by in (-6e-5, 6e-5))
+                assert below - 1e-7 <= price <= above + 1e-7
+                assert (volatility > ticker["mark_iv"] / 100) == (quote == "ask")
+                found[quote] += 1
+    assert min(found["bid"], found["ask"]) > 20
 
 
 def test_any_is_refused_where_the_exchange_refuses_it(live):

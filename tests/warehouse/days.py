@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import psycopg
-from psycopg import Connection
+from psycopg import Connection, pq
 
 from deribit_warehouse.dataset import Dataset, Table, Window
 from deribit_warehouse.datasets import (
@@ -259,6 +259,8 @@ class Watched:
     def transaction(self):
         with self.connection.transaction():
             yield
+        if self.connection.info.transaction_status != pq.TransactionStatus.IDLE:
+            return  # it was a part of another one, whose locks are held
         with psycopg.connect(self.market.dsn()) as other:
             other.execute("SET lock_timeout = '200ms'")
             publication.share_decisions(other)

@@ -182,6 +182,17 @@ def test_single_options_are_named(warehouse):
     assert found["BTC-28MAR25"]["unreadable"] is None and found["BTC-28MAR25"]["impossible"] is None
 
 
+def test_options_of_which_no_name_can_be_read_are_an_error_and_none_at_all_are_not(warehouse):
+    """What nobody can read must not look like a currency without options: the run would succeed beat by beat."""
+    strange = [told("BTC-14MAR2025-80000-C"), told("BTC-31FEB25-80000-P")]
+    said = "BTC option: none of 2 options can be read; the first, BTC-14MAR2025-80000-C: it is not the name"
+    with pytest.raises(BadResponse, match=said):
+        take(warehouse, strange)
+    assert warehouse.value("SELECT count(*) FROM store.option_chain") == 0
+    assert take(warehouse, []) == Ingested()
+    assert take(warehouse, [*strange, told("BTC-14MAR25-80000-C")]) == Ingested(added=1)
+
+
 def test_a_row_of_nulls_is_impossible(warehouse):
     name = "BTC-14MAR25-1-C"
     nulls = dict.fromkeys(told(name).keys() - {"instrument_name", "creation_timestamp", "underlying_index"})
@@ -271,6 +282,59 @@ def test_old_chains_are_thinned_to_the_hour(warehouse):
     assert gaps == [(beats[-1] + BEAT,)], "but for what was never taken at the end"
     assert take(warehouse, [told("BTC-14MAR25-80000-C", beats[-1] + BEAT)]) == Ingested(added=1)
     assert seen(warehouse)["BTC-14MAR25"]["missed_lately"] == 0
+
+
+def thinned(warehouse: Warehouse, *beats: set[int]) -> list[tuple[int, int, str]]:
+    """What stays of an hour: (beat, expiry, state). Of each of its beats the expiries that pass, by their day in March;
+    those on the 14th and the 28th are in every snapshot, and held back where they don't."""
+    base = datetime.now(UTC).replace(minute=0, second=0, microsecond=0) - timedelta(hours=5)
+    for n, passed in enumerate(beats):
+        take(warehouse, [told(f"BTC-{day}MAR25-80000-C", base + n * BEAT) for day in sorted({14, 28} | passed)])
+
+    def place(beat: datetime, series: str) -> tuple[int, int]:
+        return (beat - base) // BEAT, int(series[4:6])
+
+    versions = warehouse.newest_of(OPTIONS_CHAIN)
+    places = [place(beat, series) for _, beat, series, _ in versions]
+    passing = [version for version, (n, day) in zip(versions, places, strict=True) if day in beats[n]]
+    validation_id = warehouse.validation("options_chain")
+    with warehouse.connection.transaction():
+        publication.publish(warehouse.connection, OPTION_CHAIN, validation_id, passing)
+    warehouse.hold(OPTION_CHAIN, [version for version in versions if version not in passing])
+    snapshots.thin(warehouse.connection, OPTIONS_CHAIN, base + timedelta(hours=1))
+    left = warehouse.rows("SELECT beat, series, state::text FROM store.option_chain ORDER BY beat, series")
+    return [(*place(beat, series), state) for beat, series, state in left]
+
+
+def test_the_fullest_beat_of_an_hour_is_kept_not_the_first(warehouse):
+    """An expiry that is held back at the first beat must not be gone of the whole hour."""
+    left = thinned(warehouse, {28}, *[{14, 28}] * 11)
+    assert left == [(1, 14, "published"), (1, 28, "published")], "of those that are as full, the earliest"
+    assert warehouse.value("SELECT count(*) FROM chain_at('BTC', now() - interval '4 hours')") == 2
+
+
+def test_an_expiry_that_the_fullest_beat_lacks_is_kept_with_a_beat_of_its_own(warehouse):
+    """Each is held back where the other passes; what is held back beside one that is kept stays with it."""
+    left = thinned(warehouse, {28}, {28}, {14}, {14})
+    assert left == [(0, 14, "held"), (0, 28, "published"), (2, 14, "published"), (2, 28, "held")]
+
+
+def test_a_beat_that_is_kept_for_one_expiry_is_kept_whole(warehouse):
+    """One expires after the first beat, and one is listed before the third: chain_at has a whole beat all the time."""
+    left = thinned(warehouse, {10, 14, 28}, {14, 28}, {14, 21, 28}, {14, 21, 28})
+    assert left == [(n, day, "published") for n, days in ((0, (10, 14, 28)), (2, (14, 21, 28))) for day in days]
+    asked = "SELECT count(*), count(*) FILTER (WHERE series = 'BTC-21MAR25') FROM chain_at('BTC', %s)"
+    assert warehouse.rows(asked, datetime.now(UTC) - timedelta(hours=4)) == [(3, 1)]
+
+
+def test_an_hour_of_which_nothing_is_published_is_not_thinned(warehouse):
+    assert len(thinned(warehouse, set(), set())) == 4
+
+
+def test_two_beats_that_stay_of_an_hour_count_once(warehouse):
+    assert {n for n, *_ in thinned(warehouse, {10, 14}, {14, 28})} == {0, 1}
+    asked = "SELECT sum(present), sum(published_minutes) FROM coverage WHERE dataset = 'options_chain'"
+    assert warehouse.rows(asked) == [(1, 1)]
 
 
 def test_a_day_is_thinned_at_a_time_and_who_publishes_gets_in_between(warehouse, market):

@@ -312,13 +312,83 @@ def test_a_day_that_is_taken_back_takes_its_rolls_with_it(quarterly, leg):
     assert quarterly.prices(ROLL_DAY)[0] == at("2025-03-22", 1400)
 
 
-def test_without_either_leg_a_withdrawn_roll_stays_so(quarterly):
-    quarterly.rolled()
+@pytest.mark.parametrize("already_rolled", [False, True])
+def test_without_either_leg_the_day_before_it_rolls_without_a_price(quarterly, already_rolled):
+    """Otherwise nothing would be held for a quarter, though every day of it is published."""
+    if already_rolled:
+        quarterly.rolled()
     for leg in (MARCH, JUNE, SEPTEMBER):
         quarterly.hold(leg, date(2025, 3, 22))
-    assert quarterly.warehouse.compute(ROLL_CALENDAR) == 0
-    assert quarterly.warehouse.pending(ROLL_CALENDAR) == 0
+    assert quarterly.rolled() > 0
+    assert quarterly.rolls() == [(BEGIN, None, MARCH), (ROLL_DAY, MARCH, JUNE)]
+    assert quarterly.prices(ROLL_DAY) == (None,) * 5
+    assert quarterly.held() == {day: MARCH if day < ROLL_DAY else JUNE for day in days(BEGIN, END)}
+    linked = "SELECT bool_and(linked) FROM store.rolls_of(NULL) WHERE from_contract IS NOT NULL"
+    assert quarterly.warehouse.value(linked)
+    asked = "SELECT DISTINCT contract FROM continuous_futures('BTC', %s, %s, adjustment => 'ratio') WHERE close > 0"
+    assert quarterly.warehouse.rows(asked, at(BEGIN), at(END)) == [(JUNE,)], "what was before has no price"
+    assert (quarterly.rolled(), quarterly.warehouse.pending(ROLL_CALENDAR)) == (0, 0), "it is computed once"
+    assert all(row["follows"] and row["held_in_time"] for row in quarterly.profile().values())
+    quarterly.publish()
+    quarterly.rolled()
+    assert quarterly.prices(ROLL_DAY)[0] == at("2025-03-22", 1400), "the price comes with the day"
+
+
+def test_a_leg_that_is_published_after_the_roll_is_enough(quarterly):
+    """The one that is left: it is traded to its expiry, and of the one that is taken nothing passes yet."""
+    for day in days(date(2025, 3, 22), END):
+        quarterly.hold(JUNE, day)
+    quarterly.hold(MARCH, date(2025, 3, 22))
+    quarterly.rolled()
+    assert quarterly.rolls() == [(BEGIN, None, MARCH), (ROLL_DAY, MARCH, JUNE)]
+
+
+def test_without_either_leg_from_the_day_before_on_a_roll_is_left_as_it_is(quarterly):
+    """As while a history is loaded: of what is not there yet nothing is said."""
+    quarterly.rolled()
+    for day in days(date(2025, 3, 22), END):
+        for leg in (MARCH, JUNE):
+            quarterly.hold(leg, day)
+    quarterly.rolled()
     assert quarterly.rolls() == [(BEGIN, None, MARCH)]
+    assert (quarterly.rolled(), quarterly.warehouse.pending(ROLL_CALENDAR)) == (0, 0)
+
+
+def test_a_publication_that_is_killed_before_it_commits_leaves_the_old_state_whole(quarterly, market):
+    """And the same run again brings the rows of one that nobody killed."""
+    quarterly.rolled()
+    quarterly.day(JUNE, date(2025, 3, 22), traded=(700,))
+    quarterly.publish()
+    brought = (
+        "SELECT instrument_id, rule, eligible, rank, state, day, from_instrument_id, from_version_id, to_version_id, "
+        "price_at, from_close, to_close FROM store.roll ORDER BY 1, 2, 3, 4, version_id"
+    )
+
+    def everything() -> list[list[tuple]]:
+        """Every row with the transaction that wrote it, in some order that stays."""
+        asked = "SELECT ctid, xmin, t.* FROM store.{} t ORDER BY ctid".format
+        return [quarterly.warehouse.rows(asked(table)) for table in ("roll", "ingestion", "validation")]
+
+    before = everything()
+    with psycopg.connect(market.dsn()) as never_killed, never_killed.transaction(force_rollback=True):
+        assert computed_and_published(never_killed) == 6
+        wanted = never_killed.execute(brought).fetchall()
+    victim = psycopg.connect(market.dsn())
+    with pytest.raises(psycopg.OperationalError), victim.transaction():
+        assert computed_and_published(victim) == 6
+        quarterly.warehouse.rows("SELECT pg_terminate_backend(%s, 5000)", victim.info.backend_pid)
+    assert everything() == before
+    assert quarterly.prices(ROLL_DAY)[0] == at("2025-03-22", 1400)
+    with psycopg.connect(market.dsn()) as again:
+        assert computed_and_published(again) == 6
+    assert quarterly.warehouse.rows(brought) == wanted
+    assert quarterly.prices(ROLL_DAY)[0] == at("2025-03-22", 700)
+
+
+def computed_and_published(connection: psycopg.Connection) -> int:
+    """What a run does in one transaction, which the caller ends."""
+    run = Warehouse(connection)
+    return run.compute(ROLL_CALENDAR) and run.decide(ROLL_CALENDAR)
 
 
 def test_a_decision_that_is_taken_back_is_taken_on_another_day(quarterly):

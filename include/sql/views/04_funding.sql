@@ -41,7 +41,9 @@ $$;
 --   funding_sum      the plain sum of interest_1h
 --   funding_weighted index at the start * sum of interest_1h / index at the start of its hour, the exchange's own
 --                    (get_funding_rate_value; see store.funding_checksum): of a position in coins, by what it was worth at the
---                    start. NULL where one of these indices is not known
+--                    start. NULL where one of these indices is not known. That it is the exchange's own is established of inverse
+--                    perpetuals only: a linear one pays in its quote currency, and may be weighted by the index at the start of
+--                    its hour / index at the start (make check asks which it is)
 --   ..._annualised   simple, by the hours that are there: * 8760 / hours
 -- The index at the start of an hour is told with the hour (prev_index_price), or was the index at the end of the one before.
 CREATE FUNCTION funding_between(instrument text, "from" timestamptz, "to" timestamptz, as_of timestamptz DEFAULT NULL)

@@ -50,7 +50,8 @@ Another three seconds are the most that one may take (exchange.limits)."""
 def load(exchange: Exchange, connection: Connection, window: Window, provenance: Provenance) -> tuple[Ingested, int]:
     """Stores the chain of a currency as it is now, a row an expiry, in one transaction; then what the tickers of some
     of its options say, in another: (Ingested, requests). A chain that was stored before is not sampled: its moment is
-    over."""
+    over. Raises BadResponse if there are options and none of them can be read."""
+    from deribit_warehouse.exchange import BadResponse
     from deribit_warehouse.exchange.option_series import split
     from deribit_warehouse.warehouse.ingestion import Ingested
     from deribit_warehouse.warehouse.snapshots import beat_of, store_snapshot
@@ -59,6 +60,12 @@ def load(exchange: Exchange, connection: Connection, window: Window, provenance:
     series, unreadable = split(found)
     for subject, cause in unreadable:
         log.warning("the summary of %s was left out: %s", subject, cause)
+    if not series and unreadable:
+        subject, cause = unreadable[0]
+        raise BadResponse(
+            f"get_book_summary_by_currency {window.subject} option: none of {len(unreadable)} options can be read; "
+            f"the first, {subject}: {cause}. {BadResponse.advice}"
+        )
     if not series:
         log.info("%s: the exchange lists no option of it", window.subject)
         return Ingested(), 1

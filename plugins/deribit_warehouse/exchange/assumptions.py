@@ -291,9 +291,7 @@ def checksum(probe: Probe) -> CheckResult:
     rows = _month(probe)
     if len(rows["timestamp"]) < 16:
         return CheckResult(False, f"only {len(rows['timestamp'])} rows to add up")
-    start, end = int(rows["timestamp"][0]), int(rows["timestamp"][-1])
-    params = {"instrument_name": PERPETUAL, "start_timestamp": start, "end_timestamp": end}
-    reported = probe("live", "get_funding_rate_value", **params)
+    reported = _total(probe, PERPETUAL, rows)
     if type(reported) not in (int, float):
         return CheckResult(False, f"the answer is {reported!r:.60}, not a number")
     hourly, previous = rows["interest_1h"], rows["prev_index_price"]
@@ -317,6 +315,28 @@ def checksum(probe: Probe) -> CheckResult:
         else f"{reported:.9g} is off by {min(off.values()):.1e} from any sum"
     )
     return CheckResult(fits[:1] == ["(start, end]"], said)
+
+
+def linear_checksum(probe: Probe) -> CheckResult:
+    """Which way the index weighs the hours of what pays in its quote currency: either is an answer."""
+    rows = _month(probe, LINEAR)
+    if len(rows["timestamp"]) < 16:
+        return CheckResult(False, f"only {len(rows['timestamp'])} rows to add up")
+    reported = _total(probe, LINEAR, rows)
+    if type(reported) not in (int, float):
+        return CheckResult(False, f"the answer is {reported!r:.60}, not a number")
+    hourly, previous = rows["interest_1h"][1:], rows["prev_index_price"][1:]
+    sums = {
+        "index at the start / index of the hour, as of an inverse one": previous[0] * (hourly / previous).sum(),
+        "index of the hour / index at the start, so that of linear perpetuals funding_weighted is another sum and the "
+        "checksum warns of months that are right": (hourly * previous).sum() / previous[0],
+    }
+    off = {how: abs(reported - float(value)) for how, value in sums.items()}
+    fits = [how for how, distance in off.items() if distance <= 1e-6 * float(np.abs(hourly).sum())]
+    if len(fits) == 2:
+        return CheckResult(True, f"{LINEAR}: {reported:.9g} fits both weightings")
+    said = f"weighted by {fits[0]}" if fits else f"off by {min(off.values()):.1e} from either weighting"
+    return CheckResult(bool(fits), f"{LINEAR}: {reported:.9g} is {said}")
 
 
 def index_minutes(probe: Probe) -> CheckResult:
@@ -504,15 +524,22 @@ def _last_hours(probe: Probe) -> tuple[str, int, dict[str, np.ndarray]]:
     return name, expiry, _candles(probe, name, expiry - 600 * MINUTE - 1, expiry + 10 * MINUTE - 1)
 
 
-def _funding(probe: Probe, start: int, end: int) -> dict[str, np.ndarray]:
-    params = {"instrument_name": PERPETUAL, "start_timestamp": start, "end_timestamp": end}
+def _funding(probe: Probe, start: int, end: int, name: str = PERPETUAL) -> dict[str, np.ndarray]:
+    params = {"instrument_name": name, "start_timestamp": start, "end_timestamp": end}
     timestamp, values = _read(funding.read_page, probe("live", "get_funding_rate_history", **params))
     return {"timestamp": timestamp} | dict(zip(funding.RATES, values, strict=True))
 
 
-def _month(probe: Probe) -> dict[str, np.ndarray]:
+def _month(probe: Probe, name: str = PERPETUAL) -> dict[str, np.ndarray]:
     end = _yesterday(probe)
-    return _funding(probe, end - 800 * HOUR, end)
+    return _funding(probe, end - 800 * HOUR, end, name)
+
+
+def _total(probe: Probe, name: str, rows: dict[str, np.ndarray]) -> Any:
+    """What the exchange says of the hours from the end of the first row to that of the last one."""
+    start, end = int(rows["timestamp"][0]), int(rows["timestamp"][-1])
+    params = {"instrument_name": name, "start_timestamp": start, "end_timestamp": end}
+    return probe("live", "get_funding_rate_value", **params)
 
 
 def _number(value: Any) -> float:
@@ -707,6 +734,15 @@ ASSUMPTIONS = (
         "the checksum of a month's funding",
         "The checksum will warn of months that are right; look at the rows before you doubt them.",
         checksum,
+    ),
+    Assumption(
+        "linear-checksum",
+        "The same of a linear perpetual, weighted by the index in one of two ways: as of an inverse one, or the other "
+        "way round, as of what pays in its quote currency.",
+        "the checksum of a month's funding and funding_weighted, which take the first for granted",
+        "With USDC among DERIBIT_CURRENCIES the checksum will warn of months that are right, and funding_weighted of "
+        "linear perpetuals is not what the exchange says.",
+        linear_checksum,
     ),
     Assumption(
         "index-minutes",

@@ -62,9 +62,10 @@ def turn(names: Sequence[str], beat: datetime, seconds: int, most: int) -> list[
 
 
 def thin(connection: Connection, dataset: Dataset, before: datetime) -> int:
-    """Deletes the snapshots before a full hour except one for each hour, and what was kept beside them, a day a
-    transaction; returns the number of rows of snapshots. What was published of these hours before now can't be asked
-    any more: chain_at() refuses an earlier moment. The caller has no transaction."""
+    """Deletes the snapshots before a full hour except the fullest of each hour, and what was kept beside them, a day a
+    transaction; returns the number of rows of snapshots. No series that was published in an hour is lost: where the
+    fullest snapshot lacks one, the fullest that has it stays, too. What was published of these hours before now can't
+    be asked any more: chain_at() refuses an earlier moment. The caller has no transaction."""
     deleted = 0
     while True:
         with connection.transaction():
@@ -73,7 +74,10 @@ def thin(connection: Connection, dataset: Dataset, before: datetime) -> int:
             if begins is None:
                 return deleted
             next_day = begins.replace(hour=0, minute=0, second=0, microsecond=0) + timedelta(days=1)
-            values = {"dataset": dataset.name, "before": min(before, next_day)}
+            values = {
+                "dataset": dataset.name, "from": begins.replace(minute=0, second=0, microsecond=0),
+                "before": min(before, next_day),
+            }  # fmt: skip
             with connection.cursor() as cursor:
                 deleted += cursor.execute(sql.composed("snapshots/thin", dataset.versions), values).rowcount
             if dataset.versions.beside:
