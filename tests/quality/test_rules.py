@@ -74,6 +74,8 @@ FAULTS = {
     ],
     "futures_ohlcv": [
         *CANDLE_FAULTS,
+        ({"waited_minutes": 720}, set()),
+        ({"waited_minutes": 721}, {"first-candle-soon"}),  # where AC-007 takes the wait for a hole
         ({"reference_distance": 0.26}, {"near-reference-usual"}),
         ({"reference_distance": 0.51}, {"near-reference-usual", "near-reference"}),
         ({"reference_minutes": 719}, {"reference-known"}),

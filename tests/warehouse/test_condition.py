@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import date, timedelta
+from datetime import UTC, date, datetime, timedelta
 
 import numpy as np
 import psycopg
@@ -10,16 +10,20 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from deribit_warehouse.datasets import BASIS_SPREAD, DATASETS, INDEX_PRICES
+from deribit_warehouse.datasets import BASIS_SPREAD, DATASETS, FUTURES_OHLCV, INDEX_PRICES
 from deribit_warehouse.tables import CANDLE_DAY
 from deribit_warehouse.warehouse import sql, validations
+from deribit_warehouse.warehouse.catalogue import record_reading
 from deribit_warehouse.warehouse.completion import ACCEPTANCE, completion_report
-from deribit_warehouse.warehouse.ingestion import record_fetched
-from tests.warehouse.days import FIRST, Warehouse, at, ms, trading
+from deribit_warehouse.warehouse.index import store_chart
+from deribit_warehouse.warehouse.ingestion import Provenance, record_fetched
+from tests.warehouse.days import FIRST, HOST, Warehouse, at, ms, trading
 
 LAST = FIRST + timedelta(days=1)
 LISTED, EXPIRES = at(FIRST), at(LAST, 1440)
 NUMBERS = "expected, published, held, pending, missing"
+LISTS = (("history", True), ("live", True), ("live", False))
+"""Of a currency's futures: the host that is asked, and whether for the expired ones."""
 
 
 class Coin:
@@ -34,6 +38,13 @@ class Coin:
                 "INSERT INTO store.delisting (instrument_id, ends_at, last_hour, reason) VALUES (%s, %s, %s, 'test')",
                 [self.perpetual, ends, ends],
             )
+        self.read_catalogue()
+
+    def read_catalogue(self) -> None:
+        """All lists of the futures are read now."""
+        with self.warehouse.connection.transaction():
+            for host, expired in LISTS:
+                record_reading(self.warehouse.connection, "BTC", "future", 2, "run", host=host, expired=expired)
 
     def store(self, *instruments: int, without: tuple[int, ...] = ()) -> None:
         """Both days of some instruments, of which minutes of the first may be missing."""
@@ -58,13 +69,19 @@ class Coin:
         self.fund()
         self.compute()
 
-    def find(self, dataset: str, subject: str, rule: str, *, severity: str = "critical", waived: str | None = None):
+    def find(
+        self, dataset: str, subject: str, rule: str, *, severity: str = "critical", waived: str | None = None,
+        day: date = FIRST,
+    ) -> None:  # fmt: skip
         validation_id = self.warehouse.validation(dataset)
-        finding = (subject, FIRST, None, rule, severity, "1", waived)
+        finding = (subject, day, None, rule, severity, "1", waived)
         with self.warehouse.connection.transaction():
             validations.record_findings(
-                self.warehouse.connection, validation_id, dataset, seen=[(subject, FIRST, None)], findings=[finding]
+                self.warehouse.connection, validation_id, dataset, seen=[(subject, day, None)], findings=[finding]
             )
+
+    def waive(self, day: date, rule: str = "minutes-complete", subject: str = "BTC-3MAR25") -> None:
+        self.find("futures_ohlcv", subject, rule, waived="the exchange has none", day=day)
 
     def of(self, dataset: str, day: date = FIRST) -> tuple:
         """condition, the five numbers, and why."""
@@ -235,6 +252,7 @@ def test_a_complete_history_passes_all(coin, market):
     assert told["AC-007"][1:3] == (1, 1) and told["AC-010"][1:3] == (48, 48)
 
 
+@pytest.mark.parametrize("day", [FIRST, LAST])
 @pytest.mark.parametrize(
     ("table", "broken"),
     [
@@ -244,20 +262,20 @@ def test_a_complete_history_passes_all(coin, market):
         ("basis_day", {"AC-008"}),
     ],
 )
-def test_a_hole_in_the_history_fails_its_criteria_and_no_others(coin, market, table, broken):
+def test_a_hole_in_the_history_fails_its_criteria_and_no_others(coin, market, table, broken, day):
     coin.complete()
     with psycopg.connect(market.dsn("market_owner"), autocommit=True) as connection:
         if table == "candle_day":  # with what was computed from it
-            connection.execute("DELETE FROM store.basis_day WHERE day = %s", [LAST])
-            connection.execute("DELETE FROM store.index_day WHERE day = %s", [LAST])
+            connection.execute("DELETE FROM store.basis_day WHERE day = %s", [day])
+            connection.execute("DELETE FROM store.index_day WHERE day = %s", [day])
         moment = "(ts - interval '1 second')::date" if table == "funding_rate" else "day"
-        connection.execute(f"DELETE FROM store.{table} WHERE {moment} = %s", [LAST])
+        connection.execute(f"DELETE FROM store.{table} WHERE {moment} = %s", [day])
     told = criteria(market)
     assert {name for name, (passed, *_) in told.items() if not passed} == broken
     for name in broken:
         assert told[name][2] < told[name][1] and told[name][3]
     if table == "funding_rate":
-        assert "first gap 2025-03-02: 24 of 24 hours missing; nothing stored of 1" in told["AC-010"][3]
+        assert f"first gap {day}: 24 of 24 hours missing; nothing stored of 1" in told["AC-010"][3]
     if table == "candle_day":
         assert told["AC-007"][3] == (
             "1440 of 2880 minutes since 2025-03-01, 1440 are missing without one, of 1 contracts: BTC-3MAR25"
@@ -291,6 +309,209 @@ def test_minutes_that_are_waived_are_missing_with_a_reason(coin, market, warehou
     coin.find("futures_ohlcv", "BTC-3MAR25", "minutes-complete", waived="the exchange has none")
     assert criteria(market)["AC-007"] == (
         True, 1, 1, "2878 of 2880 minutes since 2025-03-01, 2 are missing with a reason"
+    )  # fmt: skip
+
+
+def test_a_reason_of_one_day_excuses_nothing_of_another(coin, market, warehouse):
+    warehouse.candles(coin.future, trading(LISTED, EXPIRES, seed=1).without(0, 1, 2, 700, 1500, 1501, 1502))
+    warehouse.publish(coin.future)
+    coin.waive(FIRST)
+    assert criteria(market)["AC-007"] == (
+        False, 1, 0, "2873 of 2880 minutes since 2025-03-01, 4 are missing with a reason, "
+        "3 are missing without one, of 1 contracts: BTC-3MAR25"
+    )  # fmt: skip
+
+
+def test_what_is_waived_in_the_month_that_is_not_over_takes_nothing_from_the_months_before(coin, market, warehouse):
+    coin.store(coin.future)
+    month = datetime.now(UTC).replace(day=1, hour=0, minute=0, second=0, microsecond=0)
+    begins, ends = month - timedelta(days=1), month + timedelta(days=1)
+    lasting = warehouse.instrument("BTC-LASTING", begins, month + timedelta(days=90))
+    warehouse.candles(lasting, trading(begins, ends, seed=1).without(0, 1, 2000))
+    warehouse.publish(coin.future, lasting)
+    coin.waive(month.date(), subject="BTC-LASTING")
+    assert criteria(market)["AC-007"] == (
+        True, 2, 2, "4318 of 4320 minutes since 2025-03-01, 2 are missing with a reason"
+    )  # fmt: skip
+
+
+def test_what_is_waived_before_2019_takes_nothing_from_the_years_after(coin, market, warehouse):
+    begins, ends = at("2018-12-31"), at("2019-01-01", 480)
+    early = warehouse.instrument("BTC-1JAN19", begins, ends)
+    coin.store(coin.future)
+    warehouse.candles(early, trading(begins, ends, seed=1).without(700, 1500))
+    warehouse.publish(coin.future, early)
+    for day in (date(2018, 12, 31), date(2019, 1, 1)):
+        coin.waive(day, subject="BTC-1JAN19")
+    assert criteria(market)["AC-007"] == (
+        True, 2, 2, "3359 of 3360 minutes since 2019-01-01, 1 are missing with a reason"
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize(("waited", "excused"), [(720, 720), (721, 0)])
+def test_a_first_candle_that_is_long_in_coming_may_be_a_lost_beginning(coin, market, warehouse, waited, excused):
+    coin.store(coin.future, without=tuple(range(waited)))
+    warehouse.publish(coin.future)
+    passed, _, _, observed = criteria(market)["AC-007"]
+    assert passed == bool(excused)
+    assert f"{waited} are missing {'with a reason' if excused else 'without one'}" in observed
+    coin.find("futures_ohlcv", "BTC-3MAR25", "first-candle-soon", severity="warning")
+    assert criteria(market)["AC-007"][0] == bool(excused), "the gate doubts it, too"
+    coin.waive(FIRST, "first-candle-soon")
+    assert criteria(market)["AC-007"] == (
+        True, 1, 1, f"{2880 - waited} of 2880 minutes since 2025-03-01, {waited} are missing with a reason"
+    )  # fmt: skip
+
+
+def test_a_waived_day_is_missing_with_a_reason_but_not_where_it_is_held_back(coin, market, warehouse):
+    warehouse.candles(coin.future, trading(LISTED, at(FIRST, 1440), seed=1))
+    warehouse.publish(coin.future)
+    coin.waive(LAST)
+    assert criteria(market)["AC-007"] == (
+        True, 1, 1, "1440 of 2880 minutes since 2025-03-01, 1440 are missing with a reason"
+    )  # fmt: skip
+    warehouse.candles(coin.future, trading(at(LAST), EXPIRES, seed=1).without(700))
+    warehouse.hold(CANDLE_DAY, [key for key in warehouse.newest(coin.future) if key[1] == LAST])
+    assert criteria(market)["AC-007"][0] is False
+
+
+def test_a_contract_that_never_traded_is_named_where_the_exchange_and_the_gate_said_so(coin, market, warehouse):
+    silent = warehouse.instrument("BTC-2MAR25", LISTED, at(LAST, 480))
+    coin.store()
+    warehouse.publish(coin.perpetual, coin.future)
+    without = "1920 are missing without one, of 1 contracts: BTC-2MAR25"
+
+    def asked(begins: datetime, ends: datetime) -> tuple:
+        with warehouse.connection.transaction():
+            record_fetched(warehouse.connection, silent, "candles", ms(begins), ms(ends))
+        warehouse.validate(FUTURES_OHLCV, LISTED, EXPIRES)
+        return criteria(market)["AC-007"]
+
+    assert asked(LISTED, at(LAST, 479)) == (False, 2, 1, f"2880 of 4800 minutes since 2025-03-01, {without}")
+    assert asked(at(LAST, 479), at(LAST, 480)) == (
+        True, 2, 2, "2880 of 4800 minutes since 2025-03-01, 1920 are missing with a reason, "
+        "the exchange has no candle of 1 contracts: BTC-2MAR25"
+    )  # fmt: skip
+    warehouse.connection.execute("DELETE FROM store.quarantine")
+    assert criteria(market)["AC-007"] == (False, 2, 1, f"2880 of 4800 minutes since 2025-03-01, {without}")
+
+
+def test_candles_that_were_there_and_are_gone_are_no_contract_that_never_traded(coin, market):
+    coin.complete()
+    with psycopg.connect(market.dsn("market_owner"), autocommit=True) as connection:
+        connection.execute("DELETE FROM store.candle_day WHERE instrument_id = %s", [coin.future])
+    assert criteria(market)["AC-007"] == (
+        False, 1, 0, "0 of 2880 minutes since 2025-03-01, 2880 are missing without one, of 1 contracts: BTC-3MAR25"
+    )  # fmt: skip
+
+
+UNREAD = "the futures of BTC were never read in full"
+
+
+@pytest.mark.parametrize(
+    ("change", "why"),
+    [
+        ("DELETE FROM store.catalogue_reading WHERE host = 'history'", UNREAD),
+        ("UPDATE store.catalogue_reading SET kind = 'option' WHERE host = 'live' AND expired", UNREAD),
+        (
+            "UPDATE store.catalogue_reading SET read_at = date_trunc('month', now(), 'UTC') - interval '12 hours' "
+            "WHERE host = 'live' AND NOT expired",
+            "the futures of BTC were last read in full on {last_day}",
+        ),
+        (
+            "INSERT INTO store.unreadable_instrument (currency, kind, host, expired, subject, cause) "
+            "VALUES ('BTC', 'future', 'history', true, 'BTC-4MAR25', 'it has no expiry')",
+            "1 rows of the futures of BTC can't be read: BTC-4MAR25",
+        ),
+    ],
+)
+def test_what_should_exist_is_not_known_of_a_catalogue_that_was_not_read_since_the_month_ended(
+    coin, market, warehouse, change, why
+):
+    coin.complete()
+    warehouse.connection.execute(change)
+    told = criteria(market)
+    assert {name for name, (passed, *_) in told.items() if not passed} == {"AC-007", "AC-008", "AC-010", "AC-011"}
+    last_day = datetime.now(UTC).date().replace(day=1) - timedelta(days=1)
+    for name in ("AC-007", "AC-008", "AC-010", "AC-011"):
+        assert told[name][3].endswith(f", the catalogue is not complete: {why.format(last_day=last_day)}")
+    coin.read_catalogue()
+    assert all(passed for passed, *_ in criteria(market).values())
+
+
+def test_of_what_is_not_collected_or_no_future_the_catalogue_may_lack_anything(coin, market, warehouse):
+    coin.complete()
+    warehouse.connection.execute(
+        "INSERT INTO store.unreadable_instrument (currency, kind, host, expired, subject, cause) "
+        "VALUES ('BTC', 'option', 'live', false, 'x', 'y'), ('SOL', 'future', 'live', false, 'x', 'y')"
+    )
+    assert all(passed for passed, *_ in criteria(market).values())
+
+
+def test_a_basis_is_asked_for_from_the_first_candle_on(coin, market, warehouse):
+    coin.store(coin.perpetual)
+    late = trading(LISTED, EXPIRES, seed=1).without(*range(15))
+    warehouse.candles(coin.future, late.without(2140, 2141))
+    warehouse.publish(coin.perpetual, coin.future)
+    coin.compute()
+    days, gap = "days complete, 2025-03-01 to 2025-03-02", "first gap 2025-03-02: 2 of 1,440 minutes missing"
+    left_out = "minutes left out whose candles are missing with a reason"
+    assert criteria(market)["AC-008"] == (False, 2865, 2863, f"1 of 2 {days}, 15 {left_out}, {gap}")
+    coin.waive(LAST)
+    assert criteria(market)["AC-008"] == (True, 2863, 2863, f"2 of 2 {days}, 17 {left_out}")
+    warehouse.candles(coin.future, late)
+    warehouse.publish(coin.future)
+    coin.compute()
+    assert criteria(market)["AC-008"] == (True, 2865, 2865, f"2 of 2 {days}, 15 {left_out}")
+
+
+def test_a_basis_is_not_excused_by_minutes_of_another_contract(coin, market, warehouse):
+    coin.complete()
+    late = warehouse.instrument("BTC-4MAR25", LISTED, EXPIRES)
+    warehouse.candles(late, trading(LISTED, EXPIRES, seed=5).without(*range(15)))
+    warehouse.publish(late)
+    coin.compute()
+    assert criteria(market)["AC-008"][:3] == (True, 5745, 5745)
+    warehouse.connection.execute("UPDATE store.basis_day SET minutes = 1430 WHERE instrument_id = %s", [coin.future])
+    assert criteria(market)["AC-008"][:3] == (False, 5745, 5725)
+
+
+def test_the_minutes_of_an_index_are_counted_by_their_sources(coin, market, warehouse):
+    coin.complete()
+    whole = "2 of 2 days complete, 2025-03-01 to 2025-03-02"
+    counted = "minutes by source: funding_history 48, perpetual_proxy 2832"
+    assert criteria(market)["AC-011"] == (True, 2880, 2880, f"{whole}, {counted}")
+    points = [at(FIRST, minute) for minute in range(100, 131)]
+    with warehouse.connection.transaction():
+        store_chart(
+            warehouse.connection, np.array([ms(point) for point in points], np.int64), np.full(31, 50_000.0),
+            Provenance("index_prices", "btc_usd", HOST, "run"),
+        )  # fmt: skip
+    coin.compute()
+    counted = "minutes by source: funding_chart 30, funding_history 48, perpetual_proxy 2802"
+    assert criteria(market)["AC-011"] == (True, 2880, 2880, f"{whole}, {counted}")
+    by_source = "SELECT source, {} FROM {} GROUP BY 1 ORDER BY 1"
+    assert warehouse.rows(by_source.format("sum(minutes)", "store.index_day_source")) == warehouse.rows(
+        by_source.format("count(*)", "index_prices")
+    )
+
+
+def test_an_index_that_nothing_but_the_perpetual_tells_says_so(coin, market, warehouse):
+    coin.store()
+    warehouse.publish(coin.perpetual, coin.future)
+    coin.compute()
+    passed, _, _, observed = criteria(market)["AC-011"]
+    assert passed and observed.endswith("minutes by source: perpetual_proxy 2880")
+
+
+def test_minutes_that_neither_index_nor_perpetual_has_fail_their_criterion(coin, market, warehouse):
+    coin.store(coin.perpetual, without=(700, 701, 719))
+    warehouse.publish(coin.perpetual)
+    coin.fund(without=(12,))
+    coin.compute()
+    assert criteria(market)["AC-011"] == (
+        False, 2880, 2877, "1 of 2 days complete, 2025-03-01 to 2025-03-02, "
+        "minutes by source: funding_history 47, perpetual_proxy 2830, first gap 2025-03-01: 3 of 1,440 minutes missing"
     )  # fmt: skip
 
 

@@ -73,6 +73,12 @@ LANGUAGE sql STABLE PARALLEL SAFE AS $$
     SELECT name_of.name, '-infinity', 'infinity' WHERE NOT EXISTS (SELECT FROM store.instrument i WHERE i.instrument = name_of.name)
 $$;
 
+-- When each currency's futures were last read in full: the time of the oldest of its three lists, because an expired future may be
+-- in only one of them. A currency of which a list was never read has no row.
+CREATE VIEW store.catalogue_age AS
+    SELECT currency, min(read_at) AS read_at FROM store.catalogue_reading WHERE kind = 'future'
+    GROUP BY currency HAVING count(*) = 3;
+
 -- The catalogue for readers: every instrument there is or was; expires_at is NULL for a perpetual.
 CREATE VIEW instruments AS
     SELECT instrument, exchange_id, label, kind, base_currency, quote_currency, settlement_currency, settlement_period,

@@ -117,6 +117,25 @@ $$;
 -- published, only minutes with a known index have a price; of an open day a minute that is not known has no row.
 CREATE VIEW index_prices AS SELECT * FROM store.index_prices_of(NULL, NULL, NULL);
 
+-- How many minutes of an index's published days come from where (index_prices.source). Grain: index, day, source. A day of which
+-- the perpetual has every minute, and no chart or summary has any, is counted without making rows of its minutes: nearly all days
+-- of the history are like that.
+CREATE VIEW store.index_day_source AS
+    SELECT x.index_name, x.day, s.source, s.minutes
+    FROM store.index_day x
+    LEFT JOIN store.candle_day p ON p.instrument_id = x.perpetual_id AND p.day = x.day AND p.version_id = x.perpetual_version_id
+    CROSS JOIN LATERAL (
+        SELECT k.source, k.minutes
+        FROM (SELECT count(*) AS hours FROM unnest(x.hourly) WITH ORDINALITY AS u(price, k)
+              WHERE u.price IS NOT NULL AND u.k * 60 > p.first_minute AND u.k * 60 <= p.first_minute + p.n) AS h
+        CROSS JOIN LATERAL (VALUES ('funding_history', h.hours), ('perpetual_proxy', p.n - h.hours)) AS k(source, minutes)
+        WHERE x.minutes IS NULL AND p.present = p.n AND k.minutes > 0
+        UNION ALL
+        SELECT m.source, count(*) FROM store.index_prices_of(x.day, x.day + 1, NULL) AS m
+        WHERE (x.minutes IS NULL AND p.present = p.n) IS NOT TRUE AND m.index_name = x.index_name AND m.source IS NOT NULL
+        GROUP BY m.source) AS s
+    WHERE x.state = 'published';
+
 -- One index with from <= ts < to, in order of time: as it is published, or was published at the time as_of.
 CREATE FUNCTION index_price(index_name text, "from" timestamptz, "to" timestamptz, as_of timestamptz DEFAULT NULL)
 RETURNS SETOF index_prices

@@ -4,6 +4,17 @@ CREATE VIEW store.collected_lifetime AS
     SELECT l.*, greatest(l.begins, c.since) AS counts_from, least(l.ends, date_trunc('month', now(), 'UTC')) AS counts_to
     FROM store.lifetime l JOIN store.collected c ON c.currency = l.settlement_currency;
 
+-- Of which part of each future's life there should be a basis: of what it lived beside a perpetual, from where its currency is
+-- collected to the end of the last closed month.
+CREATE VIEW store.basis_lifetime AS
+    SELECT f.instrument_id, f.label, f.settlement_period,
+           greatest(f.listed_at, c.since,
+                    min(greatest(f.perpetual_begins, f.from_day::timestamp AT TIME ZONE 'UTC'))) AS counts_from,
+           least(f.ends, date_trunc('month', now(), 'UTC'),
+                 max(least(f.perpetual_ends, f.past_day::timestamp AT TIME ZONE 'UTC'))) AS counts_to
+    FROM store.future f JOIN store.collected c ON c.currency = f.settlement_currency
+    GROUP BY f.instrument_id, f.label, f.settlement_period, f.listed_at, f.ends, c.since;
+
 -- The months from that of "first" to that of "last" in which there should be snapshots of a dataset, [begins, ends), each once for every
 -- length its beats had in it.
 CREATE FUNCTION store.beat_months(dataset text, first timestamptz, last timestamptz)
