@@ -156,7 +156,8 @@ def test_what_was_recorded_of_lists_of_all_kinds_and_of_single_instruments_is_st
     assert read_catalogue("BTC") == "success"
 
     stored = market.rows(
-        "SELECT instrument, kind, exchange_id, extract(epoch FROM listed_at) * 1000, strike, tick_size FROM store.instrument"
+        "SELECT instrument, kind, exchange_id, extract(epoch FROM listed_at) * 1000, strike, tick_size "
+        "FROM store.instrument"
     )
     asked = ("instrument_name", "kind", "instrument_id", "creation_timestamp", "strike", "tick_size")
     told = {tuple(row.get(key) for key in asked) for row in rows}

@@ -62,7 +62,7 @@ def news(connection, **more) -> list[tuple[int, str]]:
         if not rows:
             return found
         with connection.transaction():
-            incidents.told(connection, [row["incident_id"] for row in rows], rows[0]["news"])
+            incidents.mark_notified(connection, [row["incident_id"] for row in rows], rows[0]["news"])
         found += [(row["incident_id"], row["news"]) for row in rows]
 
 
