@@ -8,8 +8,8 @@ two pages.
 **Grain.** One row an index and UTC day; the delivery is at 08:00 UTC. `price` is in the second currency of the index's
 name. The indexes are those of the futures and perpetuals that the catalogue has of the collected currencies.
 
-**Schedule.** A run for each year that is over and each month of this one, with catchup: plan, load, publish, the year in
-a transaction. The plan waits for the catalogue, which says which indexes there are.
+**Schedule.** A run for each year that is over and each month of this one, with catchup: plan, load, publish, the year
+in a transaction. The plan waits for the catalogue, which says which indexes there are.
 Backfills, and runs by hand, as for perpetuals.
 
 **Late data.** A corrected price becomes a new version; the published one stays until the new one has passed.

@@ -1,7 +1,7 @@
 """Funding of the perpetuals of the days that are not closed yet: every hour after its end.
 
-**Source.** `get_funding_rate_history`, as for `funding_rates`; which hours are over says the exchange's clock
-(`get_time`).
+**Source.** `get_funding_rate_history`, as for `funding_rates`. The exchange's clock (`get_time`) decides which hours
+are over.
 
 **Grain.** The rows of `funding_rates`: an hour is stored once, whichever of the two DAGs brought it. So the view
 `funding_rates`, `funding()` and `funding_between()` reach to the last full hour.

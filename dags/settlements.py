@@ -8,8 +8,8 @@ continuation where one answer does not hold a month. A day without a row between
 settlement currency, of all holders together. Bankruptcies, which belong to a currency and not to an instrument, and the
 settlements of options are not kept.
 
-**Schedule.** A run for each year that is over and each month of this one, with catchup: plan, load, publish, the year in
-a transaction. The plan waits for the catalogue. Backfills, and runs by hand,
+**Schedule.** A run for each year that is over and each month of this one, with catchup: plan, load, publish, the year
+in a transaction. The plan waits for the catalogue. Backfills, and runs by hand,
 as for perpetuals.
 
 **Late data.** A corrected settlement becomes a new version; the published one stays until the new one has passed.

@@ -8,8 +8,8 @@ year: the volatility of the next thirty days that options are priced with. An ho
 it.
 
 **Schedule.** A run for each year that is over and each month of this one, with catchup, from the month of the first
-hour (2021-03-24) on: plan, load, publish, the year in a transaction. There are no instruments, so no catalogue is waited
-for. Backfills, and runs by hand, as for perpetuals.
+hour (2021-03-24) on: plan, load, publish, the year in a transaction. There are no instruments, so no catalogue is
+waited for. Backfills, and runs by hand, as for perpetuals.
 
 **Late data.** A corrected hour becomes a new version; the published one stays until the new one has passed.
 

@@ -30,8 +30,8 @@ LIVE = "live"
 POLL_SECONDS = 3
 PLAIN_LINE_SECONDS = 15
 IDLE_POLLS = 3
-"""After so many looks at which all was loaded and nothing of a dataset was going on, nobody will compute what is pending
-of it by himself."""
+"""After so many looks at which all was loaded and nothing of a dataset was going on, nobody will compute what is
+pending of it by himself."""
 UNUSED_BY_HISTORY = {"read_options"}
 """Tasks of the catalogue's run whose lists nothing of the history asks for."""
 PERPETUALS = ("discover_funding_starts", "find_delistings")

@@ -114,6 +114,8 @@ def lines(one: Assumption, result: CheckResult | Unanswered) -> list[str]:
 
 
 def record(one: Assumption, result: CheckResult | Unanswered) -> dict:
+    """What results.json keeps of an assumption: what is assumed, whether it holds (None: it could not be asked), what
+    was seen, and the settings that follow from it."""
     if isinstance(result, Unanswered):
         return {"assumed": one.assumed, "holds": None, "seen": str(result), "settings": {}}
     return {"assumed": one.assumed, "holds": result.holds, "seen": result.seen, "settings": result.settings}
@@ -138,6 +140,9 @@ def rate_limited(market_url: str | None, interval: float) -> Iterator[RateLimit]
     last = -interval
 
     def rate_limit(meter: str, wait: bool) -> None:
+        """Returns when a request may go out. meter: which of the exchange's limits counts it. wait: False for a request
+        that is to go out at once, whatever the interval in seconds. Raises psycopg.Error when the limiter's database
+        is lost."""
         nonlocal last
         if wait:
             time.sleep(max(0.0, last + interval - time.monotonic()))

@@ -92,6 +92,7 @@ def exchange_url(
     """
 
     def complaint(why: str) -> SettingsError:
+        """The error to raise: what was named, why it can't be used, and what is allowed. It does not show the value."""
         return SettingsError(
             f"{what} {why}; it must be scheme, host and port only, as https://www.deribit.com, without a login "
             "(what it holds is not shown here)"

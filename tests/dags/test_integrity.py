@@ -1,5 +1,6 @@
 """What every DAG and every task has to have, and which DAGs there are."""
 
+import ast
 import re
 import subprocess
 import sys
@@ -38,6 +39,21 @@ HOURLY = {"deribit_funding_live": "2 * * * *"}
 COLLECTION = {"deribit_instruments": "0 0 * * *", "deribit_index_minutes": "0 */4 * * *"} | SNAPSHOTS | LIVE | HOURLY
 WITHOUT_DATASET = {"deribit_data_docs", "deribit_retention", "deribit_acknowledge", "deribit_close_day"}
 BY_HAND = {"deribit_acknowledge"}
+WITHOUT_ASSET = {
+    "what follows closed days would be started every minute and have nothing to do; what is computed of open days is "
+    "validated in the transaction that publishes them": {*LIVE, *HOURLY},
+}
+"""Why a DAG that publishes a dataset emits no asset."""
+WITHOUT_FORM = {
+    "the exchange answers about the present alone": {*SNAPSHOTS, "deribit_instruments", "deribit_index_minutes"},
+    "a run asks for whatever is open, and a range of days that are over is asked of the history's DAG": {
+        *LIVE,
+        *HOURLY,
+    },
+    "it makes no dataset, and finds out by itself what there is to do": WITHOUT_DATASET - BY_HAND,
+    "its form asks for an incident": BY_HAND,
+}
+"""Why a DAG has no form for a range of days."""
 SECTIONS = ["Source", "Grain", "Schedule", "Late data", "When it fails"]
 MONTHLY = "0 0 1 * *"
 
@@ -78,13 +94,78 @@ def test_the_library_knows_every_dag_that_makes_a_dataset(bag):
     assert made == set(bag.dags) - WITHOUT_DATASET
 
 
-def test_the_pipeline_names_no_dataset():
-    """What it has to know of one the dataset says. The catalogue of instruments is none: plans are made from it."""
-    from deribit_warehouse.datasets import DATASETS
+MAY_NAME = {
+    "exchange/assumptions.py": "it tells people which dataset lacks what where an assumption does not hold",
+    "exchange/settlements.py": "the exchange calls a field of its answer so",
+}
+"""Files that hold a dataset's name, and why none of them treats that dataset in another way than the others."""
 
-    names = {name for d in DATASETS if d.name != "instruments" for name in (d.name, d.name.upper())}
-    for file in (ROOT / "plugins/deribit_warehouse/pipeline").glob("*.py"):
-        assert names & set(re.findall(r"\w+", file.read_text())) == set(), file.name
+MAY_NAME_THE_CATALOGUE = {
+    "pipeline/read_catalogue.py": "it reads it",
+    "pipeline/delisting.py": "the ends of lifetimes are a part of it",
+    "pipeline/dag_defaults.py": "each new one starts what waits",
+    "pipeline/load.py": "it says which DAG a plan waits for",
+    "alerts/messages.py": "it says which DAG to start when the catalogue is behind",
+}
+"""The catalogue of instruments is a dataset only to be validated and shown: plans are made from it."""
+
+
+def named_in(file: Path) -> set[str]:
+    """The words of a module's strings, its docstrings left out, and the constants that it names."""
+    tree = ast.parse(file.read_text())
+    said = {id(node.value) for node in ast.walk(tree) if isinstance(node, ast.Expr)}
+    found: set[str] = set()
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Constant) and isinstance(node.value, str) and id(node) not in said:
+            found |= set(re.findall(r"\w+", node.value))
+        elif isinstance(node, (ast.Name, ast.Attribute, ast.alias)):
+            name = next(getattr(node, each) for each in ("id", "attr", "name") if hasattr(node, each))
+            found |= {name} if name.isupper() else set()
+    return found
+
+
+def names_of(*datasets) -> set[str]:
+    return {name for d in datasets for name in (d.name, d.dag_id, d.name.upper())}
+
+
+def test_the_library_and_the_stack_name_no_dataset():
+    """What they have to know of one the dataset says, so none is treated in another way by its name."""
+    from deribit_warehouse.datasets import DATASETS, INSTRUMENTS, LIVE
+
+    library = ROOT / "plugins/deribit_warehouse"
+    files = [file for file in library.rglob("*.py") if file.parent != library / "datasets"]
+    files += (ROOT / "stack").rglob("*.py")
+    names = names_of(*(each for each in (*DATASETS, *LIVE) if each is not INSTRUMENTS))
+    catalogue = names_of(INSTRUMENTS) - {INSTRUMENTS.name}  # which many a table calls a column
+    naming = {file.relative_to(library.parents[1]).as_posix(): named_in(file) for file in files}
+    prefix = "plugins/deribit_warehouse/"
+    assert {file for file, found in naming.items() if found & names} == {prefix + file for file in MAY_NAME}
+    assert {file for file, found in naming.items() if found & catalogue} == {
+        prefix + file for file in MAY_NAME_THE_CATALOGUE
+    }
+    comparisons = [
+        f"{file}: {line.strip()}"
+        for file in naming for line in (ROOT / file).read_text().splitlines()
+        if re.search(r"dataset(\.name)? (==|!=|in|not in) ([\"']|[(\[{][\"'])", line)
+    ]  # fmt: skip
+    assert comparisons == [], "a branch on a dataset's name"
+
+
+OTHERS_IN_DAGS = {
+    "close_day": {"funding_rates", "perpetuals_ohlcv", "futures_ohlcv"},  # it starts these three
+    "instruments": {"perpetuals_ohlcv"},  # in whose pool it is validated: it has no versions, so none of its own
+}
+
+
+def test_a_dag_file_names_its_own_dataset_its_inputs_and_the_catalogue():
+    from deribit_warehouse.datasets import DATASETS, LIVE, by_name
+
+    every = {each.name for each in (*DATASETS, *LIVE)}
+    for file in sorted((ROOT / "dags").glob("*.py")):
+        own = {file.stem} & every
+        allowed = own | {name for each in own for name in by_name(each).inputs} | {"instruments"}
+        found = {name for name in every if names_of(by_name(name)) & named_in(file)}
+        assert found - allowed == OTHERS_IN_DAGS.get(file.stem, set()), file.name
 
 
 def test_what_a_dataset_is_computed_from_comes_before_it():
@@ -316,6 +397,24 @@ def test_every_asset_that_rings_a_dag_is_emitted_by_one_task_of_its_own_dag(ever
         # what waits for another dataset is told of by that one
         assert triggering_assets(dag) - {f"{dag.dag_id}_ready"} <= set(emitted), dag.dag_id
     assert all(name == dag_id for name, dag_id in emitted.items())
+
+
+def test_every_dataset_emits_its_asset_from_its_own_dag(bag):
+    """So that its lineage is shown, and a DAG of one's own can follow it."""
+    from deribit_warehouse import pipeline
+    from deribit_warehouse.datasets import DATASETS, LIVE
+
+    expected = {dataset.dag_id: [pipeline.asset(dataset)] for dataset in DATASETS}
+    assert {dataset.dag_id for dataset in DATASETS if dataset.table} < set(expected)
+    expected |= {dataset.dag_id: [] for dataset in LIVE if not dataset.computed_from}
+    found = {name: [asset for task in bag.dags[name].tasks for asset in assets_of(task)] for name in expected}
+    assert found == expected
+    assert {name for name, assets in found.items() if not assets} == set().union(*WITHOUT_ASSET.values())
+
+
+def test_a_range_can_be_asked_of_every_dag_but_those_that_say_why_not(every_dag):
+    without = {dag.dag_id for dag in every_dag if set(dag.params) != {"from", "to"}}
+    assert without == set().union(*WITHOUT_FORM.values())
 
 
 def test_an_asset_that_rings_several_dags_is_emitted_by_one_task_at_a_time(every_dag, every_task):

@@ -125,6 +125,12 @@ def test_the_defaults_are_those_of_the_code(monkeypatch):
     assert settings.live_share() == float(table["DERIBIT_LIVE_SHARE"])
     assert settings.catalogue_rate() == float(table["DERIBIT_CATALOGUE_REQUESTS_PER_SECOND"])
     assert settings.longest_wait().total_seconds() == 3600 * float(table["DERIBIT_WAIT_HOURS"])
+    kept = {
+        "SUPERSEDED": settings.keep_superseded, "RECORDS": settings.keep_records, "RUNS": settings.keep_runs,
+        "INCIDENTS": settings.keep_incidents,
+    }  # fmt: skip
+    for what, keep in kept.items():
+        assert keep().total_seconds() == 86_400 * float(table[f"DERIBIT_KEEP_{what}_DAYS"])
     assert f"{settings.history_from():%Y-%m-%d}" == table["DERIBIT_HISTORY_FROM"]
     assert (
         f'"WAREHOUSE_MIN_FREE_GB") or "{table["WAREHOUSE_MIN_FREE_GB"]}"'
@@ -188,6 +194,35 @@ def test_the_backfill_request_is_one_airflow_takes():
     [request] = [block for block in blocks("sh") if "/api/v2/backfills" in block]
     body = BackfillPostBody.model_validate_json(re.search(r"--json '(\{\"dag_id.+?\})'", request, re.DOTALL)[1])
     assert body.dag_id == "deribit_futures_ohlcv" and body.from_date.day == body.to_date.day == 1
+
+
+ADDING = (DOCS / "adding-a-dataset.md").read_text()
+
+
+def test_what_adding_a_dataset_changes_is_on_the_page():
+    """By the dataset that the page copies: whatever names it, but its own files, the tests of other things and the
+    pages that are made."""
+    on_the_page = set(re.findall(r"`([\w./]+\.(?:py|md))`", ADDING))
+    rooms = ("bench", "dags", "exchange_simulator", "include", "plugins", "stack")
+    files = [ROOT / "README.md", *(file for room in rooms for file in (ROOT / room).rglob("*"))]
+    naming = {
+        file.relative_to(ROOT).as_posix()
+        for file in files
+        if file.suffix in (".md", ".py", ".sql") and re.search(r"\bvolatility_index\b", file.read_text(), re.IGNORECASE)
+    }
+    changed = {name for name in naming if "volatility_index" not in name}
+    assert len(naming) > len(changed) > 4
+    assert changed - on_the_page == set()
+
+
+def test_what_a_test_is_told_of_a_new_dataset_is_there():
+    """Each file of the table, and in it each name that its row has."""
+    rows = [line.split("|")[1:3] for line in ADDING.partition("## Tests")[2].splitlines() if line.startswith("| `")]
+    assert len(rows) > 6
+    for files, told in rows:
+        text = "".join((ROOT / name).read_text() for name in re.findall(r"`([\w./]+)`", files))
+        for name in re.findall(r"`([A-Z_]{3,})`", told):
+            assert re.search(rf"^{name}\b.* = ", text, re.MULTILINE), f"{files} has no {name}"
 
 
 def test_every_error_in_the_runbook_exists():

@@ -279,7 +279,7 @@ def test_a_live_run_begins_no_further_stretch_once_its_time_is_over(monkeypatch,
     replaced = {
         "get_current_context": dict, "require_all_loads": lambda _: None, "planned_intervals": lambda _: hours,
         "market": lambda: nullcontext(connection), "validate_and_publish": validate_and_publish,
-        "validate_computed": lambda *_: [], "tell_who_waits": lambda *_: None,
+        "validate_computed": lambda *_: [], "notify_waiting_datasets": lambda *_: None,
     }  # fmt: skip
     for name, stand_in in replaced.items():
         monkeypatch.setattr(module, name, stand_in)

@@ -36,7 +36,7 @@ def told(monkeypatch):
         found: set[str] = set()
         interval = ended and (ended - timedelta(days=days), ended)
         context = {"dag_run": SimpleNamespace(run_type=run_type), "outlet_events": events}
-        publish.tell_who_waits(PERPETUALS_OHLCV, context, interval)
+        publish.notify_waiting_datasets(PERPETUALS_OHLCV, context, interval)
         return found
 
     return told

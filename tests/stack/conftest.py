@@ -5,7 +5,10 @@ import time
 from pathlib import Path
 
 import pytest
+from rich.console import Console
 
+from stack import __main__ as command
+from stack import postgres, services
 from stack.credentials import Credentials
 from stack.settings import separate_environment, stack_of
 
@@ -18,6 +21,23 @@ def credentials():
 @pytest.fixture
 def stack(tmp_path):
     return stack_of("demo", separate_environment(tmp_path, {}))
+
+
+@pytest.fixture
+def status(market, stack, credentials, monkeypatch, capsys):
+    """() -> the exit code of `status` and what it says, of one stack that runs with the test's database."""
+    monkeypatch.setattr(command, "stack_of", lambda mode: stack)
+    monkeypatch.setattr(command, "MODES", {"demo": "demo"})
+    monkeypatch.setattr(command, "load", lambda home: credentials)
+    monkeypatch.setattr(command, "console", Console(highlight=False, width=200))
+    monkeypatch.setattr(services, "states", lambda stack: {"postgres": "RUNNING", "watch": "RUNNING"})
+    monkeypatch.setattr(postgres, "dsn", lambda stack, credentials, role, database: market.dsn(role))
+
+    def run() -> tuple[int, str]:
+        code = command.main(["status"])
+        return code, capsys.readouterr().out
+
+    return run
 
 
 @pytest.fixture

@@ -11,7 +11,8 @@ from rich.console import Console
 from deribit_warehouse.datasets import VOLATILITY_INDEX
 from deribit_warehouse.warehouse import publication
 from deribit_warehouse.warehouse.completion import pending
-from stack import printing
+from stack import __main__ as command
+from stack import catchup, postgres, printing
 from tests.warehouse.days import FIRST, Warehouse, at, trading
 from tests.warehouse.test_volatility import store as store_volatility
 
@@ -47,6 +48,35 @@ def test_what_waits_is_printed_with_what_it_waits_for(market, warehouse):
     assert row_of(market, "perpetuals_ohlcv") == [
         "perpetuals_ohlcv", "1", "2", "2025-03-01", "2025-03-02", "funding_rates of BTC-PERPETUAL",
     ]  # fmt: skip
+
+
+@pytest.fixture
+def waiting_day(warehouse) -> str:
+    """A day of the perpetual that waits for its funding, and what it waits for, as it is printed."""
+    warehouse.candles(warehouse.instrument("BTC-PERPETUAL", at(FIRST)), trading(at(FIRST), at(FIRST, 1440)))
+    return "funding_rates of BTC-PERPETUAL"
+
+
+def test_status_says_what_waits(status, waiting_day):
+    code, said = status()
+    assert code == 0 and HEAD in said and waiting_day in said
+
+
+@pytest.mark.parametrize("waits", [True, False])
+def test_a_start_ends_with_what_waits(market, stack, credentials, monkeypatch, capsys, request, waits):
+    """The end of `make demo`, without the Airflow that it has waited for."""
+    said_of = request.getfixturevalue("waiting_day") if waits else "waits to be"
+    for name in ("create_pools", "wait_for_dags", "run_catalogue", "unpause"):
+        monkeypatch.setattr(catchup, name, lambda *ignored, **options: None)
+    for name in ("newest_month_first", "run_again", "run_history"):
+        monkeypatch.setattr(catchup, name, lambda *ignored: [])
+    monkeypatch.setattr(command, "environment", lambda *ignored: {})
+    monkeypatch.setattr(command, "console", Console(highlight=False, width=200))
+    monkeypatch.setattr(postgres, "dsn", lambda stack, credentials, role, database: market.dsn(role))
+    assert command.run(stack, credentials, None, FIRST) == []
+    said = capsys.readouterr().out
+    assert "What is stored" in said
+    assert (HEAD in said) is waits and (said_of in said) is waits
 
 
 def test_what_was_loaded_waits_for_the_next_run_and_what_a_validation_blocked_for_one_by_hand(market, warehouse):

@@ -8,10 +8,9 @@ from datetime import date
 
 import psycopg
 import pytest
-from rich.console import Console
 
 from stack import __main__ as command
-from stack import postgres, services
+from stack import postgres
 from stack.environment import environment
 
 SECRET = "https://hc.test/a-secret"
@@ -60,23 +59,6 @@ def test_it_is_healthy_while_it_leaves_a_sign_of_life(stack):
     old = time.time() - command.SIGN_OF_LIFE - 10
     os.utime(file, (old, old))
     assert command.healthy(stack, "watch") == 1
-
-
-@pytest.fixture
-def status(market, stack, credentials, monkeypatch, capsys):
-    """() -> the exit code of `status` and what it says, of one stack that runs with the test's database."""
-    monkeypatch.setattr(command, "stack_of", lambda mode: stack)
-    monkeypatch.setattr(command, "MODES", {"demo": "demo"})
-    monkeypatch.setattr(command, "load", lambda home: credentials)
-    monkeypatch.setattr(command, "console", Console(highlight=False, width=200))
-    monkeypatch.setattr(services, "states", lambda stack: {"postgres": "RUNNING", "watch": "RUNNING"})
-    monkeypatch.setattr(postgres, "dsn", lambda stack, credentials, role, database: market.dsn(role))
-
-    def run() -> tuple[int, str]:
-        code = command.main(["status"])
-        return code, capsys.readouterr().out
-
-    return run
 
 
 def test_status_says_that_nothing_is_collected_yet(status):

@@ -17,12 +17,17 @@ END $$"""
 """Truncating forty tables takes a tenth of a second, as long as many a test: what is small is deleted."""
 
 
+def empty(market) -> None:
+    """Leaves the structure of a market database and none of its rows; ids begin at 1 again."""
+    with psycopg.connect(market.postgres.dsn(market.name), autocommit=True) as connection:
+        connection.execute("SET session_replication_role = replica")  # in any order: no key refers to what is left
+        connection.execute(EMPTY)
+
+
 @pytest.fixture
 def market(module_market):
     """The market database of the file, empty: a database of its own for each test takes ten times as long."""
-    with psycopg.connect(module_market.postgres.dsn(module_market.name), autocommit=True) as connection:
-        connection.execute("SET session_replication_role = replica")  # in any order: no key refers to what is left
-        connection.execute(EMPTY)
+    empty(module_market)
     return module_market
 
 

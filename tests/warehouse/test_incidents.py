@@ -62,7 +62,7 @@ def news(connection, **more) -> list[tuple[int, str]]:
         if not rows:
             return found
         with connection.transaction():
-            incidents.told(connection, [row["incident_id"] for row in rows], rows[0]["news"])
+            incidents.mark_notified(connection, [row["incident_id"] for row in rows], rows[0]["news"])
         found += [(row["incident_id"], row["news"]) for row in rows]
 
 
@@ -120,7 +120,8 @@ def test_what_was_blocked_as_one_and_is_mended_in_parts_is_over_with_the_last_of
         connection.cursor().executemany(
             "WITH v AS (INSERT INTO store.ingestion (dataset, subject, host, run_id, added, grown, corrected) "
             "           VALUES ('volatility_index', 'BTC', 'h', 'r', 1, 0, 0) RETURNING version_id) "
-            "INSERT INTO store.volatility_index (currency, ts, version_id, validation_id, open, high, low, close, duplicate) "
+            "INSERT INTO store.volatility_index "
+            "(currency, ts, version_id, validation_id, open, high, low, close, duplicate) "
             "SELECT 'BTC', %(ts)s, version_id, %(id)s, 1, 1, 1, 1, false FROM v", rows,
         )  # fmt: skip
 

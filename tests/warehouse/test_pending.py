@@ -18,6 +18,7 @@ from deribit_warehouse.datasets import DATASETS, FUNDING_RATES, FUTURES_OHLCV, P
 from deribit_warehouse.tables import CANDLE_DAY
 from deribit_warehouse.warehouse import publication
 from deribit_warehouse.warehouse.completion import due, pending
+from tests.warehouse.conftest import empty
 from tests.warehouse.days import FIRST, at, trading
 from tests.warehouse.test_levels import BORN, ENDS, Coin, times
 
@@ -66,6 +67,12 @@ class World(Coin):
             "futures": {state for id_, state in days if id_ != self.perpetual},
         }
 
+    def published(self) -> tuple[list[tuple], list[tuple]]:
+        """Every candle and every hour of funding that readers see, without the validation that published it."""
+        candles = "SELECT instrument, ts, open, high, low, close, volume, cost, traded, fresh FROM candle ORDER BY 1, 2"
+        hours = "SELECT instrument, ts, interest_1h, interest_8h, index_price, prev_index_price FROM funding_rates"
+        return self.warehouse.rows(candles), self.warehouse.rows(f"{hours} ORDER BY 1, 2")
+
     def held(self) -> set[str]:
         """The sources that are held back, which of one day is a blocked interval; all else is published."""
         said = self.said()
@@ -105,18 +112,27 @@ def waits(market) -> set[tuple[str, str | None]]:
     return {(row["dataset"], row["waits_for"]) for row in pending(market.dsn())}
 
 
-@pytest.mark.parametrize(
-    ("guilty", "order"),
-    [("nobody", tuple(SOURCES)), *(("perpetual", order) for order in list(permutations(SOURCES))[::2])],
-)
-def test_whatever_comes_last_the_same_is_published(world, order, guilty):
-    for source in order:
-        world.load(source, 10 if source == guilty else 1)
-        world.settle()
-    assert world.held() == {guilty} - {"nobody"}
-    reference = dict(world.warehouse.rows("SELECT DISTINCT instrument_id, reference FROM store.candle_day"))
-    assert reference[world.futures[0]] == ("index" if guilty == "perpetual" else "perpetual")
-    assert reference[world.perpetual] == "index"
+@pytest.mark.parametrize("guilty", ["nobody", "perpetual"])
+def test_whatever_comes_last_the_same_is_published(world, market, guilty):
+    """All six orders: each of the three sources is the last one of two of them."""
+    published = {}
+    for order in permutations(SOURCES):
+        empty(market)
+        one = World(world.warehouse)
+        for source in order:
+            one.load(source, 10 if source == guilty else 1)
+            one.settle()
+        assert one.held() == {guilty} - {"nobody"}, order
+        reference = dict(one.warehouse.rows("SELECT DISTINCT instrument_id, reference FROM store.candle_day"))
+        assert reference[one.futures[0]] == ("index" if guilty == "perpetual" else "perpetual"), order
+        assert reference[one.perpetual] == "index", order
+        published[order] = one.published()
+    first, *others = published.values()
+    assert {order[-1] for order in published} == set(SOURCES)
+    candles = 2 if guilty == "perpetual" else 3
+    assert [len(rows) for rows in first] == [1440 * candles, 24], "an instrument's day of minutes, and a day of hours"
+    for order, rows in zip(list(published)[1:], others, strict=True):
+        assert rows == first, order
 
 
 def test_what_waits_is_named_until_it_comes(world, market):

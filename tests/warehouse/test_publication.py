@@ -354,9 +354,26 @@ def test_nothing_was_published_before_the_first_validation(published, market):
 # --- what is published stays ------------------------------------------------------------------------------------
 
 
+KNOWN = {"candles": "close", "funding": "interest_1h", "index_price": "price", "basis": "basis"}
+"""The functions that readers ask, and the column that says whether a row knows something."""
+
+
 def counted(warehouse: Warehouse) -> Counter:
-    """Known minutes (funding: hours) that are shown, by view, subject and day."""
-    return Counter({
+    """Known minutes (funding: hours) that are shown, by view or function, subject and day."""
+    answered = [
+        (f"{function}()", subject, day, n)
+        for _, _, _, function, subject in QUESTIONS.values()
+        for day, n in warehouse.rows(
+            f"SELECT ts::date::text, count({KNOWN[function]}) FROM {function}(%s, %s, %s) GROUP BY 1",
+            subject, BEGINS, PAST,
+        )
+    ] + [
+        ("funding_between()", PERPETUAL, "both", n)
+        for [n] in warehouse.rows(
+            "SELECT hours_expected - hours_missing FROM funding_between(%s, %s, %s)", PERPETUAL, BEGINS, PAST
+        )
+    ]  # fmt: skip
+    return Counter({key: n for *key, n in answered for key in [tuple(key)]}) + Counter({
         key: n
         for *key, n in warehouse.rows(
             "SELECT 'candle', instrument, day::text, count(close) FROM candle GROUP BY 2, 3 "
@@ -386,7 +403,15 @@ class Watch:
 
 def test_the_watch_sees_what_is_gone(published):
     watch = Watch(published.warehouse)
-    assert sum(watch.counted.values()) == 4 * 2880 + 48
+    assert sum(n for (source, *_), n in watch.counted.items() if not source.endswith("()")) == 4 * 2880 + 48
+    functions = {function for _, _, _, function, _ in QUESTIONS.values()} | {"funding_between"}
+    answered = {function: 0 for function in functions}
+    for (source, *_), n in watch.counted.items():
+        if source.endswith("()"):
+            answered[source.removesuffix("()")] += n
+    assert answered == {
+        "candles": 2 * 2880, "funding": 48, "index_price": 2880, "basis": 2880, "funding_between": 48,
+    }  # fmt: skip
     with pytest.raises(AssertionError, match="gone after hold"):
         watch(published.warehouse.hold, CANDLE_DAY, [published.day(published.future_id)])
 

@@ -13,7 +13,14 @@ import pytest
 from hypothesis import given as whatever
 from hypothesis.strategies import floats, integers, lists, none, one_of, sampled_from, tuples
 
-from deribit_warehouse.warehouse.rate_limiter import RUSH, RUSH_BEGINS, WINDOW_MARGIN, RateLimiter, shares, window
+from deribit_warehouse.warehouse.rate_limiter import (
+    LIVE_ONLY_BEGINS,
+    LIVE_ONLY_SECONDS,
+    WINDOW_MARGIN,
+    RateLimiter,
+    shares,
+    window,
+)
 from deribit_warehouse.warehouse.sql import statement
 
 RATE = 50.0
@@ -175,7 +182,7 @@ def test_what_is_shared_is_never_more_than_all_and_live_gets_its_share_of_a_minu
     assert rush == {"history": 0, "live": total}
     assert rates["live"] >= 1 and rates["live"] == int(rates["live"])
     _, seconds = window(total)
-    rests = (RUSH + seconds) / 60
+    rests = (LIVE_ONLY_SECONDS + seconds) / 60
     # a whole request a second is the least that live keeps outside of the rush
     assert rates["history"] * (1 - rests) >= min(total * (1 - live_share), (total - 1) * (1 - rests)) - 1e-9
 
@@ -187,7 +194,7 @@ def test_a_rush_costs_the_history_no_more_than_a_share_without_one():
     most, seconds = window(total * (1 - live_share))
     in_a_minute = 60 / seconds * most
     most, seconds = window(rates["history"])
-    assert (60 - RUSH - seconds) / seconds * most > in_a_minute
+    assert (60 - LIVE_ONLY_SECONDS - seconds) / seconds * most > in_a_minute
     assert shares(15, 0.07)[1] == shares(9, 0.5)[1] == {}, (
         "the rush is more than live's share, or too much for the rest"
     )
@@ -222,8 +229,10 @@ def test_no_second_holds_more_than_all_whoever_asks_in_the_rush_or_out_of_it(mar
     assert holds(given_away["history"] + given_away["live"], total)
     if limiter.rush:
         apart = window(total)[1]
-        since = [(slot - RUSH_BEGINS + apart) % 60 for slot in given_away["history"]]
-        assert all(second >= RUSH + apart - 1e-3 or second > 60 - 1e-3 for second in since), "the rush is live's"
+        since = [(slot - LIVE_ONLY_BEGINS + apart) % 60 for slot in given_away["history"]]
+        assert all(second >= LIVE_ONLY_SECONDS + apart - 1e-3 or second > 60 - 1e-3 for second in since), (
+            "the rush is live's"
+        )
 
 
 def test_in_the_rush_live_asks_for_every_instrument_at_once(market):

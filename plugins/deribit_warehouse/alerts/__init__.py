@@ -7,7 +7,7 @@
 - what is learned once and for all: `notify_news(report)`
 - a task that waits for long: `notify_waiting(context, ...)`
 - anything else that is looked at from time to time: `warehouse.incidents.observe` and `recover` of the kind "watch",
-  then, after the commit, `tell(connection, base_url)`
+  then, after the commit, `send_due_messages(connection, base_url)`
 """
 
 from deribit_warehouse.alerts.callbacks import (
@@ -20,7 +20,7 @@ from deribit_warehouse.alerts.callbacks import (
     on_task_well,
 )
 from deribit_warehouse.alerts.channels import send
-from deribit_warehouse.alerts.incidents import tell
+from deribit_warehouse.alerts.incidents import send_due_messages
 from deribit_warehouse.alerts.messages import FailedTask, Message, QuarantinedKey, RunReport, Wait, render
 
 __all__ = [
@@ -38,5 +38,5 @@ __all__ = [
     "on_task_well",
     "render",
     "send",
-    "tell",
+    "send_due_messages",
 ]

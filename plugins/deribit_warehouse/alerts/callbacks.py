@@ -17,7 +17,7 @@ from typing import Any, Protocol
 import psutil
 
 from deribit_warehouse.alerts.channels import answer, describe, in_background, send
-from deribit_warehouse.alerts.incidents import Memory, recover_run, remember, remember_notes, tell
+from deribit_warehouse.alerts.incidents import Memory, recover_run, remember, remember_notes, send_due_messages
 from deribit_warehouse.alerts.messages import FailedTask, QuarantinedKey, RunReport, Wait, render
 from deribit_warehouse.market import market
 
@@ -162,7 +162,7 @@ def on_task_well(context: Mapping[str, Any], *, asks: Collection[str] = (), memo
                 )  # fmt: skip
                 asked = any(task in asks and state == "success" for (task, _), state in states.items())
                 recover_run(connection, report, asked_exchange=asked or context["ti"].task_id in asks)
-            tell(connection, _base_url())
+            send_due_messages(connection, _base_url())
     except Exception as error:
         log.exception("What went well could not be told: %s", describe(error))
 
@@ -179,7 +179,7 @@ def _remember_and_tell(report: RunReport, memory: Memory, keep: Callable[[Any, R
     try:
         answer(in_background(kept), KEEPING)
         with memory() as connection:
-            tell(connection, base_url)
+            send_due_messages(connection, base_url)
     except Exception as error:
         log.exception("Incidents could not be kept, so this run is told by itself: %s", describe(error))
         if report.is_new or not report:

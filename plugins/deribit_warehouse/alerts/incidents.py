@@ -1,7 +1,8 @@
 """What a run has to tell, as incidents: a message when one opens, none while it is seen again, one when it is over.
 
 A row of store.incident is committed before its message is sent, and says when it was: a message that no channel took,
-or whose process was killed, is sent after a later run of any DAG (`tell` takes whatever nobody was told of).
+or whose process was killed, is sent after a later run of any DAG (by
+`send_due_messages`, which takes whatever nobody was told of).
 """
 
 import logging
@@ -16,6 +17,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from deribit_warehouse import settings
 from deribit_warehouse.alerts.channels import send
 from deribit_warehouse.alerts.messages import (
+    EXCHANGE,
     Incident,
     QuarantinedKey,
     RunReport,
@@ -33,9 +35,6 @@ if TYPE_CHECKING:
     from deribit_warehouse.warehouse.incidents import Fingerprint
 
 log = logging.getLogger(__name__)
-
-EXCHANGE = "the exchange"
-"""What pipeline.waiting calls it, and what an incident of it is filed under, whichever DAG met it."""
 
 PATIENCE = 25.0
 """Seconds after which no further message is begun: a DAG's callback is killed after 50. The next run tells the rest."""
@@ -185,12 +184,12 @@ def recover_run(connection: "Connection", report: RunReport, *, asked_exchange: 
         incidents.settle_waits(connection)
 
 
-def tell(connection: "Connection", base_url: str) -> int:
-    """Sends what is to be told, a message for what happened to incidents of one dataset and kind; returns how many
+def send_due_messages(connection: "Connection", base_url: str) -> int:
+    """Sends the messages that are due, one for what happened to incidents of one dataset and kind; returns how many
     messages went out.
 
-    Each is sent after what it says was committed, and is noted as told when a channel took it, or none is configured
-    (then it is in the log). What no channel took is taken again by a later run; none of this raises for it.
+    Each is sent after what it says was committed, and is marked as sent when a channel took it, or none is configured
+    (then it is in the log). What no channel took is sent again by a later run; none of this raises for it.
     """
     from deribit_warehouse.warehouse import incidents
 
@@ -205,6 +204,6 @@ def tell(connection: "Connection", base_url: str) -> int:
         delivered = send(render_incidents(about, base_url))
         if delivered is None or delivered:
             with connection.transaction():
-                incidents.told(connection, [row["incident_id"] for row in rows], rows[0]["news"])
+                incidents.mark_notified(connection, [row["incident_id"] for row in rows], rows[0]["news"])
             sent += 1
     return sent

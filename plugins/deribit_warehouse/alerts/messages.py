@@ -58,6 +58,10 @@ class QuarantinedKey:
     dataset: str = ""
 
 
+EXCHANGE, CATALOGUE = "the exchange", "the catalogue"
+"""What a task may wait for, as a part of a sentence: a wait is filed under it, whichever DAG met it."""
+
+
 @dataclass(frozen=True, slots=True)
 class Wait:
     """Something that is waited for. Times are UTC; `tasks`: how many wait for it; `cause`: what the last asking met."""
@@ -151,7 +155,7 @@ class Incident:
     def what(self) -> str:
         """What is wrong, in a few words."""
         if self.kind == "wait":
-            if self.dataset == "the catalogue":
+            if self.dataset == CATALOGUE:
                 return "behind"
             return "in maintenance" if "system maintenance" in self.words else "away"
         said = {"quarantine": "held back by ", "warning": "warned of by "}.get(self.kind, "")
@@ -161,6 +165,7 @@ class Incident:
 
     @property
     def lasted(self) -> timedelta:
+        """How long it has been open: until it was over, or until now."""
         return (self.resolved_at or self.now) - self.opened_at
 
 

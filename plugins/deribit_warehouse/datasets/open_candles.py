@@ -39,7 +39,7 @@ def load(exchange: Exchange, connection: Connection, window: Window, provenance:
         answered_until = settled_until(candles.present, candles.start, candles.end)
         stored = store_open_candles(connection, window.listed_id, candles, provenance, answered_until)
     if stored.corrected:
-        log.warning("%s: %d minutes were told otherwise before", window.subject, stored.corrected)
+        log.warning("%s: the exchange corrected %d minutes", window.subject, stored.corrected)
     return stored, candles.requests
 
 

@@ -91,6 +91,8 @@ class Allowance:
 
 
 def too_large(limits: Limits) -> AttemptFailed:
+    """The error to raise when an answer has more bytes than a method is given (limits.size); it is tried again, as any
+    other fault."""
     cause = f"the answer is larger than {limits.size / MB:g} MB, the most that this method is given"
     return AttemptFailed(cause, BadResponse, retryable=True)
 
@@ -199,5 +201,6 @@ def check_rows(result: Any, limits: Limits) -> None:
 
 
 def too_many(limits: Limits) -> AttemptFailed:
+    """The error to raise when an answer has more rows than a method is given (limits.rows); it is tried again, too."""
     cause = f"the answer has more than {limits.rows:,} rows, the most that this method is given"
     return AttemptFailed(cause, BadResponse, retryable=True)

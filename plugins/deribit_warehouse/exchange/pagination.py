@@ -78,28 +78,30 @@ def newest_first(part: Part[Row], enough: Callable[[Row], bool], width: int) -> 
 
 
 def _newest_first(part: Part[Row], enough: Callable[[Row], bool], width: int) -> list[Row] | None:
-    """None: a row was not where it had been before, or there were more than there are."""
+    """newest_first(), once. None: the answers contradict each other: a row was not where it had been before, or more
+    rows came than there were."""
     rows: list[Row] = []
-    told, total = part(0)
-    rows += told
-    there = total  # row i is the one at place there - i, counted from the oldest
-    proven, fruitless = len(rows) if len(rows) >= min(width, there) else 0, 0
-    while len(rows) < there and not (proven and enough(rows[proven - 1])):
-        if fruitless == TRIES:
-            raise Malformed(f"of {there} rows no more than the newest {len(rows)} came")
-        offset = total - there + max(len(rows) - 1, 0)
-        told, total = part(offset)
-        begins = offset - (total - there)  # the row that the part has to begin with; below 0 it is a newer one
+    page, total = part(0)
+    rows += page
+    total_at_start = total  # row i is the one at place total_at_start - i, counted from the oldest
+    verified_rows = len(rows) if len(rows) >= min(width, total_at_start) else 0
+    empty_pages = 0  # how many in a row brought nothing new
+    while len(rows) < total_at_start and not (verified_rows and enough(rows[verified_rows - 1])):
+        if empty_pages == TRIES:
+            raise Malformed(f"of {total_at_start} rows no more than the newest {len(rows)} came")
+        offset = total - total_at_start + max(len(rows) - 1, 0)
+        page, total = part(offset)
+        begins = offset - (total - total_at_start)  # the row that the page has to begin with; below 0 a newer one
         if begins > max(len(rows) - 1, 0):
             return None  # rows were taken away
-        known = told[max(-begins, 0) : len(rows) - begins]
+        known = page[max(-begins, 0) : len(rows) - begins]
         if list(known) != rows[max(begins, 0) :][: len(known)]:
             return None
-        before = proven, len(rows)
+        before = verified_rows, len(rows)
         if known:
-            proven = max(begins, 0) + len(known)
-        rows += told[len(rows) - begins :]
-        if len(told) >= min(width, total - offset):
-            proven = len(rows)
-        fruitless = fruitless + 1 if (proven, len(rows)) == before else 0
-    return rows if len(rows) <= there else None
+            verified_rows = max(begins, 0) + len(known)
+        rows += page[len(rows) - begins :]
+        if len(page) >= min(width, total - offset):
+            verified_rows = len(rows)
+        empty_pages = empty_pages + 1 if (verified_rows, len(rows)) == before else 0
+    return rows if len(rows) <= total_at_start else None

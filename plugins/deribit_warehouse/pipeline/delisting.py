@@ -135,4 +135,5 @@ def notify(warnings: list) -> None:
 
 
 def utc(at: datetime) -> str:
+    """An instant (UTC) for people, to the minute."""
     return f"{at:%Y-%m-%d %H:%M} UTC"

@@ -103,6 +103,7 @@ def instant(ms: int) -> datetime:
 
 
 def midnight(day: date) -> datetime:
+    """The instant, UTC, at which a day begins."""
     return datetime.combine(day, time(), UTC)
 
 
@@ -113,4 +114,6 @@ def quoted(value: Any) -> str:
 
 
 def refused(why: str) -> AirflowFailException:
+    """The error to raise where a run can't be done as it was asked for; another attempt would change nothing. why: the
+    end of a sentence."""
     return AirflowFailException(f"The run was not started as it can run: {why}.")

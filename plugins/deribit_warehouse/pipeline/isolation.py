@@ -9,7 +9,9 @@ from datetime import timedelta
 
 from airflow.sdk.exceptions import AirflowException, AirflowFailException, AirflowRescheduleException
 
-from .waiting import EXCHANGE, reschedule
+from deribit_warehouse.alerts.messages import EXCHANGE
+
+from .waiting import reschedule
 
 log = logging.getLogger(__name__)
 
@@ -36,7 +38,7 @@ class PerInstrument:
         self.failed: dict[str, Exception] = {}
         self._unanswered = 0
         self._answered = bool(finished)
-        self._is_silent = False
+        self._clock_failed = False
 
     @contextmanager
     def isolate(self, name: str, number: int | None = None) -> Iterator[None]:
@@ -66,34 +68,40 @@ class PerInstrument:
 
     @property
     def exchange_unavailable(self) -> bool:
+        """Whether so many instruments in a row had no answer that the exchange counts as unavailable."""
         return self._unanswered >= UNANSWERED_LIMIT
 
-    def tells_no_time(self, clock: Callable[[], int]) -> bool:
-        """Asks the exchange for the time. Where it answers, those without an answer were instruments of which it has
-        none, and the count of them begins anew; where it doesn't it is away, and is not asked again."""
+    def exchange_clock_fails(self, clock: Callable[[], int]) -> bool:
+        """Asks the exchange for its time, unless it has failed to say it before; returns whether it fails. If it
+        answers, the exchange is there and has no answer about single instruments, so the count of those begins
+        anew."""
         from deribit_warehouse.exchange import ExchangeError
 
-        if not self._is_silent:
+        if not self._clock_failed:
             try:
                 clock()
             except ExchangeError:
-                self._is_silent = True
+                self._clock_failed = True
             else:
                 self._unanswered, self._answered = 0, True
-        return self._is_silent
+        return self._clock_failed
 
     def finish(
-        self, total: int, clock: Callable[[], int], *, bound: timedelta | None = None, clock_decides: bool = False
+        self, total: int, clock: Callable[[], int], *, bound: timedelta | None = None, clock_alone_decides: bool = False
     ) -> None:
-        """Returns if nothing failed. Otherwise the task waits if the exchange may still answer: if it is unavailable,
-        as long as waiting.wait() does or for `bound`; if it rejected an instrument, or left it without an answer while
-        it answered others, for REFUSED_FOR. After that it raises AirflowException or AirflowFailException, naming each
-        instrument and the cause. A task that never waits (`bound` 0: its next run comes in a minute) does not ask which
-        of the two it was, unless clock_decides.
+        """Returns if nothing failed. Otherwise the task waits, or fails naming each instrument and its cause:
 
-        total: how many instruments the task has. clock: asks the exchange for the time, and raises ExchangeError where
-        there is no answer; it is asked when the last instrument had none, which may be the instrument or an outage.
-        clock_decides: whether the clock alone says that the exchange is away, however few instruments there are.
+        - The exchange is unavailable: the task waits, at most for `bound` (by default as long as waiting.wait() does).
+        - The exchange rejected an instrument, or gave no answer about it while it answered about others: the task
+          waits, at most for REFUSED_FOR or `bound`, whichever is shorter.
+        - When such a wait is over: raises AirflowFailException, because another attempt would wait anew.
+        - Anything else: raises AirflowException, so that the task is tried again.
+
+        total: how many instruments the task has. clock: asks the exchange for its time, and raises ExchangeError where
+        there is no answer. It is asked if the last instrument had no answer, to tell an outage from an instrument; a
+        task that never waits (`bound` 0, because its next run comes in a minute) does not ask it, and takes it for an
+        outage. clock_alone_decides: whether the exchange counts as unavailable only if its clock fails, however few
+        instruments there are, and whatever `bound` is.
         """
         from deribit_warehouse.exchange import ExchangeError, ExchangeUnavailable
 
@@ -102,8 +110,8 @@ class PerInstrument:
         of_the_exchange = {name: error for name, error in self.failed.items() if isinstance(error, ExchangeError)}
         unavailable = {name: error for name, error in of_the_exchange.items() if isinstance(error, ExchangeUnavailable)}
         waited = ""
-        if clock_decides:
-            is_away = bool(self._unanswered) and self.tells_no_time(clock)
+        if clock_alone_decides:
+            is_away = bool(self._unanswered) and self.exchange_clock_fails(clock)
         else:
             is_away = bool(unavailable) and (bound == timedelta(0) or self._is_away(clock))
         if is_away:
@@ -123,7 +131,7 @@ class PerInstrument:
         """Whether it is the exchange that gave no answer, and not a few of its instruments."""
         if self.exchange_unavailable or not self._answered:
             return True
-        return bool(self._unanswered) and self.tells_no_time(clock)
+        return bool(self._unanswered) and self.exchange_clock_fails(clock)
 
 
 def causes(failed: Mapping[str, Exception]) -> str:

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from airflow.sdk import get_current_context, task
 
 from deribit_warehouse import settings
+from deribit_warehouse.alerts.messages import CATALOGUE, EXCHANGE
 from deribit_warehouse.dataset import EXCHANGE_POOL, SETTLING, Dataset, Window
 
 from .batches import batches, label
@@ -22,7 +23,7 @@ from .dag_defaults import EARLY, set_label
 from .interval import configuration, instant, interval_of, newest_minute
 from .isolation import PerInstrument
 from .read_catalogue import read_new_listings
-from .waiting import CATALOGUE, EXCHANGE, finished_before_waiting, wait, waits_for_exchange
+from .waiting import finished_before_waiting, wait, waits_for_exchange
 
 if TYPE_CHECKING:
     from psycopg import Connection
@@ -199,9 +200,11 @@ def load(dataset: Dataset, batch: dict[str, Any]) -> dict[str, int]:
             for number, place in enumerate(places):
                 if place in per_instrument.finished:
                     continue
-                # of live those come first that were answered for the least: a few that get no answer would keep all
-                # others from being asked, a minute after the other
-                if per_instrument.exchange_unavailable and (not dataset.live or per_instrument.tells_no_time(clock)):
+                # a live plan begins with the instruments that were answered for the least: if a few without an answer
+                # ended the load, none of the others would be asked, minute after minute
+                if per_instrument.exchange_unavailable and (
+                    not dataset.live or per_instrument.exchange_clock_fails(clock)
+                ):
                     return places[number:]
                 if time.monotonic() >= until:
                     return places[number:]
@@ -233,5 +236,5 @@ def load(dataset: Dataset, batch: dict[str, Any]) -> dict[str, int]:
         if total.corrected:
             log.warning("the exchange corrected %d days (funding: hours) that it had sent before", total.corrected)
         instruments = len({window.subject for window in windows})
-        per_instrument.finish(instruments, clock, bound=dataset.longest_wait, clock_decides=dataset.live)
+        per_instrument.finish(instruments, clock, bound=dataset.longest_wait, clock_alone_decides=dataset.live)
     return {"instruments": instruments, "requests": requests, **vars(total)}

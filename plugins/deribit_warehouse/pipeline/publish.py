@@ -56,9 +56,9 @@ def publish(dataset: Dataset, loaded: Any) -> list[dict[str, Any]]:
     Runs when every load is done, failed ones included: what they did not bring is missing, is named, and does not
     hold back the rest. A run without an interval takes the months with days that wait and can be validated. Returns
     {validation_id, outcome, rows, waiting, quarantined, published} of each month. Fails for good when the suite blocks
-    one; then nothing of that is published. Skipped when there is nothing to validate, or all of it waits, or nothing
-    came of it: so its asset starts no run that has nothing to do. Of a live dataset no further stretch is begun after
-    PUBLISHING: its minutes wait, and the next runs validate what waits, a part at a time.
+    one; then nothing of that is published. Skipped when there is nothing to validate and, in a run without an interval,
+    when no version changed, so that its asset triggers no empty run. Of a live dataset no further stretch is begun
+    after PUBLISHING: its minutes wait, and the next runs validate what waits, a part at a time.
     """
     context = get_current_context()
     interval = None if dataset.live else interval_of(dataset, context)
@@ -97,7 +97,7 @@ def publish(dataset: Dataset, loaded: Any) -> list[dict[str, Any]]:
     if has_findings:
         notify_quarantine(context)
     if changes:
-        tell_who_waits(dataset, context, interval)
+        notify_waiting_datasets(dataset, context, interval)
     if not outcomes or not (interval or changes):
         raise AirflowSkipException(
             f"nothing of {dataset.name} was decided: there is nothing, or it waits (view pending), or all is as it was"
@@ -170,7 +170,7 @@ def pending_months(dataset: Dataset, context: Context) -> list[tuple[datetime, d
     return list(dict.fromkeys([*before, *((midnight(first), midnight(past)) for first, past in whole)]))
 
 
-def tell_who_waits(dataset: Dataset, context: Context, interval: tuple[datetime, datetime] | None) -> None:
+def notify_waiting_datasets(dataset: Dataset, context: Context, interval: tuple[datetime, datetime] | None) -> None:
     """Emits an event for every dataset that was waiting for this one and has something to validate now.
 
     Of a catchup's months only each sixth and the newest do that: the run it starts validates all that waits, and one

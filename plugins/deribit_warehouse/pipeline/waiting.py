@@ -18,13 +18,11 @@ from airflow.sdk.exceptions import AirflowFailException, AirflowRescheduleExcept
 
 from deribit_warehouse import settings
 from deribit_warehouse.alerts import notify_waiting
+from deribit_warehouse.alerts.messages import EXCHANGE
 
 from .connections import market
 
 log = logging.getLogger(__name__)
-
-EXCHANGE = "the exchange"
-CATALOGUE = "the catalogue"
 
 MIN_DELAY, MAX_DELAY = timedelta(minutes=1), timedelta(minutes=10)
 """Bounds of the delay before the next try, which is as long as the task has waited already. The upper bound is how long
@@ -128,6 +126,7 @@ def _forget() -> None:
 
 
 def clock(instant: datetime) -> str:
+    """An instant (UTC) for people, to the second, without the zone."""
     return f"{instant:%Y-%m-%d %H:%M:%S}"
 
 

@@ -36,7 +36,8 @@ def observe(
     stands: Collection[str] = ("",), dag_id: str = "", run_id: str = "",
 ) -> int:  # fmt: skip
     """Opens an incident, or folds this into the one that is open (or was, and nobody was told of its end yet), in the
-    caller's transaction; returns its id. Telling comes after the commit (alerts.tell).
+    caller's transaction; returns its id. The message is sent after the commit
+    (alerts.send_due_messages).
 
     words: lines for people. level: error, warning or notice. stands: what has to be well again before it is over (see
     recover).
@@ -113,9 +114,10 @@ def claim(connection: Connection, *, calm: timedelta, remind: timedelta | None) 
     return sql.rows(connection, "incidents/claim", calm=calm, remind=remind)
 
 
-def told(connection: Connection, incident_ids: Sequence[int], news: str) -> None:
-    """Says that the message about what was claimed went out. Without that it can be claimed again after two minutes."""
-    sql.run(connection, "incidents/told", incident_ids=list(incident_ids), news=news)
+def mark_notified(connection: Connection, incident_ids: Sequence[int], news: str) -> None:
+    """Records that the message about what was claimed went out. Without that it can be claimed again after two
+    minutes."""
+    sql.run(connection, "incidents/mark_notified", incident_ids=list(incident_ids), news=news)
 
 
 def prune(connection: Connection, before: datetime) -> int:

@@ -29,6 +29,6 @@ def store_chart(connection: Connection, timestamp: np.ndarray, price: np.ndarray
     values["index_name"] = values.pop("subject")
     days = [datetime.fromtimestamp(ms / 1000, UTC).date() for ms in minutes]
     return Ingested(**sql.row(
-        connection, "datasets/index_minutes/merge", days=days,
+        connection, "index/merge", days=days,
         elements=[ms % DAY // MINUTE + 1 for ms in minutes], prices=list(minutes.values()), **values,
     ))  # fmt: skip

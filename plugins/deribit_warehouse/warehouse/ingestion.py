@@ -20,6 +20,7 @@ class Provenance:
     run_id: str
 
     def values(self) -> dict[str, str]:
+        """Its fields as statements bind them."""
         return {"dataset": self.dataset, "subject": self.subject, "host": self.host, "run_id": self.run_id}
 
 
@@ -41,6 +42,7 @@ class Ingested:
         return Ingested(*(a + b for a, b in zip(self.counts(), other.counts(), strict=True)))
 
     def counts(self) -> tuple[int, ...]:
+        """The five numbers in the order of the fields."""
         return (self.added, self.grown, self.corrected, self.kept, self.unchanged)
 
 
@@ -54,6 +56,9 @@ def lock(connection: Connection, provenance: Provenance) -> None:
 
 
 def lock_subject(connection: Connection, dataset: str, subject: str) -> None:
+    """Takes the lock of a dataset's subject (an instrument, an index, a currency) until the caller's transaction ends,
+    and waits for whoever has it. Raises psycopg.errors.LockNotAvailable after the session's lock_timeout, if it has
+    one."""
     sql.rows(connection, "ingestion/lock_subject", dataset=dataset, subject=subject)
 
 

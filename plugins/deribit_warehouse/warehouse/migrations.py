@@ -7,8 +7,8 @@ statements of that name, one a dataset's folder; {known_outages} is the text of 
 data dictionary says of a view, a function or a column (the files dictionary.md) becomes its comment in the database.
 
 Whatever is to be done happens in one transaction under a lock, so that two starts at once or a killed one leave either
-the old structure or the new. A database that was laid out by other files is refused: there has been no release, so
-until then there is one clean base and no upgrade.
+the old structure or the new. A database in which another text of an applied file was applied is refused: it was laid
+out before the base was closed (decision 14), and there is no upgrade from that.
 """
 
 from __future__ import annotations

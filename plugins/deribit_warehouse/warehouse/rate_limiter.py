@@ -25,11 +25,11 @@ BURSTS = {"instruments": 5}
 smaller one of the exchange's two descriptions of that limit (the other is 50); each list of it is one request."""
 
 
-RUSH = 3.5
+LIVE_ONLY_SECONDS = 3.5
 """Seconds of each minute in which only live requests go out: the minute that has just ended is asked for then, of each
 instrument, and everybody waits for it."""
 
-RUSH_BEGINS = SETTLING.total_seconds()
+LIVE_ONLY_BEGINS = SETTLING.total_seconds()
 """Seconds after the end of a minute at which its loads begin to ask, and with them the rush."""
 
 LEAST_SHARED = 10.0
@@ -45,7 +45,7 @@ def shares(total: float, live_share: float) -> tuple[dict[str, float], dict[str,
     rush. There is none where the rush is more than live's share.
     """
     _, seconds = window(total)
-    rush = (RUSH + seconds) / 60
+    rush = (LIVE_ONLY_SECONDS + seconds) / 60
     if live_share <= rush or total < LEAST_SHARED:
         return {"history": total * (1 - live_share), "live": total * live_share}, {}
     live = max(1.0, float(int(total * (live_share - rush) / (1 - rush))))
@@ -104,16 +104,18 @@ class RateLimiter:
                 return
 
     def rules(self, bucket: str) -> dict[str, Any]:
-        """What the limiter's statements are bound to. Those who share the rate keep a window apart at both ends of the
-        rush, so that no window holds requests of both rules."""
+        """What the limiter's statements are bound to. In the rush, LIVE_ONLY_SECONDS of each minute, another rate
+        counts than outside of it. No window of requests may lie in both, because it could then hold more than either
+        rate allows: the buckets that have nothing in the rush stop a window before it begins, and live stops a window
+        before it ends."""
         most, seconds = window(self.rates[bucket], BURSTS.get(bucket, 1))
         bound = {"bucket": bucket, "most": most, "window": seconds}
         if bucket not in self.rush:
             return {**bound, "rush_most": None, "rush_window": None, "rush_from": 0.0, "rush_to": 0.0}
         if not self.rush[bucket]:
             _, apart = window(max(self.rush.values()))
-            begins, ends = RUSH_BEGINS - apart, RUSH_BEGINS + RUSH
+            begins, ends = LIVE_ONLY_BEGINS - apart, LIVE_ONLY_BEGINS + LIVE_ONLY_SECONDS
             return {**bound, "rush_most": 0, "rush_window": 0.0, "rush_from": begins, "rush_to": ends}
         most, seconds = window(self.rush[bucket])
-        begins, ends = RUSH_BEGINS, RUSH_BEGINS + RUSH - seconds
+        begins, ends = LIVE_ONLY_BEGINS, LIVE_ONLY_BEGINS + LIVE_ONLY_SECONDS - seconds
         return {**bound, "rush_most": most, "rush_window": seconds, "rush_from": begins, "rush_to": ends}
