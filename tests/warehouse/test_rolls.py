@@ -10,6 +10,7 @@ import pytest
 
 from deribit_warehouse.datasets import BASIS_SPREAD, ROLL_CALENDAR
 from deribit_warehouse.tables import CANDLE_DAY, ROLL
+from deribit_warehouse.warehouse.ingestion import record_fetched
 from deribit_warehouse.warehouse.profiles import profile
 from tests.warehouse.days import Candles, Warehouse, at, ms
 
@@ -64,6 +65,7 @@ class Futures:
 
     def days(self, name: str, begins: date, ends: date, **what) -> None:
         self.warehouse.candles(self.ids[name], trading_days(name, begins, ends, **what))
+        record_fetched(self.warehouse.connection, self.ids[name], "candles", ms(at(begins)), ms(at(ends)))
 
     def day(self, name: str, day: date, **what) -> None:
         self.days(name, day, day + timedelta(days=1), **what)
@@ -352,6 +354,22 @@ def test_without_either_leg_from_the_day_before_on_a_roll_is_left_as_it_is(quart
     quarterly.rolled()
     assert quarterly.rolls() == [(BEGIN, None, MARCH)]
     assert (quarterly.rolled(), quarterly.warehouse.pending(ROLL_CALENDAR)) == (0, 0)
+
+
+def test_a_roll_whose_day_before_is_still_to_be_loaded_waits_for_it(futures):
+    """The newest month comes before the rest of a history; nobody is told that its rolls have no price."""
+    for name in (MARCH, JUNE, SEPTEMBER):
+        futures.contract(name, stored=False)
+        futures.days(name, ROLL_DAY, END)
+    futures.publish()
+    futures.rolled()
+    assert (ROLL_DAY, MARCH, JUNE) not in futures.rolls()
+    for name in (MARCH, JUNE, SEPTEMBER):
+        futures.days(name, BEGIN, ROLL_DAY)
+    futures.publish()
+    futures.rolled()
+    assert (ROLL_DAY, MARCH, JUNE) in futures.rolls()
+    assert futures.prices(ROLL_DAY)[0] == at("2025-03-22", 1400)
 
 
 def test_a_publication_that_is_killed_before_it_commits_leaves_the_old_state_whole(quarterly, market):

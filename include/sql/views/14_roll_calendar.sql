@@ -61,8 +61,8 @@ END $$;
 
 -- The rolls on days from "from" to before "to" (NULL: all) of which the newest version is not what follows from what is published
 -- now, or was withdrawn. One of which neither leg is published on the day before, which would price it, nor on any day from the
--- roll on, which it says the contract of, is left as it is. A contract that is in its series no more gets a version, too, which
--- says so (skipped).
+-- roll on, which it says the contract of, is left as it is; so is one whose day before was not loaded yet. A contract that is in its
+-- series no more gets a version, too, which says so (skipped).
 CREATE FUNCTION store.rolls_due("from" date, "to" date)
 RETURNS TABLE (instrument_id integer, rule text, eligible text, rank smallint, day date, skipped boolean, from_instrument_id integer,
                from_version_id bigint, to_version_id bigint)
@@ -81,12 +81,18 @@ LANGUAGE sql STABLE AS $$
                            WHERE v.instrument_id = c.from_instrument_id AND v.day = c.day - 1 AND v.state = 'published' LIMIT 1) AS f ON true
         LEFT JOIN LATERAL (SELECT v.version_id FROM store.candle_day v
                            WHERE v.instrument_id = c.instrument_id AND v.day = c.day - 1 AND v.state = 'published' LIMIT 1) AS t ON true
+        -- a day that is still to be loaded will price it
+        CROSS JOIN LATERAL (
+            SELECT store.was_fetched(c.instrument_id, 'candles', b.day, b.day + interval '1 day')
+                   OR store.was_fetched(c.from_instrument_id, 'candles', b.day, b.day + interval '1 day') AS asked
+            FROM (SELECT (c.day - 1)::timestamp AT TIME ZONE 'UTC' AS day) AS b) AS a
         WHERE c.from_instrument_id IS NULL OR f.version_id IS NOT NULL OR t.version_id IS NOT NULL
-           -- of each leg the last day is looked up, and nothing before it
-           OR (SELECT v.day FROM store.candle_day v WHERE v.instrument_id = c.instrument_id AND v.state = 'published'
-               ORDER BY v.day DESC LIMIT 1) >= c.day
-           OR (SELECT v.day FROM store.candle_day v WHERE v.instrument_id = c.from_instrument_id AND v.state = 'published'
-               ORDER BY v.day DESC LIMIT 1) >= c.day
+           OR (a.asked AND (
+               -- of each leg the last day is looked up, and nothing before it
+               (SELECT v.day FROM store.candle_day v WHERE v.instrument_id = c.instrument_id AND v.state = 'published'
+                ORDER BY v.day DESC LIMIT 1) >= c.day
+               OR (SELECT v.day FROM store.candle_day v WHERE v.instrument_id = c.from_instrument_id AND v.state = 'published'
+                   ORDER BY v.day DESC LIMIT 1) >= c.day))
         UNION ALL
         SELECT n.instrument_id, n.rule, n.eligible, n.rank, n.day, true, n.from_instrument_id, n.from_version_id, n.to_version_id
         FROM newest n
