@@ -144,11 +144,12 @@ def test_what_was_recorded_of_lists_of_all_kinds_and_of_single_instruments_is_st
     read_catalogue, listed, market, recorded
 ):
     def result(name: str) -> list[dict]:
-        found = json.loads((recorded / "responses" / f"http_{name}.json").read_text())["result"]
+        found = json.loads((recorded / "responses" / name).read_text())["result"]
         return found if isinstance(found, list) else [found]
 
-    rows = result("get_instruments") + result("get_instrument") + result("get_instrument_option")
-    combos = result("get_instruments_future_combo") + result("get_instruments_option_combo")
+    rows = result("http_get_instruments.json")
+    rows += result("http_get_instrument.json") + result("http_get_instrument_option.json")
+    combos = result("http_get_instruments_future_combo.json") + result("http_get_instruments_option_combo.json")
     for row in rows + combos:  # whatever is asked for, the answer has everything
         for kind in ("future", "option"):
             listed.rows["live", "BTC", kind, False].append(row)
