@@ -49,8 +49,10 @@ SELECT l.label AS instrument, t.day, t.type, l.underlying_type, t.instrument_id,
        store.symmetric_distance(store.price(t.previous), store.price(t.mark_price)) AS move,
        t.expected::integer AS rows_expected, t.missing::integer AS rows_missing
 FROM together t JOIN life l USING (instrument_id)
-LEFT JOIN LATERAL (SELECT b.position FROM told b WHERE b.instrument_id = t.instrument_id AND b.day < t.day ORDER BY b.day DESC LIMIT 1) AS before ON t.missing
-LEFT JOIN LATERAL (SELECT b.position FROM told b WHERE b.instrument_id = t.instrument_id AND b.day > t.day ORDER BY b.day LIMIT 1) AS after ON t.missing
+LEFT JOIN LATERAL (SELECT b.position FROM told b WHERE t.missing AND b.instrument_id = t.instrument_id AND b.day < t.day
+                   ORDER BY b.day DESC LIMIT 1) AS before ON true
+LEFT JOIN LATERAL (SELECT b.position FROM told b WHERE t.missing AND b.instrument_id = t.instrument_id AND b.day > t.day
+                   ORDER BY b.day LIMIT 1) AS after ON true
 LEFT JOIN LATERAL (SELECT x.price FROM store.delivery_price x WHERE x.index_name = l.price_index AND x.day = t.day
                    ORDER BY x.version_id DESC LIMIT 1) AS p ON t.type = 'delivery'
 CROSS JOIN LATERAL (SELECT CASE WHEN t.missing THEN 0 ELSE
