@@ -196,10 +196,11 @@ def run(stack: Stack, credentials: Credentials, api: AirflowApi, first_day: date
             if first:
                 say(f"First comes {first:%B %Y}, the newest closed month, then the history from {first_day} on")
         finally:
-            catchup.unpause(api, live=False)  # whatever became of the catalogue: what needs it waits for it
+            # whatever became of the catalogue: what needs it waits for it
+            catchup.unpause(api, but={catchup.LIVE, catchup.RETENTION})
         failed = catchup.run_history(stack, api, console, lambda: due(loader, DATASETS), lambda: waiting(reader))
     finally:
-        catchup.unpause(api, live=stack.live)
+        catchup.unpause(api, but=() if stack.live else {catchup.LIVE})
     printing.print_store(console, summary(reader, DATASETS), term_structure(reader))
     printing.print_pending(console, pending(reader))
     if stack.live:

@@ -5,7 +5,7 @@ and nobody loaded are run, and everything is unpaused. The newest closed month c
 """
 
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -25,11 +25,13 @@ from stack.settings import Stack
 CATALOGUE = dag_id_of("instruments")
 DATA_DOCS = dag_id_of("data_docs")
 NEWEST_MONTH = "newest_month__"
-LIVE = "live"
-"""The tag of DAGs that collect days which are not over."""
+LIVE, RETENTION = "live", "retention"
+"""The tags of DAGs that collect days which are not over, and of those that delete what is old."""
 POLL_SECONDS = 3
+LOADED_POLL_SECONDS = 1
+"""How often it looks once all is loaded: then nobody but this command waits for the API server."""
 PLAIN_LINE_SECONDS = 15
-IDLE_POLLS = 3
+IDLE_POLLS = 5
 """After so many looks at which all was loaded and nothing of a dataset was going on, nobody will compute what is
 pending of it by himself."""
 UNUSED_BY_HISTORY = {"read_options"}
@@ -234,11 +236,11 @@ def _of_the_history(run: dict) -> bool:
     return run["run_type"] != "manual" or run["dag_run_id"].startswith(NEWEST_MONTH)
 
 
-def unpause(api: AirflowApi, *, live: bool = True) -> None:
-    """Lets every DAG run. History waits for a catalogue that is behind by itself. live: those too that collect open
-    days minute by minute, which miss nothing by beginning later."""
+def unpause(api: AirflowApi, *, but: Collection[str] = ()) -> None:
+    """Lets every DAG run, but for those with one of these tags, which lose nothing by beginning later. History waits
+    for a catalogue that is behind by itself."""
     for dag in api.dags():
-        if dag["is_paused"] and (live or LIVE not in {tag["name"] for tag in dag["tags"]}):
+        if dag["is_paused"] and not {tag["name"] for tag in dag["tags"]} & set(but):
             api.unpause(dag["dag_id"])
 
 
@@ -289,7 +291,7 @@ def run_history(
                 for dataset in left:
                     api.trigger(dag_id_of(dataset))
                 triggered |= left
-            time.sleep(POLL_SECONDS)
+            time.sleep(LOADED_POLL_SECONDS if loaded else POLL_SECONDS)
     build_data_docs(stack, api)
     runs = sum(one.done for one in progress)
     console.print(f"The history has run: {runs} runs of {len(progress)} DAGs in {time.monotonic() - started:.0f} s")

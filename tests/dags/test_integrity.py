@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from stack.catchup import UNUSED_BY_HISTORY
+from stack.catchup import RETENTION, UNUSED_BY_HISTORY
 
 ROOT = Path(__file__).resolve().parents[2]
 HISTORY = {
@@ -200,6 +200,10 @@ def test_every_dag_says_whose_and_what_it_is(every_dag):
     for dag in every_dag:
         assert dag.owner == "market-data", dag.dag_id
         assert "deribit" in dag.tags and len(dag.tags) > 1, dag.dag_id
+
+
+def test_a_start_finds_what_it_leaves_for_later_by_its_tag(every_dag):
+    assert [dag.dag_id for dag in every_dag if RETENTION in dag.tags] == ["deribit_retention"]
 
 
 def test_every_dag_documents_itself_in_the_same_sections(every_dag):

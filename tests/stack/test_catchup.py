@@ -159,7 +159,7 @@ class Airflow:
         "deribit_instruments": "catalogue", "deribit_data_docs": "docs", "deribit_perpetuals_ohlcv": "history",
         "deribit_futures_ohlcv": "history",
         "deribit_funding_rates": "history", "deribit_basis_spread": "derived", "deribit_roll_calendar": "derived",
-        "deribit_perpetuals_live": "live",
+        "deribit_perpetuals_live": "live", "deribit_retention": "retention",
     }  # fmt: skip
 
     def ran(
@@ -506,8 +506,8 @@ def test_the_history_is_unpaused_whatever_becomes_of_the_catalogue(stack, api, a
     assert set(airflow.unpaused) == set(airflow.KINDS)
 
 
-def test_open_days_are_collected_once_the_history_has_run(api, airflow):
-    catchup.unpause(api, live=False)
-    assert set(airflow.KINDS) - set(airflow.unpaused) == {"deribit_perpetuals_live"}
+def test_open_days_are_collected_and_what_is_old_is_deleted_once_the_history_has_run(api, airflow):
+    catchup.unpause(api, but={catchup.LIVE, catchup.RETENTION})
+    assert set(airflow.KINDS) - set(airflow.unpaused) == {"deribit_perpetuals_live", "deribit_retention"}
     catchup.unpause(api)
     assert set(airflow.unpaused) == set(airflow.KINDS)
