@@ -128,7 +128,9 @@ def up(stack: Stack, asked: str | None) -> int:
         for note in check.ask_before_a_start(stack):
             say(note)
     else:
-        os.environ.setdefault("DERIBIT_CATALOGUE_REQUESTS_PER_SECOND", "1")  # what the simulator allows
+        # what the simulator allows
+        os.environ.setdefault("DERIBIT_REQUESTS_PER_SECOND", "20")
+        os.environ.setdefault("DERIBIT_CATALOGUE_REQUESTS_PER_SECOND", "1")
     api = AirflowApi(stack, credentials)
     try:
         start(stack, credentials, api, first_day)
