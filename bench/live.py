@@ -39,12 +39,11 @@ from .__main__ import WIDTH, table
 from .live_stack import LiveStack, temporary_stack
 from .memory_group import MemoryGroup
 from .metric import Metric
-from .whole_history import Memory
+from .whole_history import CURRENCIES, Memory
 
 RESULTS = Path(__file__).with_name("results-live.json")
 LIVE_SHARE = 0.2
 MEMORY = 3_500_000_000
-CURRENCIES = ("BTC", "ETH")
 DAGS = [dataset.dag_id for dataset in (PERPETUALS_LIVE, FUTURES_LIVE)]
 """Those with a run a minute."""
 ALONE = timedelta(minutes=5)

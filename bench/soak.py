@@ -55,7 +55,7 @@ from stack.services import states, supervisor_pid
 
 from . import machine
 from .__main__ import WIDTH, table
-from .live import CURRENCIES, DAGS, late, ms
+from .live import DAGS, late, ms
 from .live_stack import LiveStack, until
 from .metric import Metric
 from .soak_checks import (
@@ -72,7 +72,7 @@ from .soak_checks import (
     nothing_doubled,
     told_once,
 )
-from .whole_history import role
+from .whole_history import CURRENCIES, role
 
 ZONE = "Asia/Kathmandu"
 """A clock that is a quarter of an hour off every full hour of UTC, in which it is another day for hours."""

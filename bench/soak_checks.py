@@ -16,8 +16,8 @@ from exchange_simulator.listings import DAY, HOUR
 from exchange_simulator.market import Market
 
 from .metric import Metric
+from .whole_history import CURRENCIES
 
-CURRENCIES = ("BTC", "ETH")
 LIVE = ["perpetuals_live", "futures_live"]
 
 FUNDING_DUE = HOUR + 5 * 60_000

@@ -6,7 +6,8 @@ only, as on the exchange.
 
 from __future__ import annotations
 
-from math import erfc, exp, floor, log10
+from math import exp, floor, log10
+from statistics import NormalDist
 
 import numpy as np
 
@@ -258,6 +259,7 @@ def option_tickers(source: Market | Replay, chain: OptionChain, only: str | None
     return rows
 
 
+EXACT = NormalDist()
 LARGEST_IV = 5.0
 """As a fraction a year: what a price that is too high for any stands for."""
 
@@ -272,17 +274,12 @@ def implied(price: float, call: bool, moneyness: float, years: float) -> float:
         middle = (low + high) / 2
         deviation = middle * years**0.5
         d1 = -moneyness / deviation + deviation / 2
-        worth = _distribution(d1) - exp(moneyness) * _distribution(d1 - deviation)
+        worth = EXACT.cdf(d1) - exp(moneyness) * EXACT.cdf(d1 - deviation)
         if (worth if call else worth - 1 + exp(moneyness)) < price:
             low = middle
         else:
             high = middle
     return high
-
-
-def _distribution(x: float) -> float:
-    """The standard normal distribution function of one number, exactly."""
-    return erfc(-x / 2**0.5) / 2
 
 
 def _normal(x: np.ndarray) -> np.ndarray:

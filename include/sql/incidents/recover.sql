@@ -13,8 +13,7 @@ WITH looked_at AS (
                                     AND split_part(s, '/', 2) > split_part(%(part)s::text, '/', 1)
                   THEN NOT EXISTS (SELECT FROM store.pending p
                                    WHERE p.dataset = %(dataset)s AND p.blocked_by IS NOT NULL
-                                     AND p.day >= split_part(s, '/', 1)::timestamp::date
-                                     AND p.day < (split_part(s, '/', 2)::timestamp + interval '23:59')::date)
+                                     AND p.day >= split_part(s, '/', 1)::date AND p.day < split_part(s, '/', 2)::timestamp)
               ELSE false END)
         ORDER BY 1) AS left_over
     FROM store.incident

@@ -1,8 +1,8 @@
 """What a run has to tell, as incidents: a message when one opens, none while it is seen again, one when it is over.
 
 A row of store.incident is committed before its message is sent, and says when it was: a message that no channel took,
-or whose process was killed, is sent after a later run of any DAG (by
-`send_due_messages`, which takes whatever nobody was told of).
+or whose process was killed, is sent after a later run of any DAG (by `send_due_messages`, which takes whatever nobody
+was told of).
 """
 
 import logging

@@ -8,6 +8,7 @@ import math
 import time
 from collections.abc import Iterable
 from datetime import UTC, date, datetime, timedelta
+from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
 from airflow.sdk import TriggerRule, get_current_context, task
@@ -35,7 +36,7 @@ BATCH_DAYS = 5_000
 futures, or all rolls. A thousand take a second or so, as long as a task takes by itself; and of a dataset one publishes
 at a time, however many there are."""
 
-APART = timedelta(days=28)
+APART = timedelta(days=27)
 """Less than a month: so one that a validation has blocked as a whole is not validated with those beside it."""
 
 CATCHUP_MONTHS = 6
@@ -124,11 +125,14 @@ def planned_intervals(context: Context) -> list[tuple[datetime, datetime]]:
     return together((window.begins, window.ends) for window in windows)
 
 
-def together(intervals: Iterable[tuple[datetime, datetime]]) -> list[tuple[datetime, datetime]]:
-    """Intervals, [begins, ends), as few that cover the same, oldest first: those that meet or overlap are one."""
+def together(
+    intervals: Iterable[tuple[datetime, datetime]], apart: timedelta = timedelta(0)
+) -> list[tuple[datetime, datetime]]:
+    """Intervals, [begins, ends), as few that cover them, oldest first: those that meet or overlap, or lie no further
+    than so much apart, are one."""
     found: list[tuple[datetime, datetime]] = []
     for begins, ends in sorted(intervals):
-        if found and begins <= found[-1][1]:
+        if found and begins <= found[-1][1] + apart:
             found[-1] = found[-1][0], max(ends, found[-1][1])
         else:
             found.append((begins, ends))
@@ -139,18 +143,13 @@ def stretches(dataset: Dataset, months: Iterable[tuple[datetime, datetime]]) -> 
     """What is validated as one of months, [begins, ends), that come in any order and may overlap.
 
     Of a dataset that is compared with others each month is: it may have to wait for them, and the exchange's sums are
-    of months. Of the others it is the months of a year, where less than APART lies between: a validation takes half a
-    second and a page, however few its rows are.
+    of months. Of the others it is the months of a year, where no more than APART lies between: a validation costs as
+    much, and has a page, however few its rows are.
     """
     if dataset.references:
         return list(months)
-    found: list[tuple[datetime, datetime]] = []
-    for begins, ends in sorted(months):
-        if found and begins.year == found[-1][0].year and begins - found[-1][1] < APART:
-            found[-1] = found[-1][0], max(found[-1][1], ends)
-        else:
-            found.append((begins, ends))
-    return found
+    years = groupby(sorted(months), key=lambda month: month[0].year)
+    return [stretch for _, of_year in years for stretch in together(of_year, APART)]
 
 
 def pending_months(dataset: Dataset, context: Context) -> list[tuple[datetime, datetime]]:

@@ -36,8 +36,7 @@ def observe(
     stands: Collection[str] = ("",), dag_id: str = "", run_id: str = "",
 ) -> int:  # fmt: skip
     """Opens an incident, or folds this into the one that is open (or was, and nobody was told of its end yet), in the
-    caller's transaction; returns its id. The message is sent after the commit
-    (alerts.send_due_messages).
+    caller's transaction; returns its id. The message is sent after the commit (alerts.send_due_messages).
 
     words: lines for people. level: error, warning or notice. stands: what has to be well again before it is over (see
     recover).
