@@ -278,7 +278,7 @@ def test_a_hole_in_the_history_fails_its_criteria_and_no_others(coin, market, ta
         assert f"first gap {day}: 24 of 24 hours missing; nothing stored of 1" in told["AC-010"][3]
     if table == "candle_day":
         assert told["AC-007"][3] == (
-            "1440 of 2880 minutes since 2025-03-01, 1440 are missing without one, of 1 contracts: BTC-3MAR25"
+            "1440 of 2880 minutes since 2025-03-01, 1440 are missing without a reason, of 1 contracts: BTC-3MAR25"
         )
 
 
@@ -289,7 +289,7 @@ def test_a_hole_of_minutes_within_a_day_fails_and_one_with_a_reason_does_not(coi
     coin.warehouse.candles(coin.future, trading(LISTED, EXPIRES, seed=1).without(0, 1, 2, 700, 701))
     warehouse.publish(coin.future)
     published = "2875 of 2880 minutes since 2025-03-01"
-    unexplained = "{} are missing without one, of 1 contracts: BTC-3MAR25"
+    unexplained = "{} are missing without a reason, of 1 contracts: BTC-3MAR25"
     # what is before the first candle has a reason, as the exchange was asked for it and answered
     assert futures() == (False, 1, 0, f"{published}, 3 are missing with a reason, {unexplained.format(2)}")
     with warehouse.connection.transaction():
@@ -318,7 +318,7 @@ def test_a_reason_of_one_day_excuses_nothing_of_another(coin, market, warehouse)
     coin.waive(FIRST)
     assert criteria(market)["AC-007"] == (
         False, 1, 0, "2873 of 2880 minutes since 2025-03-01, 4 are missing with a reason, "
-        "3 are missing without one, of 1 contracts: BTC-3MAR25"
+        "3 are missing without a reason, of 1 contracts: BTC-3MAR25"
     )  # fmt: skip
 
 
@@ -354,7 +354,7 @@ def test_a_first_candle_that_is_long_in_coming_may_be_a_lost_beginning(coin, mar
     warehouse.publish(coin.future)
     passed, _, _, observed = criteria(market)["AC-007"]
     assert passed == bool(excused)
-    assert f"{waited} are missing {'with a reason' if excused else 'without one'}" in observed
+    assert f"{waited} are missing {'with a reason' if excused else 'without a reason'}" in observed
     coin.find("futures_ohlcv", "BTC-3MAR25", "first-candle-soon", severity="warning")
     assert criteria(market)["AC-007"][0] == bool(excused), "the gate doubts it, too"
     coin.waive(FIRST, "first-candle-soon")
@@ -379,7 +379,7 @@ def test_a_contract_that_never_traded_is_named_where_the_exchange_and_the_gate_s
     silent = warehouse.instrument("BTC-2MAR25", LISTED, at(LAST, 480))
     coin.store()
     warehouse.publish(coin.perpetual, coin.future)
-    without = "1920 are missing without one, of 1 contracts: BTC-2MAR25"
+    without = "1920 are missing without a reason, of 1 contracts: BTC-2MAR25"
 
     def asked(begins: datetime, ends: datetime) -> tuple:
         with warehouse.connection.transaction():
@@ -401,7 +401,7 @@ def test_candles_that_were_there_and_are_gone_are_no_contract_that_never_traded(
     with psycopg.connect(market.dsn("market_owner"), autocommit=True) as connection:
         connection.execute("DELETE FROM store.candle_day WHERE instrument_id = %s", [coin.future])
     assert criteria(market)["AC-007"] == (
-        False, 1, 0, "0 of 2880 minutes since 2025-03-01, 2880 are missing without one, of 1 contracts: BTC-3MAR25"
+        False, 1, 0, "0 of 2880 minutes since 2025-03-01, 2880 are missing without a reason, of 1 contracts: BTC-3MAR25"
     )  # fmt: skip
 
 

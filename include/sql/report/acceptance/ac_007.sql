@@ -21,7 +21,7 @@ SELECT coalesce(sum(found) > 0, false) AND NOT EXISTS (SELECT FROM lacking) AND 
                  CASE WHEN sum(explained) > 0 THEN format('%s are missing with a reason', sum(explained)) END,
                  (SELECT format('the exchange has no candle of %s contracts: %s', count(*),
                                 store.named(array_agg(label ORDER BY place), ', ')) FROM silent HAVING count(*) > 0),
-                 (SELECT format('%s are missing without one, of %s contracts: %s', sum(minutes), count(*),
+                 (SELECT format('%s are missing without a reason, of %s contracts: %s', sum(minutes), count(*),
                                 store.named(array_agg(label ORDER BY place), ', ')) FROM lacking HAVING count(*) > 0),
                  store.catalogue_gap()) AS observed
 FROM contract
