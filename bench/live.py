@@ -56,6 +56,11 @@ NOT_HISTORY = ("get_time", "get_instruments", "get_book_summary_by_currency", "t
 Minutes = dict[tuple[str, int], float]
 """When readers were shown a candle, or a snapshot, for the first time, by instrument (or currency) and start (or beat),
 all in ms."""
+Delays = dict[str, list[tuple[int, float]]]
+"""By what it is of, the start in ms of each minute (or beat) that was due, and how many seconds after its end it was
+shown: infinite if it was not."""
+CANDLES = ("perpetuals", "futures", "basis")
+"""What is there a minute after another; a snapshot that was missed never comes."""
 
 PUBLISHED = """
     SELECT i.instrument, (extract(epoch FROM o.ts) * 1000)::bigint,
@@ -147,7 +152,7 @@ def measured(stack: LiveStack, minutes: int, rate: float) -> list[Metric]:
         "SELECT sum(n_live_tup)::bigint, pg_database_size(current_database()) FROM pg_stat_user_tables"
     )
     return [
-        *late(market, stack.rows, first, past),
+        *late(delays(market, stack.rows, first, past)),
         *as_said(market, stack.rows, first, past),
         Metric("live: runs of live", runs, "runs", note=f"{failed} failed"),
         Metric("live: history beside it", round(loading / 60, 1), "minutes", minutes, "measured", ratio_at_least=1),
@@ -193,26 +198,33 @@ def ms(moment: datetime) -> int:
     return round(moment.timestamp() * 1000)
 
 
-def late(market: Market, rows: Rows, first: int, past: int) -> list[Metric]:
+def delays(market: Market, rows: Rows, first: int, past: int) -> Delays:
     """How late what begins in [first, past), ms, was published. rows: asks as a reader."""
     shown = published(rows, PUBLISHED, first, past)
     perpetuals, futures = due(market, first, past)
-    metrics = []
-    for name, minutes in (("perpetuals", perpetuals), ("futures", futures)):
-        metrics += summed_up(f"live: {name}", [seconds_late(shown, each) for each in minutes], has_targets=True)
     # the basis is there once both legs are
     legs = [((coin_of(name), start), (name, start)) for name, start in futures]
     both = [legs for legs in legs if legs[0] in set(perpetuals)]
-    metrics += summed_up(
-        "live: basis", [max(seconds_late(shown, leg) for leg in each) for each in both], has_targets=True
-    )
+    found: Delays = {
+        "perpetuals": [(each[1], seconds_late(shown, each)) for each in perpetuals],
+        "futures": [(each[1], seconds_late(shown, each)) for each in futures],
+        "basis": [(each[0][1], max(seconds_late(shown, leg) for leg in each)) for each in both],
+    }
     for dataset, stored in SNAPSHOTS.items():
         [[each]] = rows("SELECT seconds FROM store.snapshot_beat WHERE dataset = %s AND ends = 'infinity'", dataset)
         beats = range(-(-first // (each * 1000)) * each * 1000, past, each * 1000)
         taken = published(rows, BEATS.format(stored), first, past)
-        lag = [seconds_late(taken, (currency, beat), 0) for currency in CURRENCIES for beat in beats]
-        metrics += summed_up(f"live: {dataset}", lag)
-    return metrics
+        found[dataset] = [(beat, seconds_late(taken, (one, beat), 0)) for one in CURRENCIES for beat in beats]
+    return found
+
+
+def late(found: Delays) -> list[Metric]:
+    """How late it was, with the targets of what is there a minute after another."""
+    return [
+        metric
+        for name, each in found.items()
+        for metric in summed_up(f"live: {name}", [seconds for _, seconds in each], has_targets=name in CANDLES)
+    ]
 
 
 def coin_of(future: str) -> str:

@@ -10,30 +10,33 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
+from functools import partial
 from pathlib import Path
 
 import orjson
 
 from .__main__ import RESULTS, number
 from .live import RESULTS as LIVE_RESULTS
+from .soak import RESULTS as SOAK_RESULTS
 from .whole_history import RESULTS as HISTORY_RESULTS
 
 PAGE = Path(__file__).resolve().parents[1] / "docs" / "performance.md"
 BLOCK = re.compile(r"(<!-- bench: (\w+) -->\n).*?(<!-- /bench -->)", re.DOTALL)
 SIZE = re.compile(r"growth ×(\d+): (.+)")
+PHASE = re.compile(r"soak (\w+): (.+)")
 
 
 def main() -> None:
     metrics = [
         metric
-        for results in (RESULTS, HISTORY_RESULTS, LIVE_RESULTS)
+        for results in (RESULTS, HISTORY_RESULTS, LIVE_RESULTS, SOAK_RESULTS)
         if results.exists()
         for metric in orjson.loads(results.read_bytes())
     ]
 
     def filled(block: re.Match) -> str:
         opening, name, closing = block.groups()
-        table = growth(metrics) if name == "growth" else plain(name, metrics)
+        table = {"growth": growth, "soak": soak}.get(name, partial(plain, name))(metrics)
         return f"{opening}{table}{closing}" if table else block[0]
 
     PAGE.write_text(BLOCK.sub(filled, PAGE.read_text()))
@@ -80,6 +83,17 @@ def growth(metrics: list[dict]) -> str:
             for name, by_size in found.items()
         ),
     )
+
+
+def soak(metrics: list[dict]) -> str:
+    """A row a metric, a column a phase; empty where a phase says nothing of it."""
+    found: dict[tuple[str, str], dict[str, str]] = {}
+    for metric in metrics:
+        if named := PHASE.fullmatch(metric["name"]):
+            found.setdefault((named[2], metric["unit"]), {})[named[1]] = number(metric["value"])
+    phases = list(dict.fromkeys(phase for by_phase in found.values() for phase in by_phase))
+    rows = ([name, unit, *(by_phase.get(phase, "") for phase in phases)] for (name, unit), by_phase in found.items())
+    return markdown(["metric", "unit", *phases], rows) if found else ""
 
 
 def markdown(columns: list[str], rows: Iterable[list[str]]) -> str:

@@ -15,7 +15,8 @@ against the exchange: no minute is missing, later than it may be or other than i
 and the index are what it says, every incident is over, and of each there was one message and one of its end. Then the
 phase has passed, and is not run again until --fresh. One that can't be run here has not passed, and the others go on.
 What it stands on stays in the state folder (WAREHOUSE_HOME/soak), so that a phase that fails can be looked into and run
-again.
+again. At the end the minutes of every phase that has passed are put together: how late they were while nothing was away
+or killed.
 """
 
 from __future__ import annotations
@@ -55,7 +56,7 @@ from stack.services import states, supervisor_pid
 
 from . import machine
 from .__main__ import WIDTH, table
-from .live import DAGS, late, ms
+from .live import CANDLES, DAGS, Delays, delays, ms, summed_up
 from .live_stack import LiveStack, until
 from .metric import Metric
 from .soak_checks import (
@@ -71,8 +72,11 @@ from .soak_checks import (
     live_was_right,
     nothing_doubled,
     told_once,
+    undisturbed,
 )
 from .whole_history import CURRENCIES, role
+
+RESULTS = Path(__file__).with_name("results-soak.json")
 
 ZONE = "Asia/Kathmandu"
 """A clock that is a quarter of an hour off every full hour of UTC, in which it is another day for hours."""
@@ -136,6 +140,8 @@ def main() -> int:
             outcomes.append(soak.goes_through(name))
             if outcomes[-1] == FAILED:
                 break
+        console.print(table(list(together(soak.passed().values()))))
+        RESULTS.write_bytes(orjson.dumps(results(soak.passed()), option=orjson.OPT_INDENT_2) + b"\n")
         if FAILED not in outcomes and not asked.keep:
             soak.stop()
         for stack in soak.running():
@@ -185,6 +191,7 @@ class Soak:
         self.folder, self.minutes, self.first_day, self.hook = folder, minutes, first_day, hook
         self.verdicts = folder / "verdicts.json"
         self.stacks: dict[str, LiveStack] = {}
+        self.watched: Watched | None = None
 
     @property
     def seconds(self) -> float:
@@ -223,9 +230,8 @@ class Soak:
     def goes_through(self, name: str) -> str:
         """Runs a phase unless it has passed, and says what came of it: PASSED, FAILED or, where it can't be run here,
         so that nothing is known of it, SKIPPED."""
-        verdicts = orjson.loads(self.verdicts.read_bytes()) if self.verdicts.exists() else {}
-        phase = PHASES[name]
-        if verdicts.get(name, 0) >= self.minutes:
+        passed, phase = self.passed(), PHASES[name]
+        if name in passed and passed[name]["minutes"] >= self.minutes:
             console.print(f"{name}: has passed")
             return PASSED
         console.print(f"{name}: {phase.what}, {self.minutes:g} minutes")
@@ -239,8 +245,16 @@ class Soak:
             return FAILED
         console.print(table(metrics))
         console.print(f"{name}: passed")
-        self.verdicts.write_bytes(orjson.dumps(verdicts | {name: self.minutes}))
+        verdict = {"minutes": self.minutes, "metrics": [metric.row() for metric in metrics]}
+        if self.watched:
+            verdict |= {"delays": self.watched.delays, "disturbed": self.watched.disturbed}
+        self.verdicts.write_bytes(orjson.dumps(passed | {name: verdict}))
         return PASSED
+
+    def passed(self) -> dict[str, dict]:
+        """What is kept of each phase that has passed: for how many minutes, its metrics, how late each minute was, and
+        when something was away or killed."""
+        return orjson.loads(self.verdicts.read_bytes()) if self.verdicts.exists() else {}
 
     def messages(self, name: str) -> list[Told]:
         """What a stack has told, the oldest first."""
@@ -280,7 +294,10 @@ class Watched:
     """A stretch of time on a stack, and what is held against the exchange at its end."""
 
     def __init__(self, soak: Soak, name: str) -> None:
+        soak.watched = self
         self.soak, self.name, self.stack = soak, name, soak.stack(name)
+        self.delays: Delays = {}
+        self.disturbed: list[tuple[float, float]] = []
         self.market = Market(CURRENCIES)
         self.begins = datetime.now(UTC)
         [(self.last_incident,)] = self.stack.rows("SELECT coalesce(max(incident_id), 0) FROM store.incident")
@@ -290,6 +307,11 @@ class Watched:
     def first(self) -> int:
         """The start of the first minute that closes in it, ms."""
         return ms(self.begins) // MINUTE * MINUTE
+
+    def disturbs(self, begins: float, ends: float) -> None:
+        """Keeps that something was away or killed from one moment to another, s since the epoch, and had its effect for
+        as long as a minute may be late then."""
+        self.disturbed.append((begins, ends + LATE))
 
     def rest(self, of: float) -> None:
         """Waits until so many seconds have passed since it began."""
@@ -310,7 +332,8 @@ class Watched:
         yield from index_as_the_exchange_said(self.market, rows, first)
         yield from nothing_doubled(rows, first, past)
         yield from told_once(self.incidents(), self.soak.messages(self.name)[self.messages_before :])
-        yield from in_time(late(self.market, rows, self.first, past), LATE + away)
+        self.delays = delays(self.market, rows, self.first, past)
+        yield from in_time(self.delays, LATE + away)
         seen = [one.kind for one in self.incidents()]
         yield from (Metric(f"incidents, {kind}", seen.count(kind), "") for kind in sorted(set(seen)))
 
@@ -434,6 +457,7 @@ def kills(soak: Soak) -> Iterator[Metric]:
     for number, blow in enumerate(blows, 1):
         until("Postgres", lambda: answers(stack), 120)
         console.print(f"  {blow(stack)}")
+        watched.disturbs(time.time(), time.time())
         watched.rest(number * soak.seconds / len(blows))
     stack.simulator.faults()
     until("an incident of the run whose row was lost", lambda: has_incident(stack, lost[0]), QUIET)
@@ -501,6 +525,7 @@ def outage(soak: Soak) -> Iterator[Metric]:
     stack.simulator.faults({"kind": "maintenance", "times": 1_000_000})
     watched.rest(max(soak.seconds / 2, OUTAGE))
     stack.simulator.faults()
+    watched.disturbs(watched.begins.timestamp(), time.time())
     away = time.time() - watched.begins.timestamp()
     watched.rest(soak.seconds)
     yield from watched.held(away)
@@ -526,7 +551,7 @@ def disk(soak: Soak) -> Iterator[Metric]:
         # first as far as has to be told: a database whose disk is full may not be able to keep an incident
         fill(filler, least // 2)
         until("what says that the disk is nearly full", lambda: nearly_full(watched), TOLD)
-        full_since = time.monotonic()
+        full_since = time.time()
         written = fill(filler)
         console.print(f"  the disk is full: {written / 1e6:,.0f} MB of {DISK:,}")
         watched.rest(max(soak.seconds / 2, time.time() - watched.begins.timestamp() + FULL_FOR))
@@ -540,7 +565,8 @@ def disk(soak: Soak) -> Iterator[Metric]:
         down = {name: state for name, state in states(stack.placed).items() if state != "RUNNING"}
         raise Failed(f"the disk was freed 5 minutes ago, and these services do not run: {down}") from None
     yield Metric("until every service ran again", time.monotonic() - began, "s")
-    away = time.monotonic() - full_since
+    away = time.time() - full_since
+    watched.disturbs(full_since, time.time())
     watched.rest(soak.seconds)
     yield from watched.held(away)
     if len(alarms := nearly_full(watched)) != 1:
@@ -583,6 +609,24 @@ def fill(file: Path, leave: int = 0) -> int:
         while shutil.disk_usage(file.parent).free > leave or not leave:
             out.write(block)
     return file.stat().st_size
+
+
+def together(passed: Iterable[dict]) -> Iterator[Metric]:
+    """How late the minutes of these phases were while nothing was away or killed, with the targets of live."""
+    found = [undisturbed(one["delays"], one["disturbed"]) for one in passed if "delays" in one]
+    minutes = {start for one in found for start, _ in one[CANDLES[0]]}
+    for name in CANDLES:
+        late = [seconds for one in found for _, seconds in one[name]]
+        yield from summed_up(f"undisturbed: {name}", late, has_targets=True)
+    yield Metric("undisturbed: minutes", len(minutes), "minutes")
+
+
+def results(passed: dict[str, dict]) -> list[dict]:
+    """The metrics of these phases, each with the name of its phase, and of all of them together."""
+    return [
+        *(row | {"name": f"soak {name}: {row['name']}"} for name, one in passed.items() for row in one["metrics"]),
+        *(metric.row() for metric in together(passed.values())),
+    ]
 
 
 PHASES = {

@@ -12,9 +12,10 @@ import numpy as np
 
 from exchange_simulator import comparison
 from exchange_simulator.comparison import Rows, instant
-from exchange_simulator.listings import DAY, HOUR
+from exchange_simulator.listings import DAY, HOUR, MINUTE
 from exchange_simulator.market import Market
 
+from .live import CANDLES, Delays, summed_up
 from .metric import Metric
 from .whole_history import CURRENCIES
 
@@ -31,9 +32,6 @@ while it makes one, and prices have cents."""
 HAVE_ENDS = ("failure", "blocked", "quarantine", "wait", "watch")
 """Kinds of incidents that are over once nothing is wrong any more. A note has no end, and a warning is of what came:
 beats that were missed are warned of for an hour."""
-
-CANDLES = ("perpetuals", "futures", "basis")
-"""What is there a minute after another, as live.late names it; a snapshot that was missed never comes."""
 
 
 class Failed(AssertionError):
@@ -95,14 +93,28 @@ def index_as_the_exchange_said(market: Market, rows: Rows, first: int) -> Iterab
     yield Metric("minutes of the index, as the exchange said", minutes, "minutes")
 
 
-def in_time(late: Iterable[Metric], within: float) -> Iterable[Metric]:
-    """What live.late says of each, and no minute is later than `within`, seconds. Raises Failed."""
-    worst = [f"live: {name}, worst" for name in CANDLES]
+def in_time(found: Delays, within: float) -> Iterable[Metric]:
+    """How late each was, and no minute is later than `within`, seconds. Raises Failed."""
+    worst = [f"{name}, worst" for name in CANDLES]
+    late = [one for name, each in found.items() for one in summed_up(name, [seconds for _, seconds in each])]
     metrics = [replace(one, at_most=within) if one.name in worst else one for one in late]
     if wrong := [one for one in metrics if one.name in worst and not one.met]:
-        said = "; ".join(f"{one.name.removeprefix('live: ')}: {one.value:,.0f} s" for one in wrong)
+        said = "; ".join(f"{one.name}: {one.value:,.0f} s" for one in wrong)
         raise Failed(f"minutes may be {within:,.0f} s late here; {said}")
     yield from metrics
+
+
+def undisturbed(found: Delays, disturbed: Collection[tuple[float, float]]) -> Delays:
+    """Those minutes that were not on their way while something was away or killed. disturbed: [from, to) of what was, s
+    since the epoch."""
+    return {
+        name: [
+            (start, seconds)
+            for start, seconds in found[name]
+            if not any(begins - MINUTE / 1000 <= (start + MINUTE) / 1000 < ends for begins, ends in disturbed)
+        ]
+        for name in CANDLES
+    }
 
 
 def nothing_doubled(rows: Rows, first: int, past: int) -> Iterable[Metric]:

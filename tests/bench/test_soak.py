@@ -9,9 +9,11 @@ from types import SimpleNamespace
 import pytest
 import requests
 
+from bench import page
 from bench import soak as bench_soak
-from bench.live import summed_up
-from bench.soak import FAILED, PASSED, SKIPPED, Phase, Skipped, Soak, Watched, fill, receiver
+from bench.live import CANDLES, Delays
+from bench.metric import Metric
+from bench.soak import FAILED, PASSED, SKIPPED, Phase, Skipped, Soak, Watched, fill, receiver, together
 from bench.soak_checks import (
     Failed,
     Seen,
@@ -22,6 +24,7 @@ from bench.soak_checks import (
     index_as_the_exchange_said,
     live_was_right,
     told_once,
+    undisturbed,
 )
 from exchange_simulator.comparison import Different, instant
 from exchange_simulator.listings import HOUR, MINUTE
@@ -81,14 +84,39 @@ def test_it_is_quiet_once_whatever_has_an_end_is_over(seen, untold, settled):
 
 
 def test_a_minute_that_is_too_late_fails():
-    def late(*seconds: float) -> list:
-        return [*summed_up("live: futures", list(seconds)), *summed_up("live: options_chain", [float("inf")])]
+    def late(*seconds: float) -> Delays:
+        return {"futures": [(0, each) for each in seconds], "options_chain": [(0, float("inf"))]}
 
     metrics = {metric.name: metric for metric in in_time(late(20, 230), 240)}
-    assert metrics["live: futures, worst"].met and metrics["live: options_chain, worst"].at_most is None
+    assert metrics["futures, worst"].met and metrics["options_chain, worst"].at_most is None
     for worst in (241, float("inf")):
         with pytest.raises(Failed, match="may be 240 s late here; futures, worst"):
             list(in_time(late(20, worst), 240))
+
+
+def test_minutes_count_together_unless_something_was_away_or_killed_while_they_were_on_their_way():
+    """A minute ends at 60, 120, 180, ... s."""
+    late = {name: [(n * MINUTE, float(n)) for n in range(10)] for name in CANDLES}
+    left = undisturbed(late, [(180.0, 300.0), (430.0, 431.0)])
+    assert [seconds for _, seconds in left["basis"]] == [0, 4, 5, 7, 8, 9]
+    phases = [{"delays": late, "disturbed": [(180.0, 300.0)]}, {"delays": late, "disturbed": []}, {}]
+    found = {metric.name: metric for metric in together(phases)}
+    assert found["undisturbed: minutes"].value == 10
+    assert found["undisturbed: futures, missed"].note == "of 17"
+    assert found["undisturbed: futures, p99"].value == 9 and found["undisturbed: futures, p99"].target == "at most 45"
+
+
+def test_what_has_passed_is_a_table_with_a_column_a_phase():
+    late = {name: [(0, 7.0)] for name in CANDLES}
+    verdict = {"minutes": 1, "delays": late, "disturbed": []}
+    passed = {
+        "beside": verdict | {"metrics": [Metric("basis, worst", 7, "s").row(), Metric("corrections", 3, "").row()]},
+        "kills": verdict | {"metrics": [Metric("basis, worst", 90, "s").row()]},
+    }
+    assert page.soak(bench_soak.results(passed)).splitlines() == [
+        "| metric | unit | beside | kills |", "| --- | --- | ---: | ---: |",
+        "| basis, worst | s | 7 | 90 |", "| corrections |  | 3 |  |",
+    ]  # fmt: skip
 
 
 @pytest.fixture
@@ -97,8 +125,9 @@ def soak(tmp_path, monkeypatch):
     begun."""
     begun: list[str] = []
 
-    def phase(outcome: Exception | None) -> Phase:
+    def phase(name: str, outcome: Exception | None) -> Phase:
         def run(_: Soak) -> list:
+            begun.append(name)
             if outcome:
                 raise outcome
             return []
@@ -106,17 +135,16 @@ def soak(tmp_path, monkeypatch):
         return Phase("as it is called", run)
 
     ends = {PASSED: None, FAILED: Failed("on purpose"), SKIPPED: Skipped("not root")}
-    monkeypatch.setattr(bench_soak, "PHASES", {name: phase(outcome) for name, outcome in ends.items()})
+    monkeypatch.setattr(bench_soak, "PHASES", {name: phase(name, outcome) for name, outcome in ends.items()})
     monkeypatch.setattr(bench_soak, "warehouse_home", lambda: tmp_path)
+    monkeypatch.setattr(bench_soak, "RESULTS", tmp_path / "results-soak.json")
     monkeypatch.setattr(bench_soak.machine, "description", lambda _: [])
     monkeypatch.setenv("TZ", "UTC")  # which it sets
     monkeypatch.setattr(bench_soak.os, "umask", lambda _: 0)
-    through = Soak.goes_through
-    monkeypatch.setattr(Soak, "goes_through", lambda self, name: begun.append(name) or through(self, name))
 
-    def run(*phases: str) -> tuple[int, list[str]]:
+    def run(*phases: str, minutes: int = 1) -> tuple[int, list[str]]:
         begun.clear()
-        monkeypatch.setattr("sys.argv", ["soak", "--phases", ",".join(phases), "--minutes", "1"])
+        monkeypatch.setattr("sys.argv", ["soak", "--phases", ",".join(phases), "--minutes", str(minutes)])
         return bench_soak.main(), list(begun)
 
     return run
@@ -124,8 +152,14 @@ def soak(tmp_path, monkeypatch):
 
 def test_a_phase_that_is_skipped_has_not_passed_and_keeps_no_other_from_being_run(soak):
     assert soak(PASSED) == (0, [PASSED])
-    assert soak(SKIPPED, PASSED) == (1, [SKIPPED, PASSED])
+    assert soak(SKIPPED, PASSED, minutes=2) == (1, [SKIPPED, PASSED])
     assert soak(FAILED, PASSED) == (1, [FAILED])
+
+
+def test_a_phase_that_has_passed_for_as_long_is_not_run_again(soak):
+    assert soak(PASSED, minutes=1) == (0, [PASSED])
+    assert soak(PASSED, minutes=1) == (0, [])
+    assert soak(PASSED, minutes=2) == (0, [PASSED])
 
 
 def test_a_disk_is_filled_as_far_as_is_said(tmp_path, monkeypatch):
