@@ -39,7 +39,7 @@ from .__main__ import WIDTH, table
 from .live_stack import LiveStack, temporary_stack
 from .memory_group import MemoryGroup
 from .metric import Metric
-from .whole_history import CURRENCIES, Memory
+from .whole_history import CURRENCIES, OF_SNAPSHOTS, Memory
 
 RESULTS = Path(__file__).with_name("results-live.json")
 LIVE_SHARE = 0.2
@@ -50,7 +50,7 @@ ALONE = timedelta(minutes=5)
 """For how long the history is measured before live begins."""
 SETTLED = 120
 """Seconds after the measured time in which its last minutes may still be published."""
-NOT_HISTORY = ("get_time", "get_instruments", "get_book_summary_by_currency", "ticker")
+NOT_HISTORY = ("get_time", "get_instruments", *OF_SNAPSHOTS)
 """What history does not ask, or asks without counting it against its share."""
 
 Minutes = dict[tuple[str, int], float]
