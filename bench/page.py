@@ -17,7 +17,7 @@ import orjson
 
 from .__main__ import RESULTS, number
 from .live import RESULTS as LIVE_RESULTS
-from .soak import RESULTS as SOAK_RESULTS
+from .soak import passed, results, state_folder
 from .whole_history import RESULTS as HISTORY_RESULTS
 
 PAGE = Path(__file__).resolve().parents[1] / "docs" / "performance.md"
@@ -27,12 +27,9 @@ PHASE = re.compile(r"soak (\w+): (.+)")
 
 
 def main() -> None:
-    metrics = [
-        metric
-        for results in (RESULTS, HISTORY_RESULTS, LIVE_RESULTS, SOAK_RESULTS)
-        if results.exists()
-        for metric in orjson.loads(results.read_bytes())
-    ]
+    written = [file for file in (RESULTS, HISTORY_RESULTS, LIVE_RESULTS) if file.exists()]
+    metrics = [metric for file in written for metric in orjson.loads(file.read_bytes())]
+    metrics += results(passed(state_folder()))
 
     def filled(block: re.Match) -> str:
         opening, name, closing = block.groups()

@@ -76,8 +76,6 @@ from .soak_checks import (
 )
 from .whole_history import CURRENCIES, role
 
-RESULTS = Path(__file__).with_name("results-soak.json")
-
 ZONE = "Asia/Kathmandu"
 """A clock that is a quarter of an hour off every full hour of UTC, in which it is another day for hours."""
 
@@ -110,6 +108,8 @@ FULL_FOR = 30
 
 PASSED, FAILED, SKIPPED = "passed", "failed", "skipped"
 
+VERDICTS = "verdicts.json"
+
 console = Console(highlight=False, width=None if sys.stdout.isatty() else WIDTH)
 
 
@@ -126,7 +126,7 @@ def main() -> int:
     phases = asked.phases.split(",")
     if unknown := set(phases) - PHASES.keys():
         parser.error(f"no such phase: {', '.join(sorted(unknown))}; there are {', '.join(PHASES)}")
-    folder = warehouse_home() / "soak"
+    folder = state_folder()
     os.environ["TZ"] = ZONE  # of whoever starts it; the services of a stack set their own
     os.umask(0o077)
     for line in machine.description("18, embedded"):
@@ -140,13 +140,23 @@ def main() -> int:
             outcomes.append(soak.goes_through(name))
             if outcomes[-1] == FAILED:
                 break
-        console.print(table(list(together(soak.passed().values()))))
-        RESULTS.write_bytes(orjson.dumps(results(soak.passed()), option=orjson.OPT_INDENT_2) + b"\n")
+        console.print(table(list(together(passed(folder).values()))))
         if FAILED not in outcomes and not asked.keep:
             soak.stop()
         for stack in soak.running():
             console.print(f"{stack.left_running}\nThe same command goes on with it.", soft_wrap=True)
     return 0 if set(outcomes) == {PASSED} else 1
+
+
+def state_folder() -> Path:
+    return warehouse_home() / "soak"
+
+
+def passed(folder: Path) -> dict[str, dict]:
+    """What is kept in a state folder of each phase that has passed: for how many minutes, its metrics, how late each
+    minute was, and when something was away or killed."""
+    verdicts = folder / VERDICTS
+    return orjson.loads(verdicts.read_bytes()) if verdicts.exists() else {}
 
 
 @contextmanager
@@ -189,7 +199,6 @@ class Soak:
 
     def __init__(self, folder: Path, minutes: float, first_day: str, hook: str) -> None:
         self.folder, self.minutes, self.first_day, self.hook = folder, minutes, first_day, hook
-        self.verdicts = folder / "verdicts.json"
         self.stacks: dict[str, LiveStack] = {}
         self.watched: Watched | None = None
 
@@ -230,8 +239,8 @@ class Soak:
     def goes_through(self, name: str) -> str:
         """Runs a phase unless it has passed, and says what came of it: PASSED, FAILED or, where it can't be run here,
         so that nothing is known of it, SKIPPED."""
-        passed, phase = self.passed(), PHASES[name]
-        if name in passed and passed[name]["minutes"] >= self.minutes:
+        before, phase = passed(self.folder), PHASES[name]
+        if name in before and before[name]["minutes"] >= self.minutes:
             console.print(f"{name}: has passed")
             return PASSED
         console.print(f"{name}: {phase.what}, {self.minutes:g} minutes")
@@ -248,13 +257,8 @@ class Soak:
         verdict = {"minutes": self.minutes, "metrics": [metric.row() for metric in metrics]}
         if self.watched:
             verdict |= {"delays": self.watched.delays, "disturbed": self.watched.disturbed}
-        self.verdicts.write_bytes(orjson.dumps(passed | {name: verdict}))
+        (self.folder / VERDICTS).write_bytes(orjson.dumps(before | {name: verdict}))
         return PASSED
-
-    def passed(self) -> dict[str, dict]:
-        """What is kept of each phase that has passed: for how many minutes, its metrics, how late each minute was, and
-        when something was away or killed."""
-        return orjson.loads(self.verdicts.read_bytes()) if self.verdicts.exists() else {}
 
     def messages(self, name: str) -> list[Told]:
         """What a stack has told, the oldest first."""
@@ -276,7 +280,7 @@ class Soak:
             unmount(self.stack(name))
             shutil.rmtree(self.folder / name)
             told(self.folder, name).unlink(missing_ok=True)
-        self.verdicts.unlink(missing_ok=True)
+        (self.folder / VERDICTS).unlink(missing_ok=True)
         self.stacks.clear()
 
 
@@ -611,9 +615,9 @@ def fill(file: Path, leave: int = 0) -> int:
     return file.stat().st_size
 
 
-def together(passed: Iterable[dict]) -> Iterator[Metric]:
+def together(phases: Iterable[dict]) -> Iterator[Metric]:
     """How late the minutes of these phases were while nothing was away or killed, with the targets of live."""
-    found = [undisturbed(one["delays"], one["disturbed"]) for one in passed if "delays" in one]
+    found = [undisturbed(one["delays"], one["disturbed"]) for one in phases if "delays" in one]
     minutes = {start for one in found for start, _ in one[CANDLES[0]]}
     for name in CANDLES:
         late = [seconds for one in found for _, seconds in one[name]]
@@ -621,11 +625,13 @@ def together(passed: Iterable[dict]) -> Iterator[Metric]:
     yield Metric("undisturbed: minutes", len(minutes), "minutes")
 
 
-def results(passed: dict[str, dict]) -> list[dict]:
+def results(phases: dict[str, dict]) -> list[dict]:
     """The metrics of these phases, each with the name of its phase, and of all of them together."""
+    if not phases:
+        return []
     return [
-        *(row | {"name": f"soak {name}: {row['name']}"} for name, one in passed.items() for row in one["metrics"]),
-        *(metric.row() for metric in together(passed.values())),
+        *(row | {"name": f"soak {name}: {row['name']}"} for name, one in phases.items() for row in one["metrics"]),
+        *(metric.row() for metric in together(phases.values())),
     ]
 
 

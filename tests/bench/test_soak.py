@@ -137,7 +137,6 @@ def soak(tmp_path, monkeypatch):
     ends = {PASSED: None, FAILED: Failed("on purpose"), SKIPPED: Skipped("not root")}
     monkeypatch.setattr(bench_soak, "PHASES", {name: phase(name, outcome) for name, outcome in ends.items()})
     monkeypatch.setattr(bench_soak, "warehouse_home", lambda: tmp_path)
-    monkeypatch.setattr(bench_soak, "RESULTS", tmp_path / "results-soak.json")
     monkeypatch.setattr(bench_soak.machine, "description", lambda _: [])
     monkeypatch.setenv("TZ", "UTC")  # which it sets
     monkeypatch.setattr(bench_soak.os, "umask", lambda _: 0)

@@ -1,5 +1,5 @@
-"""Minutes of the soak, by the command that people type: what is killed while live minutes come in, and requests fail,
-costs none of them. All of it, and for longer, is `make soak`.
+"""Five minutes of the soak, by the command that people type: what is killed while live minutes come in, and requests
+fail, costs none of them, nor does an exchange that is away. All of it, and for longer, is `make soak`.
 
     make rehearsal REHEARSE=soak
 """
@@ -26,14 +26,15 @@ pytestmark = [pytest.mark.scheduler, *marked(SOAK, seconds=1800)]
 
 @pytest.fixture
 def soak():
-    """Soaks a phase for a minute, beside a month of history, and returns what it printed. Fails the test with
-    that and the ends of the logs unless it has passed. What it has left running is stopped afterwards."""
+    """Soaks phases for so many minutes each, beside a month of history, and returns what it printed. Fails the test
+    with that and the ends of the logs unless they have passed. What it has left running is stopped afterwards."""
     folder = Path(tempfile.mkdtemp(prefix="warehouse-"))
     environment = separate_environment(folder)
     last_month = datetime.now(UTC).replace(day=1) - timedelta(days=1)
 
-    def run(phase: str) -> str:
-        words = ["bench.soak", "--phases", phase, "--minutes", "1", "--from", f"{last_month:%Y-%m}-01"]
+    def run(*phases: str, minutes: float) -> str:
+        words = ["bench.soak", "--phases", ",".join(phases), "--minutes", f"{minutes}"]
+        words += ["--from", f"{last_month:%Y-%m}-01"]
         done = subprocess.run(
             [sys.executable, "-m", *words], cwd=ROOT, env=environment, text=True, stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
@@ -53,11 +54,11 @@ def soak():
     shutil.rmtree(folder, ignore_errors=True)
 
 
-def test_no_minute_is_lost_whatever_is_killed(soak):
-    printed = soak("kills")
-    assert "kills: passed" in printed
+def test_no_minute_is_lost_whatever_is_killed_or_away(soak):
+    printed = soak("kills", "outage", minutes=2.5)
+    assert "kills: passed" in printed and "outage: passed" in printed
     killed = ("deribit_", "scheduler", "Airflow's API server", "Postgres")
     blows = ["  deleted the load of ", *(f"  killed {name}" for name in killed)]
     assert [blow for blow in blows if blow not in printed] == []
-    again = soak("kills")
-    assert "kills: has passed" in again and "Starting" not in again
+    again = soak("outage", "kills", minutes=2.5)
+    assert "kills: has passed" in again and "outage: has passed" in again and "Starting" not in again
