@@ -81,8 +81,8 @@ ZONE = "Asia/Kathmandu"
 
 FAILING = {"kind": "http_status", "status": 502, "times": 1_000_000, "share": 0.02}
 QUIET = 900
-"""Seconds in which everything has to be well again. A task that was killed is found out by Airflow after 300 at most,
-and tried again."""
+"""Seconds in which everything has to be well again. A worker that was killed is found out by Airflow after 120 and some,
+and its task tried again."""
 
 CLOSING = "deribit_close_day"
 """Runs once at a start, and daily. It begins when live has something to be compared with."""
@@ -90,9 +90,10 @@ CLOSING = "deribit_close_day"
 OUTAGE = 120
 """Seconds that an outage lasts at least, so that live meets it."""
 
-LATE = 240
-"""Seconds that a minute may be late, whatever fails or is killed: a run that is stranded keeps its place for three
-minutes, and there are two places; the next run has one."""
+LATE = 150
+"""Seconds that a minute may be late, whatever fails or is killed: what a killed scheduler had queued holds the one place
+to publish in until the next one finds it out, 30 to 60 after the kill. A run that is stranded keeps its place for three
+minutes, but there are two places, and the next run has one."""
 
 DISK = 1_500
 """MB of the disk that fills up: an empty database, two months, room for the journal, and more than is told of."""

@@ -93,9 +93,9 @@ def _airflow(stack: Stack, credentials: Credentials) -> dict[str, str]:
     settings: dict[str, dict[str, object]] = {
         "core": {
             "executor": "LocalExecutor",
-            # More than ever run at once (the pools see to that): a worker stays busy for up to min_heartbeat_interval,
+            # More than ever run at once (the pools have 25 slots): a worker stays busy for up to min_heartbeat_interval,
             # 5 s, after its task has ended, because its supervisor waits that long before it looks again.
-            "parallelism": 24,
+            "parallelism": 32,
             "dags_folder": stack.root / "dags",
             "plugins_folder": stack.root / "plugins",
             "load_examples": False,
@@ -128,7 +128,15 @@ def _airflow(stack: Stack, credentials: Credentials) -> dict[str, str]:
         # An API server that is restarted takes a small machine longer than the quarter of a minute in which a task asks
         # five times; whatever gave up lost an attempt, and what is published has two.
         "workers": {"execution_api_timeout": 30, "execution_api_retries": 8},
-        "scheduler": {"catchup_by_default": False, "enable_health_check": False},
+        # What a killed scheduler had queued holds its places until the next one looks for it, which has to be sooner
+        # than minutes; the killed one counts as gone 30 s after it was last heard of. A worker that was killed is found
+        # out by its silence, which has to outlast a restart of the API server.
+        "scheduler": {
+            "catchup_by_default": False,
+            "enable_health_check": False,
+            "orphaned_tasks_check_interval": 20,
+            "task_instance_heartbeat_timeout": 120,
+        },
         # A file that changed is parsed again at the next refresh, whatever the interval; callbacks of several runs of a
         # file share a process and its time.
         "dag_processor": {

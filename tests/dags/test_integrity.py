@@ -307,6 +307,13 @@ def test_collection_follows_the_calendar_and_never_the_past(bag, name):
     assert not dag.params, "no past range can be asked for, so what a gate blocks is over with the next run"
 
 
+def test_the_days_that_are_over_are_closed_ten_minutes_into_the_next(bag):
+    dag = bag.dags["deribit_close_day"]
+    assert dag.timetable.expression == "10 0 * * *"
+    assert dag.catchup is False and dag.max_active_runs == 1, "one night takes up whatever an earlier one left"
+    assert dag.dagrun_timeout == timedelta(hours=1) and not dag.params
+
+
 @pytest.mark.parametrize(
     ("minutes", "cron", "ended_after", "task_ended_after", "weight"),
     # minutes, minutes, seconds

@@ -39,6 +39,12 @@ def test_the_environments_differ_in_connections_and_state_folder_only(both):
     assert demo["AIRFLOW__DATABASE__SQL_ALCHEMY_CONN"] != live["AIRFLOW__DATABASE__SQL_ALCHEMY_CONN"]
 
 
+def test_there_are_more_workers_than_places_in_all_pools(both):
+    from deribit_warehouse.datasets import POOLS
+
+    assert int(both["live"][1]["AIRFLOW__CORE__PARALLELISM"]) > sum(POOLS.values())
+
+
 def test_the_services_differ_by_the_simulator_only(both):
     def commands(mode):
         stack = both[mode][0]
