@@ -27,7 +27,7 @@ import numpy as np
 import orjson
 from rich.console import Console
 
-from deribit_warehouse.datasets import DATASETS, FUTURES_LIVE, LIVE, PERPETUALS_LIVE
+from deribit_warehouse.datasets import DATASETS, FUTURES_LIVE, INSTRUMENT_SUMMARIES, LIVE, PERPETUALS_LIVE
 from exchange_simulator import comparison
 from exchange_simulator.comparison import Rows, instant
 from exchange_simulator.listings import MINUTE
@@ -61,6 +61,8 @@ Delays = dict[str, list[tuple[int, float]]]
 shown: infinite if it was not."""
 CANDLES = ("perpetuals", "futures", "basis")
 """What is there a minute after another; a snapshot that was missed never comes."""
+BY_THE_MINUTE = (*CANDLES, INSTRUMENT_SUMMARIES.name)
+"""What readers expect within seconds: the summaries bring the index, the mark price and the open interest."""
 
 PUBLISHED = """
     SELECT i.instrument, (extract(epoch FROM o.ts) * 1000)::bigint,
@@ -223,7 +225,7 @@ def late(found: Delays) -> list[Metric]:
     return [
         metric
         for name, each in found.items()
-        for metric in summed_up(f"live: {name}", [seconds for _, seconds in each], has_targets=name in CANDLES)
+        for metric in summed_up(f"live: {name}", [seconds for _, seconds in each], has_targets=name in BY_THE_MINUTE)
     ]
 
 

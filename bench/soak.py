@@ -4,7 +4,7 @@
                                           [--fresh] [--keep]
 
 - beside: live beside the whole history, 2 % of the requests failing, minutes that are told wrong first and corrected,
-  clocks of other time zones; and a day that live has, closed by history
+  clocks of other time zones; and the days of this month that live has, closed by history
 - kills: 2 % of the requests failing, a task's row gone from Airflow's database, and kill -9 of a task, the scheduler,
   the API server and Postgres
 - outage: half of the time the exchange is in maintenance
@@ -81,8 +81,8 @@ ZONE = "Asia/Kathmandu"
 
 FAILING = {"kind": "http_status", "status": 502, "times": 1_000_000, "share": 0.02}
 QUIET = 900
-"""Seconds in which everything has to be well again. A worker that was killed is found out by Airflow after 120 and some,
-and its task tried again."""
+"""Seconds in which everything has to be well again. A worker that was killed is found out by Airflow after 120 and a
+few, and its task tried again."""
 
 CLOSING = "deribit_close_day"
 """Runs once at a start, and daily. It begins when live has something to be compared with."""
@@ -91,9 +91,9 @@ OUTAGE = 120
 """Seconds that an outage lasts at least, so that live meets it."""
 
 LATE = 150
-"""Seconds that a minute may be late, whatever fails or is killed: what a killed scheduler had queued holds the one place
-to publish in until the next one finds it out, 30 to 60 after the kill. A run that is stranded keeps its place for three
-minutes, but there are two places, and the next run has one."""
+"""Seconds that a minute may be late, whatever fails or is killed: what a killed scheduler had queued holds the one
+place to publish in until the next one finds it out, 30 to 60 after the kill. A run that is stranded keeps its place for
+three minutes, but there are two places, and the next run has one."""
 
 DISK = 1_500
 """MB of the disk that fills up: an empty database, two months, room for the journal, and more than is told of."""
@@ -382,6 +382,8 @@ def in_other_zones(stack: LiveStack) -> None:
 
 
 def beside(soak: Soak) -> Iterator[Metric]:
+    if not days_that_are_over():
+        raise Skipped("on the first of a month no day of it is over, so none can be closed")
     stack = soak.started("history", soak.first_day)
     stack.simulator.faults(FAILING)
     watched = Watched(soak, "history")
@@ -390,7 +392,7 @@ def beside(soak: Soak) -> Iterator[Metric]:
     stack.simulator.faults()
     yield from watched.held()
     yield from corrections_counted(stack.rows, told_wrong, watched.begins)
-    yield from closed_day(stack)
+    yield from closed_days(stack)
 
 
 def told_wrong_first(stack: LiveStack, watched: Watched) -> list[tuple[str, datetime]]:
@@ -422,33 +424,35 @@ def told_wrong_first(stack: LiveStack, watched: Watched) -> list[tuple[str, date
     return list(wrong)
 
 
-def closed_day(stack: LiveStack) -> Iterator[Metric]:
-    """Has the days that are over closed, once live has all of the first of this month. On that day itself none is over:
-    the day before is the history's."""
-    now = datetime.now(UTC)
-    begins = now.replace(day=1, hour=0, minute=0, second=0, microsecond=0)
-    day, first, past = begins.date(), ms(begins), ms(begins + timedelta(days=1))
-    if now < begins + timedelta(days=1):
-        yield Metric("minutes in which live was what history is", None, "minutes", note="no day of this month is over")
-        return
+def days_that_are_over() -> list[datetime]:
+    """Of this month. On its first there is none: the day before is the history's."""
+    today = datetime.now(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
+    return [today.replace(day=number) for number in range(1, today.day)]
+
+
+def closed_days(stack: LiveStack) -> Iterator[Metric]:
+    """Has the days of this month that are over closed, once live has all of them, and holds each of them against what
+    live had said. Raises Failed."""
+    days = days_that_are_over()
+    begins, ends = days[0], days[-1] + timedelta(days=1)
     market = Market(CURRENCIES)
-    whole = {
-        listing.name: len(market.candles(listing, first, past - MINUTE)["ticks"])
-        for listing in comparison.listed_between(market, CURRENCIES, first, past)
-    }
 
-    def live_has_it() -> bool:
-        found = stack.rows(
-            "SELECT instrument, count(*) FROM candle WHERE ts >= %s AND ts < %s GROUP BY instrument", begins,
-            begins + timedelta(days=1),
-        )  # fmt: skip
-        return dict(found) == whole
+    def minutes(first: datetime, past: datetime) -> dict[str, int]:
+        return {
+            listing.name: len(market.candles(listing, ms(first), ms(past) - MINUTE)["ticks"])
+            for listing in comparison.listed_between(market, CURRENCIES, ms(first), ms(past))
+        }
 
-    until(f"all of {day} from live", live_has_it, QUIET)
+    whole = minutes(begins, ends)
+    shown = "SELECT instrument, count(*) FROM candle WHERE ts >= %s AND ts < %s GROUP BY instrument"
+    until("all days that are over, from live", lambda: dict(stack.rows(shown, begins, ends)) == whole, QUIET)
     stack.api.unpause(CLOSING)
-    closed = "SELECT count(DISTINCT instrument) FROM live_days WHERE day = %s"
-    until(f"{day} from history", lambda: stack.rows(closed, day) == [(len(whole),)], 2 * QUIET)
-    yield from live_was_right(stack.rows, day, whole)
+    listed = {day: minutes(day, day + timedelta(days=1)).keys() for day in days}
+    due = sum(map(len, listed.values()))
+    closed = "SELECT count(*) FROM live_days WHERE day >= %s AND day < %s"
+    until("the same from history", lambda: stack.rows(closed, begins, ends) == [(due,)], 2 * QUIET)
+    same = sum(live_was_right(stack.rows, day.date(), names) for day, names in listed.items())
+    yield Metric("minutes in which live was what history is", same, "minutes", note=f"of {len(days)} days")
 
 
 def kills(soak: Soak) -> Iterator[Metric]:

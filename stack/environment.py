@@ -93,8 +93,9 @@ def _airflow(stack: Stack, credentials: Credentials) -> dict[str, str]:
     settings: dict[str, dict[str, object]] = {
         "core": {
             "executor": "LocalExecutor",
-            # More than ever run at once (the pools have 25 slots): a worker stays busy for up to min_heartbeat_interval,
-            # 5 s, after its task has ended, because its supervisor waits that long before it looks again.
+            # More than ever run at once (the pools have 25 slots): a worker stays busy for up to
+            # min_heartbeat_interval, 5 s, after its task has ended, because its supervisor waits that long before it
+            # looks again.
             "parallelism": 32,
             "dags_folder": stack.root / "dags",
             "plugins_folder": stack.root / "plugins",

@@ -6,6 +6,7 @@ fail, costs none of them, nor does an exchange that is away. All of it, and for 
 
 from __future__ import annotations
 
+import re
 import shutil
 import subprocess
 import sys
@@ -24,41 +25,55 @@ from .stacks import ends, nothing_runs_of
 pytestmark = [pytest.mark.scheduler, *marked(SOAK, seconds=1800)]
 
 
-@pytest.fixture
-def soak():
-    """Soaks phases for so many minutes each, beside a month of history, and returns what it printed. Fails the test
-    with that and the ends of the logs unless they have passed. What it has left running is stopped afterwards."""
-    folder = Path(tempfile.mkdtemp(prefix="warehouse-"))
-    environment = separate_environment(folder)
-    last_month = datetime.now(UTC).replace(day=1) - timedelta(days=1)
+class Soak:
+    """A soak in a folder of its own, beside a month of history; what it starts is left running."""
 
-    def run(*phases: str, minutes: float) -> str:
-        words = ["bench.soak", "--phases", ",".join(phases), "--minutes", f"{minutes}"]
-        words += ["--from", f"{last_month:%Y-%m}-01"]
-        done = subprocess.run(
-            [sys.executable, "-m", *words], cwd=ROOT, env=environment, text=True, stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-        )  # fmt: skip
+    def __init__(self, folder: Path):
+        self.folder, self.environment = folder, separate_environment(folder)
+
+    def goes_through(self, *phases: str, minutes: float) -> str:
+        """Returns what it printed. Fails the test with that and the ends of the logs unless all have passed."""
+        last_month = datetime.now(UTC).replace(day=1) - timedelta(days=1)
+        words = ["--phases", ",".join(phases), "--minutes", f"{minutes}", "--from", f"{last_month:%Y-%m}-01", "--keep"]
+        done = self._run(["bench.soak", *words], self.environment)
         if done.returncode:
-            logs = [end for place in folder.glob("soak/*/home/demo/logs") for end in ends(place)]
+            logs = [end for place in self.folder.glob("soak/*/home/demo/logs") for end in ends(place)]
             pytest.fail("\n".join([done.stdout, *logs]))
         return done.stdout
 
+    def stack(self, command: str) -> str:
+        """A command of the stack it has started; returns what it printed. Raises CalledProcessError."""
+        [home] = self.folder.glob("soak/*/home")
+        done = self._run(["stack", command], self.environment | {"WAREHOUSE_HOME": str(home)})
+        done.check_returncode()
+        return done.stdout
+
+    def _run(self, words: list[str], environment: dict[str, str]) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [sys.executable, "-m", *words], cwd=ROOT, env=environment, text=True, stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+        )  # fmt: skip
+
+
+@pytest.fixture
+def soak():
+    soak = Soak(Path(tempfile.mkdtemp(prefix="warehouse-")))
     try:
-        yield run
+        yield soak
     finally:
-        for home in folder.glob("soak/*/home"):
-            down = [sys.executable, "-m", "stack", "down"]
-            subprocess.run(down, cwd=ROOT, env=environment | {"WAREHOUSE_HOME": str(home)}, check=True, timeout=300)
-    nothing_runs_of(folder)
-    shutil.rmtree(folder, ignore_errors=True)
+        if [*soak.folder.glob("soak/*/home")]:
+            soak.stack("down")
+    nothing_runs_of(soak.folder)
+    shutil.rmtree(soak.folder, ignore_errors=True)
 
 
 def test_no_minute_is_lost_whatever_is_killed_or_away(soak):
-    printed = soak("kills", "outage", minutes=2.5)
+    printed = soak.goes_through("kills", "outage", minutes=2.5)
     assert "kills: passed" in printed and "outage: passed" in printed
     killed = ("deribit_", "scheduler", "Airflow's API server", "Postgres")
     blows = ["  deleted the load of ", *(f"  killed {name}" for name in killed)]
     assert [blow for blow in blows if blow not in printed] == []
-    again = soak("outage", "kills", minutes=2.5)
+    fresh = re.findall(r"(perpetuals|futures)_live +. fresh", soak.stack("status"))
+    assert fresh == ["perpetuals", "futures"], "the last minutes are there and keep coming, and a command says so"
+    again = soak.goes_through("outage", "kills", minutes=2.5)
     assert "kills: has passed" in again and "outage: has passed" in again and "Starting" not in again
