@@ -18,7 +18,7 @@ the true hours. A backfill of months, or a run with `from` and `to`, computes a 
 
 **Late data.** A corrected input makes a new version of the day, which is pending; the published one stays until the new
 one has passed. When a day of the perpetual, an hour of funding or a summary that is in it is taken back, the day is
-taken back with it. A summary that is published later makes no new version.
+taken back with it. A summary that is published later makes a new version of a day that lacks one of its minutes.
 
 **When it fails.** Nothing is half-published; the same days are pending again. A blocked window leaves what was
 published, and is validated again when its inputs change or somebody starts a run by hand.

@@ -45,6 +45,7 @@ def test_what_names_a_load_or_a_validation_is_every_column_that_could(market):
     assert {
         ("quarantine", "closed_by"),
         ("index_day", "funding_validation_id"),
+        ("index_day", "summary_validation_id"),
         ("basis_day", "future_version_id"),
         ("summary_day", "version_ids"),
         ("summary_day", "validation_ids"),

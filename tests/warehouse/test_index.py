@@ -428,15 +428,50 @@ def test_a_closed_day_keeps_what_its_summaries_said_where_hours_and_chart_say_no
         ts: price for ts, price in known.items() if at(FIRST, 0) < ts < at(FIRST, 1440)
     }
 
-    # nothing is due, whatever was told since; what is computed again when summaries are long folded is the same
+    # what is published of a day later has it computed again; what is computed after summaries are folded is the same
     assert pending(warehouse) == 0 and warehouse.compute(INDEX_PRICES, FIRST, END) == 0
     publish_summaries(warehouse)
+    assert pending(warehouse) == 1 and warehouse.compute(INDEX_PRICES) == 1 and publish(warehouse) == 1
+    of_first.append((at(FIRST, 699), 60_700.0, "summary"))
+    assert warehouse.rows(CLOSED, FIRST) == sorted(of_first)
     summary(warehouse, 2 * 1440 + 5, 1.0)
     assert pending(warehouse) == 0 and [fold(warehouse, at(FIRST, 2 * 1440)) for _ in DAYS] == [6, 3]
     warehouse.candles(perpetual, candles.setting(1490, close=candles.close[1490] + 1))
     warehouse.publish(perpetual)
     assert pending(warehouse) == 1 and warehouse.compute(INDEX_PRICES) == 1 and publish(warehouse) == 1
     assert warehouse.rows(CLOSED, DAYS[1]) == of_second
+
+
+def test_a_summary_published_after_its_day_was_computed_makes_the_day_due_where_it_lacks_a_minute(warehouse, perpetual):
+    warehouse.instrument("BTC_USDC-PERPETUAL", BORN, quote="USDC", settlement="USDC")
+    fill(warehouse, perpetual)
+    chart(warehouse, {at(FIRST, 1440 + minute): 50_000.0 + minute for minute in range(1, 1441)})
+    summary(warehouse, 5, 60_005.0)
+    publish_summaries(warehouse)
+    assert warehouse.compute(INDEX_PRICES) == 2 and publish(warehouse) == 2 and pending(warehouse) == 0
+
+    summary(warehouse, 7, 60_007.0)
+    assert pending(warehouse) == 0, "a summary nobody has validated is nobody's input"
+    publish_summaries(warehouse)
+    assert pending(warehouse) == 1 and [row[:2] for row in warehouse.rows(CLOSED, FIRST)] == [(at(FIRST, 4), 60_005.0)]
+    assert warehouse.compute(INDEX_PRICES) == 1 and publish(warehouse) == 1 and pending(warehouse) == 0
+    assert [row[:2] for row in warehouse.rows(CLOSED, FIRST)] == [(at(FIRST, 4), 60_005.0), (at(FIRST, 6), 60_007.0)]
+
+    # what says nothing of a minute that a closed day lacks: the chart has the second day, and the third is open
+    for minute in (1440 + 9, 2880, 2881, 2882):
+        summary(warehouse, minute, 1.0)
+        publish_summaries(warehouse)
+        assert pending(warehouse) == 0, minute
+    take(warehouse, at(FIRST, 8), ["BTC_USDC-PERPETUAL"], currency="USDC")
+    publish_summaries(warehouse)
+    assert pending(warehouse) == 0, "another currency's"
+
+    summary(warehouse, 1440, 61_440.0, late=31)
+    publish_summaries(warehouse)
+    assert pending(warehouse) == 1, "the last minute of the first day ends with it"
+    assert warehouse.compute(INDEX_PRICES) == 1 and publish(warehouse) == 1
+    assert pending(warehouse) == 0, "though it was told too late to be in it"
+    assert fold(warehouse, at(FIRST, 1440)) and pending(warehouse) == 0
 
 
 def test_a_summary_that_is_taken_back_takes_the_index_it_is_in_with_it(warehouse, perpetual):

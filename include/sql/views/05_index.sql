@@ -155,20 +155,28 @@ CREATE VIEW index_proxy_error AS
 -- The days of an index, from "from" to before "to" (NULL: all), for which a version has to be computed: the published inputs are
 -- not those of the newest version, or that version was withdrawn.
 -- Versions of the funding are identified by the validation that published them, because an hour that is waived later comes from the
--- same load as the other hours of its day.
+-- same load as the other hours of its day. So are the summaries: a day is computed again when one was published since and the newest
+-- version lacks a minute that it may tell (one that is taken back withdraws the versions it is in). Those of folded days are not
+-- looked at, because of a day that is folded nothing waits to be published.
 -- A day waits until its perpetual's day was decided on, and until its funding was decided on or is known not to exist that early. It
 -- does not wait for an input that is held back: the true hours make an index without the perpetual, and the perpetual stands in
 -- without the true hours.
 CREATE FUNCTION store.index_due("from" date, "to" date)
-RETURNS TABLE (index_name text, day date, perpetual_id integer, perpetual_version_id bigint, funding_validation_id bigint, chart_version_id bigint)
+RETURNS TABLE (index_name text, day date, perpetual_id integer, perpetual_version_id bigint, funding_validation_id bigint, chart_version_id bigint,
+               summary_validation_id bigint)
 LANGUAGE sql STABLE PARALLEL SAFE AS $$
     WITH seen AS (
         SELECT dataset, interval_from, interval_to FROM store.validation
         WHERE dataset IN ('perpetuals_ohlcv', 'funding_rates') GROUP BY 1, 2, 3
+    ), told AS MATERIALIZED (
+        -- one pass of the index over beats, which all indexes of a currency share; a beat is the end of the minute before it
+        SELECT currency, (beat AT TIME ZONE 'UTC' - interval '1 minute')::date AS day, max(validation_id) AS validation_id
+        FROM store.instrument_summary WHERE state = 'published' GROUP BY 1, 2
     )
     SELECT x.index_name, x.day, x.perpetual_id, p.version_id AS perpetual_version_id, f.validation_id AS funding_validation_id,
-           c.version_id AS chart_version_id
+           c.version_id AS chart_version_id, told.validation_id AS summary_validation_id
     FROM store.index_days(index_due."from", index_due."to") AS x
+    JOIN store.instrument i ON i.instrument_id = x.perpetual_id
     -- LIMIT 1 makes the planner look up each row by its key
     LEFT JOIN LATERAL (SELECT v.version_id FROM store.candle_day v
                        WHERE v.instrument_id = x.perpetual_id AND v.day = x.day AND v.state = 'published' LIMIT 1) AS p ON true
@@ -181,6 +189,7 @@ LANGUAGE sql STABLE PARALLEL SAFE AS $$
                        WHERE f.instrument_id = x.perpetual_id
                          AND f.ts > x.day::timestamp AT TIME ZONE 'UTC' AND f.ts <= (x.day + 1)::timestamp AT TIME ZONE 'UTC') f ON true
     LEFT JOIN LATERAL (SELECT v.version_id FROM store.index_chart_day v WHERE v.index_name = x.index_name AND v.day = x.day LIMIT 1) AS c ON true
+    LEFT JOIN told ON told.currency = i.settlement_currency AND told.day = x.day
     LEFT JOIN LATERAL (SELECT v.* FROM store.index_day v WHERE v.index_name = x.index_name AND v.day = x.day
                        ORDER BY v.version_id DESC LIMIT 1) AS newest ON true
     WHERE (p.version_id IS NOT NULL OR f.validation_id IS NOT NULL
@@ -193,5 +202,7 @@ LANGUAGE sql STABLE PARALLEL SAFE AS $$
               AND f.undecided IS NOT TRUE)
       AND (newest.day IS NULL OR newest.state = 'withdrawn'
            OR (newest.perpetual_id, newest.perpetual_version_id, newest.funding_validation_id, newest.chart_version_id)
-              IS DISTINCT FROM (x.perpetual_id, p.version_id, f.validation_id, c.version_id))
+              IS DISTINCT FROM (x.perpetual_id, p.version_id, f.validation_id, c.version_id)
+           OR told.validation_id > coalesce(newest.summary_validation_id, 0)
+              AND (newest.minutes IS NULL OR array_position(newest.minutes, NULL) IS NOT NULL))
 $$;

@@ -16,9 +16,9 @@ WITH inputs AS MATERIALIZED (
     RETURNING version_id
 )
 INSERT INTO store.index_day (index_name, day, version_id, perpetual_id, perpetual_version_id, funding_validation_id, chart_version_id,
-                             hourly, minutes, sampled, compared_hours, proxy_error_mean, proxy_error_p95, proxy_error_max)
+                             summary_validation_id, hourly, minutes, sampled, compared_hours, proxy_error_mean, proxy_error_p95, proxy_error_max)
 SELECT x.index_name, x.day, n.version_id, x.perpetual_id, x.perpetual_version_id, x.funding_validation_id, x.chart_version_id,
-       h.prices, coalesce(s.minutes, c.price), s.sampled, h.compared, h.error_mean, h.error_p95, h.error_max
+       x.summary_validation_id, h.prices, coalesce(s.minutes, c.price), s.sampled, h.compared, h.error_mean, h.error_p95, h.error_max
 FROM inputs x CROSS JOIN computed n
 JOIN store.instrument i ON i.instrument_id = x.perpetual_id
 -- each by its key and no other way (LIMIT 1)
