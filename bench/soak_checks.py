@@ -8,8 +8,6 @@ from collections.abc import Collection, Iterable
 from dataclasses import dataclass, replace
 from datetime import date, datetime
 
-import numpy as np
-
 from exchange_simulator import comparison
 from exchange_simulator.comparison import Rows, instant
 from exchange_simulator.listings import DAY, HOUR, MINUTE
@@ -24,10 +22,6 @@ LIVE = ["perpetuals_live", "futures_live"]
 FUNDING_DUE = HOUR + 5 * 60_000
 """How long after its end an hour of funding is there at the latest, ms: the run after the one that asked for it first
 may have to validate it."""
-
-INDEX_WITHIN = 1e-5
-"""How far the index of a summary may be from that at the moment it names, relatively: the simulator's clock goes on
-while it makes one, and prices have cents."""
 
 HAVE_ENDS = ("failure", "blocked", "quarantine", "wait", "watch")
 """Kinds of incidents that are over once nothing is wrong any more. A note has no end, and a warning is of what came:
@@ -69,27 +63,17 @@ def funding_as_the_exchange_says(market: Market, rows: Rows, since: int, past: i
 
 
 def index_as_the_exchange_said(market: Market, rows: Rows, first: int) -> Iterable[Metric]:
-    """Every minute of the index of open days that is shown since `first`, ms, is what the exchange said at the moment
-    of its summary. An outage leaves gaps for good, so that none is shown at all is what fails. Raises Failed or
-    comparison.Different."""
+    """Every minute of the index that is known from a summary and shown since `first`, ms, is what the exchange said at
+    the moment of the summary, as all of an open day are. An outage leaves gaps for good, so that none is shown at all
+    is what fails. Raises Failed or comparison.Different."""
     minutes = 0
-    perpetuals = [one for one in market.listings() if one.perpetual and one.currency in CURRENCIES]
-    for name, coin in sorted({(one.index_name, one.priced_as) for one in perpetuals}):
-        found = rows(
-            "SELECT told_at, price FROM store.open_index_of(%s, NULL, NULL) WHERE index_name = %s AND ts >= %s "
-            "ORDER BY ts", instant(first).date(), name, instant(first),
-        )  # fmt: skip
-        if not found:
-            raise Failed(f"no minute of {name} is shown since {instant(first)}")
-        said = market.index(coin, np.array([round(told_at.timestamp() * 1000) for told_at, _ in found]))
-        shown = np.array([price for _, price in found])
-        if (wrong := ~np.isclose(shown, said, rtol=INDEX_WITHIN, atol=0)).any():
-            at = int(np.argmax(wrong))
-            raise comparison.Different(
-                f"{name}: {int(wrong.sum())} minutes differ, the first told at {found[at][0]}: {shown[at]} is shown, "
-                f"{said[at]} was said"
-            )
-        minutes += len(found)
+    for listing in market.listings():
+        if not listing.perpetual or listing.currency not in CURRENCIES:
+            continue
+        same = comparison.sampled_index(market, rows, listing, first, market.now_ms)
+        if not same:
+            raise Failed(f"no minute of {listing.index_name} is shown since {instant(first)}")
+        minutes += same
     yield Metric("minutes of the index, as the exchange said", minutes, "minutes")
 
 

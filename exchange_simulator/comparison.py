@@ -6,21 +6,26 @@ Asked of the market itself, not of the API: whatever paging, parsing, storing an
 
 from __future__ import annotations
 
+import math
+import operator
 from collections.abc import Callable, Collection, Iterator, Sequence
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 
 import numpy as np
 
-from .listings import DAY, MINUTE, Listing
+from . import volatility as model
+from .listings import DAY, HOUR, MINUTE, Listing
 from .market import Market
+from .quotes import book_summaries
+from .settlements import delivery_prices, settlements
 
 Rows = Callable[..., list[tuple]]
 
 
-def _sent(*columns: str) -> str:
+def _sent(*columns: str, by: str = "ts") -> str:
     """Selects columns of numbers as their own bytes, one after the other in time's order, a NULL as NaN: one by one,
     millions of values would take Python longer than they took to load."""
-    return ", ".join(f"string_agg(float8send(coalesce({column}, 'NaN')), '' ORDER BY ts)" for column in columns)
+    return ", ".join(f"string_agg(float8send(coalesce({column}, 'NaN')), '' ORDER BY {by})" for column in columns)
 
 
 _TICK = "date_part('epoch', ts) * 1000"
@@ -37,12 +42,49 @@ BASIS = f"""
     SELECT {_sent(_TICK, "basis", "basis_fraction", "days_to_expiry", "annualised", *_MARKS)}
     FROM basis(%s, %s, %s) WHERE basis IS NOT NULL
 """
-# a charted minute is the index too, and there is no telling from the market which minutes were charted
-_SOURCES = [f"(source = '{source}')::integer::float8" for source in ("perpetual_proxy", "funding_chart")]
+# what a minute of the index is known from, by its place among these
+HISTORY, CHART, SUMMARY, PROXY = range(1, 5)
+_SOURCE = "array_position('{funding_history,funding_chart,summary,perpetual_proxy}'::text[], source)::float8"
 INDEX = f"""
-    SELECT {_sent(_TICK, "price", *_SOURCES)}
+    SELECT {_sent(_TICK, "price", _SOURCE)}
     FROM index_price(%s, %s, %s) WHERE price IS NOT NULL
 """
+_BEAT, _TOLD_AT = (f"(extract(epoch FROM {column}) * 1000)::float8" for column in ("beat", "ts"))
+SAMPLES = f"""
+    SELECT {_sent(_BEAT, _TOLD_AT, by="beat")} FROM summaries(%s, %s, %s)
+"""
+VOLATILITY = "SELECT ts, open, high, low, close FROM volatility(%s, %s, %s) ORDER BY ts"
+DELIVERY_PRICES = "SELECT ts, day, price FROM delivery_price(%s, %s, %s) ORDER BY ts"
+SETTLEMENTS = """
+    SELECT settled_at, day, type, position, mark_price, index_price, profit_loss, session_profit_loss, funding
+    FROM settlement(%s, %s, %s) ORDER BY settled_at
+"""
+ROLLS = """
+    SELECT rule, eligible, rank, day, from_contract, to_contract, price_at, from_close, to_close, from_turnover,
+           to_turnover
+    FROM roll_calendar WHERE coin = %s AND from_contract IS NOT NULL ORDER BY rule, eligible, rank, day
+"""
+
+_OF_BOTH = {
+    "mark_price": "mark_price", "index_price": "estimated_delivery_price", "bid_price": "bid_price",
+    "ask_price": "ask_price", "last_price": "last", "open_interest": "open_interest", "volume": "volume",
+}  # fmt: skip
+FUTURE_FIELDS = _OF_BOTH | {"current_funding": "current_funding", "funding_8h": "funding_8h"}
+OPTION_FIELDS = _OF_BOTH | {
+    "mark_iv": "mark_iv", "underlying_price": "underlying_price", "underlying": "underlying_index",
+    "interest_rate": "interest_rate", "settlement": "quote_currency", "base_currency": "base_currency",
+}  # fmt: skip
+"""The columns of the snapshots, and what the exchange calls them."""
+
+
+def _snapshot(view: str, fields: Collection[str]) -> str:
+    return f"""
+        SELECT instrument, ts, {", ".join(fields)} FROM {view} WHERE currency = %s AND beat = %s
+        ORDER BY instrument COLLATE "C"
+    """
+
+
+SUMMARIES, CHAIN = _snapshot("instrument_summaries", FUTURE_FIELDS), _snapshot("options_chain", OPTION_FIELDS)
 
 PUBLISHED = {
     "candle": "SELECT count(*) FROM candle WHERE open IS NOT NULL AND ts >= %s AND ts < %s AND instrument <> ALL(%s)",
@@ -81,9 +123,10 @@ def everything(
     funding_too: bool = True,
     index_too: bool = True,
 ) -> dict[str, int]:
-    """Compares all that is published in [first, past) (ms) of the contracts of these currencies but those left out by
-    name; returns the rows of each view of PUBLISHED that was compared. Raises Different naming every contract that
-    differs, and where a view has rows that the exchange never said."""
+    """Compares all candles, funding, basis and index that are published in [first, past) (ms) of the contracts of these
+    currencies but those left out by name; returns the rows of each view of PUBLISHED that was compared. Raises
+    Different naming every contract that differs, and where a view has rows that the exchange never said. Of the index
+    the days have to be closed: of open ones see sampled_index()."""
     compared = {"candle": True, "funding_rates": funding_too, "basis_spread": basis_too, "index_prices": index_too}
     said = {view: 0 for view in PUBLISHED if compared[view]}
     differences = []
@@ -139,8 +182,7 @@ def basis(market: Market, rows: Rows, instrument: str | Listing, first: int, pas
     """Compares the published basis of a future with first <= tick < past (ms) with what follows from the closes the
     exchange says, to 1e-12; returns how many minutes there are: none for a coin without a perpetual. Raises
     Different."""
-    listing = market.listing(_name(instrument))
-    assert listing, f"{instrument} is what was published: the market lists it"
+    listing = _listed(market, _name(instrument))
     name, expires = listing.name, listing.expires
     future = market.candles(listing, first, past - MINUTE)
     reference = market.listing(f"{name.split('-')[0]}-PERPETUAL")
@@ -159,24 +201,149 @@ def basis(market: Market, rows: Rows, instrument: str | Listing, first: int, pas
 
 
 def index(market: Market, rows: Rows, instrument: str | Listing, first: int, past: int) -> int:
-    """Compares the published minutes of the index a perpetual stands in for with first <= tick < past (ms): at the ends
-    of funded hours it is the index, elsewhere the perpetual's close, or the index where it was charted. Returns how
-    many there are. Raises Different."""
-    listing = instrument if isinstance(instrument, Listing) else market.listing(instrument)
-    assert listing, f"{instrument} is what was published: the market lists it"
+    """Compares the published minutes of the index a perpetual stands in for with first <= tick < past (ms), of closed
+    days: at the ends of funded hours it is the index, elsewhere the perpetual's close. Where a chart or a summary is
+    the source, which can't be told from the market, it is the index, too, that of the summary at the moment the
+    summary was made. Returns how many there are. Raises Different."""
+    listing = _listed(market, instrument)
     minutes = np.arange(-(-first // MINUTE), -(-past // MINUTE))
-    ends = (minutes + 1) * MINUTE
+    ticks, ends = minutes * MINUTE, (minutes + 1) * MINUTE
     funded = np.isin(ends, market.funding(listing, first, past)["timestamp"])
     said = market.candles(listing, first, past - MINUTE)
     close = np.full(len(minutes), np.nan)
     close[said["ticks"] // MINUTE - minutes[:1]] = said["close"]
-    [(*kept, marks)] = rows(INDEX, listing.index_name, instant(first), instant(past))
-    charted_at = np.frombuffer(kept[0] or b"", ">f8")[np.frombuffer(marks or b"", ">f8") == 1]
-    charted = np.isin(minutes * MINUTE, charted_at)
+    kept = rows(INDEX, listing.index_name, instant(first), instant(past))
+    kept_ticks, _, sources = _numbers(kept)
+    charted, sampled = (np.isin(ticks, kept_ticks[sources == source]) for source in (CHART, SUMMARY))
     price = np.where(funded | charted, market.index(listing.priced_as, ends), close)
+    price[sampled] = _sampled(market, rows, listing, ticks[sampled])
+    source = np.select([charted, sampled, funded], [CHART, SUMMARY, HISTORY], PROXY)
     known = ~np.isnan(price)
-    expected = [(minutes * MINUTE)[known], price[known], ~(funded | charted)[known]]
-    return _same(listing.index_name, ("ticks", "price", "source"), [tuple(kept)], expected)
+    return _same(listing.index_name, ("ticks", "price", "source"), kept, [ticks[known], price[known], source[known]])
+
+
+def sampled_index(market: Market, rows: Rows, instrument: str | Listing, first: int, past: int) -> int:
+    """Compares the published minutes of the index a perpetual stands in for with first <= tick < past (ms) of which a
+    summary is the source, as of all of an open day: each is the index at the moment the summary was made. Returns how
+    many there are; an outage leaves gaps for good, so how many there have to be is for the caller to say. Raises
+    Different."""
+    listing = _listed(market, instrument)
+    ticks, price, sources = _numbers(rows(INDEX, listing.index_name, instant(first), instant(past)))
+    ticks, price = ticks[sources == SUMMARY].astype(np.int64), price[sources == SUMMARY]
+    said = _sampled(market, rows, listing, ticks)
+    return _compared(listing.index_name, ("ticks", "price"), [ticks, price], [ticks, said], _apart)
+
+
+def _sampled(market: Market, rows: Rows, listing: Listing, ticks: np.ndarray) -> np.ndarray:
+    """The index at the moments at which the exchange made the perpetual's summaries of the ends of some minutes (ms,
+    ascending), NaN where there is none: float64 of the same length."""
+    said = np.full(len(ticks), np.nan)
+    if len(ticks):
+        window = int(ticks[0]), int(ticks[-1]) + 2 * MINUTE  # a summary may be made a while after the minute's end
+        beats, made_at = _numbers(rows(SAMPLES, listing.name, *map(instant, window)))
+        _, here, there = np.intersect1d(ticks + MINUTE, beats, return_indices=True)
+        said[here] = market.index(listing.priced_as, made_at[there].astype(np.int64))
+    return said
+
+
+def volatility(market: Market, rows: Rows, currency: str, first: int, past: int) -> int:
+    """Compares the published hours of a currency's volatility index with first <= start < past (ms); returns how many
+    there are. Raises Different."""
+    starts = np.arange(-(-max(first, model.BEGINS) // HOUR) * HOUR, min(past, market.now_ms + 1), HOUR)
+    prices = model.volatility_index(currency, starts, HOUR)
+    said = zip(map(instant, starts.tolist()), *(prices[name].tolist() for name in model.COLUMNS), strict=True)
+    kept = rows(VOLATILITY, currency, instant(first), instant(past))
+    return _same_rows(f"{currency} volatility", ("ts", *model.COLUMNS), kept, list(said))
+
+
+def delivery_price(market: Market, rows: Rows, index_name: str, first: int, past: int) -> int:
+    """Compares the published delivery prices of an index, which are of 08:00 UTC, with first <= that instant < past
+    (ms); returns how many days there are. Raises Different."""
+    coins = {listing.index_name: listing.priced_as for listing in market.listings()}
+    eights = _eights(max(first, market.since_ms), min(past, market.now_ms + 1))
+    prices = delivery_prices(market, coins[index_name], eights // DAY).tolist()
+    said = [(at, at.date(), price) for at, price in zip(map(instant, eights.tolist()), prices, strict=True)]
+    kept = rows(DELIVERY_PRICES, index_name, instant(first), instant(past))
+    return _same_rows(index_name, ("ts", "day", "price"), kept, said)
+
+
+def settlement(market: Market, rows: Rows, instrument: str | Listing, first: int, past: int) -> int:
+    """Compares the published settlements of an instrument, and its delivery, that happened at first <= time < past
+    (ms); returns how many there are. The exchange says nothing of what was paid as funding. Of a name that was listed
+    twice, give the Listing and a window of its life. Raises Different."""
+    listing = _listed(market, instrument)
+    # each happens within a second after 08:00
+    eights = _eights(max(first // DAY * DAY, listing.listed + 1), min(past, listing.ends + 1))
+    columns = ("type", "position", "mark_price", "index_price", "profit_loss", "session_profit_loss")
+    said = [
+        (instant(row["timestamp"]), instant(row["timestamp"]).date(), *(row[name] for name in columns), None)
+        for row in settlements(market, listing, eights)
+        if first <= row["timestamp"] < min(past, market.now_ms + 1)
+    ]
+    kept = rows(SETTLEMENTS, listing.name, instant(first), instant(past))
+    return _same_rows(listing.name, ("settled_at", "day", *columns, "funding"), kept, said)
+
+
+def summaries(market: Market, rows: Rows, currency: str, beat: int) -> int:
+    """Compares the published snapshot of a beat (ms) of the futures and perpetuals that settle in a currency with what
+    the market says now: its clock has to stand where the exchange's stood. Returns how many there are. Raises
+    Different."""
+    kept = rows(SUMMARIES, currency, instant(beat))
+    return _same_snapshot(market, currency, beat, "future", FUTURE_FIELDS, kept)
+
+
+def chain(market: Market, rows: Rows, currency: str, beat: int) -> int:
+    """As summaries(), of the options that are listed under a currency."""
+    return _same_snapshot(market, currency, beat, "option", OPTION_FIELDS, rows(CHAIN, currency, instant(beat)))
+
+
+def _same_snapshot(
+    market: Market, currency: str, beat: int, kind: str, fields: dict[str, str], kept: list[tuple]
+) -> int:
+    said = [
+        (row["instrument_name"], instant(row["creation_timestamp"]), *(row.get(field) for field in fields.values()))
+        for row in book_summaries(market, currency, kind)
+    ]
+    return _same_rows(f"{currency} at {instant(beat)}", ("instrument", "ts", *fields), kept, sorted(said))
+
+
+def rolls(market: Market, rows: Rows, coin: str) -> int:
+    """Compares the prices and turnovers of every published roll from one of a coin's futures to another with the
+    candles of both on the day before; returns how many there are. Which rolls there have to be does not follow from the
+    market alone, so that is for the caller to say. Raises Different."""
+    kept, said = [], []
+    for *which, day, left, taken, price_at, from_close, to_close, from_turnover, to_turnover in rows(ROLLS, coin):
+        name = " ".join(map(str, (*which, day, left, taken)))
+        priced = _rolled(market, day, left, taken)
+        turnovers = from_turnover, to_turnover
+        kept.append((name, price_at, from_close, to_close, *turnovers))
+        said.append((name, *priced[:3], *map(_as_summed, turnovers, priced[3:])))
+    columns = ("roll", "price_at", "from_close", "to_close", "from_turnover", "to_turnover")
+    return _same_rows(f"rolls of {coin}", columns, kept, said)
+
+
+def _rolled(market: Market, day: date, left: str, taken: str) -> tuple:
+    """(price_at, from_close, to_close, from_turnover, to_turnover) of a roll: the last minute of the day before that is
+    fresh in both contracts, their closes in it (USD; None without such a minute), and what each turned over on that day
+    (USD)."""
+    first = round(datetime(day.year, day.month, day.day, tzinfo=UTC).timestamp() * 1000) - DAY
+    near, far = (market.candles(name, first, first + DAY - MINUTE) for name in (left, taken))
+    turnovers = (float(np.sum(leg["cost"])) for leg in (near, far))
+    common = np.intersect1d(near["ticks"][is_fresh(near)], far["ticks"][is_fresh(far)])
+    if not common.size:
+        return None, None, None, *turnovers
+    closes = (float(leg["close"][np.searchsorted(leg["ticks"], common[-1])]) for leg in (near, far))
+    return instant(int(common[-1])), *closes, *turnovers
+
+
+def _as_summed(kept: float | None, said: float) -> float:
+    """A sum as it was kept, if it is what was said but for the order in which it was added up."""
+    return kept if kept is not None and math.isclose(kept, said, rel_tol=1e-12) else said
+
+
+def _eights(first: int, past: int) -> np.ndarray:
+    """Every 08:00 UTC in [first, past), ms."""
+    return np.arange(-(-(first - 8 * HOUR) // DAY) * DAY + 8 * HOUR, past, DAY)
 
 
 def _proxies(market: Market, currencies: Collection[str]) -> Iterator[tuple[Listing, int, int]]:
@@ -199,6 +366,12 @@ def is_fresh(said: dict[str, np.ndarray]) -> np.ndarray:
     return (said["volume"] > 0) & (least - allowance <= said["cost"]) & (said["cost"] <= most + allowance)
 
 
+def _listed(market: Market, instrument: str | Listing) -> Listing:
+    listing = instrument if isinstance(instrument, Listing) else market.listing(instrument)
+    assert listing, f"{instrument} is what was published: the market lists it"
+    return listing
+
+
 def _name(instrument: str | Listing) -> str:
     return instrument.name if isinstance(instrument, Listing) else instrument
 
@@ -209,16 +382,43 @@ def instant(ms: int) -> datetime:
 
 def _same(name: str, columns: Sequence[str], kept: list[tuple], said: list[np.ndarray], within: float = 0.0) -> int:
     """kept: a row of columns as _sent() selects them. within: relative. A NULL equals NaN."""
+    return _compared(name, columns, _numbers(kept), said, lambda here, right: _apart(here, right, within))
+
+
+def _same_rows(name: str, columns: Sequence[str], kept: list[tuple], said: list[tuple]) -> int:
+    """kept, said: rows of one order, of which the first value says which one it is. Only equal values are the same."""
+    stored, right = (list(np.array(rows, object).reshape(len(rows), len(columns)).T) for rows in (kept, said))
+    return _compared(name, columns, stored, right, operator.ne)
+
+
+def _numbers(kept: list[tuple]) -> list[np.ndarray]:
+    """The columns of a row as _sent() selects them: float64."""
     [sent] = kept
-    stored = [np.frombuffer(column or b"", ">f8") for column in sent]
-    if len(stored[0]) != len(said[0]):
-        raise Different(f"{name}: {len(stored[0])} rows are kept, {len(said[0])} were said")
-    for column, here, right in zip(columns, stored, said, strict=True):
-        wrong = ~np.isclose(here, right, rtol=within, atol=0, equal_nan=True)
+    return [np.frombuffer(column or b"", ">f8") for column in sent]
+
+
+def _apart(here: np.ndarray, right: np.ndarray, within: float = 0.0) -> np.ndarray:
+    return ~np.isclose(here, right, rtol=within, atol=0, equal_nan=True)
+
+
+def _compared(
+    name: str,
+    columns: Sequence[str],
+    kept: list[np.ndarray],
+    said: list[np.ndarray],
+    differ: Callable[[np.ndarray, np.ndarray], np.ndarray],
+) -> int:
+    """Returns how many rows there are. Of the first column the values are names or moments (numbers: in ms)."""
+    if len(kept[0]) != len(said[0]):
+        raise Different(f"{name}: {len(kept[0])} rows are kept, {len(said[0])} were said")
+    for column, here, right in zip(columns, kept, said, strict=True):
+        wrong = differ(here, right)
         if wrong.any():
             at = int(np.argmax(wrong))
+            which = said[0][at]
             raise Different(
-                f"{name}: {int(wrong.sum())} values of {column} differ, the first at {instant(int(said[0][at]))}: "
+                f"{name}: {int(wrong.sum())} values of {column} differ, "
+                f"the first at {which if isinstance(which, str | datetime) else instant(int(which))}: "
                 f"{here[at]} is kept, {right[at]} was said"
             )
-    return len(stored[0])
+    return len(kept[0])

@@ -13,12 +13,11 @@ from datetime import UTC, datetime
 import numpy as np
 import orjson
 
-from . import quotes, settlements
+from . import quotes, settlements, volatility
 from .chart import RESOLUTIONS, chart
 from .faults import Faults
 from .listings import DAY, HOUR, MINUTE, Listing, combo_rows, spot_rows
 from .market import FUNDING_COLUMNS, Market
-from .noise import seed_of, value_noise
 from .options import OptionChain
 from .replay import Replay
 
@@ -49,7 +48,6 @@ _INDEX_CHARTS = {  # how far back, and the distance of the points
     "1y": (365 * DAY, DAY),
     "all": (None, DAY),
 }
-_VOLATILITY_FROM = int(datetime(2021, 3, 25, tzinfo=UTC).timestamp()) * 1000
 _VOLATILITY_STEPS = {"1": 1000, "60": MINUTE, "3600": HOUR, "43200": 12 * HOUR, "1D": DAY}
 
 
@@ -334,14 +332,12 @@ class Exchange:
         currency = given.text("currency", self.source.currencies)
         start, end = given.integer("start_timestamp"), given.integer("end_timestamp")
         step = _VOLATILITY_STEPS[given.text("resolution", tuple(_VOLATILITY_STEPS))]
-        first = -(-max(start, _VOLATILITY_FROM) // step)
+        first = -(-max(start, volatility.BEGINS) // step)
         last = min(end, self.source.now_ms) // step
         newest = np.arange(max(first, last - NEWEST_VOLATILITY + 1), max(last, first - 1) + 1)
-        level = _volatility(currency, np.append(newest, last + 1) * step)
-        wick = 0.3 * np.abs(value_noise(seed_of(f"wick {currency}"), newest, 1))
-        opened, closed = level[:-1], level[1:]
-        rows = (newest * step, opened, np.maximum(opened, closed) + wick, np.minimum(opened, closed) - wick, closed)
-        candles = [list(row) for row in zip(*(np.round(column, 2).tolist() for column in rows), strict=True)]
+        columns = volatility.volatility_index(currency, newest * step, step)
+        prices = (columns[name].tolist() for name in volatility.COLUMNS)
+        candles = [list(row) for row in zip((newest * step).tolist(), *prices, strict=True)]
         more = bool(newest.size) and int(newest[0]) > first
         return {"data": candles, "continuation": int(newest[0] - 1) * step if more else None}
 
@@ -381,14 +377,6 @@ def _as(model: str, said: str, start: int, end: int) -> tuple[int, int]:
     start += (said[0] == "(") - (model[0] == "(")
     end += (model[1] == ")") - (said[1] == ")")
     return start, end
-
-
-def _volatility(currency: str, at_ms: np.ndarray) -> np.ndarray:
-    """A volatility index in percent, at least 30."""
-    minutes = at_ms // MINUTE
-    slow = value_noise(seed_of(f"volatility {currency}"), minutes, 40 * 1440)
-    fast = value_noise(seed_of(f"fast volatility {currency}"), minutes, 360)
-    return 60 + 22 * slow + 6 * fast
 
 
 _NOT_ON_HISTORY = ("get_funding_rate_history", "get_funding_rate_value", "get_funding_chart_data")

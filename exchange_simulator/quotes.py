@@ -37,14 +37,14 @@ def _today(source: Market | Replay, listing: Listing) -> dict:
     }
 
 
-def _index(source: Market | Replay, coin: str) -> float:
-    return float(source.index(coin, source.now_ms)[0])
+def _index(source: Market | Replay, coin: str, now: int) -> float:
+    return float(source.index(coin, now)[0])
 
 
 def _mark(source: Market | Replay, listing: Listing) -> float:
     """The mark price: here the close of the minute that is under way."""
     closes = source.candles(listing.name, source.now_ms - 10 * 60_000, source.now_ms)["close"]
-    return float(closes[-1]) if closes.size else _index(source, listing.priced_as)
+    return float(closes[-1]) if closes.size else _index(source, listing.priced_as, source.now_ms)
 
 
 def open_interest(name: str, instants: np.ndarray, scale: float) -> np.ndarray:
@@ -58,8 +58,9 @@ def _digits(listing: Listing) -> int:
 
 
 def future_ticker(source: Market | Replay, listing: Listing) -> dict:
-    """The `ticker` of a perpetual or a dated future that is open."""
-    now, today, index = source.now_ms, _today(source, listing), _index(source, listing.priced_as)
+    """The `ticker` of a perpetual or a dated future that is open. Its index is that of its timestamp."""
+    now, today = source.now_ms, _today(source, listing)
+    index = _index(source, listing.priced_as, now)
     digits = _digits(listing)
     mark = today["last"] or index
     ticker = {
@@ -174,8 +175,8 @@ def option_tickers(source: Market | Replay, chain: OptionChain, only: str | None
     """The `ticker` of every option of a chain, or of the one named `only`. Prices are in coin, of linear options in
     USDC, volatilities in percent. Those of bid and ask are the ones their prices stand for; they are of the named one
     only, because a summary does not have them and each is looked for."""
-    now, index = source.now_ms, _index(source, chain.coin)
-    forward = _mark(source, chain.future)
+    now = source.now_ms
+    index, forward = _index(source, chain.coin, now), _mark(source, chain.future)
     names = [(name, strike, side) for name, strike, side in chain.names() if only in (None, name)]
     strikes = np.array([chain.usd(strike) for _, strike, _ in names])
     unit = forward if chain.future.linear else 1.0  # what a price of one coin is in the currency they are quoted in

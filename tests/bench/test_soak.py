@@ -6,6 +6,7 @@ import json
 from datetime import UTC, datetime, timedelta
 from types import SimpleNamespace
 
+import numpy as np
 import pytest
 import requests
 
@@ -26,7 +27,7 @@ from bench.soak_checks import (
     told_once,
     undisturbed,
 )
-from exchange_simulator.comparison import Different, instant
+from exchange_simulator.comparison import SAMPLES, SUMMARY, Different, instant
 from exchange_simulator.listings import HOUR, MINUTE
 from exchange_simulator.market import Market
 
@@ -207,20 +208,25 @@ def test_funding_that_is_due_and_lacks_or_is_other_than_the_exchange_says_fails(
 
 def test_an_index_that_lacks_or_is_other_than_the_exchange_said_fails():
     market = Market(("BTC", "ETH"))
-    told = [PAST + n * MINUTE + 1_700 for n in range(1, 31)]
+    starts = np.array([PAST + n * MINUTE for n in range(30)])
+    told_at = starts + MINUTE + 1_700
 
-    def shown(by: float = 1.0, *, lag: int = 3):
-        coin = {"btc_usd": "BTC", "eth_usd": "ETH"}
-        return lambda _, day, name, first: [
-            (instant(at), float(market.index(coin[name], at + lag)[0]) * by) for at in told
-        ]
+    def shown(by: float = 1.0):
+        """A reader of a warehouse that has the index of thirty minutes of both coins, times `by`."""
+
+        def rows(statement: str, name: str, *_) -> list[tuple]:
+            price = market.index(name[:3].upper(), told_at) * by
+            columns = (starts + MINUTE, told_at) if statement == SAMPLES else (starts, price, np.full(30, SUMMARY))
+            return [tuple(column.astype(">f8").tobytes() for column in columns)]
+
+        return rows
 
     [minutes] = index_as_the_exchange_said(market, shown(), PAST)
     assert minutes.value == 60
-    with pytest.raises(Different, match="btc_usd: 30 minutes differ"):
+    with pytest.raises(Different, match="btc_usd: 30 values of price differ"):
         list(index_as_the_exchange_said(market, shown(1.0001), PAST))
     with pytest.raises(Failed, match="no minute of btc_usd is shown"):
-        list(index_as_the_exchange_said(market, lambda *_: [], PAST))
+        list(index_as_the_exchange_said(market, lambda *_: [(None, None, None)], PAST))
 
 
 def test_what_is_held_against_the_exchange_is_what_a_reader_is_shown(market):

@@ -9,9 +9,11 @@ from pathlib import Path
 
 import pytest
 
+from exchange_simulator.market import Market as Source
 from exchange_simulator.process import Running, running
 
 from ..conftest import ROOT, Market, connect, fresh_market
+from .rehearsal import ms
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -142,18 +144,33 @@ def replayed_exchange(recorded):
         yield exchange
 
 
+SIMULATED_NOW, YOUNG_NOW = "2026-11-22T12:00:00", "2019-07-02T00:00:00"
+
+
 @pytest.fixture(scope="session")
 def simulated_exchange():
     """The simulator of the whole market."""
-    with running("--now", "2026-11-22T12:00:00", *UNHURRIED) as exchange:
+    with running("--now", SIMULATED_NOW, *UNHURRIED) as exchange:
         yield exchange
 
 
 @pytest.fixture(scope="session")
 def young_exchange():
     """The simulator in its first year: the same prices, and a catalogue that is read at once."""
-    with running("--now", "2019-07-02T00:00:00", *UNHURRIED) as exchange:
+    with running("--now", YOUNG_NOW, *UNHURRIED) as exchange:
         yield exchange
+
+
+@pytest.fixture(scope="session")
+def simulated_source() -> Source:
+    """The market of `simulated_exchange` in this process: what it says."""
+    return Source(now_ms=ms(SIMULATED_NOW))
+
+
+@pytest.fixture(scope="session")
+def young_source() -> Source:
+    """The market of `young_exchange` in this process: what it says."""
+    return Source(now_ms=ms(YOUNG_NOW))
 
 
 LINEAR_NOW, LINEAR_SINCE, LINEAR_WORLD = "2026-10-05T12:00:00", "2026-09-21T00:00:00", "linear_world=true"

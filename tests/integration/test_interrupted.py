@@ -6,25 +6,20 @@ from __future__ import annotations
 import threading
 import time
 from contextlib import contextmanager
-from datetime import UTC, date, datetime, timedelta
+from datetime import date, timedelta
 
-import numpy as np
 import psycopg
 import pytest
 
 from deribit_warehouse.datasets import by_name
-from exchange_simulator.comparison import is_fresh
-from exchange_simulator.market import Market
-from exchange_simulator.protocol import Exchange, Parameters
+from exchange_simulator import comparison
 
 from .conftest import AFTER
-from .rehearsal import long
+from .rehearsal import bounds, long, ms
 from .test_faults import patient, when_something_waits
-from .test_settlements import FIELDS, told
-from .test_snapshots import FUTURES, OPTIONS, shown, wanted
+from .test_settlements import compared as settlements_compared
 
-NOW = datetime(2019, 7, 2, tzinfo=UTC)
-OCTOBER = {(2018, 10)}
+OCTOBER = "2018-10"
 
 __all__ = ["patient"]
 
@@ -63,26 +58,20 @@ def killed_while_writing(market, table: str, then=lambda: None):
             watcher.join()
 
 
-def of_delivery_prices(market, exchange) -> tuple[list, list]:
-    asked = Parameters({"index_name": "btc_usd", "count": "1000"})
-    days = {
-        date.fromisoformat(row["date"]): row["delivery_price"]
-        for row in Exchange(Market(now_ms=round(NOW.timestamp() * 1000))).get_delivery_prices(asked, False)["data"]
-    }
-    stored = market.rows("SELECT day, price FROM delivery_prices WHERE index_name = 'btc_usd' ORDER BY day")
-    return stored, sorted((day, price) for day, price in days.items() if (day.year, day.month) in OCTOBER)
+def of_delivery_prices(market, source) -> int:
+    return comparison.delivery_price(source, market.rows, "btc_usd", *map(ms, bounds(OCTOBER)))
 
 
-def of_settlements(market, exchange) -> tuple[list, list]:
-    columns = ", ".join(FIELDS[1:])
-    stored = market.rows(f"SELECT settled_at, instrument, {columns} FROM settlements")
-    return sorted(stored), told(Exchange(Market(now_ms=round(NOW.timestamp() * 1000))), OCTOBER)
+def of_settlements(market, source) -> int:
+    return settlements_compared(market, source, OCTOBER)
 
 
-def of_snapshots(view: str, kind: str, fields: dict[str, str]):
-    def compared(market, exchange) -> tuple[list, list]:
-        said = [row[:3] + row[4:] for row in wanted(exchange, kind, fields.values()) if row[0] == "BTC"]
-        return [row[:3] + row[4:] for row in shown(market, view, fields)], said
+def of_snapshots(compare, view: str):
+    """compare: how a snapshot of the view is compared."""
+
+    def compared(market, source) -> int:
+        [(beat,)] = market.rows(f"SELECT DISTINCT beat FROM {view}")
+        return compare(source, market.rows, "BTC", round(beat.timestamp() * 1000))
 
     return compared
 
@@ -93,12 +82,12 @@ def of_snapshots(view: str, kind: str, fields: dict[str, str]):
         ("delivery_prices", "delivery_price", AFTER, of_delivery_prices, 31),
         ("settlements", "settlement", AFTER, of_settlements, 100),
         ("instrument_summaries", "instrument_summary", "2019-07-02",
-         of_snapshots("instrument_summaries", "future", FUTURES), 3),
-        ("options_chain", "option_chain", "2019-07-02", of_snapshots("options_chain", "option", OPTIONS), 100),
+         of_snapshots(comparison.summaries, "instrument_summaries"), 3),
+        ("options_chain", "option_chain", "2019-07-02", of_snapshots(comparison.chain, "options_chain"), 100),
     ],
 )  # fmt: skip
 def test_a_kill_and_an_outage_leave_every_value_the_exchanges(
-    pipeline, market, young_exchange, patient, dataset, table, after, compared, at_least
+    pipeline, market, young_exchange, young_source, patient, dataset, table, after, compared, at_least
 ):
     waits = by_name(dataset).longest_wait != timedelta(0)
     if after == AFTER:  # what is loaded by months is planned from the catalogue
@@ -129,8 +118,8 @@ def test_a_kill_and_an_outage_leave_every_value_the_exchanges(
     assert len(killed) == 1
     if waits:
         assert waited[0][:2] == ("load", "the exchange")
-    stored, said = compared(market, young_exchange)
-    assert stored == said and len(stored) >= at_least
+    same = compared(market, young_source)
+    assert same == market.value(f"SELECT count(*) FROM {dataset}") >= at_least
     assert market.rows("SELECT * FROM quarantined") == []
 
     written = market.rows(f"SELECT ctid, xmin FROM store.{table}")
@@ -138,21 +127,10 @@ def test_a_kill_and_an_outage_leave_every_value_the_exchanges(
     assert market.rows(f"SELECT ctid, xmin FROM store.{table}") == written
 
 
-def rolled(day: date, left: str, taken: str) -> tuple:
-    """(price_at, from_close, to_close, from_turnover, to_turnover) of a roll, from what the exchange says of the day
-    before it."""
-    began = datetime(day.year, day.month, day.day, tzinfo=UTC) - timedelta(days=1)
-    first = round(began.timestamp() * 1000)
-    near, far = (Market().candles(name, first, first + 1439 * 60_000) for name in (left, taken))
-    # one that was listed on that day has fewer minutes of it
-    last = int(np.intersect1d(near["ticks"][is_fresh(near)], far["ticks"][is_fresh(far)])[-1])
-    turnovers = (float(np.sum(leg["cost"])) for leg in (near, far))
-    closes = (float(leg["close"][np.searchsorted(leg["ticks"], last)]) for leg in (near, far))
-    return began + timedelta(milliseconds=last - first), *closes, *turnovers
-
-
 @long
-def test_rolls_over_an_outage_and_a_kill_are_those_of_the_exchanges_candles(pipeline, market, young_exchange, patient):
+def test_rolls_over_an_outage_and_a_kill_are_those_of_the_exchanges_candles(
+    pipeline, market, young_exchange, young_source, patient
+):
     """They are computed: the outage meets what they are computed from, the kill themselves."""
     months = ("2019-01-01", "2019-02-01")  # a quarterly contract expires on 2018-12-28
     assert pipeline.run("instruments") == "success"
@@ -174,16 +152,13 @@ def test_rolls_over_an_outage_and_a_kill_are_those_of_the_exchanges_candles(pipe
     young_exchange.faults()
 
     rolls = market.rows(
-        "SELECT r.rule, r.rank, r.day, r.from_contract, r.to_contract, i.expires_at, price_at, from_close, to_close, "
-        "from_turnover, to_turnover FROM roll_calendar r JOIN instruments i ON i.instrument = r.from_contract"
+        "SELECT r.rule, r.rank, r.day, r.from_contract, r.to_contract, i.expires_at "
+        "FROM roll_calendar r JOIN instruments i ON i.instrument = r.from_contract"
     )
     assert {rule for rule, *_ in rolls} == {"expiry", "volume"}
     assert ("expiry", date(2018, 12, 23), "BTC-28DEC18", "BTC-29MAR19") in {row[:1] + row[2:5] for row in rolls}
-    for rule, rank, day, left, taken, expires_at, *priced in rolls:
-        at_and_closes, turnovers = priced[:3], priced[3:]
-        said = rolled(day, left, taken)
-        assert at_and_closes == [*said[:3]], (rule, day, left, taken)
-        assert turnovers == pytest.approx(said[3:], rel=1e-12), "a sum, in another order"
+    assert comparison.rolls(young_source, market.rows, "BTC") == len(rolls)
+    for rule, rank, day, _, _, expires_at in rolls:
         if rule == "expiry" and rank == 0:
             assert day == expires_at.date() - timedelta(days=5)
     assert market.rows("SELECT * FROM quarantined") == []
@@ -193,7 +168,7 @@ def test_rolls_over_an_outage_and_a_kill_are_those_of_the_exchanges_candles(pipe
     assert market.rows("SELECT ctid, xmin FROM store.roll") == written
 
 
-def test_a_load_of_several_months_that_is_killed_keeps_those_it_has_stored(pipeline, market):
+def test_a_load_of_several_months_that_is_killed_keeps_those_it_has_stored(pipeline, market, young_source):
     assert pipeline.run("instruments", AFTER) == "success"
     quarter = {"from": "2018-10-01", "to": "2019-01-01"}
     days = "SELECT to_char(day, 'YYYY-MM'), count(*), min(ctid::text) FROM store.candle_day GROUP BY 1 ORDER BY 1"
@@ -223,7 +198,6 @@ def test_a_load_of_several_months_that_is_killed_keeps_those_it_has_stored(pipel
 
     assert pipeline.alone("perpetuals_ohlcv", None, **quarter) == "success"
     assert market.rows(days)[: len(stored)] == stored, "what was stored was not written again"
-    begins, ends = (round(datetime.fromisoformat(f"{day}+00:00").timestamp() * 1000) for day in quarter.values())
-    said = Market().candles("BTC-PERPETUAL", begins, ends - 60_000)
-    closes = [close for [day] in market.rows("SELECT close FROM store.candle_day ORDER BY day") for close in day]
-    assert len(closes) == 92 * 1440 and closes == list(said["close"])
+    pipeline.settle()
+    window = map(ms, quarter.values())
+    assert comparison.candles(young_source, market.rows, "BTC-PERPETUAL", *window) == 92 * 1440

@@ -11,22 +11,25 @@ from importlib import import_module
 
 import psycopg
 import pytest
-import requests
 
+from exchange_simulator import comparison
+from exchange_simulator.market import Market as Source
 from exchange_simulator.process import running
 
-from .rehearsal import long, slow
+from .rehearsal import long, ms, slow
 
 FRIDAY = datetime(2026, 10, 2, 7, 59, 30, tzinfo=UTC)
 """Half a minute before a week's contracts expire; the month so far is a day and a half."""
 MONTH = datetime(2026, 10, 1, tzinfo=UTC)
+SINCE = "2026-08-01"
+"""The day the exchange opened."""
 COLUMNS = ("open", "high", "low", "close", "volume", "cost")
 MINUTE = timedelta(minutes=1)
 
 
 @pytest.fixture(scope="module")
 def moving_exchange():
-    with running("--now", FRIDAY.isoformat(), "--from", "2026-08-01T00:00:00") as exchange:
+    with running("--now", FRIDAY.isoformat(), "--from", SINCE) as exchange:
         yield exchange
 
 
@@ -35,6 +38,7 @@ class Watched:
 
     def __init__(self, pipeline, market, exchange) -> None:
         self.pipeline, self.market, self.exchange = pipeline, market, exchange
+        self.source = Source(now_ms=ms(FRIDAY), since_ms=ms(SINCE))  # the exchange's market: what it says
         self.now = FRIDAY
         self.runs = 0
 
@@ -42,6 +46,7 @@ class Watched:
         """Sets the exchange's clock and runs the DAGs; the states of the runs."""
         self.now = now or self.now
         self.exchange.clock(self.now.isoformat())
+        self.source.now_ms = ms(self.now)
         self.runs += 1
         started = datetime(2026, 11, 1, tzinfo=UTC) + self.runs * MINUTE
         names = (only,) if only else ("perpetuals_live", "futures_live")
@@ -50,22 +55,6 @@ class Watched:
     @property
     def closed(self) -> datetime:
         return self.now.replace(second=0)
-
-    def told(self, name: str, begins: datetime, ends: datetime) -> list[tuple]:
-        """(ts, open, high, low, close, volume, cost) of [begins, ends), as the exchange says it now."""
-        rows: list[tuple] = []
-        while begins < ends:
-            until = min(begins + timedelta(minutes=5000), ends)
-            chart = requests.get(
-                f"{self.exchange.live_url}/api/v2/public/get_tradingview_chart_data",
-                params={"instrument_name": name, "resolution": 1, "start_timestamp": int(begins.timestamp() * 1000),
-                        "end_timestamp": int(until.timestamp() * 1000) - 1},
-                timeout=60,
-            ).json()["result"]  # fmt: skip
-            ticks = (datetime.fromtimestamp(tick / 1000, UTC) for tick in chart["ticks"])
-            rows += zip(ticks, *(chart[column] for column in COLUMNS), strict=True)
-            begins = until
-        return rows
 
     def lives(self) -> list[tuple[str, datetime, datetime]]:
         """Every instrument of the month and what of it has closed by now."""
@@ -81,9 +70,15 @@ class Watched:
         view = "perpetuals_ohlcv" if name.endswith("PERPETUAL") else "futures_ohlcv"
         return self.market.rows(f"SELECT ts, {', '.join(COLUMNS)} FROM {view} WHERE instrument = %s ORDER BY ts", name)
 
+    def compared(self, name: str, begins: datetime, ends: datetime) -> int:
+        """Compares what is shown of an instrument in [begins, ends) with what the exchange says now; returns how many
+        minutes there are."""
+        return comparison.candles(self.source, self.market.rows, name, ms(begins), ms(ends))
+
     def everything_is_shown(self) -> None:
+        """Every minute of the month so far as the exchange says it now, and no other."""
         for name, begins, ends in self.lives():
-            assert self.shown(name) == self.told(name, begins, ends), name
+            assert self.compared(name, begins, ends) == len(self.shown(name)), name
 
     def caught_up(self) -> None:
         for _ in range(8):
@@ -220,8 +215,9 @@ def test_what_is_corrected_is_counted_and_the_later_answer_is_shown(live, market
     first = live.shown(perpetual)[-3:]
     live.exchange.faults()
     assert live.run(live.now + MINUTE) == ["success", "success"]
-    told = live.told(perpetual, since, live.closed)
-    assert live.shown(perpetual)[-4:] == told and first != told[:3]
+    assert live.compared(perpetual, since, live.closed) == 4
+    told = live.shown(perpetual)[-4:]
+    assert told[0][0] == since and first != told[:3]
     corrected = market.rows(
         "SELECT ts, old, new FROM corrections WHERE instrument = %s AND field = 'cost' ORDER BY ts", perpetual
     )
@@ -243,24 +239,13 @@ def test_an_instrument_another_run_is_at_is_left_to_it_and_taken_up_by_the_next(
 
 
 def test_funding_comes_by_the_hour_where_the_minute_at_its_end_is_there(live, market):
-    def told(hours: list[datetime]) -> list[tuple]:
-        asked = {"instrument_name": "BTC-PERPETUAL", "start_timestamp": int(MONTH.timestamp() * 1000),
-                 "end_timestamp": int(live.now.timestamp() * 1000)}  # fmt: skip
-        url = f"{live.exchange.live_url}/api/v2/public/get_funding_rate_history"
-        rows = requests.get(url, params=asked, timeout=60).json()["result"]
-        found = [(datetime.fromtimestamp(row["timestamp"] / 1000, UTC), row["interest_1h"], row["interest_8h"],
-                  row["index_price"]) for row in rows]  # fmt: skip
-        return [row for row in found if row[0] in hours]
-
-    shown = (
-        "SELECT ts, interest_1h, interest_8h, index_price FROM funding_rates "
-        "WHERE instrument = 'BTC-PERPETUAL' ORDER BY ts"
-    )
     assert live.run(only="perpetuals_live") == ["success"]
     assert live.run(only="funding_live") == ["success"]
     # of the month's first minutes live was answered for six hours, and for the last one
-    first = [MONTH + n * timedelta(hours=1) for n in range(1, 7)]
-    assert market.rows(shown) == told([*first, datetime(2026, 10, 2, 7, tzinfo=UTC)]) != []
+    hour, newest = timedelta(hours=1), datetime(2026, 10, 2, 7, tzinfo=UTC)
+    for first, last, hours in ((MONTH, MONTH + 6 * hour, 6), (newest - hour, newest, 1)):
+        assert comparison.funding(live.source, market.rows, "BTC-PERPETUAL", ms(first), ms(last)) == hours
+    assert market.value("SELECT count(*) FROM funding_rates WHERE instrument = 'BTC-PERPETUAL'") == 7, "and no other"
     waits = market.rows("SELECT DISTINCT dataset, first_day FROM pending WHERE instrument = 'BTC-PERPETUAL'")
     assert waits == [("funding_rates", MONTH.date())]
     assert market.rows("SELECT * FROM quarantined") == []
@@ -290,13 +275,12 @@ def test_what_is_listed_is_asked_for_by_the_first_run_after_its_first_summary_an
     assert {name for name, _ in asked} == new
     over = [name for name, ends in before.items() if ends == eight]
     for name in over:
-        last_hour = [row for row in live.shown(name) if row[0] >= live.closed - 60 * MINUTE]
-        assert last_hour == live.told(name, live.closed - 60 * MINUTE, eight) and len(last_hour) == 59
+        assert live.compared(name, live.closed - 60 * MINUTE, live.closed) == 59, "and none after its end"
     assert over
     # it has its minutes from its first trade on
     assert live.run(now + timedelta(minutes=59)) == ["success", "success"]
-    shown = {name: live.shown(name) for name in new}
-    assert any(shown.values()) and shown == {name: live.told(name, eight, live.closed) for name in new}
+    same = {name: live.compared(name, eight, live.closed) for name in new}
+    assert any(same.values()) and same == {name: len(live.shown(name)) for name in new}
 
 
 @long
@@ -335,9 +319,7 @@ def test_two_contracts_without_an_answer_keep_no_other_from_its_minute_and_are_n
 @long
 def test_what_the_chart_does_not_have_yet_is_not_missing(open_pipeline, market, monkeypatch):
     monkeypatch.setattr("deribit_warehouse.settings.history_from", lambda: datetime(2026, 8, 1, tzinfo=UTC))
-    with running(
-        "--now", FRIDAY.isoformat(), "--from", "2026-08-01T00:00:00", "--trait", "chart_lag_ms=150000"
-    ) as late:  # fmt: skip
+    with running("--now", FRIDAY.isoformat(), "--from", SINCE, "--trait", "chart_lag_ms=150000") as late:
         live = Watched(open_pipeline(market, late), market, late)
         monkeypatch.setenv("DERIBIT_REQUESTS_PER_SECOND", "19.5")
         assert live.pipeline.alone("instruments", datetime(2026, 10, 2, tzinfo=UTC)) == "success"

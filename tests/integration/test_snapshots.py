@@ -8,22 +8,32 @@ import psycopg
 import pytest
 import requests
 
+from exchange_simulator import comparison
+from exchange_simulator.market import Market
 from exchange_simulator.process import running
+from exchange_simulator.traits import Traits
 
 from .conftest import UNHURRIED
+from .rehearsal import ms
 
 NOW = datetime(2026, 10, 5, 12, 0, 1, 500_000, tzinfo=UTC)
 BEAT = datetime(2026, 10, 5, 12, tzinfo=UTC)
 AFTER = "2026-10-05"
+SINCE, TRAITS = "2026-06-01", ("linear_world=true", "linear_options=true")
 
 
 @pytest.fixture(scope="module")
 def whole_exchange():
     """Coins and USDC, with options of both."""
-    traits = ("linear_world=true", "linear_options=true")
-    given = [word for trait in traits for word in ("--trait", trait)]
-    with running("--now", NOW.isoformat(), "--from", "2026-06-01T00:00:00", *given, *UNHURRIED) as exchange:
+    given = [word for trait in TRAITS for word in ("--trait", trait)]
+    with running("--now", NOW.isoformat(), "--from", SINCE, *given, *UNHURRIED) as exchange:
         yield exchange
+
+
+@pytest.fixture(scope="module")
+def whole_source():
+    """The market of `whole_exchange` in this process: what it says."""
+    return Market(now_ms=ms(NOW), since_ms=ms(SINCE), traits=Traits().changed(TRAITS))
 
 
 @pytest.fixture
@@ -38,46 +48,15 @@ def said(exchange, method: str, **given):
     return requests.get(f"{exchange.live_url}/api/v2/public/{method}", params=given, timeout=60).json()["result"]
 
 
-def summaries(exchange, kind: str) -> list[tuple[str, dict]]:
-    """(currency, row) of all there is of a kind, by name."""
-    rows = [(c, row) for c in ("BTC", "ETH", "USDC") for row in said(
-        exchange, "get_book_summary_by_currency", currency=c, kind=kind
-    )]  # fmt: skip
-    return sorted(rows, key=lambda pair: pair[1]["instrument_name"])
-
-
-FUTURES = {
-    "mark_price": "mark_price", "index_price": "estimated_delivery_price", "bid_price": "bid_price",
-    "ask_price": "ask_price", "last_price": "last", "open_interest": "open_interest", "volume": "volume",
-    "current_funding": "current_funding", "funding_8h": "funding_8h",
-}  # fmt: skip
-OPTIONS = {name: field for name, field in FUTURES.items() if "funding" not in name} | {
-    "mark_iv": "mark_iv", "underlying_price": "underlying_price", "underlying": "underlying_index",
-    "interest_rate": "interest_rate", "settlement": "quote_currency", "base_currency": "base_currency",
-}  # fmt: skip
-
-
-def shown(market, view: str, columns) -> list[tuple]:
-    return market.rows(f"SELECT currency, instrument, ts, beat, {', '.join(columns)} FROM {view} ORDER BY instrument")
-
-
-def wanted(exchange, kind: str, fields) -> list[tuple]:
-    return [
-        (currency, row["instrument_name"], datetime.fromtimestamp(row["creation_timestamp"] / 1000, UTC), BEAT,
-         *(row.get(field) for field in fields))
-        for currency, row in summaries(exchange, kind)
-    ]  # fmt: skip
-
-
 @pytest.mark.parametrize(
-    ("dataset", "kind", "fields", "at_least"),
-    [("instrument_summaries", "future", FUTURES, 90), ("options_chain", "option", OPTIONS, 2000)],
+    ("dataset", "compare", "at_least"),
+    [("instrument_summaries", comparison.summaries, 90), ("options_chain", comparison.chain, 2000)],
 )
-def test_every_value_is_the_exchanges(pipeline, market, whole_exchange, dataset, kind, fields, at_least):
+def test_every_value_is_the_exchanges(pipeline, market, whole_source, dataset, compare, at_least):
     assert pipeline.run(dataset, AFTER) == "success"
-    found = shown(market, dataset, fields)
-    assert len(found) >= at_least and {row[2] for row in found} == {NOW}
-    assert found == wanted(whole_exchange, kind, fields.values())
+    same = sum(compare(whole_source, market.rows, currency, ms(BEAT)) for currency in ("BTC", "ETH", "USDC"))
+    assert same == market.value(f"SELECT count(*) FROM {dataset}") >= at_least
+    assert market.rows(f"SELECT DISTINCT ts FROM {dataset}") == [(NOW,)]
     assert market.rows("SELECT * FROM quarantined") == []
     if dataset == "options_chain":
         compared = market.rows(
@@ -124,7 +103,7 @@ def test_a_future_is_marked_where_its_candles_end_and_funded_as_its_history_says
         assert funding == history[-1]["interest_8h"]
 
 
-def test_the_catalogue_has_all_of_it(pipeline, market, whole_exchange):
+def test_the_catalogue_has_all_of_it(pipeline, market, whole_exchange, whole_source):
     assert pipeline.run("instruments", AFTER) == "success"
     whole_exchange.faults({"kind": "summary_missing", "instrument": "ETH-PERPETUAL"})
     for dataset in ("instrument_summaries", "options_chain"):
@@ -134,11 +113,10 @@ def test_the_catalogue_has_all_of_it(pipeline, market, whole_exchange):
     )
     assert found == [("instrument_summaries", "ETH", BEAT, "catalogue-complete", "warning", "ETH-PERPETUAL")]
     # the index of the minute that has just ended is what the perpetual's summary says; of ETH there was none
-    minutes = market.rows(
-        "SELECT index_name, ts, price, source FROM index_prices WHERE index_name IN ('btc_usd', 'eth_usd')"
-    )
-    told = {row["instrument_name"]: row["estimated_delivery_price"] for _, row in summaries(whole_exchange, "future")}
-    assert minutes == [("btc_usd", BEAT - timedelta(minutes=1), told["BTC-PERPETUAL"], "summary")]
+    begins = BEAT - timedelta(minutes=1)
+    minutes = market.rows("SELECT index_name, ts, source FROM index_prices WHERE index_name IN ('btc_usd', 'eth_usd')")
+    assert minutes == [("btc_usd", begins, "summary")]
+    assert comparison.sampled_index(whole_source, market.rows, "BTC-PERPETUAL", ms(begins), ms(BEAT)) == 1
 
 
 def test_a_chain_without_volatilities_is_refused(pipeline, market, whole_exchange):

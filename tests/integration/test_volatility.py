@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
-
 import pytest
-import requests
+
+from exchange_simulator import comparison
+
+from .rehearsal import ms
 
 
 @pytest.fixture
@@ -14,34 +15,15 @@ def pipeline(open_pipeline, market, simulated_exchange, monkeypatch):
     return open_pipeline(market, simulated_exchange)
 
 
-def told(exchange, currency: str, begins: datetime, ends: datetime) -> list[tuple]:
-    """What the exchange says of the hours in [begins, ends), a day a request."""
-    found = []
-    day, last = (round(each.timestamp() * 1000) for each in (begins, ends))
-    while day < last:
-        answer = requests.get(
-            f"{exchange.live_url}/api/v2/public/get_volatility_index_data", timeout=30,
-            params={
-                "currency": currency, "start_timestamp": day, "end_timestamp": day + 86_399_999, "resolution": 3600,
-            },
-        ).json()["result"]  # fmt: skip
-        assert answer["continuation"] is None
-        found += [(currency, datetime.fromtimestamp(ms / 1000, UTC), *prices) for ms, *prices in answer["data"]]
-        day += 86_400_000
-    return found
-
-
 @pytest.mark.parametrize(
     ("after", "begins", "ends", "hours"),
     [("2021-04-01", "2021-03-25", "2021-04-01", 7 * 24), ("2026-11-01", "2026-10-01", "2026-11-01", 31 * 24)],
 )
-def test_every_hour_is_the_exchanges(pipeline, market, simulated_exchange, after, begins, ends, hours):
+def test_every_hour_is_the_exchanges(pipeline, market, simulated_source, after, begins, ends, hours):
     assert pipeline.run("volatility_index", after) == "success"
-    begins, ends = (datetime.fromisoformat(each).replace(tzinfo=UTC) for each in (begins, ends))
-    wanted = [row for currency in ("BTC", "ETH") for row in told(simulated_exchange, currency, begins, ends)]
-    assert len(wanted) == 2 * hours
-    shown = "SELECT currency, ts, open, high, low, close FROM volatility_index ORDER BY currency, ts"
-    assert market.rows(shown) == wanted
+    for currency in ("BTC", "ETH"):
+        assert comparison.volatility(simulated_source, market.rows, currency, ms(begins), ms(ends)) == hours
+    assert market.value("SELECT count(*) FROM volatility_index") == 2 * hours, "and no other"
     assert market.rows("SELECT * FROM quarantined") == []
     # again: not a row is written
     written = market.rows("SELECT ctid, xmin FROM store.volatility_index")

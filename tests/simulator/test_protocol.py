@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import math
 from collections import Counter
@@ -12,9 +13,10 @@ import orjson
 import pytest
 
 from exchange_simulator.app import Simulator
+from exchange_simulator.clock import Clock
 from exchange_simulator.listings import DAY, HOUR, MINUTE
 from exchange_simulator.market import COLUMNS, Market
-from exchange_simulator.protocol import METHODS, Exchange
+from exchange_simulator.protocol import METHODS, Exchange, Parameters
 from exchange_simulator.quotes import LARGEST_IV
 from exchange_simulator.traits import Traits
 
@@ -424,6 +426,13 @@ def test_options_are_quoted_now_and_only_now(live):
     assert ticker["mark_price"] - put["mark_price"] == pytest.approx(parity, abs=2e-4)
     gone = live.ask("ticker", instrument_name="BTC-27MAR26").json()["error"]
     assert gone["data"]["reason"] == "instrument is not open"
+
+
+def test_the_index_of_a_summary_is_that_of_its_timestamp_however_long_it_takes_to_make():
+    source, seconds = Market(), itertools.count(NOW // 1000)
+    source.clock = Clock(wall=lambda: next(seconds))  # it goes on by a second whenever it is read
+    for row in Exchange(source).get_book_summary_by_currency(Parameters({"currency": "BTC", "kind": "future"}), False):
+        assert row["estimated_delivery_price"] == source.index("BTC", row["creation_timestamp"])[0]
 
 
 def black_76(side: str, strike: float, forward: float, volatility: float, years: float) -> float:

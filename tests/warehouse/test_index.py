@@ -14,7 +14,9 @@ from deribit_warehouse.tables import INDEX_DAY
 from deribit_warehouse.warehouse import publication
 from deribit_warehouse.warehouse.index import store_chart
 from deribit_warehouse.warehouse.ingestion import Ingested, Provenance
-from tests.warehouse.days import FIRST, HOST, Warehouse, at, bits, index_profile, index_proxies, ms, trading
+from exchange_simulator import comparison
+from exchange_simulator.market import Market
+from tests.warehouse.days import FIRST, HOST, Candles, Warehouse, at, bits, index_profile, index_proxies, ms, trading
 from tests.warehouse.test_summaries import fold, take, told
 from tests.warehouse.test_summaries import publish as publish_summaries
 
@@ -472,6 +474,41 @@ def test_a_summary_published_after_its_day_was_computed_makes_the_day_due_where_
     assert warehouse.compute(INDEX_PRICES) == 1 and publish(warehouse) == 1
     assert pending(warehouse) == 0, "though it was told too late to be in it"
     assert fold(warehouse, at(FIRST, 1440)) and pending(warehouse) == 0
+
+
+@pytest.mark.parametrize("off", [0.0, 0.01])
+def test_a_closed_day_is_compared_with_the_exchange_whatever_its_minutes_are_known_from(warehouse, perpetual, off):
+    """off: USD that one summary is off the index."""
+    source, first, past = Market(), ms(BEGIN), ms(at(FIRST, 1440))
+    name = "BTC-PERPETUAL"
+
+    def index(instant: datetime) -> float:
+        return float(source.index("BTC", ms(instant))[0])
+
+    said = source.candles(name, first, past - 60_000)
+    prices = {column: said[column] for column in ("open", "high", "low", "close", "volume", "cost")}
+    warehouse.candles(perpetual, Candles.of(first, past, present=np.ones(1440, bool), **prices))
+    warehouse.publish(perpetual)
+    hours = source.funding(name, first, past)
+    columns = np.stack([hours[column] for column in ("interest_1h", "interest_8h", "index_price", "prev_index_price")])
+    warehouse.funding(perpetual, HOURS[:24], columns)
+    warehouse.publish_funding(perpetual)
+    for minute in (1, 2, 600, 601):  # one of them ends an hour
+        price = index(at(FIRST, minute) + timedelta(seconds=3))
+        summary(warehouse, minute, price + off * (minute == 2), late=3.0)
+    publish_summaries(warehouse)
+    chart(warehouse, {at(FIRST, minute): index(at(FIRST, minute)) for minute in range(1000, 1441)})
+    compute(warehouse)
+    assert publish(warehouse) == 1
+
+    asked = (source, warehouse.rows, name, first, past)
+    if off:
+        for compare in (comparison.index, comparison.sampled_index):
+            with pytest.raises(comparison.Different, match="btc_usd: 1 values of price differ"):
+                compare(*asked)
+    else:
+        assert comparison.index(*asked) == 1440
+        assert comparison.sampled_index(*asked) == 3
 
 
 def test_a_summary_that_is_taken_back_takes_the_index_it_is_in_with_it(warehouse, perpetual):
