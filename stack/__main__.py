@@ -192,7 +192,9 @@ def run(stack: Stack, credentials: Credentials, api: AirflowApi, first_day: date
     first = catchup.newest_month_first(api, datetime.now(UTC))
     try:
         try:
-            catchup.run_catalogue(stack, api, console, lambda: behind(loader, currencies()), lambda: waiting(reader))
+            catchup.run_catalogue(
+                stack, api, console, lambda lists: behind(loader, currencies(), lists), lambda: waiting(reader)
+            )
             for note in catchup.run_again(api, unloaded(reader)):
                 say(f"Run again: {note}")
             if first:

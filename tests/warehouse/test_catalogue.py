@@ -13,7 +13,7 @@ import pytest
 from deribit_warehouse.datasets import BASIS_SPREAD
 from deribit_warehouse.exchange import candles, funding
 from deribit_warehouse.warehouse.catalogue import (
-    read_at,
+    lists_read,
     record_reading,
     store_instruments,
     unlisted,
@@ -303,23 +303,34 @@ def test_funding_lives_begin_an_hour_before_the_first_hour_ends(warehouse):
 READINGS = [("history", True), ("live", True), ("live", False)]
 
 
-def test_a_currency_is_read_once_both_hosts_have_told_its_futures(warehouse):
+def test_a_currency_is_known_once_the_lists_that_somebody_needs_were_read(warehouse):
     connection = warehouse.connection
+    since = datetime.now(UTC)
+
+    def read(lists: str) -> list[str]:
+        found = lists_read(connection, ["BTC", "ETH"], since, lists)
+        assert sorted(found.read + found.awaited) == ["BTC", "ETH"]
+        return found.read
 
     def told(kind: str, run_id: str, *readings: tuple[str, bool]) -> None:
         for host, expired in readings:
             record_reading(connection, "BTC", kind, 5, run_id, host=host, expired=expired)
 
     told("option", "r1", *READINGS)
-    assert read_at(connection, ["BTC", "ETH"]) == {}, "options say nothing of futures"
-    told("future", "r1", *READINGS[:2])
-    assert read_at(connection, ["BTC", "ETH"]) == {}, "what is listed was not told yet"
+    assert read("listed") == [], "options say nothing of futures"
     told("future", "r1", READINGS[2])
-    first = read_at(connection, ["BTC", "ETH"])
+    assert read("listed") == ["BTC"], "whatever has expired"
+    assert read("all") == []
+    told("future", "r1", READINGS[0])
+    assert read("all") == []
+    told("future", "r1", READINGS[1])
+    assert read("all") == ["BTC"]
+    since = datetime.now(UTC)
+    assert read("listed") == read("all") == []
     told("future", "r2", *READINGS[1:])
-    assert read_at(connection, ["BTC"]) == first, "as old as its oldest answer"
+    assert (read("listed"), read("all")) == (["BTC"], []), "as old as its oldest answer"
     told("future", "r2", READINGS[0])
-    assert list(first) == ["BTC"] and read_at(connection, ["BTC"])["BTC"] > first["BTC"]
+    assert read("all") == ["BTC"]
     assert warehouse.rows("SELECT kind, run_id, count(*) FROM store.catalogue_reading GROUP BY 1, 2 ORDER BY 1") == [
         ("future", "r2", 3),
         ("option", "r1", 3),

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from datetime import datetime
+from typing import NamedTuple
 
 from psycopg import Connection
 
-from deribit_warehouse.dataset import Dataset, Window
+from deribit_warehouse.dataset import Dataset, Lists, Window
 
 from . import sql
 from .ingestion import lock_subject
@@ -48,9 +49,19 @@ def record_collected(connection: Connection, currency: str, currencies: list[str
     sql.run(connection, "catalogue/record_collected", currency=currency, currencies=currencies, since=since)
 
 
-def read_at(connection: Connection, currencies: list[str]) -> dict[str, datetime]:
-    """When the futures of each currency were last read in full, from both hosts; one never read is absent."""
-    return {r["currency"]: r["read_at"] for r in sql.rows(connection, "catalogue/age", currencies=currencies)}
+class ListsRead(NamedTuple):
+    """Of which currencies all lists of futures that somebody needs were read since an instant, and of which not."""
+
+    read: list[str]
+    awaited: list[str]
+
+
+def lists_read(connection: Connection, currencies: list[str], since: datetime, lists: Lists) -> ListsRead:
+    """Which of these currencies the catalogue knows as of an instant or later, as far as these lists say."""
+    is_read = dict.fromkeys(currencies, True)
+    for row in sql.rows(connection, "catalogue/lists", currencies=currencies, since=since, expired=lists == "all"):
+        is_read[row["currency"]] &= row["is_read"]
+    return ListsRead([c for c in currencies if is_read[c]], [c for c in currencies if not is_read[c]])
 
 
 def unlisted(connection: Connection, currencies: list[str]) -> list[tuple[str, list[str]]]:

@@ -10,10 +10,10 @@ from typing import Any
 import psycopg
 from psycopg import Connection, IsolationLevel
 
-from deribit_warehouse.dataset import Dataset
+from deribit_warehouse.dataset import Dataset, Lists
 
 from . import sql
-from .catalogue import read_at
+from .catalogue import lists_read
 from .freshness import freshness
 
 COLUMNS = (
@@ -148,12 +148,11 @@ def pending(dsn: str) -> list[dict[str, Any]]:
         return sql.rows(connection, "report/pending")
 
 
-def behind(dsn: str, currencies: list[str]) -> list[str]:
-    """The currencies whose futures were not read into the catalogue since the newest closed month ended."""
+def behind(dsn: str, currencies: list[str], lists: Lists) -> list[str]:
+    """The currencies of which one of these lists of futures was not read since the newest closed month ended."""
     month = datetime.now(UTC).replace(day=1, hour=0, minute=0, second=0, microsecond=0)
     with psycopg.connect(dsn) as connection:
-        read = read_at(connection, currencies)
-    return [currency for currency in currencies if currency not in read or read[currency] < month]
+        return lists_read(connection, currencies, month, lists).awaited
 
 
 def fresh(dsn: str) -> list[dict[str, Any]]:
