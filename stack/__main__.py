@@ -179,6 +179,7 @@ def run(stack: Stack, credentials: Credentials, api: AirflowApi, first_day: date
         behind,
         due,
         pending,
+        refused,
         summary,
         term_structure,
         unloaded,
@@ -195,6 +196,8 @@ def run(stack: Stack, credentials: Credentials, api: AirflowApi, first_day: date
             catchup.run_catalogue(
                 stack, api, console, lambda lists: behind(loader, currencies(), lists), lambda: waiting(reader)
             )
+            for cause in refused(reader, currencies()):
+                say(f"The history goes on without a list that could not be read: {cause}")
             for note in catchup.run_again(api, unloaded(reader)):
                 say(f"Run again: {note}")
             if first:

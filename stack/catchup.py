@@ -93,18 +93,18 @@ def wait_for_dags(stack: Stack, api: AirflowApi, seconds: float = 300) -> list[d
 # what tasks wait for now: rows of deribit_warehouse.warehouse.completion.waiting()
 Waits = Callable[[], list[dict[str, Any]]]
 
-# which currencies lack one of these lists of futures: deribit_warehouse.warehouse.completion.behind()
+# why the history can't do with these lists of futures yet: deribit_warehouse.warehouse.completion.behind()
 Behind = Callable[[Lists], list[str]]
 
 
 def run_catalogue(stack: Stack, api: AirflowApi, console: Console, behind: Behind, waits: Waits) -> None:
     """Everything else asks the catalogue which instruments lived, so it has to have been read.
 
-    behind() asks the database which currencies have to be read. What an earlier reading came to does not matter, unless
-    it is the newest and failed: then there is another one. Raises StackError when that fails, too, and what is listed
-    is not known; what waits for the catalogue goes on waiting. A reading that waits for the exchange is waited for as
-    far as everything needs it: where only the rest of it (needless) is left to do, or failed, that is told, and the
-    history goes on: what needs that rest waits for it.
+    behind() asks the database what has to be read. What an earlier reading came to does not matter, unless it is the
+    newest and failed: then there is another one. Raises StackError when that fails, too, and what is listed is not
+    known; what waits for the catalogue goes on waiting. A reading that waits for the exchange is waited for as far as
+    everything needs it: where only the rest of it (needless) is left to do, or failed, that is told, and the history
+    goes on: what needs that rest waits for it.
     """
     api.unpause(CATALOGUE)
     newest = api.runs(dag=CATALOGUE, newest=1)
@@ -121,10 +121,12 @@ def run_catalogue(stack: Stack, api: AirflowApi, console: Console, behind: Behin
         if over and not active:
             failed = run_failed(stack, api, over[0])
             tasks = {task["task_id"] for task in api.failed_tasks(CATALOGUE, over[0]["dag_run_id"])}
-            if not tasks or tasks - UNUSED_BY_HISTORY - FUTURES - set(PERPETUALS) or behind("listed"):
+            if causes := behind("listed"):
+                advice = "Check DERIBIT_CURRENCIES, and that the connections point at the right hosts."
+                raise StackError("\n".join(["The listed futures could not be read:", *causes, advice, str(failed)]))
+            if not tasks or tasks - UNUSED_BY_HISTORY - FUTURES - set(PERPETUALS):
                 raise failed
-            left = _left(tasks)
-            note = f"{left} could not be read. The history goes on without."
+            note = f"{_left(tasks)} could not be read. The history goes on without."
             console.print(f"{note}\n{failed}", soft_wrap=True, markup=False)
             return
         if active and not behind("listed") and (left := needless(api)):

@@ -295,6 +295,50 @@ def test_a_list_of_expired_futures_that_cannot_be_read_stops_no_perpetual(
     assert len(published(market, "futures_ohlcv")["futures_ohlcv"]) > 3
 
 
+def test_a_currency_that_is_refused_keeps_no_other_waiting_and_is_loaded_once_it_is_read(
+    open_pipeline, market, listed, young_exchange, monkeypatch
+):
+    """April 2019 of BTC and ETH: of ETH the live host refuses what is listed, until it knows the currency."""
+    from deribit_warehouse.warehouse.completion import behind, refused
+
+    listed.exchange = young_exchange
+    listed.failing.add(("live", "ETH", "future", False))
+    monkeypatch.setenv("DERIBIT_CURRENCIES", "BTC,ETH")
+    pipeline = open_pipeline(market, listed)
+    after, months = "2019-05-01", [date(2019, 4, 1)]
+    loaded = ("perpetuals_ohlcv", "funding_rates")
+
+    assert pipeline.run("instruments", after) == "failed"
+    [(label, error)] = market.rows("SELECT label, error FROM store.run_failure")
+    assert label == "ETH futures, listed, live host" and "10020" in error
+    assert market.value("SELECT words FROM store.incident WHERE kind = 'failure' AND resolved_at IS NULL").count(label)
+    assert behind(market.dsn(), ["BTC", "ETH"], "listed") == []
+    assert [told.partition(":")[0] for told in refused(market.dsn(), ["BTC", "ETH"])] == [label]
+    for dag in loaded:
+        assert pipeline.run(dag, after) == "success"
+    assert published(market, *loaded) == dict.fromkeys(loaded, ["BTC-PERPETUAL"])
+
+    listed.failing.clear()
+    assert pipeline.run("instruments", after) == "success"
+    assert refused(market.dsn(), ["BTC", "ETH"]) == []
+    unloaded = "SELECT dataset FROM unloaded WHERE month = ANY(%s) AND 'ETH-PERPETUAL' = ANY(instruments)"
+    assert {dataset for [dataset] in market.rows(unloaded, months)} >= set(loaded), "a start runs it again"
+    for dag in loaded:
+        assert pipeline.run(dag, after) == "success"
+    assert published(market, *loaded) == dict.fromkeys(loaded, ["BTC-PERPETUAL", "ETH-PERPETUAL"])
+    assert {dataset for [dataset] in market.rows(unloaded, months)}.isdisjoint(loaded)
+
+
+def test_where_every_currency_is_refused_it_is_waited_and_said_why(open_pipeline, market, listed, monkeypatch):
+    monkeypatch.setenv("DERIBIT_CURRENCIES", "EURR")
+    listed.failing.add(("live", "EURR", "future", False))
+    pipeline = open_pipeline(market, listed)
+    assert pipeline.run("instruments", AFTER) == "failed"
+    assert pipeline.run("perpetuals_ohlcv", AFTER) == "failed"
+    [error] = [error for [error] in market.rows("SELECT error FROM store.run_failure WHERE task_id = 'plan'")]
+    assert "waited for the catalogue" in error and "EURR futures, listed, live host: " in error
+
+
 def test_at_the_slower_pace_of_the_two_each_list_is_asked_for_once(open_pipeline, listed, market, monkeypatch):
     """One get_instruments in ten seconds, five at once: the older copy of the reference, and what holds here until
     `make check` knows better. A request counts as made when its slot comes, and nobody sleeps until then."""

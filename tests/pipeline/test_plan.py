@@ -23,7 +23,9 @@ def plan(monkeypatch):
     for module in (load, waiting):
         monkeypatch.setattr(module, "get_current_context", lambda: context)
     monkeypatch.setattr(load, "market", nullcontext)
-    monkeypatch.setattr(catalogue, "lists_read", lambda connection, currencies, *_: catalogue.ListsRead(currencies, []))
+    monkeypatch.setattr(
+        catalogue, "lists_read", lambda connection, currencies, *_: catalogue.ListsRead(currencies, {}, [])
+    )
 
     def plan(dataset, instruments, requests):
         names = [f"I{n}-PERPETUAL" for n in range(instruments)]

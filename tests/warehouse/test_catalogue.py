@@ -15,9 +15,11 @@ from deribit_warehouse.exchange import candles, funding
 from deribit_warehouse.warehouse.catalogue import (
     lists_read,
     record_reading,
+    record_refusal,
     store_instruments,
     unlisted,
 )
+from deribit_warehouse.warehouse.completion import behind, refused
 from deribit_warehouse.warehouse.funding import record_start
 from deribit_warehouse.warehouse.ingestion import OriginMismatch, claim_origin
 from tests.warehouse.days import (
@@ -309,7 +311,7 @@ def test_a_currency_is_known_once_the_lists_that_somebody_needs_were_read(wareho
 
     def read(lists: str) -> list[str]:
         found = lists_read(connection, ["BTC", "ETH"], since, lists)
-        assert sorted(found.read + found.awaited) == ["BTC", "ETH"]
+        assert sorted(found.read + found.awaited) == ["BTC", "ETH"] and found.refused == {}
         return found.read
 
     def told(kind: str, run_id: str, *readings: tuple[str, bool]) -> None:
@@ -335,6 +337,49 @@ def test_a_currency_is_known_once_the_lists_that_somebody_needs_were_read(wareho
         ("future", "r2", 3),
         ("option", "r1", 3),
     ]
+
+
+def test_a_list_that_was_refused_is_not_awaited_until_somebody_may_have_asked_again(warehouse):
+    connection, since = warehouse.connection, datetime.now(UTC)
+    coins = ["BTC", "ETH", "EURR"]
+    for currency in coins[:2]:
+        for host, expired in READINGS:
+            record_reading(connection, currency, "future", 5, "r1", host=host, expired=expired)
+
+    def refuse(currency: str, kind: str = "future", *, expired: bool = False) -> None:
+        record_refusal(connection, currency, kind, "code -32602", host="live", expired=expired)
+
+    assert lists_read(connection, coins, since, "listed") == (["BTC", "ETH"], {}, ["EURR"])
+    refuse("EURR", "option")
+    assert lists_read(connection, coins, since, "listed").awaited == ["EURR"], "of futures nothing was said"
+    refuse("EURR")
+    why = {"EURR": "EURR futures, listed, live host: code -32602"}
+    assert lists_read(connection, coins, since, "listed") == (["BTC", "ETH"], why, [])
+    assert lists_read(connection, coins, since, "all") == (["BTC", "ETH"], why, []), "whatever its other lists say"
+    refuse("BTC")
+    assert lists_read(connection, coins, since, "listed").read == ["BTC", "ETH"], "it was read since"
+    refuse("EURR", expired=True)
+    assert lists_read(connection, coins, since, "listed").refused == why
+    expired = "EURR futures, expired, live host: code -32602"
+    assert lists_read(connection, coins, since, "all").refused == {"EURR": f"{why['EURR']}; {expired}"}
+    # a month later nobody has asked yet
+    assert lists_read(connection, coins, datetime.now(UTC), "all") == ([], {}, coins)
+    record_reading(connection, "EURR", "future", 0, "r2", host="live", expired=False)
+    assert lists_read(connection, coins, since, "listed") == (coins, {}, [])
+    assert lists_read(connection, coins, since, "all").refused == {"EURR": expired}
+
+
+def test_a_start_waits_for_no_list_that_was_refused_unless_none_was_read(warehouse, market):
+    connection = warehouse.connection
+    month = f"{datetime.now(UTC):%Y-%m}-01"
+    record_refusal(connection, "EURR", "future", "code -32602", host="live", expired=False)
+    eurr = "EURR futures, listed, live host: code -32602"
+    assert behind(market.dsn(), ["BTC", "EURR"], "listed") == [eurr, f"BTC futures: not read since {month}"]
+    assert behind(market.dsn(), ["EURR"], "listed") == [eurr]
+    record_reading(connection, "BTC", "future", 5, "r1", host="live", expired=False)
+    assert behind(market.dsn(), ["BTC", "EURR"], "listed") == []
+    assert behind(market.dsn(), ["BTC", "EURR"], "all") == [eurr, f"BTC futures: not read since {month}"]
+    assert refused(market.dsn(), ["BTC", "EURR"]) == [eurr] and refused(market.dsn(), ["BTC"]) == []
 
 
 def test_what_could_not_be_read_is_kept_until_it_can_be(warehouse):

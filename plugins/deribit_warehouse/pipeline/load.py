@@ -133,16 +133,26 @@ def months_of(windows: list[Window]) -> list[str]:
 
 
 def wait_for_catalogue(connection: Connection, dataset: Dataset, currencies: list[str], until: datetime) -> None:
-    """Has the task wait if a list of a currency's futures that the dataset needs was last read before an instant."""
+    """Has the task wait if a list of a currency's futures that the dataset needs was last read before an instant.
+
+    A currency of which the exchange refuses one, or sends what can't be read, keeps the others waiting only if there is
+    none of which all were read. What is known of it is loaded with theirs; the months of what is not are in the view
+    `unloaded` once the list is read.
+    """
     from deribit_warehouse.warehouse import catalogue
 
     found = catalogue.lists_read(connection, currencies, until, dataset.catalogue)
+    refused = "; ".join(found.refused.values())
     if found.awaited:
         wait(
             CATALOGUE,
             f"the catalogue of {', '.join(found.awaited)} was not read since {until:%Y-%m-%d %H:%M} UTC; "
             "the DAG deribit_instruments does that",
         )
+    if refused and not found.read:
+        wait(CATALOGUE, f"the DAG deribit_instruments could not read the lists of {refused}")
+    if refused:
+        log.warning("planned without what is not known yet, because these lists could not be read: %s", refused)
 
 
 def wait_for_end(deribit: Exchange, ends: datetime, meanwhile: Callable[[float], None] | None = None) -> None:

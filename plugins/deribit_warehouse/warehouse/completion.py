@@ -149,10 +149,24 @@ def pending(dsn: str) -> list[dict[str, Any]]:
 
 
 def behind(dsn: str, currencies: list[str], lists: Lists) -> list[str]:
-    """The currencies of which one of these lists of futures was not read since the newest closed month ended."""
-    month = datetime.now(UTC).replace(day=1, hour=0, minute=0, second=0, microsecond=0)
+    """Why the history can't do with these lists of futures yet, a sentence each: what was not read since the newest
+    closed month ended. A list that the exchange refused since is done without, but where no currency's was read."""
     with psycopg.connect(dsn) as connection:
-        return lists_read(connection, currencies, month, lists).awaited
+        found = lists_read(connection, currencies, this_month(), lists)
+    left = [f"{currency} futures: not read since {this_month():%Y-%m-%d}" for currency in found.awaited]
+    return left if found.read else [*found.refused.values(), *left]
+
+
+def refused(dsn: str, currencies: list[str]) -> list[str]:
+    """The lists of futures that the exchange refused, or sent in a form that can't be read, since the newest closed
+    month ended, and why: a sentence a currency."""
+    with psycopg.connect(dsn) as connection:
+        return list(lists_read(connection, currencies, this_month(), "all").refused.values())
+
+
+def this_month() -> datetime:
+    """When it began, and the newest closed month ended."""
+    return datetime.now(UTC).replace(day=1, hour=0, minute=0, second=0, microsecond=0)
 
 
 def fresh(dsn: str) -> list[dict[str, Any]]:
