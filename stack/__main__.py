@@ -163,6 +163,7 @@ def start(stack: Stack, credentials: Credentials, api: AirflowApi, first_day: da
         services.start(stack, "simulator")
     postgres.wait_ready(stack, credentials, lambda: services.none_failed(stack))
     set_up_databases(stack, credentials, first_day)
+    check.count_lists_asked(stack, postgres.dsn(stack, credentials, "market_loader", "market"))
     services.start(stack, "api-server", "dag-processor", "scheduler")
     api.wait_healthy(lambda: services.none_failed(stack))
     services.start(stack, "triggerer", "watch", "cleaner")  # last: what is waited for goes first
