@@ -6,7 +6,9 @@ the history host everything that has expired since 2016. Names are never inferre
 **Grain.** One row an instrument, with listing, expiry, tick and contract size, the host that sent its last change, when
 it was first seen and when it last changed. An instrument that the exchange stops listing stays.
 
-**Schedule.** Daily, and once at the start. The history DAGs wait until the catalogue was read after their interval.
+**Schedule.** Daily, and once at the start. The history DAGs wait until the lists they need were read after their
+interval: those of perpetuals and funding what is listed, the others also what has expired. A currency of which a list
+is refused, or can't be read, keeps no other waiting.
 
 **Late data.** New listings come with the next daily reading; a changed expiry or state updates the row. The exchange
 may go on listing a delisted perpetual, with a flat chart. A perpetual without funding and without a trade for seven
@@ -16,7 +18,8 @@ later, versions that lie outside the lifetime are taken back, with what was comp
 only in part is replaced at once by a version that is cut to the lifetime.
 
 **When it fails.** The tasks wait for an unavailable exchange. Nothing is lost: each list is a task of its own, what was
-read is kept, and a failed list of options delays nothing else. An impossible row (no name, a strike of 10^400, an
+read is kept, and a list that fails delays only what needs it: one of options nothing else, one of expired futures no
+perpetual. An impossible row (no name, a strike of 10^400, an
 expiry before the creation) is left out, and the rest is stored. A name that does not match its expiry, or a lifetime of
 no length, is stored all the same. Both are findings, which are reported in one message when they are new and kept in
 the view quality_findings: the catalogue holds nothing back.

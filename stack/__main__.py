@@ -163,6 +163,7 @@ def start(stack: Stack, credentials: Credentials, api: AirflowApi, first_day: da
         services.start(stack, "simulator")
     postgres.wait_ready(stack, credentials, lambda: services.none_failed(stack))
     set_up_databases(stack, credentials, first_day)
+    check.count_lists_asked(stack, postgres.dsn(stack, credentials, "market_loader", "market"))
     services.start(stack, "api-server", "dag-processor", "scheduler")
     api.wait_healthy(lambda: services.none_failed(stack))
     services.start(stack, "triggerer", "watch", "cleaner")  # last: what is waited for goes first
@@ -179,6 +180,7 @@ def run(stack: Stack, credentials: Credentials, api: AirflowApi, first_day: date
         behind,
         due,
         pending,
+        refused,
         summary,
         term_structure,
         unloaded,
@@ -192,7 +194,11 @@ def run(stack: Stack, credentials: Credentials, api: AirflowApi, first_day: date
     first = catchup.newest_month_first(api, datetime.now(UTC))
     try:
         try:
-            catchup.run_catalogue(stack, api, console, lambda: behind(loader, currencies()), lambda: waiting(reader))
+            catchup.run_catalogue(
+                stack, api, console, lambda lists: behind(loader, currencies(), lists), lambda: waiting(reader)
+            )
+            for cause in refused(reader, currencies()):
+                say(f"The history goes on without a list that could not be read: {cause}")
             for note in catchup.run_again(api, unloaded(reader)):
                 say(f"Run again: {note}")
             if first:

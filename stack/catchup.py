@@ -16,7 +16,7 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
-from deribit_warehouse.dataset import dag_id_of
+from deribit_warehouse.dataset import Lists, dag_id_of
 from stack import StackError
 from stack.api import AirflowApi, parse_time
 from stack.services import none_failed
@@ -36,6 +36,8 @@ IDLE_POLLS = 5
 pending of it by himself."""
 UNUSED_BY_HISTORY = {"read_options"}
 """Tasks of the catalogue's run whose lists nothing of the history asks for."""
+FUTURES = {"read_futures"}
+"""Tasks of the catalogue's run whose lists of what has expired are needed by dated futures, and not by perpetuals."""
 PERPETUALS = ("discover_funding_starts", "find_delistings")
 """Tasks of the catalogue's run that ask about perpetuals one by one, the second after the first. The history does
 without what they could not find: of a perpetual whose first hour of funding is not known all hours since its listing
@@ -91,20 +93,22 @@ def wait_for_dags(stack: Stack, api: AirflowApi, seconds: float = 300) -> list[d
 # what tasks wait for now: rows of deribit_warehouse.warehouse.completion.waiting()
 Waits = Callable[[], list[dict[str, Any]]]
 
+# why the history can't do with these lists of futures yet: deribit_warehouse.warehouse.completion.behind()
+Behind = Callable[[Lists], list[str]]
 
-def run_catalogue(
-    stack: Stack, api: AirflowApi, console: Console, behind: Callable[[], list[str]], waits: Waits
-) -> None:
+
+def run_catalogue(stack: Stack, api: AirflowApi, console: Console, behind: Behind, waits: Waits) -> None:
     """Everything else asks the catalogue which instruments lived, so it has to have been read.
 
-    behind() asks the database which currencies have to be read. What an earlier reading came to does not matter, unless
-    it is the newest and failed: then there is another one. Raises StackError when that fails, too; what waits for the
-    catalogue goes on waiting. A reading that waits for the exchange is waited for as far as the history needs it: where
-    only the rest of it (needless) is left to do, or failed, that is told, and the history goes on.
+    behind() asks the database what has to be read. What an earlier reading came to does not matter, unless it is the
+    newest and failed: then there is another one. Raises StackError when that fails, too, and what is listed is not
+    known; what waits for the catalogue goes on waiting. A reading that waits for the exchange is waited for as far as
+    everything needs it: where only the rest of it (needless) is left to do, or failed, that is told, and the history
+    goes on: what needs that rest waits for it.
     """
     api.unpause(CATALOGUE)
     newest = api.runs(dag=CATALOGUE, newest=1)
-    if newest and newest[0]["state"] == "success" and not behind():
+    if newest and newest[0]["state"] == "success" and not behind("all"):
         return
     started = last_line = time.monotonic()
     past = {run["dag_run_id"] for run in api.runs("success", "failed", dag=CATALOGUE)}
@@ -117,13 +121,15 @@ def run_catalogue(
         if over and not active:
             failed = run_failed(stack, api, over[0])
             tasks = {task["task_id"] for task in api.failed_tasks(CATALOGUE, over[0]["dag_run_id"])}
-            if not tasks or tasks - UNUSED_BY_HISTORY - set(PERPETUALS) or behind():
+            if causes := behind("listed"):
+                advice = "Check DERIBIT_CURRENCIES, and that the connections point at the right hosts."
+                raise StackError("\n".join(["The listed futures could not be read:", *causes, advice, str(failed)]))
+            if not tasks or tasks - UNUSED_BY_HISTORY - FUTURES - set(PERPETUALS):
                 raise failed
-            left = _left(tasks)
-            note = f"{left} could not be read. The history goes on without."
+            note = f"{_left(tasks)} could not be read. The history goes on without."
             console.print(f"{note}\n{failed}", soft_wrap=True, markup=False)
             return
-        if active and not behind() and (left := needless(api)):
+        if active and not behind("listed") and (left := needless(api)):
             note = f"{left} are still to be read{_waiting(waits())}. The history begins without."
             console.print(note, soft_wrap=True, markup=False)
             return
@@ -140,13 +146,16 @@ def run_catalogue(
 
 
 def needless(api: AirflowApi) -> str:
-    """What the catalogue's run under way still has to do, if the history needs none of it, as the begin of a sentence:
-    lists of options; what is asked of each perpetual, once it was asked and some are waited for. Else empty."""
+    """What the catalogue's run under way still has to do, if the history can begin without, as the begin of a sentence:
+    lists of options; lists of futures, once all that are left are waited for; what is asked of each perpetual, once it
+    was asked and some are waited for. Else empty."""
     runs = api.runs("queued", "running", dag=CATALOGUE, newest=1)
     tasks = [task for run in runs for task in api.unfinished_tasks(CATALOGUE, run["dag_run_id"])]
     names = {task["task_id"] for task in tasks}
-    if names - UNUSED_BY_HISTORY - set(PERPETUALS) - AFTERWARDS:
+    if names - UNUSED_BY_HISTORY - FUTURES - set(PERPETUALS) - AFTERWARDS:
         return ""
+    if futures := [task["state"] for task in tasks if task["task_id"] in FUTURES]:
+        return _left(names & (FUTURES | UNUSED_BY_HISTORY)) if {*futures} == {"up_for_reschedule"} else ""
     waiting = {task["task_id"] for task in tasks if task["state"] == "up_for_reschedule"}
     if (first := next((name for name in PERPETUALS if name in names), None)) is None:
         return _left(names & UNUSED_BY_HISTORY) if "clip_to_lifetimes" not in names else ""
@@ -155,7 +164,8 @@ def needless(api: AirflowApi) -> str:
 
 def _left(tasks: set[str]) -> str:
     """What tasks of the catalogue read, as the begin of a sentence."""
-    parts = ["lists of options"] if tasks & UNUSED_BY_HISTORY else []
+    parts = ["lists of futures"] if tasks & FUTURES else []
+    parts += ["lists of options"] if tasks & UNUSED_BY_HISTORY else []
     parts += ["first or last hours of single perpetuals"] if tasks & set(PERPETUALS) else []
     said = " and ".join(parts)
     return said[:1].upper() + said[1:]

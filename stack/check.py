@@ -71,6 +71,20 @@ def settings_found(checks: Path) -> dict[str, str]:
     return {name: value for one in results.values() if one["holds"] for name, value in one["settings"].items()}
 
 
+def count_lists_asked(stack: Stack, market: str) -> None:
+    """Has the limiter of a market database, a connection string, count the lists of instruments that the newest check
+    asked for before there was that database: of the exchange's limit for these there may be nothing left for a minute.
+    """
+    import psycopg
+
+    from deribit_warehouse.exchange.probe import sent_at
+    from deribit_warehouse.warehouse.rate_limiter import count_sent
+
+    if newest := max(folder(stack).glob("*/"), default=None):
+        with psycopg.connect(market) as connection:
+            count_sent(connection, "instruments", sent_at(newest, "get_instruments"))
+
+
 def folder(stack: Stack) -> Path:
     """Where the answers are kept: a folder a check."""
     return stack.home / "check"

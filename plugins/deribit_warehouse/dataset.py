@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 if TYPE_CHECKING:
     from psycopg import Connection
@@ -99,6 +99,11 @@ def milliseconds(instant: datetime) -> int:
     return round(instant.timestamp() * 1000)
 
 
+Lists = Literal["all", "listed", ""]
+"""Lists of the futures of a currency. "all": what the live host lists as open, and what both hosts say has expired.
+"listed": the first of them, which has every perpetual but those that are delisted. "": none."""
+
+
 Load = Callable[["Exchange", "Connection", Window, "Provenance"], "tuple[Ingested, int]"]
 """Loads a window from the exchange into the store, in transactions of its own. Returns what changed, and how many
 requests it took. It may run twice, or several times at once."""
@@ -131,7 +136,7 @@ class Dataset:
     than the overlap. backlog: whether what waits to be validated is validated by itself, after the newest.
     versions_of: the dataset whose versions it adds to, where both have the same keys: they are loaded under one lock,
     and one of the two publishes at a time.
-    catalogue: whether a plan waits until the catalogue has been read after the end of its interval.
+    catalogue: which lists of futures a plan waits for until they were read after the end of its interval (Lists).
     since: the first instant at which data may exist, where that is later than the configured start of the history.
     bucket: which share of the request rate its loads use, "history" or "live".
     patience: how long a load waits for an unavailable exchange, where that is less than settings.longest_wait(); of a
@@ -165,7 +170,7 @@ class Dataset:
     asking: timedelta = timedelta(seconds=25)
     backlog: bool = False
     versions_of: str = ""
-    catalogue: bool = True
+    catalogue: Lists = "all"
     since: datetime | None = None
     bucket: str = "history"
     patience: timedelta | None = None

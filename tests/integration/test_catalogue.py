@@ -11,11 +11,14 @@ from datetime import date
 from functools import partial
 from types import SimpleNamespace
 
-import psycopg
 import pytest
+import requests
 from pytest_httpserver import HTTPServer
 from werkzeug import Request, Response
 
+from exchange_simulator.process import Running
+
+from .conftest import AFTER
 from .rehearsal import slow
 
 NOW = 1_789_939_037_426  # ms: 2026-09-20, when the newest of the recorded rows were taken
@@ -26,6 +29,7 @@ class Listed:
 
     `live_url` and `history_url` as a Running simulator has them. `failing`: questions that are refused. `admits`: says
     of a method whether there is room for it in the exchange's limit; `limited`: the questions there was none for.
+    `exchange`: whoever answers what no rows were told of, in place of nothing.
     """
 
     def __init__(self):
@@ -35,6 +39,7 @@ class Listed:
         self.admits: Callable[[str], bool] = lambda method: True
         self.limited: list[tuple] = []
         self.methods: set[str] = set()
+        self.exchange: Running | None = None
         self.servers = {}
         for host in ("live", "history"):
             server = HTTPServer(host="127.0.0.1", port=0)
@@ -76,7 +81,13 @@ class Listed:
                 if question in self.failing:
                     error = {"code": 10020, "message": "invalid_or_unsupported_instrument"}
                     return Response(json.dumps({"jsonrpc": "2.0", "error": error}), status=400)
-                result = self.rows[question]
+                if question in self.rows or not self.exchange:
+                    result = self.rows[question]
+                    return Response(json.dumps({"jsonrpc": "2.0", "result": result}), content_type="application/json")
+            if self.exchange:
+                url = {"live": self.exchange.live_url, "history": self.exchange.history_url}[host]
+                answered = requests.get(f"{url}{request.full_path}", timeout=60)
+                return Response(answered.content, status=answered.status_code, content_type="application/json")
             return Response(json.dumps({"jsonrpc": "2.0", "result": result}), content_type="application/json")
 
         return answer
@@ -239,16 +250,93 @@ def test_a_bad_row_is_left_out_and_told_once_and_the_rest_is_stored(read_catalog
 
 
 def test_expired_options_that_fail_stop_nothing_that_does_not_use_them(read_catalogue, listed, market):
-    from deribit_warehouse.warehouse.catalogue import read_at
+    from deribit_warehouse.warehouse.completion import behind
 
     listed.tell([future("BTC-PERPETUAL", **ENDLESS)])
     listed.failing.add(("history", "BTC", "option", True))
     assert read_catalogue("BTC") == "failed"
     assert listed.asked.count(("history", "BTC", "option", True)) == 1
-    with psycopg.connect(market.dsn()) as connection:
-        assert list(read_at(connection, ["BTC"])) == ["BTC"]
+    assert behind(market.dsn(), ["BTC"], "all") == []
     assert market.value("SELECT outcome FROM validations WHERE dataset = 'instruments'") == "passed"
     assert "get_funding_rate_history" in listed.methods, "the first hour of funding is looked for"
+
+
+def published(market, *datasets: str) -> dict[str, list[str]]:
+    """The instruments of which a dataset has something."""
+    return {
+        dataset: [name for [name] in market.rows(f"SELECT DISTINCT instrument FROM {dataset} ORDER BY 1")]
+        for dataset in datasets
+    }
+
+
+def test_a_list_of_expired_futures_that_cannot_be_read_stops_no_perpetual(
+    open_pipeline, market, listed, young_exchange, monkeypatch
+):
+    """October 2018 of BTC, of whose expired futures the history host has other words, until it has ours again."""
+    expired, perpetual = ("history", "BTC", "future", True), ["BTC-PERPETUAL"]
+    monkeypatch.setenv("DERIBIT_CURRENCIES", "BTC")
+    listed.exchange = young_exchange
+    listed.rows[expired] = [{"name": f"BTC-{day}OCT18", "creation": NOW, "expiration": NOW} for day in range(5, 9)]
+    pipeline = open_pipeline(market, listed)
+    assert pipeline.run("instruments", AFTER) == "failed"
+
+    for dag in ("perpetuals_ohlcv", "funding_rates"):
+        assert pipeline.run(dag, AFTER) == "success"
+    datasets = "perpetuals_ohlcv", "funding_rates", "futures_ohlcv"
+    assert published(market, *datasets) == dict(zip(datasets, (perpetual, perpetual, []), strict=True))
+    for dag in ("futures_ohlcv", "settlements", "delivery_prices"):
+        assert pipeline.run(dag, AFTER) == "failed"
+    errors = [error for [error] in market.rows("SELECT error FROM store.run_failure WHERE task_id = 'plan'")]
+    assert len(errors) == 3 and all("waited for the catalogue" in error and "BTC" in error for error in errors)
+
+    del listed.rows[expired]
+    for dag in ("instruments", "futures_ohlcv"):
+        assert pipeline.run(dag, AFTER) == "success"
+    assert len(published(market, "futures_ohlcv")["futures_ohlcv"]) > 3
+
+
+def test_a_currency_that_is_refused_keeps_no_other_waiting_and_is_loaded_once_it_is_read(
+    open_pipeline, market, listed, young_exchange, monkeypatch
+):
+    """April 2019 of BTC and ETH: of ETH the live host refuses what is listed, until it knows the currency."""
+    from deribit_warehouse.warehouse.completion import behind, refused
+
+    listed.exchange = young_exchange
+    listed.failing.add(("live", "ETH", "future", False))
+    monkeypatch.setenv("DERIBIT_CURRENCIES", "BTC,ETH")
+    pipeline = open_pipeline(market, listed)
+    after, months = "2019-05-01", [date(2019, 4, 1)]
+    loaded = ("perpetuals_ohlcv", "funding_rates")
+
+    assert pipeline.run("instruments", after) == "failed"
+    [(label, error)] = market.rows("SELECT label, error FROM store.run_failure")
+    assert label == "ETH futures, listed, live host" and "10020" in error
+    assert market.value("SELECT words FROM store.incident WHERE kind = 'failure' AND resolved_at IS NULL").count(label)
+    assert behind(market.dsn(), ["BTC", "ETH"], "listed") == []
+    assert [told.partition(":")[0] for told in refused(market.dsn(), ["BTC", "ETH"])] == [label]
+    for dag in loaded:
+        assert pipeline.run(dag, after) == "success"
+    assert published(market, *loaded) == dict.fromkeys(loaded, ["BTC-PERPETUAL"])
+
+    listed.failing.clear()
+    assert pipeline.run("instruments", after) == "success"
+    assert refused(market.dsn(), ["BTC", "ETH"]) == []
+    unloaded = "SELECT dataset FROM unloaded WHERE month = ANY(%s) AND 'ETH-PERPETUAL' = ANY(instruments)"
+    assert {dataset for [dataset] in market.rows(unloaded, months)} >= set(loaded), "a start runs it again"
+    for dag in loaded:
+        assert pipeline.run(dag, after) == "success"
+    assert published(market, *loaded) == dict.fromkeys(loaded, ["BTC-PERPETUAL", "ETH-PERPETUAL"])
+    assert {dataset for [dataset] in market.rows(unloaded, months)}.isdisjoint(loaded)
+
+
+def test_where_every_currency_is_refused_it_is_waited_and_said_why(open_pipeline, market, listed, monkeypatch):
+    monkeypatch.setenv("DERIBIT_CURRENCIES", "EURR")
+    listed.failing.add(("live", "EURR", "future", False))
+    pipeline = open_pipeline(market, listed)
+    assert pipeline.run("instruments", AFTER) == "failed"
+    assert pipeline.run("perpetuals_ohlcv", AFTER) == "failed"
+    [error] = [error for [error] in market.rows("SELECT error FROM store.run_failure WHERE task_id = 'plan'")]
+    assert "waited for the catalogue" in error and "EURR futures, listed, live host: " in error
 
 
 def test_at_the_slower_pace_of_the_two_each_list_is_asked_for_once(open_pipeline, listed, market, monkeypatch):

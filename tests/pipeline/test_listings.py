@@ -8,7 +8,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from deribit_warehouse.exchange import ExchangeUnavailable
+from deribit_warehouse.exchange import ExchangeUnavailable, RequestRejected
 from deribit_warehouse.pipeline.read_catalogue import MOST_LISTS
 
 
@@ -53,3 +53,15 @@ def test_an_exchange_that_does_not_answer_is_left_to_a_later_run(lacking, caplog
 
     assert lacking.read(SimpleNamespace(listed=listed), "run") == 0
     assert asked == ["BTC"] and stored == [] and "left to a later run" in caplog.text
+
+
+def test_a_currency_that_is_refused_keeps_no_other_from_being_read(lacking):
+    stored = lacking("EURR", "BTC")
+
+    def listed(currency: str, kind: str) -> str:
+        if currency == "EURR":
+            raise RequestRejected("code -32602")
+        return f"{kind}s of {currency}"
+
+    assert lacking.read(SimpleNamespace(listed=listed), "run") == 1
+    assert [currency for _, currency, *_ in stored] == ["BTC"]

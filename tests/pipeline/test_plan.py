@@ -1,7 +1,7 @@
 """What a plan makes of the instruments that lived in a run's interval."""
 
 from contextlib import nullcontext
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from importlib import import_module
 from types import SimpleNamespace
 
@@ -23,7 +23,9 @@ def plan(monkeypatch):
     for module in (load, waiting):
         monkeypatch.setattr(module, "get_current_context", lambda: context)
     monkeypatch.setattr(load, "market", nullcontext)
-    monkeypatch.setattr(catalogue, "read_at", lambda *_: {c: NOVEMBER + timedelta(1) for c in ("BTC", "ETH")})
+    monkeypatch.setattr(
+        catalogue, "lists_read", lambda connection, currencies, *_: catalogue.ListsRead(currencies, {}, [])
+    )
 
     def plan(dataset, instruments, requests):
         names = [f"I{n}-PERPETUAL" for n in range(instruments)]

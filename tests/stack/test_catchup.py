@@ -245,8 +245,17 @@ def airflow(api, httpserver, monkeypatch):
     return airflow
 
 
-def nothing():
+def nothing(*_):
     return []
+
+
+def lacks(*causes):
+    """What is listed was not read, for these causes."""
+    return lambda lists: [*causes]
+
+
+def lacks_expired(lists):
+    return ["BTC"] if lists == "all" else []
 
 
 def printed():
@@ -265,7 +274,7 @@ def test_a_catalogue_that_is_there_is_not_read_again(stack, api, airflow):
     airflow.ran("deribit_instruments", "newest", "success")
     catchup.run_catalogue(stack, api, printed(), nothing, nothing)
     assert airflow.asked == []
-    catchup.run_catalogue(stack, api, printed(), lambda: ["USDC"], nothing)
+    catchup.run_catalogue(stack, api, printed(), lacks_expired, nothing)
     assert [asked[:2] for asked in airflow.asked] == [("trigger", "deribit_instruments")], "a currency is new"
 
 
@@ -284,7 +293,7 @@ def test_a_start_goes_on_without_lists_of_options(stack, api, airflow):
     assert told.startswith("Lists of options could not be read. The history goes on without.")
     assert told.count("task read_options") == 2 and "attempt=1.log" in told
     with pytest.raises(StackError, match="read_options"):
-        catchup.run_catalogue(stack, api, printed(), lambda: ["USDC"], nothing)
+        catchup.run_catalogue(stack, api, printed(), lacks("USDC"), nothing)
     airflow.failed_tasks += ["check_catalogue"]
     with pytest.raises(StackError, match="check_catalogue"):
         catchup.run_catalogue(stack, api, printed(), nothing, nothing)
@@ -299,13 +308,28 @@ def test_a_start_goes_on_without_a_perpetual_that_the_exchange_refuses(stack, ap
     told = console.file.getvalue()
     assert told.startswith("First or last hours of single perpetuals could not be read") and f"task {task}" in told
     with pytest.raises(StackError, match=task):
-        catchup.run_catalogue(stack, api, printed(), lambda: ["USDC"], nothing)
+        catchup.run_catalogue(stack, api, printed(), lacks("USDC"), nothing)
+
+
+def test_a_start_goes_on_without_lists_of_expired_futures(stack, api, airflow):
+    airflow.comes_to["deribit_instruments"] = "failed"
+    airflow.failed_tasks = ["read_futures", "read_options"]
+    console = printed()
+    catchup.run_catalogue(stack, api, console, lacks_expired, nothing)
+    told = console.file.getvalue()
+    assert told.startswith("Lists of futures and lists of options could not be read. The history goes on without.")
+    assert "task read_futures" in told
+    cause = "EURR futures, listed, live host: HTTP 400"
+    with pytest.raises(StackError, match=rf"(?s){cause}.*DERIBIT_CURRENCIES.*task read_futures"):
+        catchup.run_catalogue(stack, api, printed(), lacks(cause), nothing)
 
 
 LAST = dict.fromkeys(["check_catalogue", "complete"])
 WAITS, OPTIONS, STARTS, ENDS = "up_for_reschedule", "read_options", "discover_funding_starts", "find_delistings"
-READ = dict.fromkeys(["read_futures", STARTS, ENDS, "clip_to_lifetimes"], "success")
+FUTURES = "read_futures"
+READ = dict.fromkeys([FUTURES, STARTS, ENDS, "clip_to_lifetimes"], "success")
 NOT_BEGUN = dict.fromkeys([ENDS, "clip_to_lifetimes"])
+NOT_ASKED = NOT_BEGUN | {STARTS: None}
 
 
 @pytest.mark.parametrize(
@@ -319,7 +343,12 @@ NOT_BEGUN = dict.fromkeys([ENDS, "clip_to_lifetimes"])
             READ | LAST | NOT_BEGUN | {OPTIONS: WAITS, STARTS: WAITS},
             "Lists of options and first or last hours of single perpetuals",
         ),
-        (READ | LAST | {OPTIONS: WAITS, "read_futures": WAITS}, None),
+        (READ | LAST | NOT_BEGUN | {STARTS: None, FUTURES: WAITS}, "Lists of futures"),
+        (
+            READ | LAST | NOT_BEGUN | {STARTS: None, OPTIONS: WAITS, FUTURES: WAITS},
+            "Lists of futures and lists of options",
+        ),
+        (READ | LAST | NOT_BEGUN | {STARTS: None, OPTIONS: WAITS, FUTURES: "running"}, None),
         (READ | LAST | NOT_BEGUN | {OPTIONS: WAITS, STARTS: "running"}, None),
         (READ | LAST | NOT_BEGUN | {OPTIONS: WAITS, STARTS: None}, None),
         (READ | LAST | NOT_BEGUN | {OPTIONS: WAITS, ENDS: "queued"}, None),
@@ -334,12 +363,12 @@ def test_the_history_begins_once_the_run_has_only_left_what_it_does_not_need(sta
     assert catchup.needless(api) == (left or "")
     if left:
         console = printed()
-        catchup.run_catalogue(stack, api, console, nothing, nothing)
+        catchup.run_catalogue(stack, api, console, lacks_expired, nothing)
         assert console.file.getvalue() == f"{left} are still to be read. The history begins without.\n"
         assert airflow.runs[0]["state"] == "running"
         looks = iter([["BTC"], ["BTC"], []])
-        catchup.run_catalogue(stack, api, printed(), lambda: next(looks), nothing)
-        assert list(looks) == [], "lists of futures are waited for"
+        catchup.run_catalogue(stack, api, printed(), lambda lists: next(looks), nothing)
+        assert list(looks) == [], "lists of what is listed are waited for"
 
 
 def test_a_reading_that_is_under_way_is_waited_for_and_says_what_it_waits_for(stack, api, airflow, monkeypatch):

@@ -7,6 +7,7 @@ import os
 import stat
 import subprocess
 import sys
+import time
 from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
@@ -18,8 +19,10 @@ import pytest
 
 from deribit_warehouse import check
 from deribit_warehouse.exchange.assumptions import BURST_CALLS, Unanswered
-from deribit_warehouse.exchange.probe import HttpProbe
+from deribit_warehouse.exchange.probe import HttpProbe, sent_at
 from deribit_warehouse.exchange.session import Session
+from deribit_warehouse.warehouse.rate_limiter import RateLimiter
+from exchange_simulator.limits import Limits
 from exchange_simulator.process import running
 from stack import check as stack_check
 from stack.check import settings_found
@@ -112,6 +115,32 @@ def test_a_check_that_was_cut_off_has_no_settings(tmp_path):
     (tmp_path / "2026-09-20T211717.000000Z").mkdir()
     (tmp_path / "2026-09-20T211717.000000Z" / "results.json").write_text('{"clock": {"hol')
     assert settings_found(tmp_path) == {}
+
+
+def test_a_start_after_a_check_is_refused_no_list(ask, stack, market):
+    """The check asks for eight lists in a row before there is a database, of an exchange that allows one in ten seconds
+    and five at once."""
+    folder, slots = stack_check.folder(stack), []
+    ask(options=["--folder", str(folder)])
+    stack_check.count_lists_asked(stack, market.dsn())
+    stack_check.count_lists_asked(stack, market.dsn())
+    with psycopg.connect(market.dsn(), autocommit=True) as connection:
+        rate_limiter = RateLimiter(connection, {"instruments": 0.1}, sleep=lambda s: slots.append(time.time() + s))
+        for _ in range(7):
+            rate_limiter("instruments")
+
+    slow = Limits(catalogue_seconds=10, catalogue_burst=5)
+    asked = [ms / 1000 for ms in sent_at(max(folder.glob("*/")), "get_instruments")]
+    assert len(asked) == LISTS and not all([slow.admits("get_instruments", at) for at in asked])
+    assert all([slow.admits("get_instruments", at) for at in slots])
+    assert slots[4] - asked[-1] < 51 and slots[5] - slots[0] > 49, "five at once, as soon as there is room"
+
+
+def test_nothing_was_asked_where_there_was_no_check(stack, market):
+    stack_check.count_lists_asked(stack, market.dsn())
+    (stack_check.folder(stack) / "2026-09-20T211717.000000Z").mkdir(parents=True)
+    stack_check.count_lists_asked(stack, market.dsn())
+    assert market.rows("SELECT * FROM store.rate_limit") == []
 
 
 def test_results_are_whole_or_not_there(ask, tmp_path, monkeypatch):

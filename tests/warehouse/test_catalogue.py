@@ -13,11 +13,13 @@ import pytest
 from deribit_warehouse.datasets import BASIS_SPREAD
 from deribit_warehouse.exchange import candles, funding
 from deribit_warehouse.warehouse.catalogue import (
-    read_at,
+    lists_read,
     record_reading,
+    record_refusal,
     store_instruments,
     unlisted,
 )
+from deribit_warehouse.warehouse.completion import behind, refused
 from deribit_warehouse.warehouse.funding import record_start
 from deribit_warehouse.warehouse.ingestion import OriginMismatch, claim_origin
 from tests.warehouse.days import (
@@ -303,27 +305,81 @@ def test_funding_lives_begin_an_hour_before_the_first_hour_ends(warehouse):
 READINGS = [("history", True), ("live", True), ("live", False)]
 
 
-def test_a_currency_is_read_once_both_hosts_have_told_its_futures(warehouse):
+def test_a_currency_is_known_once_the_lists_that_somebody_needs_were_read(warehouse):
     connection = warehouse.connection
+    since = datetime.now(UTC)
+
+    def read(lists: str) -> list[str]:
+        found = lists_read(connection, ["BTC", "ETH"], since, lists)
+        assert sorted(found.read + found.awaited) == ["BTC", "ETH"] and found.refused == {}
+        return found.read
 
     def told(kind: str, run_id: str, *readings: tuple[str, bool]) -> None:
         for host, expired in readings:
             record_reading(connection, "BTC", kind, 5, run_id, host=host, expired=expired)
 
     told("option", "r1", *READINGS)
-    assert read_at(connection, ["BTC", "ETH"]) == {}, "options say nothing of futures"
-    told("future", "r1", *READINGS[:2])
-    assert read_at(connection, ["BTC", "ETH"]) == {}, "what is listed was not told yet"
+    assert read("listed") == [], "options say nothing of futures"
     told("future", "r1", READINGS[2])
-    first = read_at(connection, ["BTC", "ETH"])
+    assert read("listed") == ["BTC"], "whatever has expired"
+    assert read("all") == []
+    told("future", "r1", READINGS[0])
+    assert read("all") == []
+    told("future", "r1", READINGS[1])
+    assert read("all") == ["BTC"]
+    since = datetime.now(UTC)
+    assert read("listed") == read("all") == []
     told("future", "r2", *READINGS[1:])
-    assert read_at(connection, ["BTC"]) == first, "as old as its oldest answer"
+    assert (read("listed"), read("all")) == (["BTC"], []), "as old as its oldest answer"
     told("future", "r2", READINGS[0])
-    assert list(first) == ["BTC"] and read_at(connection, ["BTC"])["BTC"] > first["BTC"]
+    assert read("all") == ["BTC"]
     assert warehouse.rows("SELECT kind, run_id, count(*) FROM store.catalogue_reading GROUP BY 1, 2 ORDER BY 1") == [
         ("future", "r2", 3),
         ("option", "r1", 3),
     ]
+
+
+def test_a_list_that_was_refused_is_not_awaited_until_somebody_may_have_asked_again(warehouse):
+    connection, since = warehouse.connection, datetime.now(UTC)
+    coins = ["BTC", "ETH", "EURR"]
+    for currency in coins[:2]:
+        for host, expired in READINGS:
+            record_reading(connection, currency, "future", 5, "r1", host=host, expired=expired)
+
+    def refuse(currency: str, kind: str = "future", *, expired: bool = False) -> None:
+        record_refusal(connection, currency, kind, "code -32602", host="live", expired=expired)
+
+    assert lists_read(connection, coins, since, "listed") == (["BTC", "ETH"], {}, ["EURR"])
+    refuse("EURR", "option")
+    assert lists_read(connection, coins, since, "listed").awaited == ["EURR"], "of futures nothing was said"
+    refuse("EURR")
+    why = {"EURR": "EURR futures, listed, live host: code -32602"}
+    assert lists_read(connection, coins, since, "listed") == (["BTC", "ETH"], why, [])
+    assert lists_read(connection, coins, since, "all") == (["BTC", "ETH"], why, []), "whatever its other lists say"
+    refuse("BTC")
+    assert lists_read(connection, coins, since, "listed").read == ["BTC", "ETH"], "it was read since"
+    refuse("EURR", expired=True)
+    assert lists_read(connection, coins, since, "listed").refused == why
+    expired = "EURR futures, expired, live host: code -32602"
+    assert lists_read(connection, coins, since, "all").refused == {"EURR": f"{why['EURR']}; {expired}"}
+    # a month later nobody has asked yet
+    assert lists_read(connection, coins, datetime.now(UTC), "all") == ([], {}, coins)
+    record_reading(connection, "EURR", "future", 0, "r2", host="live", expired=False)
+    assert lists_read(connection, coins, since, "listed") == (coins, {}, [])
+    assert lists_read(connection, coins, since, "all").refused == {"EURR": expired}
+
+
+def test_a_start_waits_for_no_list_that_was_refused_unless_none_was_read(warehouse, market):
+    connection = warehouse.connection
+    month = f"{datetime.now(UTC):%Y-%m}-01"
+    record_refusal(connection, "EURR", "future", "code -32602", host="live", expired=False)
+    eurr = "EURR futures, listed, live host: code -32602"
+    assert behind(market.dsn(), ["BTC", "EURR"], "listed") == [eurr, f"BTC futures: not read since {month}"]
+    assert behind(market.dsn(), ["EURR"], "listed") == [eurr]
+    record_reading(connection, "BTC", "future", 5, "r1", host="live", expired=False)
+    assert behind(market.dsn(), ["BTC", "EURR"], "listed") == []
+    assert behind(market.dsn(), ["BTC", "EURR"], "all") == [eurr, f"BTC futures: not read since {month}"]
+    assert refused(market.dsn(), ["BTC", "EURR"]) == [eurr] and refused(market.dsn(), ["BTC"]) == []
 
 
 def test_what_could_not_be_read_is_kept_until_it_can_be(warehouse):

@@ -8,7 +8,7 @@ BASIS_SPREAD = Dataset(
 )
 
 BASIS_LIVE = Dataset(
-    name="basis_live", suite="basis_spread", keys=("instrument", "ts"), live=True, catalogue=False,
+    name="basis_live", suite="basis_spread", keys=("instrument", "ts"), live=True, catalogue="",
     inputs=("perpetuals_live", "futures_live"),
     computed_from=("instrument_id", "ts", "future_version_id", "perpetual_id", "perpetual_version_id"),
 )  # fmt: skip

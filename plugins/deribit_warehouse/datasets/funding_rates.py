@@ -89,13 +89,13 @@ def store(
 
 FUNDING_RATES = Dataset(
     name="funding_rates", keys=("instrument", "ts"), day="ts", ts_is_end=True, table=FUNDING_RATE,
-    parameters={"open": False}, load=load, references=("perpetuals_ohlcv", "futures_ohlcv"),
+    parameters={"open": False}, load=load, catalogue="listed", references=("perpetuals_ohlcv", "futures_ohlcv"),
 )  # fmt: skip
 
 FUNDING_LIVE = Dataset(
     name="funding_live", suite="funding_rates", keys=("instrument", "ts"), day="ts", ts_is_end=True, table=FUNDING_RATE,
     sql="funding_rates", parameters={"open": True}, load=load_open, live=True, overlap=timedelta(days=1),
-    asking=timedelta(minutes=10), versions_of="funding_rates", catalogue=False, bucket="live", patience=timedelta(0),
+    asking=timedelta(minutes=10), versions_of="funding_rates", catalogue="", bucket="live", patience=timedelta(0),
     references=("perpetuals_live",),
 )  # fmt: skip
 """The hours of days that are not closed yet, an hour after the other: the same versions, published earlier."""

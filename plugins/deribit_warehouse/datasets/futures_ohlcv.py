@@ -15,7 +15,7 @@ FUTURES_OHLCV = Dataset(
 
 FUTURES_LIVE = Dataset(
     name="futures_live", suite="futures_ohlcv", keys=("instrument", "ts"), table=OPEN_CANDLE, sql="open_candles",
-    parameters={"perpetual": False}, load=open_candles.load, live=True, backlog=True, catalogue=False, bucket="live",
+    parameters={"perpetual": False}, load=open_candles.load, live=True, backlog=True, catalogue="", bucket="live",
     patience=timedelta(0),
 )  # fmt: skip
 """The same of days that are not closed yet, minute by minute (see perpetuals_ohlcv)."""

@@ -31,7 +31,7 @@ def load(exchange: Exchange, connection: Connection, window: Window, provenance:
 
 
 INDEX_MINUTES = Dataset(
-    name="index_minutes", load=load, snapshot=True, catalogue=False, bucket="live",
+    name="index_minutes", load=load, snapshot=True, catalogue="", bucket="live",
     # the next run, four hours later, receives most of the same eight hours
     patience=timedelta(hours=1),
 )  # fmt: skip

@@ -61,7 +61,7 @@ def load(exchange: Exchange, connection: Connection, window: Window, provenance:
 
 INSTRUMENT_SUMMARIES = Dataset(
     name="instrument_summaries", keys=("currency", "ts"), day="ts", table=INSTRUMENT_SUMMARY, load=load, snapshot=True,
-    beat=settings.summary_seconds, folded=True, catalogue=False, bucket="live",
+    beat=settings.summary_seconds, folded=True, catalogue="", bucket="live",
     # a load that waits longer would store the next beat
     patience=timedelta(minutes=2),
 )  # fmt: skip

@@ -138,7 +138,7 @@ def row(one: OptionSeries, unreadable: list[str]) -> dict[str, Any]:
 
 OPTIONS_CHAIN = Dataset(
     name="options_chain", keys=("series", "ts"), day="ts", table=OPTION_CHAIN, load=load, snapshot=True,
-    beat=settings.snapshot_seconds, thinned=True, catalogue=False, bucket="live",
+    beat=settings.snapshot_seconds, thinned=True, catalogue="", bucket="live",
     # a load that waits longer would store the next beat
     patience=timedelta(minutes=2),
 )  # fmt: skip

@@ -38,5 +38,5 @@ def load(exchange: Exchange, connection: Connection, window: Window, provenance:
 VOLATILITY_INDEX = Dataset(
     name="volatility_index", keys=("currency", "ts"), day="ts", table=VOLATILITY_INDEX_HOUR, load=load,
     since=datetime(2021, 3, 24, tzinfo=UTC),
-    catalogue=False,  # there is no instrument
+    catalogue="",  # there is no instrument
 )  # fmt: skip

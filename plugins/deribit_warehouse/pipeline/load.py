@@ -44,9 +44,9 @@ def plan(dataset: Dataset) -> list[dict[str, Any]]:
     """Plans what there is to load of a dataset in the run's interval, in batches of about BATCH_REQUESTS requests.
 
     Returns a list of {label, windows: [Window.packed(), ...]}, in the order of the dataset's plan (candles: months in
-    their order, expiries together), so that the label of a batch reads like a range. A dataset that needs the catalogue
-    waits until that has been read after the end of the interval, because otherwise instruments could be missed. A run
-    without an interval has nothing to load.
+    their order, expiries together), so that the label of a batch reads like a range. A dataset that needs lists of the
+    catalogue waits until these have been read after the end of the interval, because otherwise instruments could be
+    missed. A run without an interval has nothing to load.
     """
     from deribit_warehouse.warehouse import catalogue
 
@@ -59,7 +59,7 @@ def plan(dataset: Dataset) -> list[dict[str, Any]]:
     currencies = settings.currencies()
     with market() as connection:
         if dataset.catalogue:
-            wait_for_catalogue(connection, currencies, ends)
+            wait_for_catalogue(connection, dataset, currencies, ends)
         windows = catalogue.windows(connection, dataset, begins, ends, currencies=currencies)
     found = in_batches(windows)
     log.info("%s from %s to %s: %d windows in %d batches", dataset.name, begins, ends, len(windows), len(found))
@@ -132,18 +132,27 @@ def months_of(windows: list[Window]) -> list[str]:
     return sorted({f"{window.begins:%Y-%m}" for window in windows})
 
 
-def wait_for_catalogue(connection: Connection, currencies: list[str], until: datetime) -> None:
-    """Has the task wait if the catalogue of a currency's futures was last read before an instant."""
+def wait_for_catalogue(connection: Connection, dataset: Dataset, currencies: list[str], until: datetime) -> None:
+    """Has the task wait if a list of a currency's futures that the dataset needs was last read before an instant.
+
+    A currency of which the exchange refuses one, or sends what can't be read, keeps the others waiting only if there is
+    none of which all were read. What is known of it is loaded with theirs; the months of what is not are in the view
+    `unloaded` once the list is read.
+    """
     from deribit_warehouse.warehouse import catalogue
 
-    read = catalogue.read_at(connection, currencies)
-    behind = [currency for currency in currencies if currency not in read or read[currency] < until]
-    if behind:
+    found = catalogue.lists_read(connection, currencies, until, dataset.catalogue)
+    refused = "; ".join(found.refused.values())
+    if found.awaited:
         wait(
             CATALOGUE,
-            f"the catalogue of {', '.join(behind)} was not read since {until:%Y-%m-%d %H:%M} UTC; "
+            f"the catalogue of {', '.join(found.awaited)} was not read since {until:%Y-%m-%d %H:%M} UTC; "
             "the DAG deribit_instruments does that",
         )
+    if refused and not found.read:
+        wait(CATALOGUE, f"the DAG deribit_instruments could not read the lists of {refused}")
+    if refused:
+        log.warning("planned without what is not known yet, because these lists could not be read: %s", refused)
 
 
 def wait_for_end(deribit: Exchange, ends: datetime, meanwhile: Callable[[float], None] | None = None) -> None:

@@ -45,14 +45,27 @@ def read_catalogue(kind: str, currency: str, reading: dict[str, Any]) -> dict[st
     Each list is a task of its own, so that a retry requests only what is still missing: a list may have 90 MB. Returns
     {instruments, added, changed, unreadable}. An empty list is a valid answer: a currency may have only spot
     instruments, or no futures any more. A row that can't be read is left out, and check_catalogue reports it. Waits
-    while the exchange is unavailable.
+    while the exchange is unavailable. That it refused the list, or sent what can't be read, until the last attempt, is
+    recorded: others then do without the list (load.wait_for_catalogue), and the next run asks for it again.
     """
+    from deribit_warehouse.exchange import ExchangeError, ExchangeUnavailable
+    from deribit_warehouse.warehouse import catalogue
+
     context = get_current_context()
     configuration(context)
     host, expired = reading["host"], reading["expired"]
-    set_label(context, f"{currency} {kind}s, {'expired' if expired else 'listed'}, {host} host")
-    with exchange() as deribit:
-        answer = deribit.instruments(currency, kind, expired=expired, host=host)
+    set_label(context, catalogue.list_name(currency, kind, host=host, expired=expired))
+    try:
+        with exchange() as deribit:
+            answer = deribit.instruments(currency, kind, expired=expired, host=host)
+    except ExchangeUnavailable:
+        raise
+    except ExchangeError as error:
+        if context["ti"].try_number > context["ti"].max_tries:
+            with market() as connection, connection.transaction():
+                catalogue.record_refusal(connection, currency, kind, str(error), host=host, expired=expired)
+                catalogue.record_collected(connection, currency, settings.currencies(), settings.history_from())
+        raise
     return store_reading(answer, currency, kind, context["dag_run"].run_id, host=host, expired=expired)
 
 
@@ -62,8 +75,9 @@ MOST_LISTS = 2
 
 def read_new_listings(deribit: Exchange, run_id: str) -> int:
     """Reads what the exchange lists of currencies whose newest summary names a future or perpetual that the catalogue
-    lacks; returns how many instruments are new. If it does not answer, a later run asks again: nothing waits for it."""
-    from deribit_warehouse.exchange import ExchangeError
+    lacks; returns how many instruments are new. If it does not answer, a later run asks again: nothing waits for it.
+    A currency whose list it refuses keeps no other from being read."""
+    from deribit_warehouse.exchange import ExchangeError, ExchangeUnavailable
     from deribit_warehouse.warehouse import catalogue
 
     with market() as connection:
@@ -75,7 +89,9 @@ def read_new_listings(deribit: Exchange, run_id: str) -> int:
             answer = deribit.listed(currency, "future")
         except ExchangeError as error:
             log.warning("the new listings of %s are left to a later run: %s", currency, error)
-            break
+            if isinstance(error, ExchangeUnavailable):
+                break
+            continue
         added += store_reading(answer, currency, "future", run_id, host="live", expired=False)["added"]
     return added
 
@@ -94,7 +110,7 @@ def store_reading(
             host=host, expired=expired, unreadable=answer.unreadable,
         )  # fmt: skip
         catalogue.record_collected(connection, currency, settings.currencies(), settings.history_from())
-    label = f"{currency} {kind}s, {'expired' if expired else 'listed'}, {host} host"
+    label = catalogue.list_name(currency, kind, host=host, expired=expired)
     log.info("%s: %d, of which %d are new and %d have changed", label, len(answer.instruments), added, changed)
     for subject, cause in answer.unreadable:
         log.warning("a row of %s was left out: %s: %s", label, subject, cause)

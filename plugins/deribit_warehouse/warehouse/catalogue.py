@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from datetime import datetime
+from itertools import groupby
+from operator import itemgetter
+from typing import NamedTuple
 
 from psycopg import Connection
 
-from deribit_warehouse.dataset import Dataset, Window
+from deribit_warehouse.dataset import Dataset, Lists, Window
 
 from . import sql
 from .ingestion import lock_subject
@@ -48,9 +51,53 @@ def record_collected(connection: Connection, currency: str, currencies: list[str
     sql.run(connection, "catalogue/record_collected", currency=currency, currencies=currencies, since=since)
 
 
-def read_at(connection: Connection, currencies: list[str]) -> dict[str, datetime]:
-    """When the futures of each currency were last read in full, from both hosts; one never read is absent."""
-    return {r["currency"]: r["read_at"] for r in sql.rows(connection, "catalogue/age", currencies=currencies)}
+def record_refusal(
+    connection: Connection, currency: str, kind: str, cause: str, *, host: str, expired: bool
+) -> None:  # fmt: skip
+    """Records that `host` refused the listed or expired instruments of a currency and kind, or sent what can't be read.
+    It stands until they are read (record_reading)."""
+    question = {"currency": currency, "kind": kind, "host": host, "expired": expired}
+    sql.run(connection, "catalogue/record_refusal", **question, cause=cause[:MAX_CAUSE])
+
+
+MAX_CAUSE = 500
+"""Characters of a cause that are kept; the task's log has the rest."""
+
+
+def list_name(currency: str, kind: str, *, host: str, expired: bool) -> str:
+    """A list of the catalogue for people."""
+    return f"{currency} {kind}s, {'expired' if expired else 'listed'}, {host} host"
+
+
+class ListsRead(NamedTuple):
+    """Currencies by what became of their lists of futures since an instant.
+
+    read: those of which all were. refused: those of which the exchange refused one since, or sent it in a form that
+    can't be read, and which and why, as a sentence. awaited: the others.
+    """
+
+    read: list[str]
+    refused: dict[str, str]
+    awaited: list[str]
+
+
+def lists_read(connection: Connection, currencies: list[str], since: datetime, lists: Lists) -> ListsRead:
+    """Which of these currencies the catalogue knows as of an instant or later, as far as these lists say."""
+    found = ListsRead([], {}, [])
+    rows = sql.rows(connection, "catalogue/lists", currencies=currencies, since=since, expired=lists == "all")
+    for currency, of_currency in groupby(rows, itemgetter("currency")):
+        told = list(of_currency)
+        causes = [
+            f"{list_name(currency, 'future', host=row['host'], expired=row['expired'])}: {row['refused']}"
+            for row in told if row["refused"]
+        ]  # fmt: skip
+        if causes:
+            found.refused[currency] = "; ".join(causes)
+        elif all(row["is_read"] for row in told):
+            found.read.append(currency)
+        else:
+            found.awaited.append(currency)
+    return found
 
 
 def unlisted(connection: Connection, currencies: list[str]) -> list[tuple[str, list[str]]]:

@@ -10,10 +10,10 @@ from typing import Any
 import psycopg
 from psycopg import Connection, IsolationLevel
 
-from deribit_warehouse.dataset import Dataset
+from deribit_warehouse.dataset import Dataset, Lists
 
 from . import sql
-from .catalogue import read_at
+from .catalogue import lists_read
 from .freshness import freshness
 
 COLUMNS = (
@@ -148,12 +148,25 @@ def pending(dsn: str) -> list[dict[str, Any]]:
         return sql.rows(connection, "report/pending")
 
 
-def behind(dsn: str, currencies: list[str]) -> list[str]:
-    """The currencies whose futures were not read into the catalogue since the newest closed month ended."""
-    month = datetime.now(UTC).replace(day=1, hour=0, minute=0, second=0, microsecond=0)
+def behind(dsn: str, currencies: list[str], lists: Lists) -> list[str]:
+    """Why the history can't do with these lists of futures yet, a sentence each: what was not read since the newest
+    closed month ended. A list that the exchange refused since is done without, but where no currency's was read."""
     with psycopg.connect(dsn) as connection:
-        read = read_at(connection, currencies)
-    return [currency for currency in currencies if currency not in read or read[currency] < month]
+        found = lists_read(connection, currencies, this_month(), lists)
+    left = [f"{currency} futures: not read since {this_month():%Y-%m-%d}" for currency in found.awaited]
+    return left if found.read else [*found.refused.values(), *left]
+
+
+def refused(dsn: str, currencies: list[str]) -> list[str]:
+    """The lists of futures that the exchange refused, or sent in a form that can't be read, since the newest closed
+    month ended, and why: a sentence a currency."""
+    with psycopg.connect(dsn) as connection:
+        return list(lists_read(connection, currencies, this_month(), "all").refused.values())
+
+
+def this_month() -> datetime:
+    """When it began, and the newest closed month ended."""
+    return datetime.now(UTC).replace(day=1, hour=0, minute=0, second=0, microsecond=0)
 
 
 def fresh(dsn: str) -> list[dict[str, Any]]:

@@ -59,6 +59,13 @@ def window(rate: float, burst: int = 1) -> tuple[int, float]:
     return most, max(1.0, most / rate) + WINDOW_MARGIN
 
 
+def count_sent(connection: Connection, bucket: str, sent_at: list[int]) -> None:
+    """Counts requests of a bucket that went out before there was a database to reserve a slot; sent_at: when, in
+    milliseconds. Those that come wait for them as for any other."""
+    if sent_at:
+        run(connection, "limiter/count_sent", bucket=bucket, sent_at=sent_at)
+
+
 class RateLimiter:
     """Blocks until a request of a bucket may go out.
 
