@@ -12,11 +12,12 @@
 
 Each lasts so many minutes, with what it has to wait for a little longer. When it is quiet again everything is held
 against the exchange: no minute is missing, later than it may be or other than it says, none is there twice, the funding
-and the index are what it says, every incident is over, and of each there was one message and one of its end. Then the
-phase has passed, and is not run again until --fresh. One that can't be run here has not passed, and the others go on.
-What it stands on stays in the state folder (WAREHOUSE_HOME/soak), so that a phase that fails can be looked into and run
-again. At the end the minutes of every phase that has passed are put together: how late they were while nothing was away
-or killed.
+and the index are what it says, every incident is over, and of each there was one message and one of its end. The index
+may lack what could not come while something was away or killed, for it can't be asked for later. Then the phase has
+passed, and is not run again until --fresh. One that can't be run here has not passed, and the others go on. What it
+stands on stays in the state folder (WAREHOUSE_HOME/soak), so that a phase that fails can be looked into and run again.
+At the end the minutes of every phase that has passed are put together: how late they were while nothing was away or
+killed.
 """
 
 from __future__ import annotations
@@ -334,7 +335,8 @@ class Watched:
         yield Metric("until all was well and told", time.time() - ended.timestamp(), "s")
         yield from as_the_exchange_says(self.market, rows, first, past)
         yield from funding_as_the_exchange_says(self.market, rows, self.collects_since(), past)
-        yield from index_as_the_exchange_said(self.market, rows, first)
+        # the newest summary may be on its way
+        yield from index_as_the_exchange_said(self.market, rows, self.first, past - MINUTE, self.disturbed)
         yield from nothing_doubled(rows, first, past)
         yield from told_once(self.incidents(), self.soak.messages(self.name)[self.messages_before :])
         self.delays = delays(self.market, rows, self.first, past)

@@ -12,7 +12,8 @@ answered for: one request a perpetual. So an outage heals by itself, and at the 
 
 **Late data.** The last 24 hours are asked again by every run. An hour that is told otherwise, then or when its day,
 month or year is loaded, becomes a new version (view `corrections`, dataset `funding_rates`); one that is told the same
-writes nothing. What the exchange does not have yet of the last two hours stays open.
+writes nothing. What the exchange does not have yet of the last two hours stays open. Of two answers the later one
+counts: while the history asks for hours of the same month, a run leaves that perpetual to the next one.
 
 **Level.** The index of an hour is checked against the minute of the perpetual at its end, as live has it, and against
 the dated futures where the two disagree. An hour whose minute nobody was asked for yet stays pending, and is validated

@@ -4,7 +4,8 @@
 offers. It reaches back eight hours and can't be requested later.
 
 **Grain.** One array of 1,440 minutes for each index and UTC day. The DAG `deribit_index_prices` combines it with the
-hourly index and the proxy.
+hourly index and the proxy once the day is over; until then a minute that no summary told is shown from here, after the
+next run of `deribit_perpetuals_live` has validated it (dataset `index_live`).
 
 **Schedule.** Every four hours, so that one missed run costs nothing.
 

@@ -8,7 +8,7 @@ as a proxy, and the row says so in `source`. The error of the proxy is measured 
 
 **Grain.** One row an index and UTC day in the store, one row a minute in the view `index_prices`; `ts` is the bucket
 start, the price that of the bucket's END. Of a day that is not published yet the view shows what the published
-summaries say, and nothing else.
+summaries say, and where they say nothing the chart, minute by minute as it was validated (dataset `index_live`).
 
 **Schedule.** Triggered by the perpetuals', the funding's, the chart's and the catalogue's assets, and at the end of a
 month. A run computes whatever is pending: every day of an index with a published day of its perpetual or a published

@@ -234,6 +234,12 @@ def sampled_index(market: Market, rows: Rows, instrument: str | Listing, first: 
     return _compared(listing.index_name, ("ticks", "price"), [ticks, price], [ticks, said], _apart)
 
 
+def known_index(rows: Rows, index_name: str, first: int, past: int) -> np.ndarray:
+    """The published minutes of an index with first <= tick < past (ms) for which no perpetual stands in: int64, ms."""
+    ticks, _, sources = _numbers(rows(INDEX, index_name, instant(first), instant(past)))
+    return ticks[sources != PROXY].astype(np.int64)
+
+
 def _sampled(market: Market, rows: Rows, listing: Listing, ticks: np.ndarray) -> np.ndarray:
     """The index at the moments at which the exchange made the perpetual's summaries of the ends of some minutes (ms,
     ascending), NaN where there is none: float64 of the same length."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from datetime import UTC, datetime, timedelta
 from types import SimpleNamespace
 
@@ -27,7 +28,7 @@ from bench.soak_checks import (
     told_once,
     undisturbed,
 )
-from exchange_simulator.comparison import SAMPLES, SUMMARY, Different, instant
+from exchange_simulator.comparison import CHART, PROXY, SAMPLES, SUMMARY, Different, instant
 from exchange_simulator.listings import HOUR, MINUTE
 from exchange_simulator.market import Market
 
@@ -207,33 +208,53 @@ def test_funding_that_is_due_and_lacks_or_is_other_than_the_exchange_says_fails(
 
 
 def test_an_index_that_lacks_or_is_other_than_the_exchange_said_fails():
-    market = Market(("BTC", "ETH"))
-    starts = np.array([PAST + n * MINUTE for n in range(30)])
+    market, window = Market(("BTC", "ETH")), (PAST, PAST + 30 * MINUTE)
+    starts = np.arange(*window, MINUTE)
     told_at = starts + MINUTE + 1_700
 
-    def shown(by: float = 1.0):
-        """A reader of a warehouse that has the index of thirty minutes of both coins, times `by`."""
+    def shown(by: float = 1.0, *, lacks: slice = slice(0), source: int | None = None):
+        """A reader of a warehouse that has the index of thirty minutes of both coins, times `by`, but for some, or has
+        those from another source."""
+        sources, there = np.full(30, SUMMARY), np.full(30, True)
+        sources[lacks], there[lacks] = source or SUMMARY, source is not None
 
         def rows(statement: str, name: str, *_) -> list[tuple]:
             price = market.index(name[:3].upper(), told_at) * by
-            columns = (starts + MINUTE, told_at) if statement == SAMPLES else (starts, price, np.full(30, SUMMARY))
-            return [tuple(column.astype(">f8").tobytes() for column in columns)]
+            columns = (starts + MINUTE, told_at) if statement == SAMPLES else (starts, price, sources)
+            return [tuple(column[there].astype(">f8").tobytes() for column in columns)]
 
         return rows
 
-    [minutes] = index_as_the_exchange_said(market, shown(), PAST)
-    assert minutes.value == 60
+    def checked(rows, *disturbed: tuple[float, float]) -> Metric:
+        [minutes] = index_as_the_exchange_said(market, rows, *window, disturbed)
+        return minutes
+
+    assert checked(shown()).value == 60
     with pytest.raises(Different, match="btc_usd: 30 values of price differ"):
-        list(index_as_the_exchange_said(market, shown(1.0001), PAST))
-    with pytest.raises(Failed, match="no minute of btc_usd is shown"):
-        list(index_as_the_exchange_said(market, lambda *_: [(None, None, None)], PAST))
+        checked(shown(1.0001))
+    with pytest.raises(Failed, match="30 of 30 minutes of btc_usd are not shown"):
+        checked(lambda *_: [(None, None, None)])
+    one, moment = shown(lacks=slice(7, 8)), re.escape(str(instant(PAST + 7 * MINUTE)))
+    with pytest.raises(Failed, match=f"1 of 30 minutes of btc_usd are not shown, the first of {moment}"):
+        checked(one)
+    with pytest.raises(Failed, match="1 of 30 minutes of btc_usd are not shown"):
+        checked(shown(lacks=slice(7, 8), source=PROXY))
+    assert checked(shown(lacks=slice(7, 8), source=CHART)).value == 58, "it came from the chart, and is there"
+
+    # a minute that ended while something was away, or within a minute before, can't have had its summary
+    ended = (PAST + 8 * MINUTE) / 1000
+    for away in ((ended, ended + 1), (ended + 60, ended + 90), (ended - 300, ended + 0.1)):
+        assert checked(one, away).value == 58
+    for away in ((ended + 61, ended + 600), (ended - 300, ended)):
+        with pytest.raises(Failed, match=r"1 of \d\d minutes of btc_usd are not shown"):
+            checked(one, away)
 
 
 def test_what_is_held_against_the_exchange_is_what_a_reader_is_shown(market):
     """An empty warehouse: of nothing that is due it has anything."""
     exchange = Market(("BTC", "ETH"))
-    with pytest.raises(Failed, match="no minute of btc_usd is shown"):
-        list(index_as_the_exchange_said(exchange, market.rows, PAST))
+    with pytest.raises(Failed, match="5 of 5 minutes of btc_usd are not shown"):
+        list(index_as_the_exchange_said(exchange, market.rows, PAST, PAST + 5 * MINUTE))
     with pytest.raises(Failed, match="the newest is of None"):
         list(funding_as_the_exchange_says(exchange, market.rows, PAST - 5 * HOUR, PAST))
 

@@ -34,6 +34,33 @@ LANGUAGE sql STABLE PARALLEL SAFE AS $$
       AND (index_samples.as_of IS NULL OR u.validation_id <= (SELECT store.as_of(index_samples.as_of)))
 $$;
 
+-- What the funding chart said of minutes of an open day that no summary told, after it was validated: as it is published, or was at the
+-- time as_of. minute: of the day, whose END the price is of.
+CREATE FUNCTION store.charted_minutes(index_name text, day date, as_of timestamptz)
+RETURNS TABLE (minute smallint, price float8, validation_id bigint)
+LANGUAGE sql STABLE PARALLEL SAFE AS $$
+    SELECT DISTINCT ON (u.minute) u.minute, u.price, c.validation_id
+    FROM store.charted_index c CROSS JOIN LATERAL unnest(c.minutes, c.prices) AS u(minute, price)
+    WHERE c.index_name = charted_minutes.index_name AND c.day = charted_minutes.day AND NOT c.is_held
+      AND (charted_minutes.as_of IS NULL OR c.validation_id <= (SELECT store.as_of(charted_minutes.as_of)))
+    ORDER BY u.minute, c.validation_id DESC
+$$;
+
+-- What is known of an index on an open day, by the ends of its minutes (beats): what the summaries of its perpetual said (instrument, which
+-- is settled in this currency), and where they said nothing the chart. told_at: the moment the price is of.
+CREATE FUNCTION store.index_told(index_name text, currency text, instrument text, day date, as_of timestamptz)
+RETURNS TABLE (beat timestamptz, told_at timestamptz, price float8, source text, validation_id bigint)
+LANGUAGE sql STABLE PARALLEL SAFE AS $$
+    SELECT DISTINCT ON (n.beat) n.beat, n.told_at, n.price, n.source, n.validation_id
+    FROM (SELECT s.beat, s.told_at, s.price, 'summary' AS source, s.validation_id, 1 AS place
+          FROM store.index_samples(index_told.currency, index_told.instrument, index_told.day, index_told.as_of) AS s
+          UNION ALL
+          SELECT e.beat, e.beat, c.price, 'funding_chart', c.validation_id, 2
+          FROM store.charted_minutes(index_told.index_name, index_told.day, index_told.as_of) AS c
+          CROSS JOIN LATERAL (SELECT index_told.day::timestamp AT TIME ZONE 'UTC' + (c.minute + 1) * interval '1 minute' AS beat) AS e) AS n
+    ORDER BY n.beat, n.place
+$$;
+
 -- The proxy of each index on the days [from_day, past_day): a perpetual on that index. If there are several, the oldest one is the
 -- proxy until its lifetime is over.
 CREATE VIEW store.index_proxy AS
@@ -60,12 +87,12 @@ $$;
 
 -- The index of the minutes of open days, from "from" to before "to" (NULL: all): those of which no day is published (or was, at the
 -- time as_of). It is what the summaries said of the perpetual that stands for the index, for of a contract that expires the exchange
--- tells the mean it will be delivered at in its last half hour. A minute without a sample has no row. Say the days where you can: each day
--- is looked up by the beats in it.
+-- tells the mean it will be delivered at in its last half hour; and what the chart says of minutes that they do not. A minute that neither
+-- tells has no row. Say the days where you can: each day is looked up by the beats in it.
 CREATE FUNCTION store.open_index_of("from" date, "to" date, as_of timestamptz)
-RETURNS TABLE (index_name text, ts timestamptz, price float8, day date, told_at timestamptz, validation_id bigint)
+RETURNS TABLE (index_name text, ts timestamptz, price float8, source text, day date, told_at timestamptz, validation_id bigint)
 LANGUAGE sql STABLE PARALLEL SAFE AS $$
-    SELECT x.index_name, s.beat - interval '1 minute', s.price, x.day, s.told_at, s.validation_id
+    SELECT x.index_name, s.beat - interval '1 minute', s.price, s.source, x.day, s.told_at, s.validation_id
     -- before the first beat there is nothing to look for: so a question of the history costs no more than it did
     FROM (SELECT min(((b.begins - interval '1 minute') AT TIME ZONE 'UTC')::date) AS day FROM store.snapshot_beat b
           WHERE b.dataset = 'instrument_summaries'
@@ -73,7 +100,7 @@ LANGUAGE sql STABLE PARALLEL SAFE AS $$
     CROSS JOIN LATERAL store.index_days(greatest(first.day, open_index_of."from"), open_index_of."to") AS x
     JOIN store.instrument i ON i.instrument_id = x.perpetual_id
     -- OFFSET 0: a day's summaries are looked up by their key
-    CROSS JOIN LATERAL (SELECT * FROM store.index_samples(i.settlement_currency, i.instrument, x.day, open_index_of.as_of) OFFSET 0) AS s
+    CROSS JOIN LATERAL (SELECT * FROM store.index_told(x.index_name, i.settlement_currency, i.instrument, x.day, open_index_of.as_of) OFFSET 0) AS s
     WHERE NOT EXISTS (SELECT FROM store.index_day c
                       WHERE c.index_name = x.index_name AND c.day = x.day
                         AND CASE WHEN open_index_of.as_of IS NULL THEN c.state = 'published'
@@ -108,7 +135,7 @@ LANGUAGE sql STABLE PARALLEL SAFE AS $$
       -- a time that store.as_of() refuses is an error even if there are no rows
       AND (index_prices_of.as_of IS NULL OR (SELECT store.as_of(index_prices_of.as_of)) IS NOT NULL)
     UNION ALL
-    SELECT o.index_name, o.ts, o.price, 'summary', o.day, NULL, o.validation_id
+    SELECT o.index_name, o.ts, o.price, o.source, o.day, NULL, o.validation_id
     FROM store.open_index_of(index_prices_of."from", index_prices_of."to", index_prices_of.as_of) AS o
 $$;
 

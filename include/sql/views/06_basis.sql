@@ -71,8 +71,8 @@ $$;
 
 -- The same of an open day, from the minutes of both legs that are published, or were at the moment as_of: a row for every unbroken run
 -- of minutes that both have, in order of time, so what is missing is in none, and neither is what is held back (store.held_basis).
--- validations: of each minute, of its two validations the later one. charted: until the index of the day is published, what the perpetual's summaries said (as store.open_index_of). Planned
--- once a session, as store.open_pairs is.
+-- validations: of each minute, of its two validations the later one. charted: until the index of the day is published,
+-- what is known of it by then (as store.open_index_of). Planned once a session, as store.open_pairs is.
 CREATE FUNCTION store.open_legs(pair store.basis_day, price_index text, "from" timestamptz, "to" timestamptz, as_of timestamptz)
 RETURNS TABLE (first integer, n integer, future float8[], perpetual float8[], traded bit, fresh bit,
                charted float8[], hourly float8[], validations bigint[])
@@ -90,7 +90,7 @@ BEGIN
     RETURN QUERY
         WITH sample AS MATERIALIZED (
             SELECT s.beat - interval '1 minute' AS ts, s.price
-            FROM store.instrument i CROSS JOIN LATERAL store.index_samples(i.settlement_currency, i.instrument, pair.day, NULL) AS s
+            FROM store.instrument i CROSS JOIN LATERAL store.index_told(i.price_index, i.settlement_currency, i.instrument, pair.day, NULL) AS s
             WHERE i.instrument_id = pair.perpetual_id AND i.price_index = open_legs.price_index AND index_of_day.day IS NULL
               AND s.beat > begins AND s.beat <= ends
         )

@@ -7,7 +7,7 @@ from .delivery_prices import DELIVERY_PRICES
 from .funding_rates import FUNDING_LIVE, FUNDING_RATES
 from .futures_ohlcv import FUTURES_LIVE, FUTURES_OHLCV
 from .index_minutes import INDEX_MINUTES
-from .index_prices import INDEX_PRICES
+from .index_prices import INDEX_LIVE, INDEX_PRICES
 from .instrument_summaries import INSTRUMENT_SUMMARIES
 from .instruments import INSTRUMENTS
 from .options_chain import OPTIONS_CHAIN
@@ -22,7 +22,7 @@ DATASETS = (
 )  # fmt: skip
 """All datasets, in the order in which they are shown. The inputs of a computed dataset come before it."""
 
-LIVE = (PERPETUALS_LIVE, FUTURES_LIVE, FUNDING_LIVE, BASIS_LIVE)
+LIVE = (PERPETUALS_LIVE, FUTURES_LIVE, FUNDING_LIVE, BASIS_LIVE, INDEX_LIVE)
 """What is collected as it comes, of days that are not closed yet. It is published beside the closed days, in their
 views, and counts for nothing that is said of months: coverage, condition, completion."""
 
@@ -57,6 +57,7 @@ __all__ = [
     "FUNDING_RATES",
     "FUTURES_LIVE",
     "FUTURES_OHLCV",
+    "INDEX_LIVE",
     "INDEX_MINUTES",
     "INDEX_PRICES",
     "INSTRUMENTS",

@@ -14,9 +14,12 @@ if TYPE_CHECKING:
 
 
 def load(exchange: Exchange, connection: Connection, window: Window, provenance: Provenance) -> tuple[Ingested, int]:
-    """Stores the candles of a window, in one transaction: (Ingested, requests)."""
+    """Stores the candles of a window, in one transaction that begins before they are asked for: (Ingested,
+    requests)."""
     from deribit_warehouse.warehouse.day_arrays import store_candles
+    from deribit_warehouse.warehouse.ingestion import lock_months
 
-    candles = exchange.candles(window.instrument, window.begins_ms, window.ends_ms)
     with connection.transaction():
+        lock_months(connection, provenance, window.begins, window.ends)
+        candles = exchange.candles(window.instrument, window.begins_ms, window.ends_ms)
         return store_candles(connection, window.listed_id, candles, provenance), candles.requests

@@ -19,18 +19,21 @@ DELIVERY_PRICE = Table(
 
 
 def load(exchange: Exchange, connection: Connection, window: Window, provenance: Provenance) -> tuple[Ingested, int]:
-    """Stores the delivery prices of a window's days, in one transaction: (Ingested, requests)."""
+    """Stores the delivery prices of a window's days, in one transaction that begins before they are asked for:
+    (Ingested, requests)."""
     import numpy as np
 
+    from deribit_warehouse.warehouse.ingestion import lock_months
     from deribit_warehouse.warehouse.rows import store_rows
 
-    found = exchange.delivery_prices(window.subject, window.begins_ms, window.ends_ms)
-    columns = {
-        "index_name": [window.subject] * len(found.day),
-        "day": [datetime.fromtimestamp(day * 86_400, UTC).date() for day in found.day.tolist()],
-        "price": found.price.tolist(), "duplicate": np.isin(found.day, found.duplicate).tolist(),
-    }  # fmt: skip
     with connection.transaction():
+        lock_months(connection, provenance, window.begins, window.ends)
+        found = exchange.delivery_prices(window.subject, window.begins_ms, window.ends_ms)
+        columns = {
+            "index_name": [window.subject] * len(found.day),
+            "day": [datetime.fromtimestamp(day * 86_400, UTC).date() for day in found.day.tolist()],
+            "price": found.price.tolist(), "duplicate": np.isin(found.day, found.duplicate).tolist(),
+        }  # fmt: skip
         return store_rows(connection, DELIVERY_PRICE, columns, provenance), found.requests
 
 

@@ -19,12 +19,14 @@ log = logging.getLogger(__name__)
 
 
 def load(exchange: Exchange, connection: Connection, window: Window, provenance: Provenance) -> tuple[Ingested, int]:
-    """Stores the minutes of the index that a perpetual's funding chart has, in one transaction: (Ingested,
-    requests)."""
+    """Stores the minutes of the index that a perpetual's funding chart has, in one transaction that begins before it is
+    asked for, so that of two charts the later one counts: (Ingested, requests)."""
     from deribit_warehouse.warehouse.index import store_chart
+    from deribit_warehouse.warehouse.ingestion import lock
 
-    chart = exchange.funding_chart(window.instrument)
     with connection.transaction():
+        lock(connection, provenance)  # whatever the window, a chart has the last eight hours
+        chart = exchange.funding_chart(window.instrument)
         stored = store_chart(connection, chart.timestamp, chart.index_price, provenance)
     log.info("%s: %d points, %s", window.subject, len(chart.timestamp), stored)
     return stored, 1

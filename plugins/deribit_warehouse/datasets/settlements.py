@@ -23,20 +23,24 @@ SETTLEMENT = Table(
 
 
 def load(exchange: Exchange, connection: Connection, window: Window, provenance: Provenance) -> tuple[Ingested, int]:
-    """Stores what was settled in a window, in one transaction: (Ingested, requests)."""
+    """Stores what was settled in a window, in one transaction that begins before it is asked for: (Ingested,
+    requests)."""
+    from deribit_warehouse.warehouse.ingestion import lock_months
     from deribit_warehouse.warehouse.rows import instants, store_rows
 
-    found = exchange.settlements(window.instrument, window.begins_ms, window.ends_ms)
-    if found.bankruptcies:
-        log.warning("%s: %d bankruptcies came, which are not kept", window.instrument, found.bankruptcies)
-    settled_at = instants(found.timestamp)
-    columns = {
-        "instrument_id": [window.instrument_id] * len(settled_at), "day": [instant.date() for instant in settled_at],
-        "type": found.type, "settled_at": settled_at, "duplicate": found.duplicate.tolist(),
-        # a number that the exchange did not send is NULL
-        **{name: [x if x == x else None for x in getattr(found, name).tolist()] for name in NUMBERS},
-    }  # fmt: skip
     with connection.transaction():
+        lock_months(connection, provenance, window.begins, window.ends)
+        found = exchange.settlements(window.instrument, window.begins_ms, window.ends_ms)
+        if found.bankruptcies:
+            log.warning("%s: %d bankruptcies came, which are not kept", window.instrument, found.bankruptcies)
+        settled_at = instants(found.timestamp)
+        columns = {
+            "instrument_id": [window.instrument_id] * len(settled_at),
+            "day": [instant.date() for instant in settled_at],
+            "type": found.type, "settled_at": settled_at, "duplicate": found.duplicate.tolist(),
+            # a number that the exchange did not send is NULL
+            **{name: [x if x == x else None for x in getattr(found, name).tolist()] for name in NUMBERS},
+        }  # fmt: skip
         return store_rows(connection, SETTLEMENT, columns, provenance), found.requests
 
 

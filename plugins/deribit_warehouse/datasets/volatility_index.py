@@ -20,18 +20,21 @@ VOLATILITY_INDEX_HOUR = Table(
 
 
 def load(exchange: Exchange, connection: Connection, window: Window, provenance: Provenance) -> tuple[Ingested, int]:
-    """Stores the hours that begin in a window, in one transaction: (Ingested, requests)."""
+    """Stores the hours that begin in a window, in one transaction that begins before they are asked for: (Ingested,
+    requests)."""
     import numpy as np
 
+    from deribit_warehouse.warehouse.ingestion import lock_months
     from deribit_warehouse.warehouse.rows import instants, store_rows
 
-    found = exchange.volatility(window.subject, window.begins_ms, window.ends_ms)
-    columns = {
-        "currency": [window.subject] * len(found.timestamp), "ts": instants(found.timestamp),
-        "duplicate": np.isin(found.timestamp, found.duplicate).tolist(),
-        **{name: getattr(found, name).tolist() for name in ("open", "high", "low", "close")},
-    }  # fmt: skip
     with connection.transaction():
+        lock_months(connection, provenance, window.begins, window.ends)
+        found = exchange.volatility(window.subject, window.begins_ms, window.ends_ms)
+        columns = {
+            "currency": [window.subject] * len(found.timestamp), "ts": instants(found.timestamp),
+            "duplicate": np.isin(found.timestamp, found.duplicate).tolist(),
+            **{name: getattr(found, name).tolist() for name in ("open", "high", "low", "close")},
+        }  # fmt: skip
         return store_rows(connection, VOLATILITY_INDEX_HOUR, columns, provenance), found.requests
 
 

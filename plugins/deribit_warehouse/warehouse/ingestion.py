@@ -70,6 +70,26 @@ def try_lock(connection: Connection, provenance: Provenance) -> bool:
     ]
 
 
+def lock_months(connection: Connection, provenance: Provenance, begins: datetime, ends: datetime) -> None:
+    """One at a time asks for, and stores, a dataset's subject in each calendar month of [begins, ends), until the
+    caller's transaction ends; whoever has one of them is waited for.
+
+    A load takes it before it asks the exchange: of two answers the later one is then stored last, so that the older is
+    never taken for its correction. While the exchange does not answer, the transaction has read nothing and keeps
+    nobody from anything but these months, and an exchange that is away ends it with an error, within minutes.
+    """
+    sql.rows(connection, "ingestion/lock_months", **_months(provenance, begins, ends))
+
+
+def try_lock_months(connection: Connection, provenance: Provenance, begins: datetime, ends: datetime) -> bool:
+    """Takes the locks of lock_months() if nobody has any of them; whether that was so. None is waited for."""
+    return sql.row(connection, "ingestion/try_lock_months", **_months(provenance, begins, ends))["taken"]
+
+
+def _months(provenance: Provenance, begins: datetime, ends: datetime) -> dict[str, str | datetime]:
+    return {"dataset": provenance.dataset, "subject": provenance.subject, "begins": begins, "ends": ends}
+
+
 def record_fetched(connection: Connection, instrument_id: int, what: str, begins: int, ends: int) -> None:
     """Records that the exchange has answered for the whole window [begins, ends), ms. what: "candles", "funding" or
     "open candles", the minutes of days that are not closed."""
