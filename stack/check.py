@@ -77,12 +77,20 @@ def count_lists_asked(stack: Stack, market: str) -> None:
     """
     import psycopg
 
-    from deribit_warehouse.exchange.probe import sent_at
     from deribit_warehouse.warehouse.rate_limiter import count_sent
 
     if newest := max(folder(stack).glob("*/"), default=None):
         with psycopg.connect(market) as connection:
             count_sent(connection, "instruments", sent_at(newest, "get_instruments"))
+
+
+def sent_at(newest: Path, method: str) -> list[int]:
+    """When the requests of a method went out whose answers are in a check's folder, in milliseconds."""
+    try:
+        notes = [json.loads(line) for line in (newest / "answers.jsonl").read_text().splitlines()]
+    except (OSError, ValueError):  # not there, or cut off when the disk was full
+        return []
+    return [note["sent_at"] for note in notes if note["url"].endswith(f"/{method}") and "sent_at" in note]
 
 
 def folder(stack: Stack) -> Path:

@@ -19,7 +19,7 @@ import pytest
 
 from deribit_warehouse import check
 from deribit_warehouse.exchange.assumptions import BURST_CALLS, Unanswered
-from deribit_warehouse.exchange.probe import HttpProbe, sent_at
+from deribit_warehouse.exchange.probe import HttpProbe
 from deribit_warehouse.exchange.session import Session
 from deribit_warehouse.warehouse.rate_limiter import RateLimiter
 from exchange_simulator.limits import Limits
@@ -130,7 +130,7 @@ def test_a_start_after_a_check_is_refused_no_list(ask, stack, market):
             rate_limiter("instruments")
 
     slow = Limits(catalogue_seconds=10, catalogue_burst=5)
-    asked = [ms / 1000 for ms in sent_at(max(folder.glob("*/")), "get_instruments")]
+    asked = [ms / 1000 for ms in stack_check.sent_at(max(folder.glob("*/")), "get_instruments")]
     assert len(asked) == LISTS and not all([slow.admits("get_instruments", at) for at in asked])
     assert all([slow.admits("get_instruments", at) for at in slots])
     assert slots[4] - asked[-1] < 51 and slots[5] - slots[0] > 49, "five at once, as soon as there is room"

@@ -152,14 +152,5 @@ class HttpProbe:
             out.write(json.dumps(line) + "\n")
 
 
-def sent_at(folder: Path, method: str) -> list[int]:
-    """When the requests of a method went out whose answers are in a probe's folder, in milliseconds."""
-    try:
-        notes = [json.loads(line) for line in (folder / "answers.jsonl").read_text().splitlines()]
-    except (OSError, ValueError):  # not there, or cut off when the disk was full
-        return []
-    return [note["sent_at"] for note in notes if note["url"].endswith(f"/{method}") and "sent_at" in note]
-
-
 def _key(host: str, method: str, params: dict[str, Any]) -> tuple:
     return host, method, tuple(sorted(params.items()))
