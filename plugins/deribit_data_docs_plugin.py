@@ -142,7 +142,7 @@ def market_app() -> "FastAPI":
     from fastapi.responses import JSONResponse, PlainTextResponse, Response
 
     from deribit_warehouse.health import Probe
-    from deribit_warehouse.warehouse import freshness
+    from deribit_warehouse.warehouse import freshness, incidents
 
     app, guarded = bare("Market data"), [Depends(get_user)]
 
@@ -164,6 +164,7 @@ def market_app() -> "FastAPI":
         "freshness": rows(freshness.freshness),
         "coverage": rows(freshness.coverage),
         "condition": rows(freshness.condition),
+        "incidents": rows(incidents.open_now),
     }
 
     @app.api_route("/health", methods=["GET", "HEAD"])
@@ -174,7 +175,7 @@ def market_app() -> "FastAPI":
 
     @app.api_route("/{path:path}", methods=["GET", "HEAD"], dependencies=guarded)
     async def say(path: str) -> Response:
-        """Rows of how fresh each dataset is, of its newest closed months, or of its newest days."""
+        """Rows of how fresh each dataset is, of its newest closed months, of its newest days, or of what is wrong."""
         if path not in told:
             raise HTTPException(404, f"there is health, and {', '.join(told)}")
         if (found := await told[path].answer()) is None:

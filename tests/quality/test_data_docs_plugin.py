@@ -385,7 +385,9 @@ def test_health_is_only_read(method, asked, client):
     assert asked.times == 0
 
 
-@pytest.mark.parametrize("path", ["/", "/freshness", "/coverage", "/condition", "/health/", "/docs", "/openapi.json"])
+@pytest.mark.parametrize(
+    "path", ["/", "/freshness", "/coverage", "/condition", "/incidents", "/health/", "/docs", "/openapi.json"]
+)
 def test_of_the_market_nothing_else_is_said_without_a_login(path, asked, client):
     answer = market_get(client, path)
     assert answer.status_code == 401 and asked.times == 0
@@ -402,6 +404,26 @@ def test_behind_the_login_are_rows(asked, market, reader):
     assert {row["dataset"] for row in covered} >= {"perpetuals_ohlcv", "funding_rates"} and len(covered) >= 24
     assert {row["condition"] for row in market_get(reader, "/condition").json()} == {"missing"}
     assert market_get(reader, "/none").status_code == 404
+
+
+def test_behind_the_login_are_the_incidents_that_are_open(asked, market, reader):
+    import psycopg
+
+    from deribit_warehouse.warehouse.incidents import Fingerprint, acknowledge, note, observe
+
+    with psycopg.connect(market.dsn("market_loader")) as connection:
+        observe(connection, Fingerprint("watch", "futures_live", "stale", "BTC"), "21 of 21")
+        over = observe(connection, Fingerprint("failure", "futures_ohlcv", "BadResponse"), "no ticks")
+        acknowledge(connection, over, "night.shift", resolve=True)
+        note(connection, Fingerprint("note", "instruments", "listed-though-delisted", "ICP"), "nothing since")
+    answer = market_get(reader, "/incidents")
+    [incident] = answer.json()
+    assert incident.pop("opened_at") == incident.pop("seen_at") and incident.pop("incident_id") == over - 1
+    assert incident == {
+        "state": "open", "level": "error", "kind": "watch", "dataset": "futures_live", "rule": "stale",
+        "instruments": "BTC", "times": 1, "message": "21 of 21", "acknowledged_by": None, "note": None,
+    }  # fmt: skip
+    assert answer.status_code == 200 and answer.headers["cache-control"] == "no-store"
 
 
 def test_behind_the_login_a_database_that_is_down_is_said(asked, reader):

@@ -150,7 +150,12 @@ def acknowledge_at(dsn: str, incident_id: int, by: str, note: str | None, *, res
         return acknowledge(connection, incident_id, by, note, resolve=resolve)
 
 
+def open_now(connection: Connection) -> list[dict[str, Any]]:
+    """What is open, oldest first: rows of the view `incidents`."""
+    return sql.rows(connection, "incidents/open")
+
+
 def open_incidents(dsn: str) -> list[dict[str, Any]]:
-    """What is open, oldest first: rows of the view `incidents`. dsn: of a reader."""
+    """open_now(), on the database of a reader's dsn."""
     with psycopg.connect(dsn, options="-c timezone=UTC") as connection:
-        return sql.rows(connection, "incidents/open")
+        return open_now(connection)
