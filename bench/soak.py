@@ -338,7 +338,8 @@ class Watched:
         # the newest summary may be on its way
         yield from index_as_the_exchange_said(self.market, rows, self.first, past - MINUTE, self.disturbed)
         yield from nothing_doubled(rows, first, past)
-        yield from told_once(self.incidents(), self.soak.messages(self.name)[self.messages_before :])
+        hours = (time.time() - self.begins.timestamp()) / 3600
+        yield from told_once(self.incidents(), self.soak.messages(self.name)[self.messages_before :], hours)
         self.delays = delays(self.market, rows, self.first, past)
         yield from in_time(self.delays, LATE + away)
         seen = [one.kind for one in self.incidents()]

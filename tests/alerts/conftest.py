@@ -18,6 +18,21 @@ CHANNELS = ("deribit_alerts_smtp", "deribit_alerts_slack", "deribit_alerts_webho
 
 
 @pytest.fixture(autouse=True)
+def home(tmp_path, monkeypatch):
+    """Airflow's home, as far as alerts leave something there: one of its own for each test."""
+    home = tmp_path / "home"
+    home.mkdir()
+    monkeypatch.setenv("AIRFLOW_HOME", str(home))
+    return home
+
+
+@pytest.fixture
+def nowhere(monkeypatch):
+    """A home in which nothing can be kept."""
+    monkeypatch.setenv("AIRFLOW_HOME", os.devnull)
+
+
+@pytest.fixture(autouse=True)
 def no_channels(monkeypatch):
     for conn_id in CHANNELS:
         monkeypatch.delenv(f"AIRFLOW_CONN_{conn_id.upper()}", raising=False)

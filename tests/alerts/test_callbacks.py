@@ -148,7 +148,7 @@ def test_the_smallest_context_airflow_hands_out_is_enough(airflow_says):
     assert report == RunReport("deribit_futures_ohlcv", RUN_ID, notes=[callbacks._REASONS["timed_out"]])
 
 
-def test_a_failed_run_is_told_once_whatever_failed(airflow_says, webhook, mailbox):
+def test_a_failed_run_is_told_once_whatever_failed(airflow_says, webhook, mailbox, nowhere):
     airflow_says({f"load_{index}": "failed" for index in range(500)})
     assert notify_failure(context(), knows(failures=[row("load", 7)])) is None
     assert webhook.only()["counts"]["failed"] == 500
@@ -162,7 +162,7 @@ def test_links_begin_with_airflows_own_address(airflow_says, webhook, monkeypatc
     airflow_says({"publish": "failed"})
     monkeypatch.setenv("AIRFLOW__API__BASE_URL", "https://airflow.example.com")
     notify_failure(context(), knows())
-    assert webhook.only()["links"]["run"].startswith(
+    assert webhook.only()["links"]["Run"].startswith(
         "https://airflow.example.com/dags/deribit_futures_ohlcv/runs/scheduled__"
     )
 
@@ -172,7 +172,7 @@ def test_telling_never_raises(caplog):
     assert "could not be reported" in caplog.text
 
 
-def test_a_quarantine_is_told_once(webhook):
+def test_a_quarantine_is_told_once(webhook, nowhere):
     held = [QuarantinedKey("BTC-1", date(2024, 3, day), "doubled", "critical", 2) for day in range(1, 20)]
     notify_quarantine(RunReport("deribit_futures_ohlcv", RUN_ID, (SINCE, UNTIL), quarantined=held))
     told = webhook.only()

@@ -1,5 +1,6 @@
 """From Airflow's callbacks to the channels, with a market database that remembers."""
 
+import time
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from types import SimpleNamespace
@@ -7,7 +8,7 @@ from types import SimpleNamespace
 import psycopg
 import pytest
 
-from deribit_warehouse.alerts import callbacks
+from deribit_warehouse.alerts import away, callbacks
 from deribit_warehouse.alerts.callbacks import notify_failure, notify_news, notify_quarantine, on_task_well
 from deribit_warehouse.alerts.messages import QuarantinedKey, RunReport
 from deribit_warehouse.warehouse import incidents, validations, watched
@@ -230,13 +231,117 @@ def test_what_somebody_says_is_over_and_is_still_wrong_says_so(run, memory, webh
     assert not any("night.shift" in note for note in webhook.requests[-1].get_json()["notes"])
 
 
-def test_without_a_memory_a_run_is_told_by_itself_and_what_went_well_harms_nothing(run, webhook, caplog):
-    def lost():
-        raise ConnectionError("no database")
+def lost():
+    raise psycopg.OperationalError("connection refused")
 
-    for _ in range(2):
-        notify_failure(run(FAILED), knows(failures=[BAD]), lost)
-    assert subjects(webhook) == ["deribit_futures_ohlcv from 2024-03-01: 1 task failed"] * 2
+
+@pytest.fixture
+def clock(monkeypatch):
+    """The clock of a database that is away, which a test turns; it begins four hours ago."""
+    clock = SimpleNamespace(now=time.time() - 4 * 3600)
+    real = {"monotonic": time.monotonic, "sleep": time.sleep}
+    monkeypatch.setattr(away, "time", SimpleNamespace(time=lambda: clock.now, **real))
+    return clock
+
+
+def fails(run, minute=0, **more):
+    notify_failure(run(FAILED, run_id=f"minute {minute}", **{"catchup": False} | more), knows(failures=[BAD]), lost)
+
+
+def test_without_a_memory_it_is_told_once_that_there_is_none_and_what_went_well_harms_nothing(run, webhook, caplog):
+    for minute in range(5):
+        fails(run, minute)
+    [told] = [request.get_json() for request in webhook.requests]
+    assert told["subject"].startswith("the market database away, since ")
+    assert (told["news"], told["run_id"]) == ("opened", "minute 0")
+    [incident] = told["incidents"]
+    assert incident["incident_id"] is None and incident["words"] == [
+        "OperationalError: connection refused",
+        "First: deribit_futures_ohlcv from 2024-03-01: 1 task failed",
+        "load[0] BTC: BadResponse: no ticks",
+    ]
     on_task_well(run(WELL), memory=lost)
     on_task_well({}, memory=lost)
     assert caplog.text.count("What went well could not be told") == 2
+
+
+def test_where_nothing_can_be_remembered_a_run_is_told_by_itself(run, webhook, nowhere):
+    for _ in range(2):
+        fails(run)
+    assert subjects(webhook) == ["deribit_futures_ohlcv from 2024-03-01: 1 task failed"] * 2
+
+
+def test_a_database_that_is_away_is_told_again_each_hour_and_once_when_it_is_back(
+    run, memory, webhook, market, clock, monkeypatch
+):
+    monkeypatch.setenv("DERIBIT_CALM_MINUTES", "10")
+    for minute in range(130):
+        fails(run, minute)
+        clock.now += 60
+    begun, *still = subjects(webhook)
+    assert begun.startswith("the market database away, since ")
+    assert [text.partition(", since ")[0] for text in still] == 2 * ["Still: the market database away"]
+    assert [text.rpartition(", ")[2] for text in still] == ["seen 61 times", "seen 121 times"]
+    on_task_well(run(WELL), memory=memory)
+    assert len(subjects(webhook)) == 3 and market.rows("SELECT * FROM incidents") == [], "it may not last"
+    clock.now += 600
+    for _ in range(2):
+        on_task_well(run(WELL), memory=memory)
+    assert subjects(webhook)[3:] == ["Over: the market database away; lasted 2 hours 9 minutes, seen 130 times"]
+    said = webhook.requests[-1].get_json()["incidents"][0]["words"]
+    assert "129 more were not told one by one: deribit_futures_ohlcv 129" in said
+    assert market.rows("SELECT kind, dataset, rule, level, state, times FROM incidents") == [
+        ("wait", "the market database", "away", "error", "resolved", 130)
+    ]
+
+
+def test_a_database_that_comes_and_goes_is_told_once(run, memory, webhook, clock, monkeypatch):
+    monkeypatch.setenv("DERIBIT_CALM_MINUTES", "10")
+    for minute in range(30):
+        fails(run, minute)
+        on_task_well(run(WELL), memory=memory)
+        clock.now += 60
+    assert len(subjects(webhook)) == 1
+    clock.now += 600
+    on_task_well(run(WELL), memory=memory)
+    [_, over] = subjects(webhook)
+    assert over == "Over: the market database away; lasted 29 minutes, seen 30 times"
+
+
+@pytest.mark.parametrize(("hours", "told"), [("0", 1), ("24", 2)])
+def test_who_wants_no_reminders_gets_none(run, webhook, clock, monkeypatch, hours, told):
+    monkeypatch.setenv("DERIBIT_REMIND_HOURS", hours)
+    for minute in range(0, 120, 30):
+        fails(run, minute)
+        clock.now += 1800
+    assert len(subjects(webhook)) == told
+
+
+def test_what_no_next_run_mends_is_an_incident_as_soon_as_the_database_is_back(run, memory, webhook, market):
+    for _ in range(2):
+        fails(run, catchup=True)
+    ended = QuarantinedKey("ICP_USDC-PERPETUAL", SINCE.date(), "listed-though-delisted", "warning", "nothing since")
+    notify_news(RunReport("deribit_instruments", RUN_ID, warnings=[ended]), lost)
+    assert len(subjects(webhook)) == 1
+    on_task_well(run(FAILED), memory=memory)  # of whatever DAG, however it went
+    assert sorted(text.partition(", since")[0] for text in subjects(webhook)[1:]) == [
+        "Over: the market database away; lasted less than a minute, seen 3 times",
+        "futures_ohlcv: run failed with BadResponse",
+        "instruments ICP: listed-though-delisted",
+    ]
+    on_task_well(run(WELL), memory=memory)
+    assert subjects(webhook)[-1].startswith("Over: futures_ohlcv: run failed with BadResponse; ")
+    assert market.rows("SELECT * FROM incidents WHERE state <> 'resolved'") == []
+
+
+def test_that_the_database_is_away_is_told_until_a_channel_takes_it(run, webhook, httpserver):
+    httpserver.clear()
+    webhook.answers("no", 500)
+    fails(run)
+    assert len(webhook.requests) == 1
+    httpserver.clear()
+    webhook.answers(status=204)
+    for minute in (1, 2):
+        fails(run, minute)
+    [told] = [request.get_json() for request in webhook.requests]
+    assert told["news"] == "opened" and told["incidents"][0]["times"] == 2

@@ -44,7 +44,7 @@ def message(news: str, *incidents: int) -> Told:
 
 def test_an_incident_is_told_when_it_begins_and_when_it_is_over():
     messages = [message("opened", 7, 8), message("recovered", 8), Told("the database is away", None, ())]
-    incidents, told = told_once([WARNED, OVER], messages)
+    incidents, told = told_once([WARNED, OVER], messages, 0.5)
     assert (incidents.value, told.value, told.note) == (2, 3, "1 while no incident could be kept")
 
 
@@ -60,13 +60,35 @@ def test_an_incident_is_told_when_it_begins_and_when_it_is_over():
 )
 def test_an_incident_that_is_told_of_too_often_or_not_fails(messages):
     with pytest.raises(Failed, match=r"8 \(wait, the exchange, away\)"):
-        list(told_once([OVER], messages))
+        list(told_once([OVER], messages, 0.5))
+
+
+def away(*incidents: int) -> list[Seen]:
+    return [Seen(number, "wait", "the market database", "away", resolved=True) for number in incidents]
+
+
+@pytest.mark.parametrize(("rows", "unkept", "hours"), [([9], 1, 0.5), ([9], 3, 2.5), ([9, 10], 2, 0.5), ([], 1, 0.5)])
+def test_a_database_that_is_away_is_told_once_an_hour_and_of_its_end(rows, unkept, hours):
+    messages = unkept * [message("opened")] + [message("recovered", number) for number in rows]
+    [_, told] = told_once(away(*rows), messages, hours)
+    assert told.note == f"{unkept} while no incident could be kept"
+
+
+@pytest.mark.parametrize(
+    ("rows", "unkept", "hours"), [([9], 2, 0.5), ([9], 95, 0.5), ([9], 4, 2.5), ([], 2, 0.5), (range(9, 99), 90, 0.5)]
+)
+def test_a_database_that_is_away_and_is_told_more_often_fails(rows, unkept, hours):
+    messages = unkept * [message("opened")] + [message("recovered", number) for number in rows]
+    with pytest.raises(Failed, match=f"{unkept} messages while no incident could be kept"):
+        list(told_once(away(*rows), messages, hours))
+    with pytest.raises(Failed, match=r"9 \(wait, the market database, away\)"):
+        list(told_once(away(9), [message("opened")], hours))
 
 
 @pytest.mark.parametrize("kind", ["failure", "blocked", "quarantine", "wait", "watch"])
 def test_an_incident_that_is_never_over_fails(kind):
     with pytest.raises(Failed, match=rf"not over: 7 \({kind}, "):
-        list(told_once([Seen(7, kind, "the disk", "nearly full", resolved=False)], [message("opened", 7)]))
+        list(told_once([Seen(7, kind, "the disk", "nearly full", resolved=False)], [message("opened", 7)], 0.5))
 
 
 @pytest.mark.parametrize(
@@ -263,6 +285,8 @@ def test_a_webhook_payload_names_its_incidents():
     payload = {"subject": "s", "news": "opened", "incidents": [{"incident_id": 3}, {"incident_id": 4}]}
     assert Told.of(payload) == Told("s", "opened", (3, 4))
     assert Told.of({"subject": "s"}) == Told("s", None, ())
+    payload = {"subject": "s", "news": "opened", "incidents": [{"incident_id": None}]}
+    assert Told.of(payload) == Told("s", "opened", ()), "it could not be kept yet"
 
 
 def test_what_one_stack_tells_is_no_message_of_the_other(tmp_path):

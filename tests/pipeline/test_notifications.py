@@ -1,5 +1,6 @@
 """When a run that goes on is told of: of what it holds back or warns of, once, and not when a task has failed."""
 
+import os
 from contextlib import nullcontext
 from datetime import UTC, date, datetime
 from importlib import import_module
@@ -38,6 +39,7 @@ def test_it_is_told_once_and_by_whom(monkeypatch, parts, subject):
     month = (datetime(2024, 5, 1, tzinfo=UTC), datetime(2024, 6, 1, tzinfo=UTC))
     monkeypatch.setattr(alerts, "collect", lambda context: RunReport("perpetuals_ohlcv", "r", month, **parts))
     monkeypatch.setattr(callbacks, "send", sent.append)
+    monkeypatch.setenv("AIRFLOW_HOME", os.devnull)  # neither a database nor a file remembers: each is told by itself
     notify_quarantine({})
     assert [message.subject.partition(": ")[2].startswith(subject or "-") for message in sent] == [True] * bool(subject)
 

@@ -219,6 +219,21 @@ def test_a_note_is_told_once_and_is_never_open(market, connection):
     assert states(market) == [("resolved", 1)] * 2 and not incidents.unsettled(connection)
 
 
+@pytest.mark.parametrize("told_at", [None, datetime(2025, 3, 1, 4, 1, tzinfo=UTC)])
+def test_what_was_over_before_it_could_be_kept_is_kept_once_and_its_end_is_told(market, connection, told_at):
+    begun, over = datetime(2025, 3, 1, 4, tzinfo=UTC), datetime(2025, 3, 1, 7, tzinfo=UTC)
+    away = Fingerprint("wait", "the market database", "away")
+    for _ in range(2):
+        with connection.transaction():
+            incidents.keep_past(
+                connection, away, "refused", opened_at=begun, resolved_at=over, times=190, told_at=told_at
+            )
+    assert market.rows("SELECT state, times, seen_at, lasted FROM incidents") == [
+        ("resolved", 190, over, timedelta(hours=3))
+    ]
+    assert [what for _, what in news(connection)] == ["recovered"] and news(connection) == []
+
+
 def test_who_is_reminded_and_how_often(connection, later):
     first = fails(connection)
     assert news(connection, remind=A_DAY) == [(first, "opened")]

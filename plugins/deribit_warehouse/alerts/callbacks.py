@@ -5,7 +5,7 @@ without one, with `dag`, `run_id` and `reason` alone). From there the other task
 why they failed, so a task records its own reason (`on_task_failure`) where `RunFacts` find it.
 
 What is told is kept as incidents (alerts.incidents), which is what makes one message of many runs. While the market
-database can't be reached there is nobody to remember them: then a run is told as it is.
+database can't be reached that alone is told (alerts.away).
 """
 
 import logging
@@ -16,8 +16,17 @@ from typing import Any, Protocol
 
 import psutil
 
+from deribit_warehouse.alerts import away
 from deribit_warehouse.alerts.channels import answer, describe, in_background, send
-from deribit_warehouse.alerts.incidents import Memory, recover_run, remember, remember_notes, send_due_messages
+from deribit_warehouse.alerts.incidents import (
+    Memory,
+    Observation,
+    learned,
+    observations,
+    recover_run,
+    remember,
+    send_due_messages,
+)
 from deribit_warehouse.alerts.messages import FailedTask, QuarantinedKey, RunReport, Wait, render
 from deribit_warehouse.market import market
 
@@ -93,7 +102,8 @@ def notify_failure(context: Mapping[str, Any], facts: RunFacts = warehouse_facts
         if _was_interrupted(context):
             log.info("%s was interrupted by a stop, and its time was over at the next start", context["run_id"])
             return
-        _remember_and_tell(collect(context, facts), memory, lambda c, report: remember(c, report, failed=True))
+        report = collect(context, facts)
+        _remember_and_tell(report, observations(report, failed=True), memory)
     except Exception as error:
         log.exception("A failed run could not be reported: %s", describe(error))
 
@@ -106,7 +116,7 @@ def notify_quarantine(report: RunReport, memory: Memory = market) -> None:
     """
     try:
         if report:
-            _remember_and_tell(report, memory, remember)
+            _remember_and_tell(report, observations(report, failed=False), memory)
     except Exception as error:
         log.exception("A quarantine could not be reported: %s", describe(error))
 
@@ -115,7 +125,7 @@ def notify_news(report: RunReport, memory: Memory = market) -> None:
     """One message about what a run has learned once and for all, which its warnings say."""
     try:
         if report.warnings:
-            _remember_and_tell(report, memory, remember_notes)
+            _remember_and_tell(report, learned(report), memory)
     except Exception as error:
         log.exception("What was learned could not be told: %s", describe(error))
 
@@ -131,7 +141,7 @@ def notify_waiting(
             dag_id=dag_run.dag_id, run_id=dag_run.run_id, interval=_interval(dag_run),
             waiting=[Wait(awaited, since, until, tasks, cause)],
         )  # fmt: skip
-        _remember_and_tell(report, memory, remember)
+        _remember_and_tell(report, observations(report, failed=False), memory)
     except Exception as error:
         log.exception("A wait could not be reported: %s", describe(error))
 
@@ -150,6 +160,7 @@ def on_task_well(context: Mapping[str, Any], *, asks: Collection[str] = (), memo
         if not set(context["task"].downstream_task_ids) <= {LAST}:
             return
         with memory() as connection:
+            away.settle(connection)
             if not incidents.unsettled(connection):
                 return
             connection.rollback()
@@ -167,22 +178,29 @@ def on_task_well(context: Mapping[str, Any], *, asks: Collection[str] = (), memo
         log.exception("What went well could not be told: %s", describe(error))
 
 
-def _remember_and_tell(report: RunReport, memory: Memory, keep: Callable[[Any, RunReport], None]) -> None:
-    """Keeps a report's incidents and tells what nobody was told of yet. Where they can't be kept, the report is sent as
-    it is: better told twice than never."""
+def _remember_and_tell(report: RunReport, observed: Collection[Observation], memory: Memory) -> None:
+    """Keeps what a report has to tell and tells what nobody was told of yet. Where that can't be kept, it is told once
+    that the market database is away; where not even that can be remembered, the report is sent as it is: better told
+    twice than never."""
     base_url = _base_url()
 
     def kept() -> None:
         with memory() as connection:
-            keep(connection, report)
+            remember(connection, report, observed)
 
     try:
         answer(in_background(kept), KEEPING)
         with memory() as connection:
+            away.settle(connection)
             send_due_messages(connection, base_url)
     except Exception as error:
-        log.exception("Incidents could not be kept, so this run is told by itself: %s", describe(error))
-        if report.is_new or not report:
+        log.exception("Incidents could not be kept: %s", describe(error))
+        if not (report.is_new or not report):
+            return
+        try:
+            away.fold(report, observed, error, base_url)
+        except Exception as failed:
+            log.exception("Nor could that be remembered, so this run is told by itself: %s", describe(failed))
             send(render(report, base_url))
 
 

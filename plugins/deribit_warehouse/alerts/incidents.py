@@ -135,7 +135,18 @@ def stands_of(report: RunReport) -> str:
     return interval(begins, ends)
 
 
-def remember(connection: "Connection", report: RunReport, *, failed: bool = False) -> None:
+def learned(report: RunReport) -> list[Observation]:
+    """What a run has learned once and for all (its warnings): it is told, and has no end."""
+    from deribit_warehouse.warehouse.incidents import Fingerprint
+
+    dataset = dataset_of(report.dag_id)
+    return [
+        Observation(Fingerprint("note", of or dataset, rule, coin), "notice", "\n".join(finding_lines(same)), ())
+        for (of, rule, coin), same in _grouped(report.warnings).items()
+    ]
+
+
+def remember(connection: "Connection", report: RunReport, observed: Collection[Observation]) -> None:
     """Keeps what a run has to tell, in a transaction of its own. What is folded is not told by itself."""
     from deribit_warehouse.warehouse import incidents
 
@@ -145,25 +156,23 @@ def remember(connection: "Connection", report: RunReport, *, failed: bool = Fals
         if report.blocked and report.takes_ranges:
             blocked = incidents.blocked_intervals(connection, report.dag_id, report.run_id)
         # in one order, so that two runs at once don't wait for each other
-        for fingerprint, level, words, stands in sorted(observations(report, failed=failed), key=_order):
-            if fingerprint.kind == "blocked" and blocked:
-                stands = [incidents.interval(*each) for each in blocked]
-            incidents.observe(
-                connection, fingerprint, words, level=level, stands=stands, dag_id=report.dag_id, run_id=report.run_id
-            )
+        for observation in sorted(observed, key=_order):
+            if observation.fingerprint.kind == "blocked" and blocked:
+                observation = observation._replace(stands=[incidents.interval(*each) for each in blocked])
+            keep(connection, observation, dag_id=report.dag_id, run_id=report.run_id)
 
 
-def remember_notes(connection: "Connection", report: RunReport) -> None:
-    """Keeps what a run has learned once and for all (its warnings): it is told, and has no end."""
+def keep(connection: "Connection", observation: Observation, *, dag_id: str, run_id: str) -> None:
+    """Opens the incident of an observation, or folds it into the one that is open, in the caller's transaction."""
     from deribit_warehouse.warehouse import incidents
 
-    dataset = dataset_of(report.dag_id)
-    with connection.transaction():
-        for (of, rule, coin), same in _grouped(report.warnings).items():
-            incidents.note(
-                connection, incidents.Fingerprint("note", of or dataset, rule, coin), "\n".join(finding_lines(same)),
-                dag_id=report.dag_id, run_id=report.run_id,
-            )  # fmt: skip
+    fingerprint, level, words, stands = observation
+    if fingerprint.kind == "note":
+        incidents.note(connection, fingerprint, words, level=level, dag_id=dag_id, run_id=run_id)
+    else:
+        incidents.observe(
+            connection, fingerprint, words, level=level, stands=stands, dag_id=dag_id, run_id=run_id
+        )  # fmt: skip
 
 
 def recover_run(connection: "Connection", report: RunReport, *, asked_exchange: bool) -> None:

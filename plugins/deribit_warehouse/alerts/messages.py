@@ -61,6 +61,9 @@ class QuarantinedKey:
 EXCHANGE, CATALOGUE = "the exchange", "the catalogue"
 """What a task may wait for, as a part of a sentence: a wait is filed under it, whichever DAG met it."""
 
+DATABASE = "the market database"
+"""The same of what nothing works without: a wait is filed under it when it is back."""
+
 
 @dataclass(frozen=True, slots=True)
 class Wait:
@@ -122,10 +125,11 @@ class Message:
 
 @dataclass(frozen=True, slots=True)
 class Incident:
-    """A row of store.incident that is to be told. Times are UTC; `news`: opened, again (it goes on) or recovered;
-    `said_over_at`, `said_over_by`: somebody had said shortly before it opened that it was over."""
+    """A row of store.incident that is to be told, or (`incident_id` is None) will be one. Times are UTC; `news`:
+    opened, again (it goes on) or recovered; `said_over_at`, `said_over_by`: somebody had said shortly before it opened
+    that it was over."""
 
-    incident_id: int
+    incident_id: int | None
     kind: str
     dataset: str
     rule: str
@@ -157,7 +161,7 @@ class Incident:
         if self.kind == "wait":
             if self.dataset == CATALOGUE:
                 return "behind"
-            return "in maintenance" if "system maintenance" in self.words else "away"
+            return "in maintenance" if self.dataset == EXCHANGE and "system maintenance" in self.words else "away"
         said = {"quarantine": "held back by ", "warning": "warned of by "}.get(self.kind, "")
         if self.kind == "failure" and not self.rule.endswith("failed"):
             said = "run failed with "
@@ -183,7 +187,7 @@ class _Section(NamedTuple):
 def render(report: RunReport, base_url: str) -> Message:
     """Write the message about a run; `base_url` is Airflow's own address, with or without a path."""
     pages = _pages(base_url, report.dag_id, report.run_id)
-    subject = _subject(report)
+    subject = subject_of(report)
     facts = _facts(report)
     sections = _bounded(report, pages["Run"])
     return Message(
@@ -225,7 +229,8 @@ def _count(number: int, thing: str) -> str:
     return f"{number:,} {thing}{'' if number == 1 else 's'}"
 
 
-def _subject(report: RunReport) -> str:
+def subject_of(report: RunReport) -> str:
+    """What a run has to report, in a line."""
     parts = []
     if report.blocked:
         parts.append("blocked by the gate")
@@ -460,6 +465,11 @@ _CATALOGUE = (
     "What needs it waits, and goes on by itself once it was read.",
     "See why deribit_instruments does not run.",
 )
+_DATABASE = (
+    "It can't be reached, or can't keep what is wrong. Nothing is loaded or published; what was published stays. What "
+    "fails until it is back is counted, and not told one by one.",
+    'Look at once: see "The market database is away" in docs/operations.md.',
+)
 LEVELS = ("error", "warning", "notice")
 WORDS = 6
 """Lines of what was said of an incident that a message repeats; 2 of each where it is about several."""
@@ -490,6 +500,14 @@ def failure_lines(report: RunReport) -> list[str]:
 def wait_lines(wait: Wait) -> list[str]:
     """What is waited for, until when, and what the last asking met."""
     return [_clean(line) for line in _awaited(wait)]
+
+
+def away_lines(cause: str, first: Sequence[str], untold: Mapping[str, int]) -> list[str]:
+    """What the market database answered last, how many reports of each DAG were not told, and the first one's lines."""
+    more = sum(untold.values())
+    by_dag = ", ".join(f"{dag_id} {untold[dag_id]:,}" for dag_id in sorted(untold, key=lambda name: -untold[name]))
+    counted = [f"{more:,} more {'was' if more == 1 else 'were'} not told one by one: {by_dag}"] if more else []
+    return [_clean(line) for line in (cause, *counted, *first)]
 
 
 def render_incidents(incidents: Sequence[Incident], base_url: str) -> Message:
@@ -587,6 +605,7 @@ def _incident_facts(incidents: Sequence[Incident]) -> list[str]:
         do = _TRY_AGAIN if all("" in each.stands for each in incidents) else _CLEAR
     if first.kind == "wait":
         means, do = {"behind": _CATALOGUE, "in maintenance": _MAINTENANCE}.get(first.what, (means, do))
+        means, do = _DATABASE if first.dataset == DATABASE else (means, do)
     facts = [fact for fact in (means, f"To do: {do}" if do else "") if fact]
     for each in incidents:
         if each.said_over_at:
@@ -594,7 +613,7 @@ def _incident_facts(incidents: Sequence[Incident]) -> list[str]:
             facts.append(_clean(f"{said}; at {each.opened_at:%H:%M} it was still wrong"))
         if each.acknowledged_by:
             facts.append(_clean(f"Acknowledged by {each.acknowledged_by}; more of it stands since then"))
-    if first.kind != "note":
+    if first.kind != "note" and first.incident_id is not None:
         numbers = " ".join(str(each.incident_id) for each in incidents[:MAX_GROUPS])
         facts.append(f'To hear no more of it until it is over: make acknowledge ARGS="{numbers}"')
     return facts
@@ -610,7 +629,7 @@ def _incident_pages(incidents: Sequence[Incident], base_url: str) -> dict[str, s
         pages["Run"] = f"{base}/dags/{_step(first.dag_id)}/runs/{_step(first.run_id)}"
     if first.kind in ("blocked", "quarantine", "warning"):
         pages["Data docs of the dataset"] = f"{base}/deribit-data-docs/dataset/{_step(dag_id_of(first.dataset))}"
-    if first.news != "recovered" and first.kind != "note":
+    if first.news != "recovered" and first.kind != "note" and first.incident_id is not None:
         pages["Acknowledge"] = f"{base}/dags/deribit_acknowledge"
     return pages
 

@@ -58,6 +58,20 @@ def note(
     )["incident_id"]
 
 
+def keep_past(
+    connection: Connection, fingerprint: Fingerprint, words: str, *, opened_at: datetime, resolved_at: datetime,
+    times: int, told_at: datetime | None, level: str = "error", dag_id: str = "", run_id: str = "",
+) -> None:  # fmt: skip
+    """Keeps an incident that was over before it could be kept, in the caller's transaction; a second time does nothing.
+
+    times: how often it was seen. told_at: when somebody was told of it last; None: nobody was.
+    """
+    sql.run(
+        connection, "incidents/keep_past", **fingerprint._asdict(), level=level, words=words, dag_id=dag_id,
+        run_id=run_id, opened_at=opened_at, resolved_at=resolved_at, times=times, told_at=told_at,
+    )  # fmt: skip
+
+
 def recover(
     connection: Connection, kinds: Collection[str], dataset: str, *, rule: str | None = None,
     instruments: str | None = None, part: str | None = None,
