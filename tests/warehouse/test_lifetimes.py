@@ -13,7 +13,7 @@ from deribit_warehouse.datasets.settlements import NUMBERS, SETTLEMENT
 from deribit_warehouse.warehouse import lifetimes
 from deribit_warehouse.warehouse.catalogue import record_collected
 from deribit_warehouse.warehouse.funding import record_start
-from deribit_warehouse.warehouse.ingestion import Provenance
+from deribit_warehouse.warehouse.ingestion import Provenance, record_fetched
 from deribit_warehouse.warehouse.rows import store_rows
 from tests.warehouse.days import (
     FIRST,
@@ -27,6 +27,7 @@ from tests.warehouse.days import (
     funding_windows,
     index_profile,
     index_proxies,
+    ms,
     trading,
 )
 
@@ -148,6 +149,38 @@ def test_what_was_never_loaded_is_expected_missing_and_named(warehouse):
         warehouse.validation(),
     )
     assert ("futures_ohlcv", FIRST) not in unloaded(warehouse)
+
+
+def test_what_the_exchange_has_answered_there_is_none_of_is_not_unloaded(warehouse):
+    """A future that is listed on a month's last day and first traded on the next is no reason to run that month again
+    and again; what was asked for in part, was never asked for, or was taken back, is."""
+    last_day, listed = FIRST + timedelta(days=30), 904
+    future = warehouse.instrument("BTC-4APR25", at(last_day, listed), at("2025-04-04", 480))
+    perpetual = warehouse.instrument("BTC-PERPETUAL", at(last_day, listed))
+    record_start(warehouse.connection, perpetual, at(last_day, 960))
+    march, april = ("futures_ohlcv", FIRST), ("futures_ohlcv", APRIL)
+
+    def answered(instrument_id: int, what: str, begins: int, ends: int) -> set[tuple[str, date]]:
+        with warehouse.connection.transaction():
+            record_fetched(warehouse.connection, instrument_id, what, ms(at(last_day, begins)), ms(at(last_day, ends)))
+        return {(dataset, month) for dataset, month in unloaded(warehouse) if month < date(2025, 5, 1)}
+
+    of_perpetual = {(d, m) for d in ("perpetuals_ohlcv", "funding_rates") for m in (FIRST, APRIL)}
+    assert answered(future, "candles", listed, 1439) == {march, april} | of_perpetual, "one minute was not asked for"
+    assert answered(future, "open candles", listed, 1440) == {march, april} | of_perpetual, "live is no closed month"
+    assert answered(future, "candles", listed, 1440) == {april} | of_perpetual
+    assert answered(perpetual, "candles", listed, 1440) == {april} | of_perpetual - {("perpetuals_ohlcv", FIRST)}
+    assert answered(perpetual, "funding", 900, 1440) == {april} | {m for m in of_perpetual if m[1] == APRIL}
+    assert coverage(warehouse, "futures_ohlcv", "month", "minutes", "missing")[0] == (FIRST, 536, 536), "it lacks them"
+
+    # what was stored and taken back since, as for an end that is undone, is not there though it was asked for
+    warehouse.candles(future, trading(at(APRIL), at("2025-04-04", 480)))
+    warehouse.publish(future)
+    assert april not in answered(perpetual, "candles", 0, 0)
+    end(warehouse, future, at(last_day, 1000))
+    clip(warehouse)
+    warehouse.rows("DELETE FROM store.delisting RETURNING 1")
+    assert april in answered(perpetual, "candles", 0, 0)
 
 
 def test_a_currency_that_is_new_makes_its_months_unloaded_from_the_start_of_history(warehouse):
