@@ -11,8 +11,8 @@ import pytest
 from deribit_warehouse.datasets import BASIS_SPREAD, DATASETS, INDEX_PRICES, LIVE, SETTLEMENTS
 from deribit_warehouse.datasets.settlements import NUMBERS, SETTLEMENT
 from deribit_warehouse.warehouse import lifetimes
-from deribit_warehouse.warehouse.catalogue import record_collected
-from deribit_warehouse.warehouse.funding import record_start
+from deribit_warehouse.warehouse.catalogue import record_collected, record_listed, record_reading
+from deribit_warehouse.warehouse.funding import perpetuals_without_start, record_start
 from deribit_warehouse.warehouse.ingestion import Provenance, record_fetched
 from deribit_warehouse.warehouse.rows import store_rows
 from tests.warehouse.days import (
@@ -451,3 +451,51 @@ def test_an_end_is_news_once_and_can_be_undone(warehouse):
     assert [p["ends_at"] for p in lifetimes.open_perpetuals(connection, ["BTC"])] == [at(FIRST, 60)]
     assert lifetimes.undo_delisting(connection, perpetual) and not lifetimes.undo_delisting(connection, perpetual)
     assert coverage(warehouse, "perpetuals_ohlcv", "minutes")[0] == (31 * 1440,)
+
+
+def test_what_the_live_host_lists_no_more_is_told_from_what_it_lists(warehouse):
+    """And of that, and of what is inactive, what is stored last: the exchange may not know it any more."""
+    connection = warehouse.connection
+    names = ["A-PERPETUAL", "B-PERPETUAL", "C-PERPETUAL"]
+    ids = {name: warehouse.instrument(name, at(FIRST)) for name in names}
+
+    def read(listed: list[str], *, host: str = "live", expired: bool = False) -> list[str]:
+        with connection.transaction():
+            record_reading(connection, "BTC", "future", len(listed), "run", host=host, expired=expired)
+            if (host, expired) == ("live", False):
+                record_listed(connection, "BTC", listed)
+        return [p["instrument"] for p in lifetimes.open_perpetuals(connection, ["BTC"]) if p["is_listed"]]
+
+    def seen(name: str) -> dict:
+        return next(p for p in lifetimes.open_perpetuals(connection, ["BTC"]) if p["instrument"] == name)
+
+    def over() -> list[str]:
+        return [p["instrument"] for p in perpetuals_without_start(connection, ["BTC"]) if p["ended"]]
+
+    assert read([], host="history", expired=True) == names and over() == [], "its list was not read yet"
+    assert read(names[:2]) == names[:2] and over() == names[2:]
+    assert read([], expired=True) == names[:2], "a list of expired ones says nothing of that"
+    assert read(names[:1]) == names[:1] and over() == names[1:]
+    assert read(names[:2]) == names[:2], "it is listed again"
+    assert read([]) == [], "there is none any more"
+    read(names)
+    warehouse.rows("UPDATE store.instrument SET is_active = false WHERE instrument = 'B-PERPETUAL' RETURNING 1")
+    assert seen("B-PERPETUAL")["is_listed"] and not seen("B-PERPETUAL")["is_active"] and over() == ["B-PERPETUAL"]
+    end(warehouse, ids["A-PERPETUAL"], at(APRIL))
+    assert over() == names[:2]
+
+    def stored(name: str) -> tuple:
+        return seen(name)["stored_hour"], seen(name)["stored_trade"]
+
+    assert stored("B-PERPETUAL") == (None, None)
+    untraded = dict.fromkeys(("volume", "cost"), np.zeros(2880))
+    warehouse.candles(ids["B-PERPETUAL"], trading(at(FIRST, 1440), at(FIRST, 4320)).but(**untraded))
+    assert stored("B-PERPETUAL") == (None, None), "there was no trade"
+    warehouse.candles(
+        ids["B-PERPETUAL"], trading(at(FIRST), at(FIRST, 1440), traded=0).setting(700, volume=1, cost=5e4)
+    )
+    warehouse.funding(ids["B-PERPETUAL"], [at(FIRST, 60), at(FIRST, 120)], np.ones((4, 2)))
+    assert stored("B-PERPETUAL") == (at(FIRST, 120), at(FIRST, 701))
+    read([])
+    assert stored("B-PERPETUAL") == (at(FIRST, 120), at(FIRST, 701))
+    assert stored("C-PERPETUAL") == (None, None)
