@@ -478,7 +478,10 @@ def test_what_the_live_host_lists_no_more_is_told_from_what_it_lists(warehouse):
     assert read(names[:1]) == names[:1] and over() == names[1:]
     assert read(names[:2]) == names[:2], "it is listed again"
     assert read([]) == [], "there is none any more"
+    assert [seen(name)["listed_until"] is None for name in names] == [False, False, True]
+    assert seen("A-PERPETUAL")["listed_until"] == seen("B-PERPETUAL")["listed_until"] < warehouse.value("SELECT now()")
     read(names)
+    assert len({seen(name)["listed_until"] for name in names}) == 1
     warehouse.rows("UPDATE store.instrument SET is_active = false WHERE instrument = 'B-PERPETUAL' RETURNING 1")
     assert seen("B-PERPETUAL")["is_listed"] and not seen("B-PERPETUAL")["is_active"] and over() == ["B-PERPETUAL"]
     end(warehouse, ids["A-PERPETUAL"], at(APRIL))

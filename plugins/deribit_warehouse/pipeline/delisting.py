@@ -26,7 +26,8 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 SILENCE = timedelta(days=7)
-"""A perpetual counts as delisted after this time without funding and without a trade, while others have funding."""
+"""A perpetual counts as delisted after this time without funding and without a trade, while others have funding; one
+that has left the exchange's list, after this time out of it and without a trade."""
 
 
 @task(pool=EXCHANGE_POOL, trigger_rule=TriggerRule.ALL_DONE, multiple_outputs=False)
@@ -38,9 +39,15 @@ def find_delistings(starts: Any) -> dict[str, str]:
     A delisted perpetual may stay in the exchange's list for ever, with a flat chart of volume 0. If it has had neither
     funding nor a trade for SILENCE while another perpetual has funding, its end is its last hour with either. If the
     exchange does not know a perpetual that it lists no more, or calls inactive, what is stored says when it was last
-    funded and traded; where nothing is, its end is its listing. An end is reported once, and removed again when new
-    data appears. One that was found before stays when the exchange does not know the perpetual any more. This takes
-    one request for each perpetual, and one more for each that is silent.
+    funded and traded; where nothing is, its end is its listing.
+
+    Funding alone keeps alive what is listed: a thin coin may not be traded for a week (the rule chart-alive tells of
+    that). Of what has left the list it may go on for ever, so there the end is the last trade, or when it was last
+    found in the list, if that is later.
+
+    An end is reported once, and removed again when new data appears. One that was found before stays when the exchange
+    does not know the perpetual any more. This takes one request for each perpetual, and one more for each that is
+    silent or not listed.
     """
     from deribit_warehouse.exchange import InstrumentNotFound
     from deribit_warehouse.warehouse import lifetimes
@@ -58,7 +65,7 @@ def find_delistings(starts: Any) -> dict[str, str]:
             with per_instrument.isolate(perpetual["instrument"]):
                 begins = milliseconds(perpetual["listed_at"] - timedelta(days=1))
                 try:
-                    hour = deribit.last_funding_hour(perpetual["instrument"], begins, milliseconds(now))
+                    at = deribit.last_funding_hour(perpetual["instrument"], begins, milliseconds(now))
                 except InstrumentNotFound as error:
                     if perpetual["ends_at"]:
                         log.warning("%s ended, and is not known any more: %s", perpetual["label"], error)
@@ -69,25 +76,30 @@ def find_delistings(starts: Any) -> dict[str, str]:
                     log.warning("%s is listed no more, or as inactive, and is not known: %s", perpetual["label"], error)
                     last[perpetual["instrument_id"]] = perpetual["stored_hour"]
                 else:
-                    last[perpetual["instrument_id"]] = None if hour is None else instant(hour)
+                    last[perpetual["instrument_id"]] = None if at is None else instant(at)
         newest = max((hour for hour in last.values() if hour), default=None)
         for perpetual in perpetuals:
             if newest is None or perpetual["instrument_id"] not in last or per_instrument.exchange_unavailable:
                 continue
             instrument, label, instrument_id = perpetual["instrument"], perpetual["label"], perpetual["instrument_id"]
             with per_instrument.isolate(instrument):
+                listed_until = perpetual["listed_until"]
                 since = max(last[instrument_id] or perpetual["listed_at"], perpetual["listed_at"])
                 if since < newest - SILENCE:
                     since = max(since, last_trade(deribit, perpetual, since, now) or since)
+                elif not perpetual["is_listed"] and (listed_until is None or listed_until < newest - SILENCE):
+                    traded = last_trade(deribit, perpetual, perpetual["listed_at"], now)
+                    since = max((at for at in (traded, listed_until) if at), default=since)
                 with connection.transaction():
                     if since >= newest - SILENCE:
                         if lifetimes.undo_delisting(connection, instrument_id):
                             news.append(found(label, perpetual["ends_at"], "delisting-undone", "rows came after it"))
                         continue
                     rule = "listed-though-delisted" if perpetual["is_listed"] else "delisted"
-                    reason = f"no funding and no trade since, while others have funding to {utc(newest)}"
+                    reason = f"nothing since, while others have funding to {utc(newest)}"
                     ends[instrument] = since.isoformat()
-                    if lifetimes.record_delisting(connection, instrument_id, since, last[instrument_id], reason):
+                    hour = last[instrument_id] and min(last[instrument_id], since)
+                    if lifetimes.record_delisting(connection, instrument_id, since, hour, reason):
                         news.append(found(label, since, rule, f"nothing since {utc(since)}"))
         notify(news)
         per_instrument.finish(len(perpetuals), deribit.now)
