@@ -12,10 +12,12 @@ is refused, or can't be read, keeps no other waiting.
 
 **Late data.** New listings come with the next daily reading; a changed expiry or state updates the row. The exchange
 may go on listing a delisted perpetual, with a flat chart. A perpetual without funding and without a trade for seven
-days, while others have funding, counts as ended at its last hour with either. That is reported once, no data is
-expected after it, and it is undone when new data appears. When an end, an earlier expiry or a later listing is learned
-later, versions that lie outside the lifetime are taken back, with what was computed from them; a day that lies outside
-only in part is replaced at once by a version that is cut to the lifetime.
+days, while others have funding, counts as ended at its last hour with either. Where the exchange does not list it any
+more, or calls it inactive, and does not know its name, what is stored of it decides. Funding that goes on keeps nothing
+alive that left the list seven days ago: it ends with its last trade, or when it was last listed. That is reported once,
+no data is expected after it, and it is undone when new data appears. When an end, an earlier expiry or a later listing
+is learned later, versions that lie outside the lifetime are taken back, with what was computed from them; a day that
+lies outside only in part is replaced at once by a version that is cut to the lifetime.
 
 **When it fails.** The tasks wait for an unavailable exchange. Nothing is lost: each list is a task of its own, what was
 read is kept, and a list that fails delays only what needs it: one of options nothing else, one of expired futures no

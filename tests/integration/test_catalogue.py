@@ -27,6 +27,9 @@ NOW = 1_789_939_037_426  # ms: 2026-09-20, when the newest of the recorded rows 
 class Listed:
     """Two hosts that answer get_instruments with the rows they were given, and every other question with nothing.
 
+    `funded`: names that have an hour of funding, the one that ended last. `unknown`: names that only get_instruments
+    knows.
+
     `live_url` and `history_url` as a Running simulator has them. `failing`: questions that are refused. `admits`: says
     of a method whether there is room for it in the exchange's limit; `limited`: the questions there was none for.
     `exchange`: whoever answers what no rows were told of, in place of nothing.
@@ -35,6 +38,8 @@ class Listed:
     def __init__(self):
         self.rows: dict[tuple, list[dict]] = defaultdict(list)
         self.failing: set[tuple] = set()
+        self.funded: set[str] = set()
+        self.unknown: set[str] = set()
         self.asked: list[tuple] = []
         self.admits: Callable[[str], bool] = lambda method: True
         self.limited: list[tuple] = []
@@ -71,6 +76,16 @@ class Listed:
             method, asked = request.path.rpartition("/")[2], SimpleNamespace(**request.args)
             self.methods.add(method)
             result: object = []
+            name = request.args.get("instrument_name")
+            if name in self.unknown:
+                why = {"reason": "instrument not found", "param": "instrument_name"}
+                error = {"code": -32602, "message": "Invalid params", "data": why}
+                return Response(json.dumps({"jsonrpc": "2.0", "error": error}), status=400)
+            if method == "get_funding_rate_history" and name in self.funded:
+                hour = int(time.time()) // 3600 * 3_600_000
+                rates = dict.fromkeys(("interest_1h", "interest_8h"), 1e-5)
+                prices = dict.fromkeys(("index_price", "prev_index_price"), 100.0)
+                result = [{"timestamp": hour} | rates | prices]
             if method == "get_instruments":
                 question = (host, asked.currency, asked.kind, asked.expired == "true")
                 self.asked.append(question)
@@ -109,6 +124,35 @@ def read_catalogue(open_pipeline, market, listed, monkeypatch):
         return open_pipeline(market, listed).run("instruments")
 
     return run
+
+
+def test_a_renamed_perpetual_that_no_list_has_any_more_and_nobody_knows_ends(
+    read_catalogue, listed, market, recorded, monkeypatch
+):
+    """As MATIC_USDC-PERPETUAL, whose recorded row tells the expiry of one that lives."""
+    from deribit_warehouse.alerts import incidents
+
+    messages = []
+    monkeypatch.setattr(incidents, "send", messages.append)
+    body = json.loads((recorded / "responses" / "instruments_usdc_2021-07-22.json").read_text())
+    rows = {row["instrument_name"]: row for row in body["result"]}
+    renamed = "MATIC_USDC-PERPETUAL"
+    listed.funded = {"SOL_USDC-PERPETUAL", "XRP_USDC-PERPETUAL"}
+    listed.unknown = {renamed}
+    listed.tell([rows[name] for name in listed.funded])
+    listed.tell([rows[renamed]], host="history", expired=True)
+    ended = "SELECT instrument, ends_at = listed_at FROM store.delisting JOIN store.instrument USING (instrument_id)"
+
+    assert read_catalogue("USDC") == "success"
+    assert market.rows(ended) == [(renamed, True)], "nothing of it is stored or can be had"
+    assert [m.subject for m in messages] == ["instruments MATIC: delisted"]
+    assert market.rows("SELECT DISTINCT instrument FROM coverage WHERE instrument = %s", renamed) == []
+
+    # the live host lists it, and knows it: it lives
+    listed.tell([rows[renamed]])
+    listed.unknown.clear()
+    listed.funded.add(renamed)
+    assert read_catalogue("USDC") == "success" and market.rows(ended) == []
 
 
 def test_every_recorded_row_is_taken_and_what_it_does_not_say_follows_where_it_is_certain(

@@ -57,6 +57,7 @@ def candles(instrument: str, rows: int) -> pd.DataFrame:
             "index_distance": 0.001,
             "turnover_ratio": 0.7,
             "traded_minutes": 720,
+            "untraded_days": 0,
         }
     )
 

@@ -69,6 +69,8 @@ FAULTS = {
     "perpetuals_ohlcv": [
         *CANDLE_FAULTS,
         ({"traded_minutes": 0}, {"traded-at-all"}),
+        ({"untraded_days": 6}, set()),
+        ({"untraded_days": 7}, {"chart-alive"}),
         ({"level_disagreement": "the perpetual says 3, the index 100"}, {"level-agrees"}),
         ({"index_distance": 0.06}, {"level-near"}),
     ],

@@ -11,9 +11,9 @@ import pytest
 from deribit_warehouse.datasets import BASIS_SPREAD, DATASETS, INDEX_PRICES, LIVE, SETTLEMENTS
 from deribit_warehouse.datasets.settlements import NUMBERS, SETTLEMENT
 from deribit_warehouse.warehouse import lifetimes
-from deribit_warehouse.warehouse.catalogue import record_collected
-from deribit_warehouse.warehouse.funding import record_start
-from deribit_warehouse.warehouse.ingestion import Provenance
+from deribit_warehouse.warehouse.catalogue import record_collected, record_listed, record_reading
+from deribit_warehouse.warehouse.funding import perpetuals_without_start, record_start
+from deribit_warehouse.warehouse.ingestion import Provenance, record_fetched
 from deribit_warehouse.warehouse.rows import store_rows
 from tests.warehouse.days import (
     FIRST,
@@ -27,6 +27,7 @@ from tests.warehouse.days import (
     funding_windows,
     index_profile,
     index_proxies,
+    ms,
     trading,
 )
 
@@ -148,6 +149,38 @@ def test_what_was_never_loaded_is_expected_missing_and_named(warehouse):
         warehouse.validation(),
     )
     assert ("futures_ohlcv", FIRST) not in unloaded(warehouse)
+
+
+def test_what_the_exchange_has_answered_there_is_none_of_is_not_unloaded(warehouse):
+    """A future that is listed on a month's last day and first traded on the next is no reason to run that month again
+    and again; what was asked for in part, was never asked for, or was taken back, is."""
+    last_day, listed = FIRST + timedelta(days=30), 904
+    future = warehouse.instrument("BTC-4APR25", at(last_day, listed), at("2025-04-04", 480))
+    perpetual = warehouse.instrument("BTC-PERPETUAL", at(last_day, listed))
+    record_start(warehouse.connection, perpetual, at(last_day, 960))
+    march, april = ("futures_ohlcv", FIRST), ("futures_ohlcv", APRIL)
+
+    def answered(instrument_id: int, what: str, begins: int, ends: int) -> set[tuple[str, date]]:
+        with warehouse.connection.transaction():
+            record_fetched(warehouse.connection, instrument_id, what, ms(at(last_day, begins)), ms(at(last_day, ends)))
+        return {(dataset, month) for dataset, month in unloaded(warehouse) if month < date(2025, 5, 1)}
+
+    of_perpetual = {(d, m) for d in ("perpetuals_ohlcv", "funding_rates") for m in (FIRST, APRIL)}
+    assert answered(future, "candles", listed, 1439) == {march, april} | of_perpetual, "one minute was not asked for"
+    assert answered(future, "open candles", listed, 1440) == {march, april} | of_perpetual, "live is no closed month"
+    assert answered(future, "candles", listed, 1440) == {april} | of_perpetual
+    assert answered(perpetual, "candles", listed, 1440) == {april} | of_perpetual - {("perpetuals_ohlcv", FIRST)}
+    assert answered(perpetual, "funding", 900, 1440) == {april} | {m for m in of_perpetual if m[1] == APRIL}
+    assert coverage(warehouse, "futures_ohlcv", "month", "minutes", "missing")[0] == (FIRST, 536, 536), "it lacks them"
+
+    # what was stored and taken back since, as for an end that is undone, is not there though it was asked for
+    warehouse.candles(future, trading(at(APRIL), at("2025-04-04", 480)))
+    warehouse.publish(future)
+    assert april not in answered(perpetual, "candles", 0, 0)
+    end(warehouse, future, at(last_day, 1000))
+    clip(warehouse)
+    warehouse.rows("DELETE FROM store.delisting RETURNING 1")
+    assert april in answered(perpetual, "candles", 0, 0)
 
 
 def test_a_currency_that_is_new_makes_its_months_unloaded_from_the_start_of_history(warehouse):
@@ -418,3 +451,54 @@ def test_an_end_is_news_once_and_can_be_undone(warehouse):
     assert [p["ends_at"] for p in lifetimes.open_perpetuals(connection, ["BTC"])] == [at(FIRST, 60)]
     assert lifetimes.undo_delisting(connection, perpetual) and not lifetimes.undo_delisting(connection, perpetual)
     assert coverage(warehouse, "perpetuals_ohlcv", "minutes")[0] == (31 * 1440,)
+
+
+def test_what_the_live_host_lists_no_more_is_told_from_what_it_lists(warehouse):
+    """And of that, and of what is inactive, what is stored last: the exchange may not know it any more."""
+    connection = warehouse.connection
+    names = ["A-PERPETUAL", "B-PERPETUAL", "C-PERPETUAL"]
+    ids = {name: warehouse.instrument(name, at(FIRST)) for name in names}
+
+    def read(listed: list[str], *, host: str = "live", expired: bool = False) -> list[str]:
+        with connection.transaction():
+            record_reading(connection, "BTC", "future", len(listed), "run", host=host, expired=expired)
+            if (host, expired) == ("live", False):
+                record_listed(connection, "BTC", listed)
+        return [p["instrument"] for p in lifetimes.open_perpetuals(connection, ["BTC"]) if p["is_listed"]]
+
+    def seen(name: str) -> dict:
+        return next(p for p in lifetimes.open_perpetuals(connection, ["BTC"]) if p["instrument"] == name)
+
+    def over() -> list[str]:
+        return [p["instrument"] for p in perpetuals_without_start(connection, ["BTC"]) if p["ended"]]
+
+    assert read([], host="history", expired=True) == names and over() == [], "its list was not read yet"
+    assert read(names[:2]) == names[:2] and over() == names[2:]
+    assert read([], expired=True) == names[:2], "a list of expired ones says nothing of that"
+    assert read(names[:1]) == names[:1] and over() == names[1:]
+    assert read(names[:2]) == names[:2], "it is listed again"
+    assert read([]) == [], "there is none any more"
+    assert [seen(name)["listed_until"] is None for name in names] == [False, False, True]
+    assert seen("A-PERPETUAL")["listed_until"] == seen("B-PERPETUAL")["listed_until"] < warehouse.value("SELECT now()")
+    read(names)
+    assert len({seen(name)["listed_until"] for name in names}) == 1
+    warehouse.rows("UPDATE store.instrument SET is_active = false WHERE instrument = 'B-PERPETUAL' RETURNING 1")
+    assert seen("B-PERPETUAL")["is_listed"] and not seen("B-PERPETUAL")["is_active"] and over() == ["B-PERPETUAL"]
+    end(warehouse, ids["A-PERPETUAL"], at(APRIL))
+    assert over() == names[:2]
+
+    def stored(name: str) -> tuple:
+        return seen(name)["stored_hour"], seen(name)["stored_trade"]
+
+    assert stored("B-PERPETUAL") == (None, None)
+    untraded = dict.fromkeys(("volume", "cost"), np.zeros(2880))
+    warehouse.candles(ids["B-PERPETUAL"], trading(at(FIRST, 1440), at(FIRST, 4320)).but(**untraded))
+    assert stored("B-PERPETUAL") == (None, None), "there was no trade"
+    warehouse.candles(
+        ids["B-PERPETUAL"], trading(at(FIRST), at(FIRST, 1440), traded=0).setting(700, volume=1, cost=5e4)
+    )
+    warehouse.funding(ids["B-PERPETUAL"], [at(FIRST, 60), at(FIRST, 120)], np.ones((4, 2)))
+    assert stored("B-PERPETUAL") == (at(FIRST, 120), at(FIRST, 701))
+    read([])
+    assert stored("B-PERPETUAL") == (at(FIRST, 120), at(FIRST, 701))
+    assert stored("C-PERPETUAL") == (None, None)

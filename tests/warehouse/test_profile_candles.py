@@ -417,6 +417,24 @@ def test_the_wait_for_the_first_candle_is_excused_only_where_the_exchange_answer
     assert [r["waited_minutes"] for r in rows.values()] == [940, 2380, 2410, 0, 0]
 
 
+def test_a_perpetual_whose_chart_goes_on_flat_is_untraded_day_after_day(warehouse, listed):
+    perpetual, future = listed
+
+    def untraded(*, of_perpetual: bool = True) -> list[int]:
+        rows = profile(warehouse, perpetual=of_perpetual, ends=at(FIRST, 9 * 1440)).values()
+        return [row["untraded_days"] for row in rows]
+
+    warehouse.candles(perpetual, trading(at(FIRST), at(FIRST, 1440)))
+    flat = trading(at(FIRST, 1440), at(FIRST, 9 * 1440), traded=0)
+    warehouse.candles(perpetual, flat)
+    assert untraded() == [0, 1, 2, 3, 4, 5, 6, 7, 7]
+    day = trading(at(FIRST, 4 * 1440), at(FIRST, 5 * 1440), traded=0)
+    warehouse.candles(perpetual, day.setting(700, volume=1.0, cost=5e4))
+    assert untraded() == [0, 1, 2, 3, 0, 4, 5, 6, 6], "the newest version counts"
+    warehouse.candles(future, trading(LISTED, EXPIRES, traded=0))
+    assert untraded(of_perpetual=False) == [0, 0, 0, 0, 0], "a future that nobody trades is usual"
+
+
 def test_no_known_outage_excuses_a_missing_candle(warehouse):
     """The exchange's outages cost hours of funding and no candle: a minute that lacks in one of them was lost here."""
     from deribit_warehouse import settings

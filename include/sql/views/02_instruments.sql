@@ -79,6 +79,16 @@ CREATE VIEW store.catalogue_age AS
     SELECT currency, min(read_at) AS read_at FROM store.catalogue_reading WHERE kind = 'future'
     GROUP BY currency HAVING count(*) = 3;
 
+-- Whether the live host lists a perpetual: its newest list of that currency names it, or was never read. Of a name that is listed again
+-- it is said of all its lives.
+CREATE FUNCTION store.is_listed(i store.instrument) RETURNS boolean
+LANGUAGE sql STABLE PARALLEL SAFE AS $$
+    SELECT NOT EXISTS (SELECT FROM store.catalogue_reading r
+                       WHERE r.currency = i.settlement_currency AND r.kind = 'future' AND r.host = 'live' AND NOT r.expired
+                         AND NOT EXISTS (SELECT FROM store.listed_perpetual p
+                                         WHERE p.currency = r.currency AND p.instrument = i.instrument AND p.read_at >= r.read_at))
+$$;
+
 -- The catalogue for readers: every instrument there is or was; expires_at is NULL for a perpetual.
 CREATE VIEW instruments AS
     SELECT instrument, exchange_id, label, kind, base_currency, quote_currency, settlement_currency, settlement_period,

@@ -29,17 +29,19 @@ $$;
 -- Expected, present and published minutes (funding and volatility: hours) of every dataset, instrument (index_prices: index) and
 -- closed month. Expected is what its lifetime has of the month, by the catalogue and the collected currencies, whether anything
 -- of it was ever loaded or not; present is in the newest version of each day. unreferenced_days are published though there
--- was nothing to check their level against. loadable: a run of the dataset's DAG brings it.
+-- was nothing to check their level against. loadable: a run of the dataset's DAG brings it. was_fetched: the exchange has answered for
+-- all of it, rows or none, as far as that is kept (of candles and funding).
 CREATE VIEW store.month_coverage AS
     WITH expected AS (
 {datasets/*/expected}
     ), months AS (
-        SELECT e.kind, e.dataset, e.subject, e.instrument, e.settlement_period, e.loadable, m.at::date AS month,
-               (extract(epoch FROM least(e.ends, (m.at + interval '1 month') AT TIME ZONE 'UTC')
-                                   - greatest(e.begins, m.at AT TIME ZONE 'UTC')) / e.seconds)::bigint AS minutes
+        SELECT e.kind, e.dataset, e.subject, e.instrument, e.settlement_period, e.loadable, m.at::date AS month, w.begins, w.ends,
+               (extract(epoch FROM w.ends - w.begins) / e.seconds)::bigint AS minutes
         FROM expected e
         CROSS JOIN LATERAL generate_series(date_trunc('month', e.begins AT TIME ZONE 'UTC'),
                                            e.ends AT TIME ZONE 'UTC' - interval '1 minute', interval '1 month') AS m(at)
+        CROSS JOIN LATERAL (SELECT greatest(e.begins, m.at AT TIME ZONE 'UTC') AS begins,
+                                   least(e.ends, (m.at + interval '1 month') AT TIME ZONE 'UTC') AS ends) AS w
         WHERE e.begins < e.ends
     ), stored AS (
         SELECT kind, subject, month, sum(present)::bigint AS present,
@@ -50,7 +52,10 @@ CREATE VIEW store.month_coverage AS
     )
     SELECT m.dataset, m.instrument, m.settlement_period, m.month, m.minutes, coalesce(s.present, 0) AS present,
            m.minutes - coalesce(s.present, 0) AS missing,
-           coalesce(s.published_minutes, 0) AS published_minutes, coalesce(s.unreferenced_days, 0) AS unreferenced_days, m.loadable
+           coalesce(s.published_minutes, 0) AS published_minutes, coalesce(s.unreferenced_days, 0) AS unreferenced_days, m.loadable,
+           CASE m.kind WHEN 'candles' THEN store.was_fetched(m.subject::integer, 'candles', m.begins, m.ends)
+                       WHEN 'funding_rates' THEN store.was_fetched(m.subject::integer, 'funding', m.begins, m.ends)
+                       ELSE false END AS was_fetched
     FROM months m LEFT JOIN stored s USING (kind, subject, month);
 
 CREATE VIEW coverage AS
@@ -58,11 +63,12 @@ CREATE VIEW coverage AS
     FROM store.month_coverage;
 
 -- Months of which something is expected that a run brings, and of an instrument nothing is published and nothing is held back:
--- never loaded, or taken back since.
+-- never loaded, or taken back since. A month of which the exchange has answered that it has nothing is loaded: no run brings more of it,
+-- as where a contract that was listed on a month's last day was first traded on the next.
 CREATE VIEW unloaded AS
     SELECT c.dataset, c.month, array_agg(c.instrument ORDER BY c.instrument) AS instruments
     FROM store.month_coverage c
-    WHERE c.loadable AND c.published_minutes = 0
+    WHERE c.loadable AND c.published_minutes = 0 AND NOT (c.present = 0 AND c.was_fetched)
       AND NOT EXISTS (SELECT FROM store.quarantine q
                       WHERE q.dataset = c.dataset AND q.subject = c.instrument AND q.closed_by IS NULL
                         AND q.day >= c.month AND q.day < (c.month + interval '1 month')::date)

@@ -1,9 +1,10 @@
-"""Detects delisted perpetuals that the exchange still lists, and takes back data that lies outside a lifetime."""
+"""Finds ends of perpetuals that the catalogue does not tell, and takes back data that lies outside a lifetime."""
 
 from __future__ import annotations
 
 import logging
 from collections import Counter
+from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -20,23 +21,33 @@ from .waiting import waits_for_exchange
 
 if TYPE_CHECKING:
     from deribit_warehouse.alerts import QuarantinedKey
+    from deribit_warehouse.exchange import Exchange
 
 log = logging.getLogger(__name__)
 
 SILENCE = timedelta(days=7)
-"""A perpetual counts as delisted after this time without funding and without a trade, while others have funding."""
+"""A perpetual counts as delisted after this time without funding and without a trade, while others have funding; one
+that has left the exchange's list, after this time out of it and without a trade."""
 
 
 @task(pool=EXCHANGE_POOL, trigger_rule=TriggerRule.ALL_DONE, multiple_outputs=False)
 @waits_for_exchange()
 def find_delistings(starts: Any) -> dict[str, str]:
-    """Finds perpetuals that are delisted although the exchange still lists them: {instrument: ISO end}, including those
-    that were found before.
+    """Finds perpetuals that are delisted although the catalogue leaves their lifetime open: {instrument: ISO end},
+    including those that were found before.
 
     A delisted perpetual may stay in the exchange's list for ever, with a flat chart of volume 0. If it has had neither
-    funding nor a trade for SILENCE while another perpetual has funding, its end is its last hour with either. An end is
-    reported once, and removed again when new data appears. This takes one request for each perpetual, and one more for
-    each that is silent. One whose end was found before, and that the exchange does not know any more, stays ended.
+    funding nor a trade for SILENCE while another perpetual has funding, its end is its last hour with either. If the
+    exchange does not know a perpetual that it lists no more, or calls inactive, what is stored says when it was last
+    funded and traded; where nothing is, its end is its listing.
+
+    Funding alone keeps alive what is listed: a thin coin may not be traded for a week (the rule chart-alive tells of
+    that). Of what has left the list it may go on for ever, so there the end is the last trade, or when it was last
+    found in the list, if that is later.
+
+    An end is reported once, and removed again when new data appears. One that was found before stays when the exchange
+    does not know the perpetual any more. This takes one request for each perpetual, and one more for each that is
+    silent or not listed.
     """
     from deribit_warehouse.exchange import InstrumentNotFound
     from deribit_warehouse.warehouse import lifetimes
@@ -54,36 +65,61 @@ def find_delistings(starts: Any) -> dict[str, str]:
             with per_instrument.isolate(perpetual["instrument"]):
                 begins = milliseconds(perpetual["listed_at"] - timedelta(days=1))
                 try:
-                    hour = deribit.last_funding_hour(perpetual["instrument"], begins, milliseconds(now))
+                    at = deribit.last_funding_hour(perpetual["instrument"], begins, milliseconds(now))
                 except InstrumentNotFound as error:
-                    if not perpetual["ends_at"]:
+                    if perpetual["ends_at"]:
+                        log.warning("%s ended, and is not known any more: %s", perpetual["label"], error)
+                        ends[perpetual["instrument"]] = perpetual["ends_at"].isoformat()
+                        continue
+                    if perpetual["is_listed"] and perpetual["is_active"]:
                         raise
-                    log.warning("%s ended, and is not known any more: %s", perpetual["label"], error)
-                    ends[perpetual["instrument"]] = perpetual["ends_at"].isoformat()
-                    continue
-                last[perpetual["instrument_id"]] = None if hour is None else instant(hour)
+                    log.warning("%s is listed no more, or as inactive, and is not known: %s", perpetual["label"], error)
+                    last[perpetual["instrument_id"]] = perpetual["stored_hour"]
+                else:
+                    last[perpetual["instrument_id"]] = None if at is None else instant(at)
         newest = max((hour for hour in last.values() if hour), default=None)
         for perpetual in perpetuals:
             if newest is None or perpetual["instrument_id"] not in last or per_instrument.exchange_unavailable:
                 continue
             instrument, label, instrument_id = perpetual["instrument"], perpetual["label"], perpetual["instrument_id"]
             with per_instrument.isolate(instrument):
+                listed_until = perpetual["listed_until"]
                 since = max(last[instrument_id] or perpetual["listed_at"], perpetual["listed_at"])
                 if since < newest - SILENCE:
-                    traded = deribit.last_trade(instrument, milliseconds(since), milliseconds(now))
-                    since = since if traded is None else max(since, instant(traded))
+                    since = max(since, last_trade(deribit, perpetual, since, now) or since)
+                elif not perpetual["is_listed"] and (listed_until is None or listed_until < newest - SILENCE):
+                    traded = last_trade(deribit, perpetual, perpetual["listed_at"], now)
+                    since = max((at for at in (traded, listed_until) if at), default=since)
                 with connection.transaction():
                     if since >= newest - SILENCE:
                         if lifetimes.undo_delisting(connection, instrument_id):
                             news.append(found(label, perpetual["ends_at"], "delisting-undone", "rows came after it"))
                         continue
-                    reason = f"no funding and no trade since, while others have funding to {utc(newest)}"
+                    rule = "listed-though-delisted" if perpetual["is_listed"] else "delisted"
+                    reason = f"nothing since, while others have funding to {utc(newest)}"
                     ends[instrument] = since.isoformat()
-                    if lifetimes.record_delisting(connection, instrument_id, since, last[instrument_id], reason):
-                        news.append(found(label, since, "listed-though-delisted", f"nothing since {utc(since)}"))
+                    hour = last[instrument_id] and min(last[instrument_id], since)
+                    if lifetimes.record_delisting(connection, instrument_id, since, hour, reason):
+                        news.append(found(label, since, rule, f"nothing since {utc(since)}"))
         notify(news)
         per_instrument.finish(len(perpetuals), deribit.now)
     return ends
+
+
+def last_trade(deribit: Exchange, perpetual: Mapping[str, Any], since: datetime, now: datetime) -> datetime | None:
+    """When a perpetual was last traded in [since, now), UTC; None: never. perpetual: a row of
+    lifetimes.open_perpetuals(). Of one that the exchange lists no more, or as inactive, what is stored counts, too: the
+    exchange may not know it any more, or have no chart of it."""
+    from deribit_warehouse.exchange import InstrumentNotFound
+
+    try:
+        at = deribit.last_trade(perpetual["instrument"], milliseconds(since), milliseconds(now))
+    except InstrumentNotFound:
+        if perpetual["is_listed"] and perpetual["is_active"]:
+            raise
+        at = None
+    trades = [perpetual["stored_trade"], None if at is None else instant(at)]
+    return max((trade for trade in trades if trade), default=None)
 
 
 @task(pool=VALIDATION_POOL, trigger_rule=TriggerRule.ALL_DONE, multiple_outputs=False)

@@ -109,6 +109,9 @@ def store_reading(
             connection, currency, kind, len(answer.instruments), run_id,
             host=host, expired=expired, unreadable=answer.unreadable,
         )  # fmt: skip
+        if (host, kind, expired) == ("live", "future", False):
+            listed = (i.instrument_name for i in answer.instruments if i.settlement_period == "perpetual")
+            catalogue.record_listed(connection, currency, listed)
         catalogue.record_collected(connection, currency, settings.currencies(), settings.history_from())
     label = catalogue.list_name(currency, kind, host=host, expired=expired)
     log.info("%s: %d, of which %d are new and %d have changed", label, len(answer.instruments), added, changed)
@@ -127,8 +130,8 @@ def store_reading(
 def discover_funding_starts(futures: Any) -> dict[str, str]:
     """Finds the first hour of funding of each perpetual for which it is not known yet: {instrument: ISO hour end}.
 
-    A perpetual that fails does not affect the others; the task then waits or fails as load does. One that has ended and
-    that the exchange does not know any more has none that could be asked for.
+    A perpetual that fails does not affect the others; the task then waits or fails as load does. One that has ended, or
+    that the exchange lists no more, and that it does not know any more either, has none that could be asked for.
     """
     from deribit_warehouse.exchange import InstrumentNotFound
     from deribit_warehouse.warehouse import funding
@@ -150,7 +153,7 @@ def discover_funding_starts(futures: Any) -> dict[str, str]:
                 except InstrumentNotFound as error:
                     if not perpetual["ended"]:
                         raise
-                    log.warning("%s has ended, and its funding can't be asked for: %s", perpetual["instrument"], error)
+                    log.warning("%s is over, and its funding can't be asked for: %s", perpetual["instrument"], error)
                     continue
                 if first is None:
                     log.warning("%s has no funding yet", perpetual["instrument"])

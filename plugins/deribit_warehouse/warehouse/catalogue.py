@@ -46,6 +46,12 @@ def record_reading(
     )  # fmt: skip
 
 
+def record_listed(connection: Connection, currency: str, perpetuals: Iterable[str]) -> None:
+    """Records the names of all perpetuals that the live host lists in a currency, in the transaction that records the
+    reading of that list: what it does not name is listed no more."""
+    sql.run(connection, "catalogue/record_listed", currency=currency, instruments=sorted(perpetuals))
+
+
 def record_collected(connection: Connection, currency: str, currencies: list[str], since: datetime) -> None:
     """Records that a currency is collected from an instant on, and that only the configured currencies are."""
     sql.run(connection, "catalogue/record_collected", currency=currency, currencies=currencies, since=since)

@@ -51,7 +51,7 @@ def record_checksum(connection: Connection, instrument_id: int, begins: int, end
 
 def perpetuals_without_start(connection: Connection, currencies: list[str]) -> list[dict[str, Any]]:
     """Perpetuals whose first funding hour is not known: instrument_id, instrument, not_before (the instant to look
-    from), and whether the catalogue says that it has ended."""
+    from), and ended, whether it has ended, or the catalogue says that it is listed no more, or as inactive."""
     return sql.rows(connection, "funding/perpetuals_without_start", currencies=currencies)
 
 

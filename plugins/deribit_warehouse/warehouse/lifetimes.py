@@ -16,8 +16,11 @@ from .publication import decide_alone, hold
 
 
 def open_perpetuals(connection: Connection, currencies: list[str]) -> list[dict[str, Any]]:
-    """Perpetuals without an end in the catalogue: instrument_id, instrument, label, listed_at and ends_at (UTC), the
-    end that was detected, or None."""
+    """Perpetuals without an end in the catalogue: instrument_id, instrument, label, listed_at; ends_at, the end that
+    was detected, or None; is_listed, whether the live host lists it, and listed_until, when it last did, or None;
+    is_active, whether no host calls it inactive. Of one that is not listed, or not active: stored_hour and
+    stored_trade, the ends of the last hour of funding and of the last minute with a trade that are stored, or None.
+    Times are UTC."""
     return sql.rows(connection, "lifetimes/open_perpetuals", currencies=currencies)
 
 

@@ -2,7 +2,8 @@
 -- pass over the minutes. Grain: instrument, day. Reads only.
 -- Parameters: from, to (timestamptz, the interval), perpetual (boolean), currencies (text[]).
 -- waits_for: what the exchange was not asked for yet that the level is checked against first (of a perpetual its funding, of
--- a future its perpetual). was_fetched: whether it was asked for the day itself.
+-- a future its perpetual). was_fetched: whether it was asked for the day itself. untraded_days: of a perpetual that was not traded on the
+-- day, on how many of the stored days of the week that ends with it it was not; else 0.
 -- An instrument begins with its first trade: what is missing before its first candle is explained wherever the exchange
 -- was asked for it and answered. Nothing else explains a missing minute: no known outage cost a candle.
 -- No value may stop the statement: what is multiplied or divided is held to what a product of two can hold.
@@ -46,7 +47,7 @@ WITH expected AS (
            coalesce(c.out_of_order, 0)::integer AS out_of_order_minutes, coalesce(c.out_of_window, 0)::integer AS out_of_window_minutes,
            hole.missing, hole.explained, hole.longest, hole.waited,
            fault.not_finite, fault.not_positive, fault.bounds_broken, fault.negative, fault.untraded_not_flat,
-           m.cost_without_volume, m.cost_off, m.cost_inconsistent, m.fill_off_previous, m.traded, m.fresh, m.spikes, m.largest_move, m.mean_move,
+           m.cost_without_volume, m.cost_off, m.cost_inconsistent, m.fill_off_previous, m.traded, m.fresh, silence.days AS untraded_days, m.spikes, m.largest_move, m.mean_move,
            m.referenced, CASE WHEN r.reference IN ('index', 'delivery') THEN at_hours.distance ELSE m.reference_distance END AS reference_distance,
            r.reference,
            -- the futures decide on an hour without an index, and a third source on which of two that are far apart is wrong
@@ -117,6 +118,11 @@ WITH expected AS (
                                                             store.price(u.reference) IS NULL) THEN NULL ELSE d.distance END AS far, d.distance
             FROM (SELECT store.relative_distance(u.close, u.reference) AS distance OFFSET 0) AS d) AS x) m ON true
     LEFT JOIN LATERAL (
+        SELECT count(*)::integer AS days
+        FROM (SELECT DISTINCT ON (b.day) b.traded FROM store.candle_day b
+              WHERE b.instrument_id = e.instrument_id AND b.day > e.day - 7 AND b.day <= e.day ORDER BY b.day, b.version_id DESC) AS w
+        WHERE position(B'1' IN w.traded) = 0) AS silence ON %(perpetual)s AND m.traded = 0
+    LEFT JOIN LATERAL (
         -- which fault it is, only where a minute is odd: to look for each of them in every minute costs a twentieth to an
         -- eighth of the whole profile
         SELECT count(*) FILTER (WHERE greatest(abs(u.open), abs(u.high), abs(u.low), abs(u.close), abs(u.volume), abs(u.cost)) > 1e50) AS not_finite,
@@ -164,6 +170,7 @@ SELECT d.instrument, d.day,
        d.largest_move, d.largest_move / u.move AS largest_move_ratio,
        coalesce(d.referenced, 0) AS reference_minutes, d.reference, d.compared_with, d.waits_for, d.was_fetched, d.reference_distance,
        d.level_disagreement, d.index_distance, store.price(d.turnover) / store.price(d.usual_turnover) AS turnover_ratio, coalesce(d.traded, 0) AS traded_minutes, coalesce(d.fresh, 0) AS fresh_minutes,
+       coalesce(d.untraded_days, 0) AS untraded_days,
        d.expected_minutes AS rows_expected, d.expected_minutes - d.minutes AS rows_missing
 FROM day_profile d LEFT JOIN usual u USING (instrument_id)
 -- a spike is refuted where another contract of the coin traded in that minute and did not move with it

@@ -4,7 +4,7 @@
 --   traded_minutes, reference_minutes  of the hour that ends with the minute: of one minute they would say nothing
 --   largest_move      from the last minute before it, within an hour, that is not held back
 --   spike_minutes     known once the next minute is there: a minute is validated again as long as it lies in the interval
---   largest_move_ratio, turnover_ratio  NULL: they need whole days, and are asked of the closed one
+--   largest_move_ratio, turnover_ratio, untraded_days  NULL: they need whole days, and are asked of the closed one
 --   is_closed         history has decided on the day: what is wrong with the minute is said of that
 -- A minute that is not there is none that is missing once its closed day is published: it may have been deleted with the others.
 -- A minute of a future is left out, and so stays pending, until its perpetual has one in the hour before: its level can't be
@@ -90,7 +90,7 @@ SELECT c.instrument, c.ts, c.day, c.underlying_type, c.instrument_id, c.version_
             THEN format('the perpetual''s candle says %%s, the index in the last summary %%s, the futures %%s', c.close,
                         coalesce(c.index_price::text, 'nothing'), coalesce(l.futures::text, 'nothing')) END AS level_disagreement,
        CASE WHEN c.traded THEN c.index_distance END AS index_distance, NULL::float8 AS turnover_ratio,
-       c.traded_minutes, coalesce(c.fresh, false)::integer AS fresh_minutes,
+       c.traded_minutes, coalesce(c.fresh, false)::integer AS fresh_minutes, NULL::integer AS untraded_days,
        1 AS rows_expected, (c.version_id IS NULL)::integer AS rows_missing
 FROM compared c
 -- what a validation has said of the whole day: where it was blocked it is pending
