@@ -5,9 +5,17 @@ from __future__ import annotations
 
 from datetime import date
 
+import psycopg
 from psycopg import Connection
 
 from . import publication, sql
+
+
+def record_start(dsn: str, *, wanted: bool) -> None:
+    """Records that a start, which begins now, is going to let live run (wanted), or that none is: from a day later on
+    live is late where it has not begun. dsn: of a loader."""
+    with psycopg.connect(dsn) as connection:
+        sql.run(connection, "open_days/record_start", wanted=wanted)
 
 
 def first_unclosed(connection: Connection, begins: date, ends: date) -> date | None:
