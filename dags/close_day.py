@@ -14,8 +14,8 @@ The month's run then writes only what has changed since.
 
 **Late data.** Each day is asked for in two nights: what the chart did not have yet ten minutes after its end, or told
 otherwise since, comes with the second, which costs no more requests. Where a closed day differs from what live had
-published, the view `live_differences` has both values, and `live_days` counts them by day; `live_index_days` does that
-for the index, of which live has a sample and the closed day the minute's end.
+published, the view `live_differences` has both values, `live_days` counts them by day, and `deribit_retention` tells it
+once; `live_index_days` counts those of the index, of which live has a sample and the closed day the minute's end.
 
 **When it fails.** The days stay open and their live minutes are shown; the next night's run takes them up. Sooner:
 clear the task or the run of the history that failed, or start the three DAGs with the first day as `from` and the one

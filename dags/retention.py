@@ -14,10 +14,11 @@ space where Postgres lies).
 index or a pair of the basis; a load, a validation; an incident; a table and day.
 What is published, what waits, what is held back without a newer version, and what a published basis or index was
 computed from stays. Of option chains that are older than `DERIBIT_THIN_CHAINS_DAYS` (0: all are kept) the
-fullest snapshot of each hour stays, and another one where that lacks an expiry. Live minutes of a day are deleted a
-week after it, when it is shown as a closed day; how many of them were the same is kept (view `live_days`). Summaries of
-days that are over for a week are folded into a row an instrument and day (`store.summary_day`): the views show the
-same.
+fullest snapshot of each hour stays, and another one where that lacks an expiry. Live minutes of a day are
+compared with the closed day in the night after it, and where they were otherwise that is told once (a note, a day
+each); they are deleted a week after it, when it is shown as a closed day. How many were the same is kept (view
+`live_days`), and of those that were not the values (`live_differences`). Summaries of days that are over for a week are
+folded into a row an instrument and day (`store.summary_day`): the views show the same.
 
 **Schedule.** Daily. Asking for a time before that is an error from then on, never an answer with fewer rows.
 
@@ -42,7 +43,7 @@ from deribit_warehouse import pipeline
 )
 def retention() -> None:
     pipeline.prune_versions() >> pipeline.prune_records()
-    pipeline.prune_open_days()
+    pipeline.compare_open_days() >> pipeline.prune_open_days()
     pipeline.prune_incidents()
     pipeline.thin_snapshots()
     pipeline.fold_snapshots()

@@ -186,9 +186,11 @@ def run(stack: Stack, credentials: Credentials, api: AirflowApi, first_day: date
         unloaded,
         waiting,
     )  # fmt: skip
+    from deribit_warehouse.warehouse.open_days import record_start
 
     loader = postgres.dsn(stack, credentials, "market_loader", "market")
     reader = postgres.dsn(stack, credentials, "market_reader", "market")
+    record_start(loader, wanted=stack.live)  # whatever becomes of this start, a live that never begins is told
     catchup.create_pools(api, POOLS)
     catchup.wait_for_dags(stack, api)
     first = catchup.newest_month_first(api, datetime.now(UTC))

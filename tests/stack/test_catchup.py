@@ -530,9 +530,14 @@ def test_the_history_is_unpaused_whatever_becomes_of_the_catalogue(stack, api, a
     monkeypatch.setattr(catchup, "wait_for_dags", lambda *_: None)
     monkeypatch.setattr("deribit_warehouse.warehouse.completion.behind", nothing)
     monkeypatch.setattr("deribit_warehouse.warehouse.completion.waiting", lambda _: [])
+    recorded = []
+    monkeypatch.setattr(
+        "deribit_warehouse.warehouse.open_days.record_start", lambda _, *, wanted: recorded.append(wanted)
+    )
     with pytest.raises(StackError, match="deribit_instruments"):
         command.run(stack, credentials, api, date(2018, 8, 1))
     assert set(airflow.unpaused) == set(airflow.KINDS)
+    assert recorded == [True], "before anything can go wrong: that live is to run"
 
 
 def test_open_days_are_collected_and_what_is_old_is_deleted_once_the_history_has_run(api, airflow):

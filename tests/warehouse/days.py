@@ -24,10 +24,10 @@ from deribit_warehouse.datasets import (
     PERPETUALS_OHLCV,
 )  # fmt: skip
 from deribit_warehouse.exchange import candles as exchange
-from deribit_warehouse.tables import CANDLE_DAY, FUNDING_RATE
+from deribit_warehouse.tables import CANDLE_DAY, FUNDING_RATE, OPEN_CANDLE
 from deribit_warehouse.warehouse import publication, sql, validations
 from deribit_warehouse.warehouse.catalogue import record_collected, store_instruments, windows
-from deribit_warehouse.warehouse.day_arrays import COLUMNS, DAY, MINUTE, store_candles
+from deribit_warehouse.warehouse.day_arrays import COLUMNS, DAY, MINUTE, store_candles, store_open_candles
 from deribit_warehouse.warehouse.funding import record_start, store_funding
 from deribit_warehouse.warehouse.ingestion import Ingested, Provenance
 from deribit_warehouse.warehouse.profiles import profile
@@ -179,6 +179,21 @@ class Warehouse:
         versions = self.newest(*instrument_ids)
         with self.connection.transaction():
             return publication.publish(self.connection, CANDLE_DAY, validation_id, versions)
+
+    def open_minutes(self, instrument_id: int, candles: Candles) -> int:
+        """Stores minutes of days that are not closed and publishes them; returns their version."""
+        told = Provenance("live", f"{instrument_id}", HOST, "run")
+        with self.connection.transaction():
+            store_open_candles(self.connection, instrument_id, candles, told, candles.end)
+        validation_id = self.validation("live")
+        versions = self.rows(
+            "SELECT instrument_id, ts, max(version_id) FROM store.open_candle "
+            "WHERE instrument_id = %s AND state = 'pending' GROUP BY 1, 2",
+            instrument_id,
+        )
+        with self.connection.transaction():
+            publication.publish(self.connection, OPEN_CANDLE, validation_id, versions)
+        return max(version for *_, version in versions)
 
     def publish_funding(self, instrument_id: int) -> int:
         validation_id = self.validation("funding_rates")

@@ -9,9 +9,9 @@ import numpy as np
 import psycopg
 import pytest
 
-from deribit_warehouse.datasets import DATASETS, by_name
+from deribit_warehouse.datasets import DATASETS, LIVE, by_name
 from deribit_warehouse.tables import CANDLE_DAY
-from deribit_warehouse.warehouse import freshness
+from deribit_warehouse.warehouse import freshness, open_days, watched
 from deribit_warehouse.warehouse.catalogue import record_reading
 from tests.warehouse.days import HOST, at, trading
 
@@ -358,6 +358,242 @@ def test_asking_reads_a_row_an_instrument_however_much_is_stored(warehouse, mark
     assert read and all("Index" in node["Node Type"] for node in read), json.dumps(read, indent=1)
     loops = sum(node["Actual Loops"] for node in read)
     assert loops <= 2 * 5 and all(node["Actual Rows"] * node["Actual Loops"] <= node["Actual Loops"] for node in read)
+
+
+def live_minutes(
+    warehouse, instrument: int, begins: datetime, ends: datetime, *, loaded: datetime | None = None
+) -> None:
+    """Published minutes of open days, loaded at a moment (by default an hour after the first of them)."""
+    version_id = warehouse.open_minutes(instrument, trading(begins, ends, seed=instrument))
+    with warehouse.connection.transaction():
+        warehouse.connection.execute(
+            "UPDATE store.ingestion SET loaded_at = %s WHERE version_id = %s",
+            [loaded or begins + timedelta(hours=1), version_id],
+        )
+
+
+@pytest.fixture
+def then(market, warehouse):
+    """Asks, of what is stored now, how fresh it would be at a moment: then(moment, *datasets), {dataset: state}, of
+    one instrument each or of those that are in one state."""
+    with psycopg.connect(market.dsn("market_owner"), autocommit=True) as owner:
+        [[definition]] = owner.execute("SELECT pg_get_viewdef('store.freshness')").fetchall()
+        moment = "current_setting('test.now')::timestamptz"
+        owner.execute(f"CREATE VIEW store.freshness_then AS {definition.replace('now()', moment)}")
+        owner.execute("GRANT SELECT ON store.freshness_then TO PUBLIC")
+
+        def states(at: datetime, *datasets: str) -> dict[str, str]:
+            with warehouse.connection.transaction():
+                warehouse.connection.execute("SELECT set_config('test.now', %s, true)", [f"{at}"])
+                found = warehouse.connection.execute(
+                    "SELECT DISTINCT dataset, state FROM store.freshness_then WHERE dataset = ANY(%s) "
+                    "AND ends > current_setting('test.now')::timestamptz", [list(datasets)],
+                ).fetchall()  # fmt: skip
+            assert len(dict(found)) == len(found), found
+            return dict(found)
+
+        yield states
+        owner.execute("DROP VIEW store.freshness_then")
+
+
+CLOSED = ("perpetuals_ohlcv", "futures_ohlcv", "index_prices", "basis_spread")
+LISTED = at("2025-03-02")
+EXPIRY = NEVER.replace(hour=8, minute=0, second=0, microsecond=0)
+
+
+@pytest.fixture
+def legs(warehouse) -> dict[str, int]:
+    """A perpetual and a future, known for long, whose days are closed to before 4 March 2025."""
+    ids = {name: warehouse.instrument(name, LISTED, expires) for name, expires in LEGS.items()}
+    warehouse.rows("UPDATE store.instrument SET first_seen_at = %s RETURNING 1", LISTED)
+    close(warehouse, ids, LISTED, at("2025-03-04"))
+    return ids
+
+
+LEGS = {"BTC-PERPETUAL": None, "BTC-LATER": EXPIRY}
+
+
+def close(warehouse, ids: dict[str, int], begins: datetime, ends: datetime) -> None:
+    """Publishes closed days, and the index and the basis of them."""
+    for instrument in ids.values():
+        publish_days(warehouse, instrument, begins, ends)
+    hours = int((ends - begins) / timedelta(hours=1))
+    fund(warehouse, ids["BTC-PERPETUAL"], [begins + timedelta(hours=k) for k in range(1, hours + 1)])
+    for name in ("index_prices", "basis_spread"):
+        warehouse.compute(by_name(name))
+        warehouse.decide(by_name(name))
+
+
+def all_of(state: str) -> dict[str, str]:
+    return dict.fromkeys(CLOSED, state)
+
+
+def candles_and_computed(candles: str, computed: str) -> dict[str, str]:
+    return dict(zip(CLOSED, (candles, candles, computed, computed), strict=True))
+
+
+def test_a_day_that_live_has_brought_is_to_be_closed_in_the_night_after_it(warehouse, legs, then):
+    assert then(at("2025-03-31"), *CLOSED) == all_of("fresh"), "where live brings nothing the month is due"
+    for instrument in legs.values():
+        live_minutes(warehouse, instrument, at("2025-03-04"), at("2025-03-04", 120))
+    for day, minute, candles, computed in (
+        ("2025-03-04", 720, "fresh", "fresh"),
+        ("2025-03-05", 10, "fresh", "fresh"),  # the closing begins
+        ("2025-03-05", 179, "fresh", "fresh"),
+        ("2025-03-05", 180, "late", "fresh"),
+        ("2025-03-05", 240, "late", "late"),
+        ("2025-03-06", 179, "late", "late"),  # the next night would have done it
+        ("2025-03-06", 180, "stale", "late"),
+        ("2025-03-06", 240, "stale", "stale"),
+    ):
+        assert then(at(day, minute), *CLOSED) == candles_and_computed(candles, computed), (day, minute)
+    close(warehouse, legs, at("2025-03-04"), at("2025-03-05"))
+    assert then(at("2025-03-06", 240), *CLOSED) == all_of("fresh"), "live has brought nothing since"
+    for instrument in legs.values():
+        live_minutes(warehouse, instrument, at("2025-03-05"), at("2025-03-05", 5))
+    assert then(at("2025-03-06", 179), *CLOSED) == all_of("fresh")
+    assert then(at("2025-03-06", 240), *CLOSED) == all_of("late")
+
+
+def test_candles_that_are_closed_and_an_index_and_a_basis_that_are_not_are_told_apart(warehouse, legs, then):
+    for instrument in legs.values():
+        live_minutes(warehouse, instrument, at("2025-03-04"), at("2025-03-04", 120))
+        publish_days(warehouse, instrument, at("2025-03-04"), at("2025-03-05"))
+    assert then(at("2025-03-06", 240), *CLOSED) == candles_and_computed("fresh", "stale")
+
+
+def test_after_the_first_start_the_month_so_far_has_its_time_to_be_closed(warehouse, legs, then):
+    began = at("2025-03-20", 660)
+    for instrument in legs.values():
+        live_minutes(warehouse, instrument, at("2025-03-04"), at("2025-03-04", 360), loaded=began)
+    for minutes, expected in ((1, "fresh"), (179, "fresh"), (241, "late"), (24 * 60 + 179, "late")):
+        assert then(began + timedelta(minutes=minutes), *CLOSED) == all_of(expected), minutes
+    assert then(began + timedelta(days=1, hours=4), *CLOSED) == all_of("stale")
+
+
+def test_at_the_end_of_a_month_its_last_day_is_due_as_any_other_and_what_failed_before_by_the_month(warehouse, then):
+    ids = {name: warehouse.instrument(name, at("2025-03-30"), expires) for name, expires in LEGS.items()}
+    warehouse.rows("UPDATE store.instrument SET first_seen_at = %s RETURNING 1", at("2025-03-30"))
+    close(warehouse, ids, at("2025-03-30"), at("2025-03-31"))
+    for instrument in ids.values():
+        live_minutes(warehouse, instrument, at("2025-03-31"), at("2025-04-01", 60))
+    for minute, expected in ((5, "fresh"), (179, "fresh"), (240, "late")):
+        assert then(at("2025-04-01", minute), *CLOSED) == all_of(expected), minute
+    close(warehouse, ids, at("2025-03-31"), at("2025-04-01"))  # by the run of the month
+    assert then(at("2025-04-01", 240), *CLOSED) == all_of("fresh")
+    assert then(at("2025-04-02", 240), *CLOSED) == all_of("late")
+    for instrument in ids.values():
+        live_minutes(warehouse, instrument, at("2025-05-20"), at("2025-05-20", 5))
+    warehouse.rows("DELETE FROM store.open_candle WHERE day = '2025-04-01' RETURNING 1")
+    assert then(at("2025-05-20", 30), *CLOSED) == all_of("stale"), "the month that lacks does not wait for live's day"
+
+
+def test_every_target_of_closed_days_is_after_those_of_its_inputs(warehouse, legs):
+    for instrument in legs.values():
+        live_minutes(warehouse, instrument, at("2025-03-04"), at("2025-03-04", 120))
+    targets = {
+        dataset: row
+        for dataset, *row in warehouse.rows(
+            "SELECT DISTINCT dataset, cadence, warning_after, error_after FROM store.freshness WHERE dataset = ANY(%s)",
+            [*CLOSED, "perpetuals_live", "futures_live", "basis_live"],
+        )
+    }
+    for name in ("index_prices", "basis_spread", "basis_live"):
+        cadence, warning, error = targets[name]
+        for needed in set(by_name(name).inputs) & set(targets):
+            assert cadence == targets[needed][0] and warning > targets[needed][1] and error > targets[needed][2]
+
+
+OPEN = ("perpetuals_live", "futures_live", "basis_live")
+
+
+def test_a_basis_of_today_that_is_held_back_is_stale_while_both_legs_are_fresh(warehouse, legs, then):
+    perpetual, future = legs.values()
+    for instrument in (perpetual, future):
+        live_minutes(warehouse, instrument, at("2025-03-04", 600), at("2025-03-04", 720))
+    noon = at("2025-03-04", 720)
+    assert then(noon, *OPEN) == dict.fromkeys(OPEN, "fresh")
+    newest = "SELECT newest FROM store.freshness WHERE dataset = 'basis_live'"
+    assert warehouse.rows(newest) == [(noon - timedelta(minutes=1),)]
+    hold = (
+        "INSERT INTO store.held_basis (instrument_id, ts, future_version_id, perpetual_id, perpetual_version_id, held) "
+        "SELECT o.instrument_id, o.ts, o.version_id, p.instrument_id, p.version_id, '{[1,)}' "
+        "FROM store.open_candle o JOIN store.open_candle p USING (ts) "
+        "WHERE o.instrument_id = %s AND p.instrument_id = %s AND ts >= %s AND ts < %s RETURNING 1"
+    )
+    stood_still = []
+    for first, past in ((715, 720), (710, 715), (680, 710), (600, 680)):
+        warehouse.rows(hold, future, perpetual, at("2025-03-04", first), at("2025-03-04", past))
+        stood_still.append(then(noon, *OPEN)["basis_live"])
+        assert then(noon, *OPEN[:2]) == {"perpetuals_live": "fresh", "futures_live": "fresh"}
+    assert stood_still == ["fresh", "late", "stale", "stale"]
+    assert warehouse.rows(newest) == [(at("2025-03-03", 1439),)], "the last closed day's"
+    warehouse.rows("UPDATE store.held_basis SET held = '{[1,2)}' WHERE ts = %s RETURNING 1", at("2025-03-04", 719))
+    assert then(noon, *OPEN)["basis_live"] == "fresh", "it passed later"
+
+
+def test_a_basis_that_stands_still_is_told_of_the_dag_that_publishes_its_later_leg(warehouse, legs):
+    for instrument in legs.values():
+        live_minutes(warehouse, instrument, at("2025-03-04", 600), at("2025-03-04", 720))
+    with warehouse.connection.transaction():
+        found = {each.fingerprint.dataset: each for each in watched.stale(warehouse.connection, (*DATASETS, *LIVE))}
+    assert found["basis_live"].dag_id == "deribit_futures_live"
+    assert found["basis_live"].told and not found["futures_live"].told, "its legs stand still, too"
+
+
+def test_no_basis_of_today_is_due_without_a_dated_future_or_once_the_perpetual_has_ended(warehouse, then):
+    perpetual = warehouse.instrument("BTC-PERPETUAL", LISTED)
+    live_minutes(warehouse, perpetual, at("2025-03-04", 600), at("2025-03-04", 720))
+    assert "basis_live" not in then(at("2025-03-05"), *OPEN)
+    future = warehouse.instrument("BTC-LATER", LISTED, EXPIRY)
+    assert "basis_live" not in then(at("2025-03-05"), *OPEN), "live has brought nothing of it yet"
+    live_minutes(warehouse, future, at("2025-03-04", 600), at("2025-03-04", 720))
+    warehouse.rows("UPDATE store.instrument SET first_seen_at = %s RETURNING 1", LISTED)
+    assert then(at("2025-03-05"), *OPEN)["basis_live"] == "stale"
+    with warehouse.connection.transaction():
+        warehouse.connection.execute(
+            "INSERT INTO store.delisting (instrument_id, ends_at, reason) VALUES (%s, %s, 'test')",
+            [perpetual, at("2025-03-04", 720)],
+        )
+    assert "basis_live" not in then(at("2025-03-05"), *OPEN)
+    assert then(at("2025-03-04", 719), *OPEN)["basis_live"] == "fresh"
+
+
+def test_a_live_that_never_begins_is_told_a_day_after_the_start_that_wanted_it(market, warehouse, then):
+    for name, expires in LEGS.items():
+        warehouse.instrument(name, LISTED, expires)
+    warehouse.instrument("BTC-7MAR25", LISTED, at("2025-03-07", 480))  # expired before the start
+    warehouse.rows("UPDATE store.instrument SET first_seen_at = %s RETURNING 1", LISTED)
+    wanted = lambda since: warehouse.rows("UPDATE store.live_start SET since = %s RETURNING 1", since)  # noqa: E731
+    assert then(at("2025-05-01"), *OPEN) == {}, "nobody said that it is to run"
+    open_days.record_start(market.dsn(), wanted=True)
+    assert warehouse.value("SELECT now() - since < interval '1 minute' FROM store.live_start")
+    wanted(at("2025-03-10", 600))
+    legs = {"perpetuals_live": "none yet", "futures_live": "none yet"}
+    assert then(at("2025-03-10", 600), *OPEN) == legs
+    assert then(at("2025-03-11", 599), *OPEN) == legs, "a history that takes its hours is no fault"
+    assert then(at("2025-03-11", 606), *OPEN) == dict.fromkeys(legs, "late")
+    assert then(at("2025-03-11", 631), *OPEN) == dict.fromkeys(legs, "stale")
+    open_days.record_start(market.dsn(), wanted=True)  # the next start has its day, too
+    wanted(at("2025-03-12"))
+    assert then(at("2025-03-12", 600), *OPEN) == legs
+    for _ in range(2):  # WAREHOUSE_LIVE=0
+        open_days.record_start(market.dsn(), wanted=False)
+        assert then(at("2025-05-01"), *OPEN) == {}
+
+
+def test_asking_of_open_days_reads_as_much_whatever_they_hold(warehouse, market, legs):
+    """Of an instrument a few rows of minutes, by their key, not the day's."""
+    for instrument in legs.values():
+        live_minutes(warehouse, instrument, at("2025-03-04"), at("2025-03-05"))
+    with psycopg.connect(market.dsn("market_owner"), autocommit=True) as connection:
+        connection.execute("ANALYZE")
+        query = "SELECT * FROM store.freshness WHERE ends > '2025-03-04'"
+        [[[plan]]] = connection.execute(f"EXPLAIN (ANALYZE, FORMAT JSON) {query}").fetchall()
+    read = [node for node in nodes(plan["Plan"]) if node.get("Relation Name") == "open_candle"]
+    assert read and all("Index" in node["Node Type"] for node in read), json.dumps(read, indent=1)
+    rows = sum((node["Actual Rows"] + node.get("Rows Removed by Filter", 0)) * node["Actual Loops"] for node in read)
+    assert rows <= 40, json.dumps(read, indent=1)
 
 
 def nodes(plan: dict):

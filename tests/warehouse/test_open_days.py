@@ -119,6 +119,101 @@ def test_what_live_alone_had_said_is_shown_and_counted_and_the_count_kept(live):
     assert live.rows(DAYS) == [(*counted, False)]
 
 
+def was_there(live: Live) -> None:
+    """Says that live brought the minutes while their day was open."""
+    live.rows("UPDATE store.ingestion SET loaded_at = %s RETURNING 1", at(FIRST, 1439))
+
+
+DIFFERENCES = "SELECT instrument, day, ts, field, live, closed FROM live_differences ORDER BY instrument, ts, field"
+
+
+def test_the_values_that_differed_are_shown_after_live_minutes_were_deleted(live):
+    """Those that live was told wrongly, those that it missed, and those that it alone had."""
+    perpetual, told = live.instrument("BTC-PERPETUAL", at("2025-02-20")), day_of("BTC-PERPETUAL")
+    live.minutes(perpetual, told.setting(100, volume=1.5).without(7, 8, 9)), live.show(perpetual)
+    live.candles(perpetual, told.without(1438, 1439)), live.publish(perpetual)
+    before = live.rows(DIFFERENCES)
+    assert len(before) == 18 + 1 + 12
+    assert live.value("SELECT count(*) FROM store.live_difference") == 0
+    assert forget(live) == (1, 1437)
+    assert live.rows(DIFFERENCES) == before
+    assert live.value("SELECT count(*) FROM store.live_difference") == 3 + 1 + 2, "a row a minute, and no other minute"
+
+
+NOTES = (
+    "SELECT dataset, rule, instruments, level, state, message FROM incidents WHERE kind = 'note' ORDER BY incident_id"
+)
+
+
+def test_a_day_that_live_said_otherwise_is_noted_once(live, closed):
+    was_there(live)
+    compare = lambda before=LATER: open_days.compare(live.connection, before, dag_id="d", run_id="r")  # noqa: E731
+    assert compare() == 0 and live.rows(NOTES) == [], "it is not closed yet"
+    close(live, closed)
+    assert compare(FIRST) == 0, "a day that is not over"
+    assert compare() == 3
+    noted = (
+        "close_day", "live-differs", "", "notice", "resolved",
+        "2025-03-01, BTC-27JUN25: minutes that differ: 1, that live had missed: 3\n"
+        "the values are in the view live_differences",
+    )  # fmt: skip
+    assert live.rows(NOTES) == [noted]
+    assert live.rows("SELECT told_at, dag_id, run_id FROM store.incident") == [(None, "d", "r")], "the next run tells"
+    assert compare() == 0 and live.rows(NOTES) == [noted]
+    counted = live.rows(DAYS)
+    assert counted[0][-1], "the minutes are there still, and count"
+    # the night after the exchange says another minute otherwise, and of another instrument the same
+    for name in ("BTC-PERPETUAL", "BTC-28MAR25"):
+        live.candles(closed[name], day_of(name).setting(50, volume=9.0) if name == "BTC-PERPETUAL" else day_of(name))
+    live.publish(*closed.values())
+    assert compare() == 3
+    [_, again] = live.rows(NOTES)
+    assert again[-1].startswith("2025-03-01, BTC-PERPETUAL: minutes that differ: 1\n")
+    live.compute(BASIS_SPREAD), live.decide(BASIS_SPREAD)
+    assert forget(live)[0] == 3 and len(live.rows(NOTES)) == 2, "what is deleted is no news"
+
+
+def test_a_day_that_was_never_compared_is_noted_when_its_minutes_are_deleted(live, closed):
+    was_there(live)
+    close(live, closed)
+    forget(live)
+    assert len(live.rows(NOTES)) == 1
+
+
+def test_what_live_missed_of_a_day_that_was_over_when_it_came_to_it_is_counted_and_not_noted(live):
+    """After the first start the month so far is closed while live begins to load it."""
+    perpetual = live.instrument("BTC-PERPETUAL", at("2025-02-20"))
+    told = day_of("BTC-PERPETUAL")
+    live.minutes(perpetual, told.cut(at(FIRST), at(FIRST, 360)))
+    live.show(perpetual)
+    live.candles(perpetual, told)
+    live.publish(perpetual)
+    assert open_days.compare(live.connection, LATER) == 1
+    assert live.rows(DAYS) == [("BTC-PERPETUAL", 360, 1440, 1080, 0, 0, 0, True)] and live.rows(NOTES) == []
+
+
+def test_a_day_that_live_said_as_it_was_is_not_noted(live):
+    perpetual = live.instrument("BTC-PERPETUAL", at("2025-02-20"))
+    live.minutes(perpetual, day_of("BTC-PERPETUAL")), live.show(perpetual)
+    live.candles(perpetual, day_of("BTC-PERPETUAL")), live.publish(perpetual)
+    was_there(live)
+    assert open_days.compare(live.connection, LATER) == 1 and live.rows(NOTES) == []
+
+
+def test_a_note_of_many_instruments_counts_them_and_names_those_with_the_most(live):
+    for n in range(5):
+        instrument = live.instrument(f"BTC-{n}", at("2025-02-20"), at("2025-06-27", 480))
+        told = trading(at(FIRST), at(LATER), seed=n)
+        live.minutes(instrument, told.without(slice(0, n + 1))), live.show(instrument)
+        live.candles(instrument, told), live.publish(instrument)
+    was_there(live)
+    open_days.compare(live.connection, LATER)
+    [(*_, words)] = live.rows(NOTES)
+    first, *named, more, _ = words.splitlines()
+    assert first == "2025-03-01, 5 instruments: minutes that live had missed: 15"
+    assert named == [f"BTC-{n}: minutes that live had missed: {n + 1}" for n in (4, 3, 2)] and more == "and 2 more"
+
+
 def test_live_minutes_go_once_their_day_is_closed_and_what_they_were_is_kept(live, closed):
     assert forget(live) == (0, 0), "nothing is closed"
     live.publish(*closed.values())

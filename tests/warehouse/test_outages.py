@@ -127,6 +127,70 @@ def test_where_minutes_are_often_quiet_a_stretch_has_to_be_longer(warehouse, btc
     assert begins <= at(NEXT, 600) and ends >= at(NEXT, 630) and ends - begins < timedelta(minutes=50)
 
 
+def test_an_outage_of_a_day_that_is_not_closed_is_found_and_stays_the_same_when_it_is(warehouse, btc, eth):
+    """Of which one instrument may be closed before another."""
+    begins, ends = at(FIRST, 1430), at(NEXT, 12)
+    told = {btc: busy(at(FIRST), at(NEXT, 60), seed=0), eth: busy(at(FIRST), at(NEXT, 60), seed=1)}
+    told = {instrument: silent(candles, begins, ends) for instrument, candles in told.items()}
+    expected = [(begins, ends, 22, 2, 0)]
+    for instrument, candles in told.items():
+        warehouse.open_minutes(instrument, candles)
+    assert outages(warehouse) == expected
+    for instrument, candles in told.items():
+        warehouse.candles(instrument, candles.cut(at(FIRST), at(NEXT)))
+        assert outages(warehouse) == expected, "what is stored is not published"
+        warehouse.publish(instrument)
+        assert outages(warehouse) == expected
+
+
+def test_minutes_of_an_open_day_that_are_not_published_are_unknown(warehouse, btc, eth):
+    whole = silent(busy(at(FIRST), at(FIRST, 700)), at(FIRST, 600), at(FIRST, 640))
+    warehouse.open_minutes(btc, whole.without(slice(620, 622)))
+    warehouse.open_minutes(eth, whole.cut(at(FIRST), at(FIRST, 630)).without(slice(620, 622)))
+    assert outages(warehouse) == [
+        (at(FIRST, 600), at(FIRST, 620), 20, 2, 0),
+        (at(FIRST, 622), at(FIRST, 640), 18, 2, 1),  # of the other one eight of these minutes are published
+    ]
+    held = "UPDATE store.open_candle SET state = 'held' WHERE ts < %s RETURNING 1"
+    warehouse.rows(held, at(FIRST, 625))
+    assert outages(warehouse) == [(at(FIRST, 625), at(FIRST, 640), 15, 2, 1)]
+
+
+COMPARED = (
+    "SELECT is_found, is_known, minutes, quiet_minutes, traded_minutes, unknown_minutes FROM outages_compared "
+    "WHERE begins >= %s AND ends <= %s ORDER BY begins"
+)
+
+
+def test_a_known_outage_in_which_something_traded_is_listed_beside_what_was_found(warehouse):
+    day = date(2019, 10, 31)  # known: 21:00 to 22:00
+    asked = (COMPARED, at(day), at(day, 1440))
+    assert warehouse.rows(*asked) == [(False, True, 60, 0, 0, 60)], "nothing is published of it"
+    btc = warehouse.instrument("BTC-PERPETUAL", at(day))
+    candles = busy(at(day), at(day, 1440))
+    warehouse.candles(btc, silent(candles, at(day, 1000), at(day, 1010)))
+    warehouse.publish(btc)
+    untold = (True, False, 10, 10, 0, 0)
+    assert warehouse.rows(*asked) == [untold, (False, True, 60, 0, 60, 0)]
+    warehouse.candles(btc, silent(silent(candles, at(day, 1000), at(day, 1010)), at(day, 1270), at(day, 1400)))
+    warehouse.publish(btc)
+    assert warehouse.rows(*asked) == [untold, (True, True, 60, 50, 10, 0)]
+    [(known, source)] = warehouse.rows(
+        "SELECT known, source FROM outages_compared WHERE is_known AND begins >= %s AND ends <= %s", *asked[1:]
+    )
+    assert known.startswith("Index computed wrongly") and source
+
+
+def test_of_an_open_day_what_traded_in_a_known_outage_is_counted_and_the_rest_is_unknown(warehouse):
+    day = date(2019, 10, 31)
+    btc = warehouse.instrument("BTC-PERPETUAL", at(day))
+    warehouse.open_minutes(btc, silent(busy(at(day, 1200), at(day, 1300)), at(day, 1280), at(day, 1300)))
+    assert warehouse.rows(COMPARED, at(day), at(day, 1440)) == [(True, True, 60, 20, 20, 20)]
+    assert warehouse.value("SELECT count(*) FROM outages_compared WHERE is_known") == warehouse.value(
+        "SELECT count(*) FROM store.known_outage"
+    )
+
+
 def test_what_the_exchange_told_of_is_named(warehouse):
     day = date(2020, 8, 27)
     btc = warehouse.instrument("BTC-PERPETUAL", at(day))

@@ -49,7 +49,7 @@ def test_every_statement_is_used():
 def contract(dataset: Dataset) -> list[str]:
     """The statements that a dataset has to have, by what it is."""
     return [
-        *(["fresh"] if not dataset.computed_from else []),
+        "fresh",
         *(["plan"] if dataset.load else []),
         *(["compute", "withdraw", "due"] if dataset.computed and dataset.table else []),
         *(["hold"] if dataset.computed_from else []),

@@ -14,6 +14,17 @@ LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
                  ELSE date_bin(cadence, until AT TIME ZONE 'UTC', timestamp '2000-01-01') END + cadence) AT TIME ZONE 'UTC'
 $$;
 
+-- The first minute that live has brought of an instrument since a moment, within the month that the moment lies in, and when it was
+-- loaded first: of what is not closed yet the oldest. No row where it has brought none. After the end of the month, its own run is due.
+CREATE FUNCTION store.first_open_minute(instrument_id integer, since timestamptz) RETURNS TABLE (ts timestamptz, loaded_at timestamptz)
+LANGUAGE sql STABLE PARALLEL SAFE AS $$
+    SELECT o.ts, (SELECT l.loaded_at FROM store.ingestion l WHERE l.version_id = o.version_id)
+    FROM store.open_candle o
+    WHERE o.instrument_id = first_open_minute.instrument_id AND o.ts >= first_open_minute.since
+      AND o.ts < store.next_due(first_open_minute.since, interval '1 month')
+    ORDER BY o.ts, o.version_id LIMIT 1
+$$;
+
 -- How fresh what is published is, put together from what every dataset says (its file fresh.sql: the targets stand there). Grain:
 -- dataset, instrument (index, currency, series). A condition on ends reaches the parts, and what lives has a row of an index to
 -- read each: so "what is stale" (ends > now()) costs the same with any history.

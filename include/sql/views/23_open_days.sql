@@ -17,11 +17,18 @@ CREATE VIEW store.live_and_closed AS
                    WHERE v.instrument_id = d.instrument_id AND v.ts >= d.day::timestamp AT TIME ZONE 'UTC'
                      AND v.ts < (d.day + 1)::timestamp AT TIME ZONE 'UTC' AND v.state = 'published') AS o ON o.ts = m.ts) AS b;
 
--- Where live and the closed day differ, value by value, as long as the live minutes are kept; live is NULL where it missed the minute,
--- closed where the closed day lacks it.
+-- Where live and the closed day differ, value by value; live is NULL where it missed the minute, closed where the closed day lacks it. Of
+-- days whose live minutes are deleted as it was then.
 CREATE VIEW live_differences AS
     SELECT i.label AS instrument, b.day, b.ts, f.field, f.live, f.closed
-    FROM store.live_and_closed b JOIN store.instrument i USING (instrument_id)
+    FROM (SELECT instrument_id, day, ts, live_open, live_high, live_low, live_close, live_volume, live_cost, open, high, low, close, volume, cost
+          FROM store.live_and_closed
+          UNION ALL
+          SELECT d.instrument_id, d.day, d.ts, d.live_open, d.live_high, d.live_low, d.live_close, d.live_volume, d.live_cost,
+                 d.open, d.high, d.low, d.close, d.volume, d.cost
+          FROM store.live_difference d
+          WHERE NOT EXISTS (SELECT FROM store.open_candle v WHERE v.instrument_id = d.instrument_id AND v.day = d.day)) AS b
+    JOIN store.instrument i USING (instrument_id)
     CROSS JOIN LATERAL (VALUES ('open', b.live_open, b.open), ('high', b.live_high, b.high), ('low', b.live_low, b.low),
                                ('close', b.live_close, b.close), ('volume', b.live_volume, b.volume), ('cost', b.live_cost, b.cost)) AS f(field, live, closed)
     WHERE f.live IS DISTINCT FROM f.closed;

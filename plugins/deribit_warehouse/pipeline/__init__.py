@@ -24,6 +24,7 @@ from .load import load, plan, plan_open
 from .publish import publish, publish_derived, windows
 from .read_catalogue import READINGS, check_catalogue, discover_funding_starts, read_catalogue
 from .retention import (
+    compare_open_days,
     fold_snapshots,
     measure_storage,
     prune_incidents,
@@ -48,6 +49,7 @@ __all__ = [
     "check_catalogue",
     "clip_to_lifetimes",
     "close_days",
+    "compare_open_days",
     "complete",
     "derived_dag_args",
     "discover_funding_starts",

@@ -6,7 +6,7 @@ import logging
 import shutil
 from datetime import UTC, datetime, timedelta
 
-from airflow.sdk import task
+from airflow.sdk import get_current_context, task
 from airflow.sdk.exceptions import AirflowSkipException
 
 from deribit_warehouse import settings
@@ -33,15 +33,29 @@ KEEP_OPEN = timedelta(days=7)
 """How long the minutes that live brought of a day are kept beside the closed day, for who wants to see what differs."""
 
 
-@task(multiple_outputs=False)
-def prune_open_days() -> dict[str, int]:
-    """Counts what live said of days that were closed longer than KEEP_OPEN ago and deletes it: {days, minutes}, days of
-    instruments and versions of their minutes."""
+@task
+def compare_open_days() -> int:
+    """Compares what live said with the closed days, where that was not done yet: days of instruments. What was
+    otherwise is a note, one a day; the next run of any DAG tells of it."""
     from deribit_warehouse.warehouse import open_days
 
+    dag_run = get_current_context()["dag_run"]
+    with market() as connection:
+        days = open_days.compare(connection, datetime.now(UTC).date(), dag_id=dag_run.dag_id, run_id=dag_run.run_id)
+    log.info("live minutes of %d instrument-days were compared with the closed ones", days)
+    return days
+
+
+@task(multiple_outputs=False)
+def prune_open_days() -> dict[str, int]:
+    """Counts what live said of days that were closed longer than KEEP_OPEN ago, keeps what was otherwise, and deletes
+    the rest: {days, minutes}, days of instruments and versions of their minutes."""
+    from deribit_warehouse.warehouse import open_days
+
+    dag_run = get_current_context()["dag_run"]
     before = (datetime.now(UTC) - KEEP_OPEN).date()
     with market() as connection:
-        days, minutes = open_days.forget(connection, before)
+        days, minutes = open_days.forget(connection, before, dag_id=dag_run.dag_id, run_id=dag_run.run_id)
     log.info(
         "live minutes of days before %s that are closed were deleted: %d of %d instrument-days", before, minutes, days
     )
