@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from datetime import datetime
 
+import numpy as np
+
 from deribit_warehouse.datasets import FUTURES_LIVE, INDEX_LIVE, INDEX_PRICES, PERPETUALS_LIVE
 from deribit_warehouse.pipeline.validate_and_publish import Validated
 
@@ -123,7 +125,7 @@ def test_a_charted_minute_waits_for_something_to_be_compared_with(live):
     assert of_index(run(live, PERPETUALS_LIVE, 3)) == [("passed", 2, 2)]
     assert shown(live) == of_summaries(0) + of_chart(1, 2), "the perpetual's minute is not there"
     perpetual = live.value("SELECT instrument_id FROM store.instrument WHERE instrument = 'BTC-PERPETUAL'")
-    live.funding(perpetual, [at(FIRST, 60)], [[1e-5], [8e-5], [LEVEL], [LEVEL]])
+    live.funding(perpetual, [at(FIRST, 60)], np.array([[1e-5], [8e-5], [LEVEL], [LEVEL]]))
     live.publish_funding(perpetual)
     assert of_index(run(live, PERPETUALS_LIVE, 3)) == [("passed", 2, 2)]
     assert shown(live) == of_summaries(0) + of_chart(1, 2, 3, 4), "the index of the hour is"

@@ -15,16 +15,19 @@ SELECT x.index_name, m.ts, x.day, m.chart_version_id,
 FROM store.index_days((%(from)s::timestamptz AT TIME ZONE 'UTC')::date - 1, (%(to)s::timestamptz AT TIME ZONE 'UTC')::date + 1) AS x
 JOIN store.instrument i ON i.instrument_id = x.perpetual_id AND i.settlement_currency = ANY(%(currencies)s)
 CROSS JOIN LATERAL (
-    SELECT e.ts, u.price, c.version_id AS chart_version_id
-    FROM store.index_chart_day c CROSS JOIN LATERAL unnest(c.price) WITH ORDINALITY AS u(price, place)
-    CROSS JOIN LATERAL (SELECT x.day::timestamp AT TIME ZONE 'UTC' + (u.place - 1) * interval '1 minute' AS ts) AS e
-    -- OFFSET 0: a day's summaries are looked up by their key, and once
-    LEFT JOIN (SELECT * FROM store.index_samples(i.settlement_currency, i.instrument, x.day, NULL) OFFSET 0) AS s
-           ON s.beat = e.ts + interval '1 minute'
-    LEFT JOIN (SELECT DISTINCT d.minute, d.price FROM store.charted_index k CROSS JOIN LATERAL unnest(k.minutes, k.prices) AS d(minute, price)
-               WHERE k.index_name = x.index_name AND k.day = x.day) AS decided
-           ON decided.minute = u.place - 1 AND decided.price = u.price
-    WHERE c.index_name = x.index_name AND c.day = x.day AND u.price IS NOT NULL AND s.beat IS NULL AND decided.minute IS NULL
+    SELECT x.day::timestamp AT TIME ZONE 'UTC' + n.minute * interval '1 minute' AS ts, c.price[n.minute + 1] AS price,
+           c.version_id AS chart_version_id
+    FROM store.index_chart_day c
+    -- sets of minutes, because a join of as many with as many of which no statistics tell is planned as a loop in a loop
+    CROSS JOIN LATERAL (
+        SELECT u.place::integer - 1 AS minute FROM unnest(c.price) WITH ORDINALITY AS u(price, place) WHERE u.price IS NOT NULL
+        EXCEPT
+        SELECT store.minute_of(s.beat - interval '1 minute')
+        FROM store.index_samples(i.settlement_currency, i.instrument, x.day, NULL) AS s
+        EXCEPT
+        SELECT d.minute FROM store.charted_index k CROSS JOIN LATERAL unnest(k.minutes, k.prices) AS d(minute, price)
+        WHERE k.index_name = x.index_name AND k.day = x.day AND d.price = c.price[d.minute + 1]) AS n
+    WHERE c.index_name = x.index_name AND c.day = x.day
     OFFSET 0) AS m
 LEFT JOIN LATERAL (SELECT v.close FROM store.open_candle v
                    WHERE v.instrument_id = x.perpetual_id AND v.ts = m.ts AND v.state = 'published' LIMIT 1) AS p ON true
