@@ -49,6 +49,7 @@ def candles(instrument: str, rows: int) -> pd.DataFrame:
             **faultless,
             "largest_move": 0.004,
             "largest_move_ratio": 12.5,
+            "crash_known": True,
             "reference_minutes": 1440,
             "reference_distance": 0.02,
             "underlying_type": "crypto",

@@ -11,9 +11,10 @@ import numpy as np
 import psycopg
 import pytest
 
+from deribit_warehouse.datasets import FUNDING_RATES
 from deribit_warehouse.tables import FUNDING_RATE
 from deribit_warehouse.warehouse.funding import perpetuals_without_start, record_checksum, record_start
-from deribit_warehouse.warehouse.ingestion import Ingested
+from deribit_warehouse.warehouse.ingestion import Ingested, record_fetched
 from tests.warehouse.days import FIRST, Warehouse, at, bits, funding_profile, ms
 
 BORN = at("2025-02-20")
@@ -242,6 +243,21 @@ def test_swapped_columns_show_in_the_month(warehouse, perpetual):
     columns = weighed(rates(48))
     warehouse.funding(perpetual, HOURS, columns[[1, 0, 2, 3]])
     assert profile(warehouse, at(FIRST), at(FIRST, 2880))[0]["month_off"] > 0.1
+
+
+def test_nothing_of_a_month_with_swapped_columns_is_published(warehouse):
+    april = at("2025-04-01")
+    hours = [at(FIRST, 60 * k) for k in range(1, 31 * 24 + 1)]
+    for base, columns in (("BTC", [1, 0, 2, 3]), ("ETH", [0, 1, 2, 3])):
+        instrument_id = warehouse.instrument(f"{base}-PERPETUAL", BORN, base=base)
+        warehouse.funding(instrument_id, hours, weighed(rates(len(hours)))[columns])
+        with warehouse.connection.transaction():  # it had no candles: nothing else could hold back a rate
+            record_fetched(warehouse.connection, instrument_id, "candles", ms(at(FIRST)), ms(april))
+    decided = warehouse.validate(FUNDING_RATES, at(FIRST), april)
+    assert decided.decision.outcome == "quarantined"
+    held = {(finding.key[0], finding.rule) for finding in decided.decision.quarantined}
+    assert held == {("BTC-PERPETUAL", "eight-hours-add-up-over-the-month")}
+    assert warehouse.rows("SELECT instrument, count(*) FROM funding_rates GROUP BY 1") == [("ETH-PERPETUAL", 744)]
 
 
 @pytest.mark.recorded

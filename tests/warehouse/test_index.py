@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import math
 from datetime import UTC, datetime, timedelta
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
-from deribit_warehouse.datasets import BASIS_SPREAD, INDEX_PRICES
+from deribit_warehouse.datasets import BASIS_SPREAD, INDEX_MINUTES, INDEX_PRICES
+from deribit_warehouse.datasets.index_minutes import load as load_chart
 from deribit_warehouse.datasets.instrument_summaries import INSTRUMENT_SUMMARY
 from deribit_warehouse.tables import INDEX_DAY
 from deribit_warehouse.warehouse import publication
+from deribit_warehouse.warehouse.catalogue import windows
 from deribit_warehouse.warehouse.index import store_chart
 from deribit_warehouse.warehouse.ingestion import Ingested, Provenance
 from exchange_simulator import comparison
@@ -283,6 +286,29 @@ def test_each_index_has_the_perpetual_quoted_in_it(warehouse, perpetual):
     warehouse.instrument("BTC-28MAR25", BORN, at("2025-03-28", 480))
     assert index_proxies(warehouse.connection, ["BTC"]) == {"btc_usd": "BTC-PERPETUAL"}
     assert list(index_proxies(warehouse.connection, ["BTC", "USDC"])) == ["btc_usd", "btc_usdc"]
+
+
+def test_of_linear_coins_the_chart_of_each_index_that_lives_is_asked_for_once(warehouse):
+    """Two perpetuals may be on one index, and of one that has ended the exchange knows no chart any more."""
+    usdc = {"quote": "USDC", "settlement": "USDC"}
+    for name, base in {"BTC_USDC-PERPETUAL": "BTC", "BTC_USDC-PERPETUAL-2": "BTC", "SOL_USDC-PERPETUAL": "SOL"}.items():
+        warehouse.instrument(name, BORN, base=base, **usdc)
+    ended = warehouse.instrument("ICP_USDC-PERPETUAL", BORN, base="ICP", **usdc)
+    warehouse.rows(
+        "INSERT INTO store.delisting (instrument_id, ends_at, reason) VALUES (%s, %s, 'test') RETURNING 1",
+        ended, at(FIRST, 600),
+    )  # fmt: skip
+    points = np.array([ms(at(FIRST, minute)) for minute in range(241, 721)])
+    told = SimpleNamespace(timestamp=points, index_price=np.full(480, 100.0))
+    exchange = SimpleNamespace(funding_chart=lambda name: asked.append(name) or told)
+    asked: list[str] = []
+    for window in windows(warehouse.connection, INDEX_MINUTES, at(FIRST), at(FIRST), currencies=["BTC", "USDC"]):
+        provenance = Provenance(INDEX_MINUTES.name, window.subject, HOST, "run")
+        assert load_chart(exchange, warehouse.connection, window, provenance) == (Ingested(added=1), 1)
+    assert asked == ["BTC_USDC-PERPETUAL", "SOL_USDC-PERPETUAL"]
+    assert dict(warehouse.rows(
+        "SELECT index_name, count(minute) FROM store.index_chart_day CROSS JOIN unnest(price) AS p(minute) GROUP BY 1"
+    )) == {"btc_usdc": 480, "sol_usdc": 480}  # fmt: skip
 
 
 def test_the_points_of_a_chart_keep_their_utc_day_in_every_session(warehouse):

@@ -63,7 +63,7 @@ class Live(Warehouse):
             return publication.hold(self.connection, OPEN_CANDLE, validation_id, versions, DATASETS)
 
     def profiled(self, dataset, begins: datetime, ends: datetime, *, waiting: bool = False):
-        return profile(self.connection, dataset, begins, ends, currencies=["BTC"], waiting=waiting)
+        return profile(self.connection, dataset, begins, ends, currencies=["BTC", "USDC"], waiting=waiting)
 
 
 @pytest.fixture
@@ -430,6 +430,21 @@ def test_the_minute_after_a_bad_one_is_compared_with_the_one_before_it(live):
     live.minutes(perpetual, wrong)
     found = broken(live, PERPETUALS_LIVE, BEGINS, at(FIRST, 121))
     assert {each[1] for each in found if each[3] == "critical"} == {119}
+
+
+@pytest.mark.parametrize(
+    ("kind", "critical"),
+    [({}, {("move-possible", "critical")}), ({"quote": "USDC", "settlement": "USDC"}, set())],
+    ids=["settled in its coin", "linear"],
+)
+def test_a_minute_that_falls_by_more_than_half_is_held_back_where_no_crash_was_as_deep(live, kind, critical):
+    perpetual = live.instrument("BTC-X", OPENED, **kind)
+    whole = day_of("BTC-PERPETUAL", ends=at(FIRST, 120))
+    fallen = {name: 0.4 * getattr(whole, name)[119] for name in ("open", "high", "low", "close", "cost")}
+    live.minutes(perpetual, whole.setting(119, **fallen))
+    found = {each[2:] for each in broken(live, PERPETUALS_LIVE, BEGINS, at(FIRST, 120)) if each[1] == 119}
+    assert ("move-usual", "warning") in found
+    assert {each for each in found if each[1] == "critical"} == critical
 
 
 def test_a_spike_is_refuted_once_the_next_minute_is_there(live):

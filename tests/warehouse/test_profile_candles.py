@@ -468,6 +468,18 @@ def test_a_window_that_ended_early_misses_the_rest_of_its_day(warehouse, listed)
     assert seen == [700, 740, 0, 740]
 
 
+@pytest.mark.parametrize("perpetual", [True, False])
+def test_how_deep_a_crash_goes_is_known_of_two_coins(warehouse, perpetual):
+    ends = None if perpetual else at("2025-03-28", 480)
+    for name, base, quote, settlement, known in [
+        ("BTC-X", "BTC", "USD", "BTC", True), ("ETH-X", "ETH", "USD", "ETH", True),
+        ("BTC_USDC-X", "BTC", "USDC", "USDC", False), ("NEAR_USDC-X", "NEAR", "USDC", "USDC", False),
+    ]:  # fmt: skip
+        warehouse.instrument(name, BORN, ends, base=base, quote=quote, settlement=settlement)
+        rows = profile(warehouse, perpetual=perpetual, ends=at(FIRST, 1440), currencies=[settlement])
+        assert rows[name, FIRST]["crash_known"] == known
+
+
 # --- against other contracts ------------------------------------------------------------------------------------
 
 

@@ -7,6 +7,7 @@
 -- An instrument begins with its first trade: what is missing before its first candle is explained wherever the exchange
 -- was asked for it and answered. Nothing else explains a missing minute: no known outage cost a candle.
 -- No value may stop the statement: what is multiplied or divided is held to what a product of two can hold.
+-- crash_known: how the crashes of its coin went is on record, so that it is known which move none of them made.
 WITH expected AS (
     SELECT i.instrument_id, i.label AS instrument, d::date AS day, f.perpetual_id,
            i.begins, b.first_candle_day, l.begins AT TIME ZONE 'UTC' AS asked_from, l.ends AT TIME ZONE 'UTC' AS asked_to,
@@ -154,7 +155,7 @@ WITH expected AS (
     FROM day_profile WHERE mean_move > 0 AND mean_move < 'Infinity' GROUP BY instrument_id
 )
 SELECT d.instrument, d.day,
-       (SELECT store.underlying_type(k) FROM store.instrument k WHERE k.instrument_id = d.instrument_id) AS underlying_type,
+       i.underlying_type, i.crash_known,
        d.instrument_id, d.version_id, d.expected_minutes, d.minutes,
        coalesce(d.missing - d.explained, 0)::integer AS missing_minutes, coalesce(d.explained, 0)::integer AS explained_minutes,
        coalesce(d.waited, 0) AS waited_minutes,
@@ -173,6 +174,10 @@ SELECT d.instrument, d.day,
        coalesce(d.untraded_days, 0) AS untraded_days,
        d.expected_minutes AS rows_expected, d.expected_minutes - d.minutes AS rows_missing
 FROM day_profile d LEFT JOIN usual u USING (instrument_id)
+-- OFFSET 0: each is looked up by its key, among all the options of a catalogue
+CROSS JOIN LATERAL (
+    SELECT store.underlying_type(k) AS underlying_type, k.base_currency IN ('BTC', 'ETH') AND k.settlement_currency = k.base_currency AS crash_known
+    FROM store.instrument k WHERE k.instrument_id = d.instrument_id OFFSET 0) AS i
 -- a spike is refuted where another contract of the coin traded in that minute and did not move with it
 CROSS JOIN LATERAL (
     SELECT count(*) AS seen, count(*) FILTER (WHERE o.move < 0.2 * spike.move) AS refuted

@@ -11,7 +11,8 @@
 -- checked without. A perpetual is compared with the index of the last summary, a quarter of an hour old at most, and with its futures where
 -- there is none or it disagrees; what is off is told as in store.levels.
 WITH life AS MATERIALIZED (
-    SELECT l.instrument_id, l.instrument AS name, l.label AS instrument, l.settlement_currency, l.begins, l.ends, store.underlying_type(i) AS underlying_type
+    SELECT l.instrument_id, l.instrument AS name, l.label AS instrument, l.settlement_currency, l.begins, l.ends, store.underlying_type(i) AS underlying_type,
+           i.base_currency IN ('BTC', 'ETH') AND i.settlement_currency = i.base_currency AS crash_known
     FROM store.lifetime l JOIN store.instrument i USING (instrument_id)
     WHERE l.perpetual = %(perpetual)s AND l.settlement_currency = ANY(%(currencies)s)
 ), future AS MATERIALIZED (
@@ -64,7 +65,7 @@ WITH life AS MATERIALIZED (
                          AND s.state IN ('pending', 'published') AND e.index_price IS NOT NULL
                        ORDER BY s.beat DESC LIMIT 1) AS x ON true
 )
-SELECT c.instrument, c.ts, c.day, c.underlying_type, c.instrument_id, c.version_id, k.is_published IS NOT NULL AS is_closed, 1 AS expected_minutes,
+SELECT c.instrument, c.ts, c.day, c.underlying_type, c.crash_known, c.instrument_id, c.version_id, k.is_published IS NOT NULL AS is_closed, 1 AS expected_minutes,
        (c.version_id IS NOT NULL)::integer AS minutes,
        (c.version_id IS NULL AND NOT e.is_early)::integer AS missing_minutes, (c.version_id IS NULL AND e.is_early)::integer AS explained_minutes,
        CASE WHEN c.version_id IS NULL AND e.is_early THEN (extract(epoch FROM c.ts - c.begins) / 60)::integer + 1 ELSE 0 END AS waited_minutes,
