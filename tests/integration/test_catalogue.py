@@ -313,32 +313,36 @@ def published(market, *datasets: str) -> dict[str, list[str]]:
     }
 
 
+@slow
 def test_a_list_of_expired_futures_that_cannot_be_read_stops_no_perpetual(
     open_pipeline, market, listed, young_exchange, monkeypatch
 ):
-    """October 2018 of BTC, of whose expired futures the history host has other words, until it has ours again."""
-    expired, perpetual = ("history", "BTC", "future", True), ["BTC-PERPETUAL"]
+    """April 2019 of BTC, of which the history host refuses what has expired, until it knows the currency."""
+    expired, perpetual, after = ("history", "BTC", "future", True), ["BTC-PERPETUAL"], "2019-05-01"
     monkeypatch.setenv("DERIBIT_CURRENCIES", "BTC")
     listed.exchange = young_exchange
-    listed.rows[expired] = [{"name": f"BTC-{day}OCT18", "creation": NOW, "expiration": NOW} for day in range(5, 9)]
+    listed.failing.add(expired)
     pipeline = open_pipeline(market, listed)
-    assert pipeline.run("instruments", AFTER) == "failed"
+    assert pipeline.run("instruments", after) == "failed"
 
     for dag in ("perpetuals_ohlcv", "funding_rates"):
-        assert pipeline.run(dag, AFTER) == "success"
+        assert pipeline.run(dag, after) == "success"
     datasets = "perpetuals_ohlcv", "funding_rates", "futures_ohlcv"
     assert published(market, *datasets) == dict(zip(datasets, (perpetual, perpetual, []), strict=True))
-    for dag in ("futures_ohlcv", "settlements", "delivery_prices"):
-        assert pipeline.run(dag, AFTER) == "failed"
-    errors = [error for [error] in market.rows("SELECT error FROM store.run_failure WHERE task_id = 'plan'")]
-    assert len(errors) == 3 and all("waited for the catalogue" in error and "BTC" in error for error in errors)
+    waiting = ("delivery_prices", "futures_ohlcv", "settlements")
+    for dag in waiting:
+        assert pipeline.run(dag, after) == "failed"
+    failed = "SELECT dag_id, error FROM store.run_failure WHERE task_id = 'plan' ORDER BY dag_id"
+    for dag, (dag_id, error) in zip(waiting, market.rows(failed), strict=True):
+        assert dag_id == f"deribit_{dag}" and "waited for the catalogue" in error and "BTC" in error
 
-    del listed.rows[expired]
+    listed.failing.clear()
     for dag in ("instruments", "futures_ohlcv"):
-        assert pipeline.run(dag, AFTER) == "success"
+        assert pipeline.run(dag, after) == "success"
     assert len(published(market, "futures_ohlcv")["futures_ohlcv"]) > 3
 
 
+@slow
 def test_a_currency_that_is_refused_keeps_no_other_waiting_and_is_loaded_once_it_is_read(
     open_pipeline, market, listed, young_exchange, monkeypatch
 ):
@@ -373,14 +377,25 @@ def test_a_currency_that_is_refused_keeps_no_other_waiting_and_is_loaded_once_it
     assert {dataset for [dataset] in market.rows(unloaded, months)}.isdisjoint(loaded)
 
 
-def test_where_every_currency_is_refused_it_is_waited_and_said_why(open_pipeline, market, listed, monkeypatch):
+@pytest.mark.parametrize("in_other_words", [False, True])
+def test_what_is_listed_of_the_only_currency_is_waited_for_and_it_is_said_why_it_could_not_be_read(
+    open_pipeline, market, listed, monkeypatch, in_other_words
+):
+    from deribit_warehouse.exchange import Exchange
+
+    question = ("live", "EURR", "future", False)
     monkeypatch.setenv("DERIBIT_CURRENCIES", "EURR")
-    listed.failing.add(("live", "EURR", "future", False))
+    monkeypatch.setitem(Exchange.__init__.__kwdefaults__, "attempts", 1)
+    if in_other_words:
+        listed.rows[question] = [{"name": "EURR_USDC-PERPETUAL", "creation": NOW}]
+    else:
+        listed.failing.add(question)
     pipeline = open_pipeline(market, listed)
     assert pipeline.run("instruments", AFTER) == "failed"
     assert pipeline.run("perpetuals_ohlcv", AFTER) == "failed"
     [error] = [error for [error] in market.rows("SELECT error FROM store.run_failure WHERE task_id = 'plan'")]
     assert "waited for the catalogue" in error and "EURR futures, listed, live host: " in error
+    assert ("none of 1 rows can be read" if in_other_words else "10020") in error
 
 
 def test_at_the_slower_pace_of_the_two_each_list_is_asked_for_once(open_pipeline, listed, market, monkeypatch):
