@@ -95,8 +95,8 @@ def _airflow(stack: Stack, credentials: Credentials) -> dict[str, str]:
             "executor": "LocalExecutor",
             # More than ever run at once (the pools have 25 slots): a worker stays busy for up to
             # min_heartbeat_interval, 5 s, after its task has ended, because its supervisor waits that long before it
-            # looks again.
-            "parallelism": 32,
+            # looks again. Each is forked at the start, and takes memory whether it has work or not.
+            "parallelism": 28,
             "dags_folder": stack.root / "dags",
             "plugins_folder": stack.root / "plugins",
             "load_examples": False,
