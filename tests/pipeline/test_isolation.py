@@ -100,7 +100,8 @@ def collect(request, monkeypatch):
         monkeypatch.setattr(isolation, "reschedule", reschedule)
         monkeypatch.setattr(day_arrays, "store_candles", lambda c, i, found, p: keep(found.name, Ingested()))
         monkeypatch.setattr(load, "wait_for_end", lambda *_: None)
-        monkeypatch.setattr(ingestion, "try_lock", lambda *_: True)
+        for lock in ("try_lock", "lock_months", "lock_subject"):
+            monkeypatch.setattr(ingestion, lock, lambda *_: True)
         monkeypatch.setattr(day_arrays, "store_open_candles", lambda c, i, found, *_: keep(found.name, Ingested()))
         monkeypatch.setattr(funding, "store_funding", lambda c, i, t, columns, p, *_: keep(p.subject, Ingested()))
         monkeypatch.setattr(funding, "record_checksum", lambda *_: None)
