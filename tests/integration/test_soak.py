@@ -26,15 +26,15 @@ pytestmark = [pytest.mark.scheduler, *marked(SOAK, seconds=1800)]
 
 
 class Soak:
-    """A soak in a folder of its own, beside a month of history; what it starts is left running."""
+    """A soak in a folder of its own, with a day of history; what it starts is left running."""
 
     def __init__(self, folder: Path):
         self.folder, self.environment = folder, separate_environment(folder)
 
     def goes_through(self, *phases: str, minutes: float) -> str:
         """Returns what it printed. Fails the test with that and the ends of the logs unless all have passed."""
-        last_month = datetime.now(UTC).replace(day=1) - timedelta(days=1)
-        words = ["--phases", ",".join(phases), "--minutes", f"{minutes}", "--from", f"{last_month:%Y-%m}-01", "--keep"]
+        last_closed = datetime.now(UTC).replace(day=1) - timedelta(days=1)
+        words = ["--phases", ",".join(phases), "--minutes", f"{minutes}", "--from", f"{last_closed:%Y-%m-%d}", "--keep"]
         done = self._run(["bench.soak", *words], self.environment)
         if done.returncode:
             logs = [end for place in self.folder.glob("soak/*/home/demo/logs") for end in ends(place)]
