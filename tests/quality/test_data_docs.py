@@ -222,7 +222,7 @@ def test_a_suite_page_says_every_rule_and_why(site, suites):
         for each in suite.expectations:
             assert each["meta"]["rule"] in text
     assert "Trading halted" not in text
-    assert "No close moves by more than half in a minute" in text
+    assert "No close of what settles in BTC or ETH moves by more than half in a minute" in text
 
 
 def test_the_newest_of_each_dataset_are_kept_and_the_rest_is_gone(tmp_path, result_of):
