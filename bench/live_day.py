@@ -24,7 +24,6 @@ from rich.console import Console
 from deribit_warehouse.datasets import DATASETS
 from deribit_warehouse.warehouse.completion import due
 from exchange_simulator import comparison
-from exchange_simulator.comparison import instant
 from exchange_simulator.listings import MINUTE
 from exchange_simulator.market import Market
 from stack import catchup
@@ -86,10 +85,9 @@ def catch_up(stack: LiveStack, currencies: tuple[str, ...]) -> None:
         len(market.candles(listing, first, past - MINUTE)["ticks"])
         for listing in comparison.listed_between(market, currencies, first, past)
     )
-    shown = comparison.PUBLISHED["candle"]
     until(
         f"the last of {said:,} minutes of this month",
-        lambda: stack.rows(shown, instant(first), instant(past), []) == [(said,)], PATIENCE,
+        lambda: comparison.published(stack.rows, "candle", first, past) == said, PATIENCE,
     )  # fmt: skip
 
 

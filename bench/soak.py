@@ -418,8 +418,8 @@ def told_wrong_first(stack: LiveStack, watched: Watched) -> list[tuple[str, date
 
     def shown_wrong() -> bool:
         found = stack.rows(
-            "SELECT instrument, ts, cost FROM candle WHERE instrument = ANY(%s) AND ts >= %s AND ts < %s",
-            names, instant(first), instant(past),
+            "SELECT instrument, ts, cost FROM candle WHERE instrument = ANY(%s) AND ts >= %s AND ts < %s AND day >= %s",
+            names, instant(first), instant(past), instant(first).date(),
         )  # fmt: skip
         return {(name, ts): cost for name, ts, cost in found if (name, ts) in wrong} == wrong
 
@@ -448,8 +448,9 @@ def closed_days(stack: LiveStack) -> Iterator[Metric]:
         }
 
     whole = minutes(begins, ends)
-    shown = "SELECT instrument, count(*) FROM candle WHERE ts >= %s AND ts < %s GROUP BY instrument"
-    until("all days that are over, from live", lambda: dict(stack.rows(shown, begins, ends)) == whole, QUIET)
+    shown = "SELECT instrument, count(*) FROM candle WHERE day BETWEEN %s AND %s GROUP BY instrument"
+    over = days[0].date(), days[-1].date()
+    until("all days that are over, from live", lambda: dict(stack.rows(shown, *over)) == whole, QUIET)
     stack.api.unpause(CLOSING)
     listed = {day: minutes(day, day + timedelta(days=1)).keys() for day in days}
     due = sum(map(len, listed.values()))

@@ -120,8 +120,8 @@ def nothing_doubled(rows: Rows, first: int, past: int) -> Iterable[Metric]:
     for view, key in keys.items():
         at = key.split(", ")[1]
         [(twice,)] = rows(
-            f"SELECT count(*) - count(DISTINCT ({key})) FROM {view} WHERE {at} >= %s AND {at} < %s",
-            instant(first), instant(past),
+            f"SELECT count(*) - count(DISTINCT ({key})) FROM {view} WHERE {at} >= %s AND {at} < %s AND day >= %s",
+            instant(first), instant(past), instant(first).date(),
         )  # fmt: skip
         if twice:
             raise Failed(f"{view} shows {twice} rows twice")
