@@ -106,12 +106,17 @@ def in_time(found: Delays, within: float) -> Iterable[Metric]:
 
 def undisturbed(found: Delays, disturbed: Disturbed) -> Delays:
     """Those minutes that were not on their way while something was away or killed."""
-    return {name: [each for each in found[name] if not is_disturbed(each[0], disturbed)] for name in CANDLES}
+    return {
+        name: [(start, seconds) for start, seconds in found[name] if not is_disturbed(start, disturbed, seconds)]
+        for name in CANDLES
+    }
 
 
-def is_disturbed(start: float, disturbed: Disturbed) -> bool:
-    """Whether a minute, by its start in ms, was on its way while something was away or killed."""
-    return any(begins - MINUTE / 1000 <= (start + MINUTE) / 1000 < ends for begins, ends in disturbed)
+def is_disturbed(start: float, disturbed: Disturbed, seconds: float = 60) -> bool:
+    """Whether a minute, by its start in ms, was on its way while something was away or killed: from its end on, for so
+    many seconds."""
+    ended = (start + MINUTE) / 1000
+    return any(ended < ends and begins <= ended + seconds for begins, ends in disturbed)
 
 
 def nothing_doubled(rows: Rows, first: int, past: int) -> Iterable[Metric]:
