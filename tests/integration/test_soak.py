@@ -26,7 +26,7 @@ pytestmark = [pytest.mark.scheduler, *marked(SOAK, seconds=1800)]
 
 
 class Soak:
-    """A soak in a folder of its own, with a day of history; what it starts is left running."""
+    """A soak in a folder of its own, without history: there is no whole month. What it starts is left running."""
 
     def __init__(self, folder: Path):
         self.folder, self.environment = folder, separate_environment(folder)
