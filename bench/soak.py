@@ -465,7 +465,7 @@ def kills(soak: Soak) -> Iterator[Metric]:
     stack.simulator.faults(FAILING)
     watched = Watched(soak, "history")
     # a row that is lost is found out last: when its run has taken too long
-    lost: list[str] = []
+    lost: list[tuple[str, str]] = []
     blows = (lambda at: lose_row(at, lost), kill_task, lambda at: kill_service(at, "scheduler"),
              lambda at: kill_service(at, "Airflow's API server"), lambda at: kill_service(at, "Postgres"))  # fmt: skip
     for number, blow in enumerate(blows, 1):
@@ -474,14 +474,20 @@ def kills(soak: Soak) -> Iterator[Metric]:
         watched.disturbs(time.time(), time.time())
         watched.rest(number * soak.seconds / len(blows))
     stack.simulator.faults()
-    until("an incident of the run whose row was lost", lambda: has_incident(stack, lost[0]), QUIET)
+    until("the end of the run whose row was lost, told", lambda: failed_and_told(stack, *lost[0]), QUIET)
     yield from watched.held()
 
 
-def has_incident(stack: LiveStack, run_id: str) -> bool:
-    """Whether an incident says that a run has failed."""
-    seen = "SELECT FROM store.incident WHERE kind = 'failure' AND run_id = %s"
-    return answers(stack) and bool(stack.rows(seen, run_id))
+def failed_and_told(stack: LiveStack, dag_id: str, run_id: str) -> bool:
+    """Whether a run has failed, and an incident of its dataset says so: that of the run before it, where one was open,
+    or one of its own."""
+    if not answers(stack):
+        return False
+    ended = stack.airflow_rows(
+        "SELECT end_date FROM dag_run WHERE dag_id = %s AND run_id = %s AND state = 'failed'", dag_id, run_id
+    )  # fmt: skip
+    seen = "SELECT FROM store.incident WHERE kind = 'failure' AND dataset = %s AND seen_at >= %s"
+    return bool(ended) and bool(stack.rows(seen, dag_id.removeprefix("deribit_"), ended[0][0]))
 
 
 def answers(stack: LiveStack) -> bool:
@@ -517,8 +523,9 @@ def kill_service(stack: LiveStack, name: str) -> str:
     raise Failed(f"{name} does not run")
 
 
-def lose_row(stack: LiveStack, runs: list[str]) -> str:
-    """Deletes the row of the next load of live minutes from Airflow's database. Its run is added to runs."""
+def lose_row(stack: LiveStack, runs: list[tuple[str, str]]) -> str:
+    """Deletes the row of the next load of live minutes from Airflow's database. Its run (dag_id, run_id) is added to
+    runs."""
     deadline = time.monotonic() + 180
     with psycopg.connect(stack.dsn("airflow", "airflow"), autocommit=True) as connection:
         while time.monotonic() < deadline:
@@ -527,7 +534,7 @@ def lose_row(stack: LiveStack, runs: list[str]) -> str:
                 "AND state IN ('scheduled', 'queued', 'running') RETURNING dag_id, run_id", [DAGS],
             ).fetchall()  # fmt: skip
             if lost:
-                runs.append(lost[0][1])
+                runs.append(lost[0])
                 return f"deleted the load of {lost[0][0]}, {lost[0][1]}"
             time.sleep(0.05)
     raise Failed("no live load ran whose row could be deleted")
