@@ -475,7 +475,9 @@ def kills(soak: Soak) -> Iterator[Metric]:
         watched.rest(number * soak.seconds / len(blows))
     stack.simulator.faults()
     until("the end of the run whose row was lost, told", lambda: failed_and_told(stack, *lost[0]), QUIET)
-    yield from watched.held()
+    # blows that come sooner than the one before is healed add up
+    between = soak.seconds / len(blows)
+    yield from watched.held(soak.seconds if between < LATE else 0)
 
 
 def failed_and_told(stack: LiveStack, dag_id: str, run_id: str) -> bool:
