@@ -25,8 +25,8 @@ help:
 	@echo 'make soak [PHASES=kills,...] [MINUTES=30]  live minutes through failures, kills, an outage and a full disk'
 	@echo 'make rehearsal [REHEARSE=demo,stack,YYYY-MM,slow,history,soak,long]  the tests that take minutes or whole stacks: a demo'
 	@echo '                             as its user has it, in a browser; the first contact, with an exchange shaped like the real'
-	@echo '                             one: make up itself, and months of the history, value by value; five minutes of the soak;'
-	@echo '                             by name alone history and long'
+	@echo '                             one: make up itself, and months of the history, value by value; by name alone history,'
+	@echo '                             soak (five minutes of it) and long'
 	@echo 'make recorded ARGS=FOLDER    how many rows of recorded data break each rule'
 	@echo 'make test | lint | lock      every other test; the static checks alone; the lock files anew'
 

@@ -1,10 +1,10 @@
 """What the rehearsals share: what is asked for, the months, what is collected, and what may be held back.
 
 REHEARSE says what is rehearsed, with commas between: months, the word `stack` for the newest months through the real
-stack, the word `demo` for what its user does with a demo, the word `soak` for five minutes of the soak, the word `slow`
-for the tests that are marked so here; or `all` of these. Two words stand for themselves alone, for CI has no time for
-them: `history` for all of it through the real stack, and `long` for the tests that are marked so. Without it only the
-rules are rehearsed, on their wildest days (test_rules_rehearsed.py).
+stack, the word `demo` for what its user does with a demo, the word `slow` for the tests that are marked so here; or
+`all` of these. Three words stand for themselves alone: `history` for all of it through the real stack, `long` for the
+tests that are marked so, for which CI has no time, and `soak` for five minutes of the soak. Without it only the rules
+are rehearsed, on their wildest days (test_rules_rehearsed.py).
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ LONG = "long"
 IN_CI = ("2019-04", "2020-03")
 """Those of them that CI has time for: the first funding and the deepest crash. The first candles are a test of their
 own (test_whole_history.py)."""
-ALL = (*IN_CI, STACK, DEMO, SOAK, SLOW)
+ALL = (*IN_CI, STACK, DEMO, SLOW)
 _asked = os.environ.get("REHEARSE", "")
 ASKED = ALL if _asked == "all" else tuple(filter(None, _asked.split(",")))
 MONTHS = tuple(each for each in ASKED if each not in (STACK, DEMO, HISTORY, SOAK, SLOW, LONG))
