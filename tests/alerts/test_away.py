@@ -64,6 +64,16 @@ def test_of_many_processes_that_fail_at_once_one_tells_and_all_are_counted(home,
     assert kept.times == 60 and sum(kept.untold.values()) == 59 and len(kept.untold) == 6
 
 
+@pytest.mark.parametrize("catches_up", [True, False])
+def test_a_run_that_says_no_interval_is_kept_where_no_next_run_does_its_work(home, told, catches_up):
+    """A run that Airflow strands says none."""
+    report = RunReport("deribit_futures_ohlcv", "r", catches_up=catches_up, notes=["No task could be scheduled."])
+    away.fold(report, observations(report, failed=True), ConnectionError("refused"), BASE)
+    assert [each["words"] for each in away._read(home / away.NAME).later] == [
+        "No task could be scheduled."
+    ] * catches_up
+
+
 def test_what_a_process_holds_that_does_not_let_go_is_not_waited_for(home, told, monkeypatch):
     import fcntl
 

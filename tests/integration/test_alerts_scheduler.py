@@ -14,7 +14,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from .rehearsal import long
+from .rehearsal import slow
 
 ROOT = Path(__file__).parents[2]
 TOKEN, HOOK = "T0AAAA/B0BBBB/slacktokenslacktoken", "/hooks/webhooksecretwebhooksecret"
@@ -205,7 +205,7 @@ def until(true, seconds, home):
         time.sleep(0.5)
 
 
-@long
+@slow
 @pytest.mark.scheduler
 def test_runs_tell_once_on_every_channel_that_answers(airflow, httpserver):
     httpserver.expect_request(HOOK).respond_with_data("", status=204)

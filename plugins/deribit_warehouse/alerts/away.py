@@ -145,7 +145,7 @@ def _with(later: list[dict[str, Any]], report: RunReport, observed: Collection[O
     """What has to be kept later, in the order in which incidents are kept, with what this report adds to it."""
     found = {tuple(each["fingerprint"]): each for each in later}
     for one in observed:
-        if one.fingerprint.kind == "failure" and "" in one.stands:
+        if one.fingerprint.kind == "failure" and not report.catches_up:
             continue  # the DAG's next run mends it
         stands = {*one.stands, *found.get(one.fingerprint, {}).get("stands", ())}
         found[one.fingerprint] = {
