@@ -475,9 +475,13 @@ def kills(soak: Soak) -> Iterator[Metric]:
         watched.rest(number * soak.seconds / len(blows))
     stack.simulator.faults()
     until("the end of the run whose row was lost, told", lambda: failed_and_told(stack, *lost[0]), QUIET)
-    # blows that come sooner than the one before is healed add up
-    between = soak.seconds / len(blows)
-    yield from watched.held(soak.seconds if between < LATE else 0)
+    yield from watched.held(added_up(soak.seconds, len(blows)))
+
+
+def added_up(seconds: float, blows: int) -> float:
+    """How many seconds more than LATE a minute may be late, of so many blows in so many seconds: where one comes sooner
+    than the one before is healed they add up, as long as they last and up to one more healing."""
+    return min(seconds, LATE) if seconds / blows < LATE else 0
 
 
 def failed_and_told(stack: LiveStack, dag_id: str, run_id: str) -> bool:

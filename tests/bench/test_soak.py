@@ -15,7 +15,7 @@ from bench import page
 from bench import soak as bench_soak
 from bench.live import CANDLES, Delays
 from bench.metric import Metric
-from bench.soak import FAILED, PASSED, SKIPPED, Phase, Skipped, Soak, Watched, fill, receiver, together
+from bench.soak import FAILED, LATE, PASSED, SKIPPED, Phase, Skipped, Soak, Watched, added_up, fill, receiver, together
 from bench.soak_checks import (
     Failed,
     Seen,
@@ -81,8 +81,11 @@ def test_a_database_that_is_away_and_is_told_more_often_fails(rows, unkept, hour
     messages = unkept * [message("opened")] + [message("recovered", number) for number in rows]
     with pytest.raises(Failed, match=f"{unkept} messages while no incident could be kept"):
         list(told_once(away(*rows), messages, hours))
+
+
+def test_a_database_that_is_away_and_of_whose_end_is_not_told_fails():
     with pytest.raises(Failed, match=r"9 \(wait, the market database, away\)"):
-        list(told_once(away(9), [message("opened")], hours))
+        list(told_once(away(9), [message("opened")], 0.5))
 
 
 @pytest.mark.parametrize("kind", ["failure", "blocked", "quarantine", "wait", "watch"])
@@ -105,6 +108,11 @@ def test_it_is_quiet_once_whatever_has_an_end_is_over(seen, untold, settled):
     watched.last_incident = 7
     watched.stack = SimpleNamespace(rows=lambda asked, *_: [(untold,)] if "count" in asked else seen)
     assert watched.settled() is settled
+
+
+@pytest.mark.parametrize(("seconds", "more"), [(1800, 0), (5 * LATE, 0), (900, LATE), (150, 150)])
+def test_blows_that_come_sooner_than_the_one_before_is_healed_add_up(seconds, more):
+    assert added_up(seconds, 5) == more
 
 
 def test_a_minute_that_is_too_late_fails():

@@ -10,17 +10,13 @@ from datetime import UTC, date, datetime, timedelta
 import numpy as np
 import pytest
 
-from .rehearsal import long, slow
+from .rehearsal import long, ms, slow
 
 MONTH, AFTER = date(2019, 6, 1), "2019-07-01"
 MINUTE, DAY = 60_000, 86_400_000
 PRICES = ("open", "high", "low", "close")
 ANOTHER_COIN, HUGE = date(2019, 6, 5), date(2019, 6, 15)
 ANOTHER_FUNDING = (date(2019, 6, 10), date(2019, 6, 11))
-
-
-def ms(day: date) -> int:
-    return round(datetime(day.year, day.month, day.day, tzinfo=UTC).timestamp() * 1000)
 
 
 @pytest.fixture

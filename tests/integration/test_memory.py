@@ -88,5 +88,6 @@ def test_options_are_read_and_stored_in_little_more_than_they_are_sent_in(archiv
 @slow
 @pytest.mark.parametrize("archive", [ALL], indirect=True)
 def test_all_options_are_read_and_stored_in_the_memory_of_a_task(archive, market):
-    _, most = run(OF_A_SCHEDULER, archive, market)
+    before, most = run(OF_A_SCHEDULER, archive, market)
     assert most < MOST_MB
+    assert most - before < ALL / THIRD * MOST_OF_A_THIRD_MB

@@ -3,8 +3,6 @@ of what is compared with each other was loaded last; and a month that is run aga
 
 from __future__ import annotations
 
-from datetime import UTC, date, datetime, timedelta
-
 import psycopg
 import pytest
 
@@ -13,7 +11,7 @@ from exchange_simulator.market import Market
 from exchange_simulator.process import running
 
 from .conftest import UNHURRIED, rows_as_they_lie
-from .rehearsal import LONG, marked
+from .rehearsal import LONG, bounds, marked, ms
 
 COMPUTED = ("index_prices", "basis_spread")
 PERPETUALS_FIRST = ("perpetuals_ohlcv", "futures_ohlcv", "funding_rates")
@@ -47,15 +45,6 @@ def pipeline(open_pipeline, module_market, unlimited_exchange):
 def exchange():
     """The same market, asked directly: what should have come through the client, the store and the gate."""
     return Market()
-
-
-def bounds(month: str) -> tuple[date, date]:
-    begins = date.fromisoformat(f"{month}-01")
-    return begins, (begins + timedelta(days=31)).replace(day=1)
-
-
-def ms(day: date) -> int:
-    return int(datetime(day.year, day.month, day.day, tzinfo=UTC).timestamp() * 1000)
 
 
 def published(market, month: str) -> dict[str, int]:

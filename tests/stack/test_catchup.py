@@ -329,7 +329,6 @@ WAITS, OPTIONS, STARTS, ENDS = "up_for_reschedule", "read_options", "discover_fu
 FUTURES = "read_futures"
 READ = dict.fromkeys([FUTURES, STARTS, ENDS, "clip_to_lifetimes"], "success")
 NOT_BEGUN = dict.fromkeys([ENDS, "clip_to_lifetimes"])
-NOT_ASKED = NOT_BEGUN | {STARTS: None}
 
 
 @pytest.mark.parametrize(

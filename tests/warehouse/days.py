@@ -136,6 +136,14 @@ class Warehouse:
             record_collected(self.connection, settlement or base, ["BTC", "ETH", "USDC"], BEFORE_ALL)
         return self.value("SELECT instrument_id FROM store.instrument WHERE instrument = %s", name)
 
+    def delist(self, instrument_id: int, ends: datetime, last_hour: datetime | None = None) -> None:
+        """An end that was found, of what the catalogue lists for good."""
+        with self.connection.transaction():
+            self.connection.execute(
+                "INSERT INTO store.delisting (instrument_id, ends_at, last_hour, reason) VALUES (%s, %s, %s, 'a test')",
+                [instrument_id, ends, last_hour],
+            )
+
     def candles(self, instrument_id: int, candles: Candles, *, run_id: str = "load") -> Ingested:
         with self.connection.transaction():
             return store_candles(

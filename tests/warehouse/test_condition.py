@@ -33,11 +33,7 @@ class Coin:
         self.warehouse = warehouse
         self.perpetual = warehouse.instrument("BTC-PERPETUAL", LISTED)
         self.future = warehouse.instrument("BTC-3MAR25", LISTED, ends)
-        with warehouse.connection.transaction():  # the perpetual is listed for good, and dead
-            warehouse.connection.execute(
-                "INSERT INTO store.delisting (instrument_id, ends_at, last_hour, reason) VALUES (%s, %s, %s, 'test')",
-                [self.perpetual, ends, ends],
-            )
+        warehouse.delist(self.perpetual, ends, ends)  # it is listed for good, and dead
         self.read_catalogue()
 
     def read_catalogue(self) -> None:

@@ -127,11 +127,7 @@ def test_what_has_expired_is_ended_and_never_stale(warehouse, loaded):
 
 def test_a_perpetual_that_is_listed_and_was_found_dead_is_ended(warehouse, perpetual):
     known_for(warehouse, days=90)
-    with warehouse.connection.transaction():
-        warehouse.connection.execute(
-            "INSERT INTO store.delisting (instrument_id, ends_at, reason) VALUES (%s, %s, 'test')",
-            [perpetual, LONG_AGO + timedelta(days=5)],
-        )
+    warehouse.delist(perpetual, LONG_AGO + timedelta(days=5))
     assert state(warehouse, "perpetuals_ohlcv", "BTC-PERPETUAL") == "ended"
     assert state(warehouse, "funding_rates", "BTC-PERPETUAL") == "ended"
 
@@ -277,10 +273,7 @@ def test_a_basis_whose_perpetual_ended_is_all_there_will_be(warehouse, perpetual
     for instrument in (perpetual, future):
         publish_days(warehouse, instrument, LONG_AGO, ends)
     known_for(warehouse, days=90)
-    with warehouse.connection.transaction():
-        warehouse.connection.execute(
-            "INSERT INTO store.delisting (instrument_id, ends_at, reason) VALUES (%s, %s, 'test')", [perpetual, ends]
-        )
+    warehouse.delist(perpetual, ends)
     assert state(warehouse, "basis_spread", "BTC-LONG") == "stale"  # it is not computed yet
     warehouse.compute(by_name("basis_spread"))
     warehouse.decide(by_name("basis_spread"))
@@ -350,12 +343,8 @@ def test_asking_reads_a_row_an_instrument_however_much_is_stored(warehouse, mark
             [(LONG_AGO - timedelta(days=400)).date()],
         )
     assert perpetual
-    with psycopg.connect(market.dsn("market_owner"), autocommit=True) as connection:
-        connection.execute("ANALYZE")
-        query = "SELECT * FROM store.freshness WHERE ends > now() AND dataset IN ('perpetuals_ohlcv', 'futures_ohlcv')"
-        [[[plan]]] = connection.execute(f"EXPLAIN (ANALYZE, FORMAT JSON) {query}").fetchall()
-    read = [node for node in nodes(plan["Plan"]) if node.get("Relation Name") == "candle_day"]
-    assert read and all("Index" in node["Node Type"] for node in read), json.dumps(read, indent=1)
+    asked = "ends > now() AND dataset IN ('perpetuals_ohlcv', 'futures_ohlcv')"
+    read = read_by_index(market, asked, "candle_day")
     loops = sum(node["Actual Loops"] for node in read)
     assert loops <= 2 * 5 and all(node["Actual Rows"] * node["Actual Loops"] <= node["Actual Loops"] for node in read)
 
@@ -550,11 +539,7 @@ def test_no_basis_of_today_is_due_without_a_dated_future_or_once_the_perpetual_h
     live_minutes(warehouse, future, at("2025-03-04", 600), at("2025-03-04", 720))
     warehouse.rows("UPDATE store.instrument SET first_seen_at = %s RETURNING 1", LISTED)
     assert then(at("2025-03-05"), *OPEN)["basis_live"] == "stale"
-    with warehouse.connection.transaction():
-        warehouse.connection.execute(
-            "INSERT INTO store.delisting (instrument_id, ends_at, reason) VALUES (%s, %s, 'test')",
-            [perpetual, at("2025-03-04", 720)],
-        )
+    warehouse.delist(perpetual, at("2025-03-04", 720))
     assert "basis_live" not in then(at("2025-03-05"), *OPEN)
     assert then(at("2025-03-04", 719), *OPEN)["basis_live"] == "fresh"
 
@@ -586,14 +571,20 @@ def test_asking_of_open_days_reads_as_much_whatever_they_hold(warehouse, market,
     """Of an instrument a few rows of minutes, by their key, not the day's."""
     for instrument in legs.values():
         live_minutes(warehouse, instrument, at("2025-03-04"), at("2025-03-05"))
-    with psycopg.connect(market.dsn("market_owner"), autocommit=True) as connection:
-        connection.execute("ANALYZE")
-        query = "SELECT * FROM store.freshness WHERE ends > '2025-03-04'"
-        [[[plan]]] = connection.execute(f"EXPLAIN (ANALYZE, FORMAT JSON) {query}").fetchall()
-    read = [node for node in nodes(plan["Plan"]) if node.get("Relation Name") == "open_candle"]
-    assert read and all("Index" in node["Node Type"] for node in read), json.dumps(read, indent=1)
+    read = read_by_index(market, "ends > '2025-03-04'", "open_candle")
     rows = sum((node["Actual Rows"] + node.get("Rows Removed by Filter", 0)) * node["Actual Loops"] for node in read)
     assert rows <= 40, json.dumps(read, indent=1)
+
+
+def read_by_index(market, asked: str, relation: str) -> list[dict]:
+    """The nodes of the plan of freshness that read a table, none of them whole. asked: its condition."""
+    with psycopg.connect(market.dsn("market_owner"), autocommit=True) as connection:
+        connection.execute("ANALYZE")
+        query = f"EXPLAIN (ANALYZE, FORMAT JSON) SELECT * FROM store.freshness WHERE {asked}"
+        [[[plan]]] = connection.execute(query).fetchall()
+    read = [node for node in nodes(plan["Plan"]) if node.get("Relation Name") == relation]
+    assert read and all("Index" in node["Node Type"] for node in read), json.dumps(read, indent=1)
+    return read
 
 
 def nodes(plan: dict):

@@ -294,10 +294,7 @@ def test_of_linear_coins_the_chart_of_each_index_that_lives_is_asked_for_once(wa
     for name, base in {"BTC_USDC-PERPETUAL": "BTC", "BTC_USDC-PERPETUAL-2": "BTC", "SOL_USDC-PERPETUAL": "SOL"}.items():
         warehouse.instrument(name, BORN, base=base, **usdc)
     ended = warehouse.instrument("ICP_USDC-PERPETUAL", BORN, base="ICP", **usdc)
-    warehouse.rows(
-        "INSERT INTO store.delisting (instrument_id, ends_at, reason) VALUES (%s, %s, 'test') RETURNING 1",
-        ended, at(FIRST, 600),
-    )  # fmt: skip
+    warehouse.delist(ended, at(FIRST, 600))
     points = np.array([ms(at(FIRST, minute)) for minute in range(241, 721)])
     told = SimpleNamespace(timestamp=points, index_price=np.full(480, 100.0))
     exchange = SimpleNamespace(funding_chart=lambda name: asked.append(name) or told)

@@ -37,14 +37,6 @@ USDC = {"quote": "USDC", "settlement": "USDC"}
 OF_CANDLES = "dataset NOT IN ('volatility_index', 'delivery_prices', 'settlements')"
 
 
-def end(warehouse: Warehouse, instrument_id: int, ends) -> None:
-    warehouse.rows(
-        "INSERT INTO store.delisting (instrument_id, ends_at, last_hour, reason) "
-        "VALUES (%s, %s, date_trunc('hour', %s, 'UTC'), 'a test') RETURNING 1",
-        instrument_id, ends, ends,
-    )  # fmt: skip
-
-
 def coverage(warehouse: Warehouse, dataset: str, *columns: str) -> list[tuple]:
     return warehouse.rows(
         f"SELECT {', '.join(columns)} FROM coverage "
@@ -87,7 +79,7 @@ def test_nothing_is_expected_of_a_perpetual_after_its_end_and_what_came_stays_ou
     perpetual = warehouse.instrument("BTC-PERPETUAL", at(FIRST))
     hours = [at(FIRST, 60 * k) for k in range(1, 49)]
     warehouse.funding(perpetual, hours, np.ones((4, 48)))
-    end(warehouse, perpetual, at(FIRST, 600))
+    warehouse.delist(perpetual, at(FIRST, 600), at(FIRST, 600))
 
     interval = {"currencies": ["BTC"], "begins": at(FIRST), "ends": at(APRIL)}
     for life in (
@@ -177,7 +169,7 @@ def test_what_the_exchange_has_answered_there_is_none_of_is_not_unloaded(warehou
     warehouse.candles(future, trading(at(APRIL), at("2025-04-04", 480)))
     warehouse.publish(future)
     assert april not in answered(perpetual, "candles", 0, 0)
-    end(warehouse, future, at(last_day, 1000))
+    warehouse.delist(future, at(last_day, 1000), at(last_day, 1000).replace(minute=0))
     clip(warehouse)
     warehouse.rows("DELETE FROM store.delisting RETURNING 1")
     assert april in answered(perpetual, "candles", 0, 0)
@@ -240,7 +232,7 @@ def successors(warehouse: Warehouse) -> tuple[int, int, int]:
     old = warehouse.instrument("BTC-PERPETUAL", at(FIRST))
     new = warehouse.instrument("BTC-PERPETUAL-2", at(FIRST, 60))
     future = warehouse.instrument("BTC-28MAR25", at(FIRST), at("2025-03-28", 480))
-    end(warehouse, old, at(FIRST, 2880))
+    warehouse.delist(old, at(FIRST, 2880), at(FIRST, 2880))
     for instrument_id, begins, ends in ((old, 0, 2880), (new, 60, 5760), (future, 0, 5760)):
         warehouse.candles(instrument_id, trading(at(FIRST, begins), at(FIRST, ends), seed=instrument_id))
         warehouse.publish(instrument_id)
@@ -347,7 +339,7 @@ def test_what_is_stored_outside_a_life_that_was_learned_later_leaves_the_views(w
     published_at = warehouse.value("SELECT clock_timestamp()")
 
     assert clip(warehouse) == {}
-    end(warehouse, perpetual, at(FIRST, 1440 + 600))
+    warehouse.delist(perpetual, at(FIRST, 1440 + 600), at(FIRST, 1440 + 600))
     assert clip(warehouse) == {"perpetuals_ohlcv": 2, "funding_rates": 72 - 34}
     assert clip(warehouse) == {}, "once is enough"
 
@@ -424,7 +416,7 @@ def test_settlements_after_the_end_of_a_lifetime_are_taken_back(warehouse):
     published_at = warehouse.value("SELECT clock_timestamp()")
     assert clip(warehouse) == {}
 
-    end(warehouse, perpetual, at(days[2], 600))
+    warehouse.delist(perpetual, at(days[2], 600), at(days[2], 600))
     assert clip(warehouse) == {"settlements": 3}, "two were published"
     assert clip(warehouse) == {}, "once is enough"
     shown = "SELECT instrument, settled_at::date FROM settlements ORDER BY 1 DESC, 2"
@@ -484,7 +476,7 @@ def test_what_the_live_host_lists_no_more_is_told_from_what_it_lists(warehouse):
     assert len({seen(name)["listed_until"] for name in names}) == 1
     warehouse.rows("UPDATE store.instrument SET is_active = false WHERE instrument = 'B-PERPETUAL' RETURNING 1")
     assert seen("B-PERPETUAL")["is_listed"] and not seen("B-PERPETUAL")["is_active"] and over() == ["B-PERPETUAL"]
-    end(warehouse, ids["A-PERPETUAL"], at(APRIL))
+    warehouse.delist(ids["A-PERPETUAL"], at(APRIL), at(APRIL))
     assert over() == names[:2]
 
     def stored(name: str) -> tuple:

@@ -141,10 +141,7 @@ def test_funding_is_asked_for_from_its_first_hour_to_its_last(live):
     live.listed()
     live.rows("UPDATE store.funding_start SET first_hour = %s RETURNING 1", at("2025-03-08", 180))
     assert live.planned(at("2025-03-09", 62)) == (at("2025-03-08", 120), at("2025-03-09", 60))
-    live.rows(
-        "INSERT INTO store.delisting (instrument_id, ends_at, last_hour, reason) VALUES (%s, %s, %s, '') RETURNING 1",
-        live.perpetual, at("2025-03-08", 601), at("2025-03-08", 600),
-    )  # fmt: skip
+    live.delist(live.perpetual, at("2025-03-08", 601), at("2025-03-08", 600))
     assert live.planned(at("2025-03-09", 62)) == (at("2025-03-08", 120), at("2025-03-08", 600))
     assert live.planned(at("2025-03-12", 62)) == (at("2025-03-08", 120), at("2025-03-08", 600)), "nobody was asked"
     live.asked(at("2025-03-08", 120), at("2025-03-08", 600))

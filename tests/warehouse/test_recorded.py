@@ -61,6 +61,13 @@ def test_the_recorded_perpetual_is_where_the_delivery_price_is(recorded):
     assert len(moves) == 4405 and 0.03 < max(moves) < 0.035
 
 
+def test_no_recorded_minute_moved_as_far_as_the_bounds_of_a_move(recorded):
+    """What is quoted where move-usual and move-possible are explained; the days it names are recorded elsewhere."""
+    with (recorded / "candles_1m.csv").open() as file:
+        moves = [float(row["high"]) / float(row["low"]) - 1 for row in csv.DictReader(file)]
+    assert len(moves) == 3398 and f"{max(moves):.2%}" == "0.94%"
+
+
 def instant(ms: int) -> datetime:
     return datetime.fromtimestamp(ms / 1000, UTC)
 

@@ -204,9 +204,7 @@ def test_an_end_at_any_hour_has_its_delivery_on_its_day_and_nothing_after(wareho
     id_ = perpetual(warehouse)
     store(warehouse, id_, DAYS[:12])
     store(warehouse, id_, [ends.date()], type="delivery", mark_price=80_000.0)
-    warehouse.rows(
-        "INSERT INTO store.delisting (instrument_id, ends_at, reason) VALUES (%s, %s, 'a test') RETURNING 1", id_, ends
-    )  # fmt: skip
+    warehouse.delist(id_, ends)
     rows = seen(warehouse)
     assert [row["day"].day for row in rows if row["outlived"]] == [11, 12]
     assert not any(row["delivery_misplaced"] or row["missing"] for row in rows)

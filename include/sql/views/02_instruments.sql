@@ -16,6 +16,11 @@ LANGUAGE sql STABLE PARALLEL SAFE AS $$
                 ELSE store.underlying_of_coin(i.base_currency) END
 $$;
 
+-- Whether it is on record how the crashes of the coin of a contract went, so that it is known which move none of them made: of BTC and
+-- ETH, settled in the coin (the wild days that are rehearsed).
+CREATE FUNCTION store.crash_known(i store.instrument) RETURNS boolean
+LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$ SELECT i.base_currency IN ('BTC', 'ETH') AND i.settlement_currency = i.base_currency $$;
+
 -- The lifetime of every future and perpetual, [begins, ends) in whole minutes: from the listing to the expiry, or to the end that
 -- was detected. Plans, profiles and coverage all take from here which data is expected.
 CREATE VIEW store.lifetime AS

@@ -7,7 +7,6 @@
 -- An instrument begins with its first trade: what is missing before its first candle is explained wherever the exchange
 -- was asked for it and answered. Nothing else explains a missing minute: no known outage cost a candle.
 -- No value may stop the statement: what is multiplied or divided is held to what a product of two can hold.
--- crash_known: how the crashes of its coin went is on record, so that it is known which move none of them made.
 WITH expected AS (
     SELECT i.instrument_id, i.label AS instrument, d::date AS day, f.perpetual_id,
            i.begins, b.first_candle_day, l.begins AT TIME ZONE 'UTC' AS asked_from, l.ends AT TIME ZONE 'UTC' AS asked_to,
@@ -176,7 +175,7 @@ SELECT d.instrument, d.day,
 FROM day_profile d LEFT JOIN usual u USING (instrument_id)
 -- OFFSET 0: each is looked up by its key, among all the options of a catalogue
 CROSS JOIN LATERAL (
-    SELECT store.underlying_type(k) AS underlying_type, k.base_currency IN ('BTC', 'ETH') AND k.settlement_currency = k.base_currency AS crash_known
+    SELECT store.underlying_type(k) AS underlying_type, store.crash_known(k) AS crash_known
     FROM store.instrument k WHERE k.instrument_id = d.instrument_id OFFSET 0) AS i
 -- a spike is refuted where another contract of the coin traded in that minute and did not move with it
 CROSS JOIN LATERAL (

@@ -12,7 +12,7 @@
 -- there is none or it disagrees; what is off is told as in store.levels.
 WITH life AS MATERIALIZED (
     SELECT l.instrument_id, l.instrument AS name, l.label AS instrument, l.settlement_currency, l.begins, l.ends, store.underlying_type(i) AS underlying_type,
-           i.base_currency IN ('BTC', 'ETH') AND i.settlement_currency = i.base_currency AS crash_known
+           store.crash_known(i) AS crash_known
     FROM store.lifetime l JOIN store.instrument i USING (instrument_id)
     WHERE l.perpetual = %(perpetual)s AND l.settlement_currency = ANY(%(currencies)s)
 ), future AS MATERIALIZED (
