@@ -9,8 +9,8 @@ settlement currency, of all holders together. Bankruptcies, which belong to a cu
 settlements of options are not kept.
 
 **Schedule.** A run for each year that is over and each month of this one, with catchup: plan, load, publish, the year
-in a transaction. The plan waits for the catalogue, as of the dated futures. Backfills, and runs by hand,
-as for perpetuals.
+in a transaction. As for dated futures, the plan waits until the catalogue has been read after the interval: what is
+listed, and what has expired. Backfills, and runs by hand, as for perpetuals.
 
 **Late data.** A corrected settlement becomes a new version; the published one stays until the new one has passed.
 

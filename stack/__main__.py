@@ -214,7 +214,7 @@ def run(stack: Stack, credentials: Credentials, api: AirflowApi, first_day: date
     printing.print_store(console, summary(reader, DATASETS), term_structure(reader))
     printing.print_pending(console, pending(reader))
     if stack.live:
-        say("From now on today's minutes are collected, too: the first come within two minutes; how fresh: make status")
+        say("From now on today's minutes are collected, too. How fresh they are: make status")
     return failed
 
 

@@ -3,8 +3,9 @@
 REHEARSE says what is rehearsed, with commas between: months, the word `stack` for the newest months through the real
 stack, the word `demo` for what its user does with a demo, the word `slow` for the tests that are marked so here; or
 `all` of these. Three words stand for themselves alone: `history` for all of it through the real stack, `long` for the
-tests that are marked so, for which CI has no time, and `soak` for five minutes of the soak. Without it only the rules
-are rehearsed, on their wildest days (test_rules_rehearsed.py).
+tests that are marked so, for which CI has no time, and `soak` for five minutes of the soak: its kills, thirty seconds
+apart, have not been seen to pass in the machine time that CI has. Without it only the rules are rehearsed, on their
+wildest days (test_rules_rehearsed.py).
 """
 
 from __future__ import annotations
@@ -28,8 +29,9 @@ SOAK = "soak"
 SLOW = "slow"
 LONG = "long"
 IN_CI = ("2019-04", "2020-03")
-"""Those of them that CI has time for: the first funding and the deepest crash. The first candles are a test of their
-own (test_whole_history.py)."""
+"""Those of them that CI has time for: the first funding and the deepest crash. The month of the first candles CI runs
+through the DAGs in the easy market alone (test_whole_history.py, which `make test` has); of an exchange that is shaped
+like the real one it validates the first days (test_rules_rehearsed.py)."""
 ALL = (*IN_CI, STACK, DEMO, SLOW)
 _asked = os.environ.get("REHEARSE", "")
 ASKED = ALL if _asked == "all" else tuple(filter(None, _asked.split(",")))
