@@ -454,8 +454,8 @@ def closed_days(stack: LiveStack) -> Iterator[Metric]:
     stack.api.unpause(CLOSING)
     listed = {day: minutes(day, day + timedelta(days=1)).keys() for day in days}
     due = sum(map(len, listed.values()))
-    closed = "SELECT count(*) FROM live_days WHERE day >= %s AND day < %s"
-    until("the same from history", lambda: stack.rows(closed, begins, ends) == [(due,)], 2 * QUIET)
+    closed = "SELECT count(*) FROM live_days WHERE day BETWEEN %s AND %s"  # dates: the session's zone is another
+    until("the same from history", lambda: stack.rows(closed, *over) == [(due,)], 2 * QUIET)
     same = sum(live_was_right(stack.rows, day.date(), names) for day, names in listed.items())
     yield Metric("minutes in which live was what history is", same, "minutes", note=f"of {len(days)} days")
 

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from deribit_warehouse.datasets import BASIS_SPREAD, FUNDING_RATES, FUTURES_OHLCV, INDEX_PRICES, PERPETUALS_OHLCV
-from deribit_warehouse.warehouse.funding import record_start
+from deribit_warehouse.warehouse.funding import record_checksum, record_start
 from deribit_warehouse.warehouse.ingestion import record_fetched
 
 from .days import FIRST, Candles, Warehouse, at, ms, trading
@@ -113,6 +113,26 @@ def test_of_linear_coins_the_guilty_are_held_back_and_their_neighbours_are_not(c
     assert coins.indexed("sol_usdc") == {FIRST: OF_BOTH, SECOND: TRUE_HOURS}
     assert coins.indexed("doge_usdc") == {FIRST: OF_BOTH}
     assert coins.indexed("xrp_usdc") == coins.indexed("ada_usdc") == dict.fromkeys((FIRST, SECOND), OF_BOTH)
+
+
+def test_of_a_linear_coin_the_exchanges_own_sum_convicts_nobody(coins, monkeypatch):
+    """It is not established how the index weighs its hours: an honest month in which the index moved by a fifth is off
+    what is known of inverse ones by as much."""
+    monkeypatch.setenv("DERIBIT_CURRENCIES", "USDC")
+    index = np.concatenate([np.ones(12), np.full(36, 1.3)])
+    tenfold = 10 * np.where(np.arange(2880) >= 720, 1.3, 1)
+    coins.store("DOGE", linear=True, perpetual=tenfold, index=index)
+    [[perpetual]] = coins.warehouse.rows("SELECT instrument_id FROM store.instrument")
+    hours = np.concatenate([index[:1], index[:-1]])  # prev_index_price, relative
+    other_way = 1e-5 * float(hours.sum() / hours[0])
+    with coins.warehouse.connection.transaction():
+        record_checksum(coins.warehouse.connection, perpetual, ms(at(FIRST)), ms(ENDS), other_way)
+    coins.validate(PERPETUALS_OHLCV, FUNDING_RATES)
+    assert coins.held_back() == {
+        (dataset, "DOGE_USDC-PERPETUAL", day)
+        for dataset in ("perpetuals_ohlcv", "funding_rates")
+        for day in (FIRST, SECOND)
+    }
 
 
 def test_before_there_was_funding_the_two_that_disagree_are_held_back(coins, monkeypatch):

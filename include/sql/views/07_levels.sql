@@ -34,11 +34,14 @@ $$;
 
 -- Whether the exchange's own sum of the time around an hour says that a perpetual's funding is not its own. Which hours the sum
 -- holds, and holes in the records, move it by a fraction of a per cent (2.5e-3 in what is known): another coin's rates are off by as much
--- as they are large. A sum that fits says nothing of the level: index prices ten times too high have the same.
+-- as they are large. A sum that fits says nothing of the level: index prices ten times too high have the same. Of a perpetual that does
+-- not settle in its coin it is not established how the index weighs the hours, which is as much as the index moved: it says nothing.
 CREATE FUNCTION store.refuted_by_checksum(perpetual_id integer, hour_end timestamptz) RETURNS boolean
 LANGUAGE sql STABLE PARALLEL SAFE AS $$
-    SELECT coalesce(bool_or(store.checksum_distance(c.instrument_id, c.begins, c.ends, c.value) > 0.1), false) FROM store.funding_checksum c
-    WHERE c.instrument_id = refuted_by_checksum.perpetual_id AND c.begins < refuted_by_checksum.hour_end AND c.ends >= refuted_by_checksum.hour_end
+    SELECT coalesce(bool_or(store.checksum_distance(c.instrument_id, c.begins, c.ends, c.value) > 0.1), false)
+    FROM store.instrument i JOIN store.funding_checksum c USING (instrument_id)
+    WHERE i.instrument_id = refuted_by_checksum.perpetual_id AND i.settlement_currency = i.base_currency
+      AND c.begins < refuted_by_checksum.hour_end AND c.ends >= refuted_by_checksum.hour_end
 $$;
 
 -- The level of a coin at the ends of a day's hours, as its three sources have it: the perpetual's candles, the true index
