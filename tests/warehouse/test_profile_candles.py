@@ -9,6 +9,7 @@ from itertools import groupby
 import numpy as np
 import pytest
 
+from deribit_warehouse.warehouse.catalogue import record_collected
 from deribit_warehouse.warehouse.day_arrays import fresh_minutes
 from tests.warehouse.days import COLUMNS, FIRST, Candles, Warehouse, at, candle_profile, trading
 
@@ -415,6 +416,19 @@ def test_the_wait_for_the_first_candle_is_excused_only_where_the_exchange_answer
     assert [r["missing_minutes"] for r in rows.values()] == [0, 0, 0, 0, 0]
     assert [r["explained_minutes"] for r in rows.values()] == [940, 1440, 30, 0, 0]
     assert [r["waited_minutes"] for r in rows.values()] == [940, 2380, 2410, 0, 0]
+
+
+def test_the_wait_for_the_first_candle_is_excused_of_what_was_listed_before_the_history_that_is_collected(
+    warehouse, listed
+):
+    """It was not asked for from its listing on, and need not be: a chart goes on flat once there was a trade."""
+    since = at(FIRST, 1440)
+    with warehouse.connection.transaction():
+        record_collected(warehouse.connection, "BTC", ["BTC"], since)
+    warehouse.candles(listed[1], trading(since, EXPIRES).without(slice(0, 1500)))
+    rows = [row for (_, day), row in profile(warehouse).items() if day >= since.date()]
+    assert [row["missing_minutes"] for row in rows] == [0, 0, 0, 0]
+    assert [row["explained_minutes"] for row in rows] == [1440, 60, 0, 0]
 
 
 def test_a_perpetual_whose_chart_goes_on_flat_is_untraded_day_after_day(warehouse, listed):

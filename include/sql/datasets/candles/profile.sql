@@ -11,12 +11,13 @@ WITH expected AS (
     SELECT i.instrument_id, i.label AS instrument, d::date AS day, f.perpetual_id,
            i.begins, b.first_candle_day, l.begins AT TIME ZONE 'UTC' AS asked_from, l.ends AT TIME ZONE 'UTC' AS asked_to,
            CASE WHEN %(perpetual)s THEN i.instrument_id ELSE f.perpetual_id END AS level_of,
-           -- what the exchange was asked about from the listing on, without a hole
+           -- what the exchange was asked about, without a hole, from the listing on or from where its currency is collected
            coalesce((SELECT upper(w) FROM store.fetched a CROSS JOIN LATERAL unnest(a.windows) AS w
-                     WHERE a.instrument_id = i.instrument_id AND a.what = 'candles' AND w @> i.begins), '-infinity')
+                     WHERE a.instrument_id = i.instrument_id AND a.what = 'candles' AND w @> greatest(i.begins, k.since)), '-infinity')
                AT TIME ZONE 'UTC' AS answered_until,
            (extract(epoch FROM l.begins - d) / 60)::integer AS first_minute, (extract(epoch FROM l.ends - l.begins) / 60)::integer AS minutes
     FROM store.lifetime i
+    LEFT JOIN store.collected k ON k.currency = i.settlement_currency
     LEFT JOIN LATERAL (SELECT min(day) AS first_candle_day FROM store.candle_day v WHERE v.instrument_id = i.instrument_id) AS b ON true
     CROSS JOIN LATERAL generate_series(
         date_trunc('day', greatest(i.begins, %(from)s) AT TIME ZONE 'UTC'),
