@@ -22,7 +22,7 @@ def ask_the_exchange(stack: Stack, *, brief: bool = False) -> int:
     """Asks, prints and keeps the answers in the state folder. Returns ALL_HOLD, BROKEN or NOT_ASKED.
 
     Needs nothing but Python and the state folder. Where the stack runs, its limiter counts the requests.
-    brief prints only what does not hold.
+    brief prints only what does not hold, or means something for the user all the same.
     """
     preflight.writable(stack.home)
     live, history = stack.exchange

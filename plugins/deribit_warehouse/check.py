@@ -4,9 +4,9 @@
 
 Prints each assumption, whether it holds and what was seen, keeps every answer as it came in a new folder below DIR, and
 exits with 0 when all hold, 1 when one does not, 2 when none is known to be broken but some could not be asked.
---brief prints only what does not hold. Needs no database; with one (DERIBIT_CHECK_MARKET_URL, a connection string) the
-requests are counted by the limiter that all processes share. It joins the exchange and the limiter, as the pipeline
-does, but without Airflow, which need not run yet.
+--brief prints only what does not hold, or means something for the user all the same. Needs no database; with one
+(DERIBIT_CHECK_MARKET_URL, a connection string) the requests are counted by the limiter that all processes share. It
+joins the exchange and the limiter, as the pipeline does, but without Airflow, which need not run yet.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ def main(arguments: list[str]) -> int:
     parser.add_argument("--live", required=True, metavar="URL", help="base URL of the live host")
     parser.add_argument("--history", required=True, metavar="URL", help="base URL of the history host")
     parser.add_argument("--folder", required=True, type=Path, metavar="DIR", help="where the answers are kept")
-    parser.add_argument("--brief", action="store_true", help="print only what does not hold")
+    parser.add_argument("--brief", action="store_true", help="print only what means something for the user")
     parser.add_argument(
         "--interval", type=float, default=REQUEST_INTERVAL, metavar="SECONDS", help="from one request to the next"
     )
@@ -59,11 +59,13 @@ def main(arguments: list[str]) -> int:
     written = folder / "results.json.new"
     written.write_text(json.dumps(kept, indent=1) + "\n")
     written.replace(folder / "results.json")  # whole or not at all: a start reads settings from it
-    broken = {one: result for one, result in results.items() if isinstance(result, CheckResult) and not result.holds}
+    answered = {one: result for one, result in results.items() if isinstance(result, CheckResult)}
+    broken = [one for one, result in answered.items() if not result.holds]
     unknown = [one for one, result in results.items() if not isinstance(result, CheckResult)]
     if options.brief:
-        for one, result in broken.items():
-            print(*lines(one, result), sep="\n")
+        for one, result in answered.items():
+            if not result.holds or result.means:
+                print(*lines(one, result), sep="\n")
     print(f"{len(ASSUMPTIONS) - len(broken) - len(unknown)} of {len(ASSUMPTIONS)} hold, {len(broken)} do not, "
           f"{len(unknown)} could not be asked; {probe.refused} requests were refused as too many.")  # fmt: skip
     if unknown:
@@ -101,11 +103,13 @@ def check_assumptions(
 
 
 def lines(one: Assumption, result: CheckResult | Unanswered) -> list[str]:
-    """An assumption for people: a line where it holds, and what is assumed and what it means where it does not."""
+    """An assumption for people: a line where it holds, with what it means all the same, if anything; and what is
+    assumed and what it means where it does not."""
     if isinstance(result, Unanswered):
         return [f"  not known  {one.name:16} {result}"]
     if result.holds:
-        return [f"  holds      {one.name:16} {result.seen}"]
+        means = [f"             it means: {result.means}"] if result.means else []
+        return [f"  holds      {one.name:16} {result.seen}", *means]
     return [
         f"  BROKEN     {one.name:16} {result.seen}",
         f"             assumed: {one.assumed} ({one.relied_on})",
@@ -118,7 +122,8 @@ def record(one: Assumption, result: CheckResult | Unanswered) -> dict:
     was seen, and the settings that follow from it."""
     if isinstance(result, Unanswered):
         return {"assumed": one.assumed, "holds": None, "seen": str(result), "settings": {}}
-    return {"assumed": one.assumed, "holds": result.holds, "seen": result.seen, "settings": result.settings}
+    told = {"holds": result.holds, "seen": result.seen, "means": result.means, "settings": result.settings}
+    return {"assumed": one.assumed} | told
 
 
 def new_folder(parent: Path) -> Path:

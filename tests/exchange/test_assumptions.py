@@ -469,11 +469,14 @@ def test_either_weighting_of_linear_funding_is_an_answer_and_it_is_said_which(ex
     def of_linear(trait=None):
         results = check.check_assumptions(Protocol(exchange, trait))
         assert broken(results) == set()
-        return {one.name: result.seen for one, result in results.items()}["linear-checksum"]
+        [found] = [(one, result) for one, result in results.items() if one.name == "linear-checksum"]
+        return check.lines(*found)
 
-    assert "weighted by index at the start / index of the hour, as of an inverse one" in of_linear()
-    other = of_linear(of("get_funding_rate_value", as_paid_in_usdc))
-    assert "weighted by index of the hour / index at the start" in other and "funding_weighted is another sum" in other
+    [line] = of_linear()
+    assert "weighted by index at the start / index of the hour, as of an inverse one" in line
+    line, means = of_linear(of("get_funding_rate_value", as_paid_in_usdc))
+    assert "weighted by index of the hour / index at the start" in line
+    assert "it means:" in means and "funding_weighted is another sum" in means
 
 
 def test_a_key_that_was_never_seen_and_one_that_is_gone_are_named():

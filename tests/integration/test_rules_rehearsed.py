@@ -27,6 +27,7 @@ DAYS = {
     "the index bug": ("2019-10-31", "2019-11-01"),
     "the great fall": ("2020-03-12", "2020-03-15"),
     "the hole in the funding": ("2020-08-26", "2020-08-28"),
+    "the fall of May": ("2021-05-19", "2021-05-20"),
     "what ends and begins among linear contracts": ("2026-09-24", "2026-09-26"),
 }
 

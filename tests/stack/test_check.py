@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 from dataclasses import replace
+from datetime import date
 from itertools import pairwise
 from pathlib import Path
 from types import SimpleNamespace
@@ -18,14 +19,17 @@ import psycopg
 import pytest
 
 from deribit_warehouse import check
-from deribit_warehouse.exchange.assumptions import BURST_CALLS, Unanswered
+from deribit_warehouse.exchange.assumptions import ASSUMPTIONS, BURST_CALLS, CheckResult, Unanswered
 from deribit_warehouse.exchange.probe import HttpProbe
 from deribit_warehouse.exchange.session import Session
 from deribit_warehouse.warehouse.rate_limiter import RateLimiter
 from exchange_simulator.limits import Limits
 from exchange_simulator.process import running
+from stack import __main__ as stack_command
 from stack import check as stack_check
+from stack import postgres, services
 from stack.check import settings_found
+from stack.credentials import load_or_make
 from stack.settings import ROOT, separate_environment, stack_of
 from tests.exchange.scripted import reply, serving
 
@@ -257,6 +261,34 @@ def test_a_start_goes_on_with_what_does_not_hold(live, exchange, capfd):
     assert "The start goes on" in note
     said = capfd.readouterr().out
     assert said.count("it means:") == 1 and "BROKEN     fill" in said
+
+
+def test_a_start_says_what_an_answer_means_that_was_allowed_for(live, exchange, monkeypatch, capfd):
+    """As the other way to add up the funding of linear perpetuals."""
+    other = CheckResult(True, "weighted by the other", means="funding_weighted is another sum")
+    answers = {one: CheckResult(True, "as assumed") for one in ASSUMPTIONS}
+    answers[next(one for one in ASSUMPTIONS if one.name == "linear-checksum")] = other
+    monkeypatch.setattr(check, "check_assumptions", lambda *_: answers)
+    hosts = ["--live", exchange.live_url, "--history", exchange.history_url, "--folder", str(live.home / "check")]
+    assert check.main([*hosts, "--brief"]) == 0
+    said = capfd.readouterr().out
+    assert said.count("it means: funding_weighted is another sum") == 1 and "as assumed" not in said
+
+
+def test_the_limiter_counts_what_a_start_has_asked_before_airflow_asks(live, monkeypatch):
+    called = []
+
+    def note(name):
+        return lambda *_, **__: called.append(name) or []
+
+    monkeypatch.setattr(stack_command, "set_up_databases", note("databases"))
+    monkeypatch.setattr(stack_check, "count_lists_asked", note("counted"))
+    monkeypatch.setattr(services, "start", lambda _, *names: called.extend(names))
+    for module, name in ((postgres, "initialise"), (postgres, "wait_ready"), (services, "start_supervisor")):
+        monkeypatch.setattr(module, name, note(name))
+    credentials = load_or_make(live.home)
+    stack_command.start(live, credentials, SimpleNamespace(wait_healthy=note("healthy")), date(2026, 10, 1))
+    assert called.index("databases") < called.index("counted") < called.index("scheduler")
 
 
 def test_a_start_goes_on_when_nobody_answers(live, monkeypatch):

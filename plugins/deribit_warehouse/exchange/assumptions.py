@@ -97,11 +97,13 @@ class Probe(Protocol):
 
 @dataclass(frozen=True)
 class CheckResult:
-    """Whether an assumption holds, what was seen, in words, and the environment variables that it gives a value for."""
+    """Whether an assumption holds, what was seen, in words, and the environment variables that it gives a value for.
+    means: what follows for the user though it holds, because of several answers that were allowed for it was this."""
 
     holds: bool
     seen: str
     settings: dict[str, str] = field(default_factory=dict)
+    means: str = ""
 
 
 @dataclass(frozen=True)
@@ -326,17 +328,21 @@ def linear_checksum(probe: Probe) -> CheckResult:
     if type(reported) not in (int, float):
         return CheckResult(False, f"the answer is {reported!r:.60}, not a number")
     hourly, previous = rows["interest_1h"][1:], rows["prev_index_price"][1:]
-    sums = {
-        "index at the start / index of the hour, as of an inverse one": previous[0] * (hourly / previous).sum(),
-        "index of the hour / index at the start, so that of linear perpetuals funding_weighted is another sum and the "
-        "checksum warns of months that are right": (hourly * previous).sum() / previous[0],
-    }
+    inverse, other = (
+        "index at the start / index of the hour, as of an inverse one",
+        "index of the hour / index at the start",
+    )
+    sums = {inverse: previous[0] * (hourly / previous).sum(), other: (hourly * previous).sum() / previous[0]}
     off = {how: abs(reported - float(value)) for how, value in sums.items()}
     fits = [how for how, distance in off.items() if distance <= 1e-6 * float(np.abs(hourly).sum())]
     if len(fits) == 2:
         return CheckResult(True, f"{LINEAR}: {reported:.9g} fits both weightings")
     said = f"weighted by {fits[0]}" if fits else f"off by {min(off.values()):.1e} from either weighting"
-    return CheckResult(bool(fits), f"{LINEAR}: {reported:.9g} is {said}")
+    means = (
+        "Of linear perpetuals funding_weighted is another sum than the exchange's, and the checksum warns of months "
+        "that are right."
+    )
+    return CheckResult(bool(fits), f"{LINEAR}: {reported:.9g} is {said}", means=means if fits == [other] else "")
 
 
 def index_minutes(probe: Probe) -> CheckResult:
