@@ -1,10 +1,10 @@
 """What the rehearsals share: what is asked for, the months, what is collected, and what may be held back.
 
-REHEARSE says what is rehearsed, with commas between: months, the word `stack` for the newest months through the real
-stack, the word `demo` for what its user does with a demo, `soak` for five minutes of the soak, `slow` for the tests that
-are marked so here; or `all` of these, of which a month is enough. Two words stand for themselves alone: `history` for
-all of it through the real stack, and `long` for the tests that are marked so, for which CI has no time. Without it only
-the rules are rehearsed, on their wildest days (test_rules_rehearsed.py).
+REHEARSE says what is rehearsed, with commas between: `stack` for the newest months through the real stack, `demo` for
+what its user does with a demo, `soak` for five minutes of the soak, `slow` for the tests that are marked so here; or
+`all` of these, which takes one month. By name alone: any months of the past, `history` for all of it through the real
+stack, and `long` for the tests that are marked so, for which CI has no time. Without it only the rules are rehearsed,
+on their wildest days (test_rules_rehearsed.py).
 """
 
 from __future__ import annotations
@@ -28,8 +28,8 @@ SOAK = "soak"
 SLOW = "slow"
 LONG = "long"
 ALL = (STACK, DEMO, SOAK, SLOW)
-"""What CI has time for. Of the wild months, through the DAGs, it has none: it runs the wildest days of each by the rules
-(test_rules_rehearsed.py)."""
+"""What CI has time for. Of the wild months, through the DAGs, it has none: it runs the wildest days of each by the
+rules (test_rules_rehearsed.py)."""
 _asked = os.environ.get("REHEARSE", "")
 ASKED = ALL if _asked == "all" else tuple(filter(None, _asked.split(",")))
 NEWEST = 1 if _asked == "all" else 3
