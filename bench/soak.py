@@ -30,10 +30,10 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from threading import Thread
@@ -435,29 +435,30 @@ def days_that_are_over() -> list[datetime]:
 
 
 def closed_days(stack: LiveStack) -> Iterator[Metric]:
-    """Has the days of this month that are over closed, once live has all of them, and holds each of them against what
-    live had said. Raises Failed."""
-    days = days_that_are_over()
-    begins, ends = days[0], days[-1] + timedelta(days=1)
+    """Has the days of this month that are over closed, and holds those that live has whole by then against what it had
+    said: the oldest ones, for it catches up beside the history, and of a long month not all. Raises Failed."""
     market = Market(CURRENCIES)
+    shown = "SELECT instrument, count(*) FROM candle WHERE day = %s GROUP BY instrument"
 
-    def minutes(first: datetime, past: datetime) -> dict[str, int]:
+    def minutes(day: datetime) -> dict[str, int]:
+        first, past = ms(day), ms(day + timedelta(days=1))
         return {
-            listing.name: len(market.candles(listing, ms(first), ms(past) - MINUTE)["ticks"])
-            for listing in comparison.listed_between(market, CURRENCIES, ms(first), ms(past))
+            listing.name: len(market.candles(listing, first, past - MINUTE)["ticks"])
+            for listing in comparison.listed_between(market, CURRENCIES, first, past)
         }
 
-    whole = minutes(begins, ends)
-    shown = "SELECT instrument, count(*) FROM candle WHERE day BETWEEN %s AND %s GROUP BY instrument"
-    over = days[0].date(), days[-1].date()
-    until("all days that are over, from live", lambda: dict(stack.rows(shown, *over)) == whole, QUIET)
+    def from_live() -> dict[date, Collection[str]]:
+        whole = {day.date(): minutes(day) for day in days_that_are_over()}
+        return {day: due.keys() for day, due in whole.items() if dict(stack.rows(shown, day)) == due}
+
+    until("a day that is over, from live", from_live, QUIET)
+    listed = from_live()
     stack.api.unpause(CLOSING)
-    listed = {day: minutes(day, day + timedelta(days=1)).keys() for day in days}
+    closed = "SELECT count(*) FROM live_days WHERE day = ANY(%s)"
     due = sum(map(len, listed.values()))
-    closed = "SELECT count(*) FROM live_days WHERE day BETWEEN %s AND %s"  # dates: the session's zone is another
-    until("the same from history", lambda: stack.rows(closed, *over) == [(due,)], 2 * QUIET)
-    same = sum(live_was_right(stack.rows, day.date(), names) for day, names in listed.items())
-    yield Metric("minutes in which live was what history is", same, "minutes", note=f"of {len(days)} days")
+    until("the same from history", lambda: stack.rows(closed, list(listed)) == [(due,)], 2 * QUIET)
+    same = sum(live_was_right(stack.rows, day, names) for day, names in listed.items())
+    yield Metric("minutes in which live was what history is", same, "minutes", note=f"of {len(listed)} days")
 
 
 def kills(soak: Soak) -> Iterator[Metric]:
