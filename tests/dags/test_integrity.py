@@ -151,6 +151,45 @@ def test_the_library_and_the_stack_name_no_dataset():
     assert comparisons == [], "a branch on a dataset's name"
 
 
+MAY_NAME_IN_SQL = {
+    "it is the dataset's own view": {"views/16_options_chain"},
+    "the index is computed from these, and shown where they have been validated": {
+        "views/05_index",
+        "views/27_live_index",
+    },
+    "the level of a coin is compared with candles and funding, and it says which of them are awaited": {
+        "views/07_levels",
+    },
+    "rolls are made of candles": {"views/14_roll_calendar"},
+    "an acceptance criterion is about a dataset": {
+        "views/26_acceptance",
+        "report/acceptance/ac_008",
+        "report/acceptance/ac_010",
+        "report/acceptance/ac_011",
+    },
+    "a day is closed by its candles, and what live brought of it are candles": {"open_days/first_unclosed"},
+    "the constraint has the questions whose answers are recorded": {"tables/0002_candle", "tables/0017_open_candle"},
+}
+"""Statements that hold a dataset's name outside of its folder, and why none of them forgets another dataset."""
+
+
+def test_the_sql_of_all_datasets_names_none():
+    """What is put together from the parts of every dataset has what it needs of one from there."""
+    from deribit_warehouse.datasets import DATASETS, INSTRUMENTS, LIVE
+
+    # the kinds of rows in coverage have the names of the folders
+    names = {name for d in (*DATASETS, *LIVE) if d is not INSTRUMENTS for name in (d.name, d.dag_id, d.sql)}
+    naming = set()
+    for file in (ROOT / "include/sql").rglob("*.sql"):
+        # a part of a text is a name only where it can't be a word, as "candles" is
+        quoted = re.findall(r"'((?:[^']|'')*)'", re.sub(r"--.*", "", file.read_text()))
+        named = {word for text in quoted for word in re.findall(r"\w+", text) if "_" in word or word == text} & names
+        path = file.relative_to(ROOT / "include/sql").with_suffix("").as_posix()
+        if named and not path.startswith("datasets/"):
+            naming.add(path)
+    assert naming == {path for paths in MAY_NAME_IN_SQL.values() for path in paths}
+
+
 OTHERS_IN_DAGS = {
     "close_day": {"funding_rates", "perpetuals_ohlcv", "futures_ohlcv"},  # it starts these three
     "instruments": {"perpetuals_ohlcv"},  # in whose pool it is validated: it has no versions, so none of its own

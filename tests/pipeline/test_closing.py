@@ -36,10 +36,10 @@ def test_the_history_is_started_from_the_first_day_that_is_not_closed_to_the_day
     asked_of = []
     monkeypatch.setattr(closing, "get_current_context", lambda: context)
     monkeypatch.setattr(closing, "market", nullcontext)
-    monkeypatch.setattr(open_days, "first_unclosed", lambda _, *days: asked_of.append(days) or unclosed)
+    monkeypatch.setattr(open_days, "first_unclosed", lambda _, *asked, **__: asked_of.append(asked) or unclosed)
     with pytest.raises(DagRunTriggerException) as asked:
         closing.close_days.function(FUTURES_OHLCV)
-    assert asked_of == [(date(2026, 11, 1), date(2026, 11, 26))]
+    assert asked_of == [(FUTURES_OHLCV, date(2026, 11, 1), date(2026, 11, 26))]
     assert asked.value.trigger_dag_id == "deribit_futures_ohlcv"
     assert asked.value.dag_run_id == "close__2026-11-25"
     assert asked.value.conf == {"from": begins, "to": "2026-11-26"}
@@ -56,7 +56,7 @@ def test_on_the_first_of_a_month_the_month_before_is_closed_to_its_end(monkeypat
     run = SimpleNamespace(run_after=datetime(2026, 12, 1, 0, 10, tzinfo=UTC), conf={})
     monkeypatch.setattr(closing, "get_current_context", lambda: {"dag_run": run, "ti": SimpleNamespace(task_id="x")})
     monkeypatch.setattr(closing, "market", nullcontext)
-    monkeypatch.setattr(open_days, "first_unclosed", lambda _, begins, *__: begins)
+    monkeypatch.setattr(open_days, "first_unclosed", lambda *asked, **_: asked[2])
     with pytest.raises(DagRunTriggerException) as asked:
         closing.close_days.function(FUTURES_OHLCV)
     assert asked.value.conf == {"from": "2026-11-01", "to": "2026-12-01"}
@@ -69,17 +69,33 @@ def test_a_day_that_was_asked_for_minutes_after_its_end_is_asked_for_again_the_n
     live, monkeypatch, today, begins
 ):
     """The chart may not have had its last minutes yet, or told them otherwise since; all of it was answered for."""
-    from airflow.sdk.exceptions import DagRunTriggerException
-
     from deribit_warehouse.datasets import PERPETUALS_OHLCV
     from deribit_warehouse.warehouse.ingestion import record_fetched
 
     perpetual = live.instrument("BTC-PERPETUAL", at("2025-01-20"))
     record_fetched(live.connection, perpetual, "candles", ms(at("2025-01-20")), ms(at(today)))
+    assert night(live, monkeypatch, PERPETUALS_OHLCV, today) == {"from": begins, "to": today}
+
+
+def night(live, monkeypatch, dataset, today: str) -> dict[str, str]:
+    """The range that the history of a dataset is started with in the night to a day."""
+    from airflow.sdk.exceptions import DagRunTriggerException
+
     closing = import_module("deribit_warehouse.pipeline.closing")
     run = SimpleNamespace(run_after=at(today, 10), conf={})
     monkeypatch.setattr(closing, "get_current_context", lambda: {"dag_run": run, "ti": SimpleNamespace(task_id="x")})
     monkeypatch.setattr(closing, "market", lambda: nullcontext(live.connection))
     with pytest.raises(DagRunTriggerException) as asked:
-        closing.close_days.function(PERPETUALS_OHLCV)
-    assert asked.value.conf == {"from": begins, "to": today}
+        closing.close_days.function(dataset)
+    return asked.value.conf
+
+
+def test_funding_that_was_not_answered_for_is_asked_for_although_the_candles_were(live, monkeypatch):
+    from deribit_warehouse.datasets import FUNDING_RATES, PERPETUALS_OHLCV
+    from deribit_warehouse.warehouse.ingestion import record_fetched
+
+    perpetual = live.instrument("BTC-PERPETUAL", at("2025-01-20"))
+    record_fetched(live.connection, perpetual, "candles", ms(at("2025-01-20")), ms(at("2025-03-09")))
+    record_fetched(live.connection, perpetual, "funding", ms(at("2025-01-20")), ms(at("2025-03-04")))
+    assert night(live, monkeypatch, FUNDING_RATES, "2025-03-09") == {"from": "2025-03-04", "to": "2025-03-09"}
+    assert night(live, monkeypatch, PERPETUALS_OHLCV, "2025-03-09") == {"from": "2025-03-07", "to": "2025-03-09"}

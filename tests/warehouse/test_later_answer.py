@@ -26,6 +26,7 @@ from deribit_warehouse.datasets import (
 from deribit_warehouse.datasets.settlements import NUMBERS
 from deribit_warehouse.exchange.funding import Funding
 from deribit_warehouse.warehouse.ingestion import Ingested, Provenance, lock_months, try_lock_months
+from deribit_warehouse.warehouse.sql import statement
 from tests.warehouse.days import FIRST, HOST, Candles, at, ms, trading
 
 DAY = at(FIRST), at(FIRST, 1440)
@@ -146,6 +147,17 @@ def test_who_asks_later_stores_later(warehouse, market, perpetual, other, run, w
     assert changed == Ingested(added=1)
     assert begun[0].result(20) == Ingested(corrected=1)
     assert warehouse.value(stored) == LATER
+
+
+@pytest.mark.parametrize("what", [what for what, (dataset, *_) in ASKED.items() if dataset.table])
+def test_what_a_load_records_as_answered_is_what_the_expected_data_name(warehouse, perpetual, what):
+    """So coverage knows of an empty month whether the exchange was asked for it, and a closing which days are open."""
+    dataset, method, told, _ = ASKED[what]
+    load(warehouse.connection, dataset, Exchange(method, told(LATER)), perpetual)
+    recorded = warehouse.rows("SELECT what FROM store.fetched")
+    expected = statement(f"datasets/{dataset.sql}/expected")
+    named = f"SELECT DISTINCT fetched_as FROM ({expected}) AS e WHERE fetched_as IS NOT NULL"
+    assert warehouse.rows(named) == recorded
 
 
 HOUR = "SELECT index_price FROM store.funding_rate ORDER BY version_id DESC LIMIT 1"

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from datetime import date, datetime, timedelta
+from functools import partial
 
 import psycopg
 import pytest
 
-from deribit_warehouse.datasets import BASIS_SPREAD, DATASETS, LIVE
+from deribit_warehouse.dataset import Dataset
+from deribit_warehouse.datasets import BASIS_SPREAD, DATASETS, FUNDING_RATES, FUTURES_OHLCV, LIVE, PERPETUALS_OHLCV
 from deribit_warehouse.warehouse import lifetimes, open_days
+from deribit_warehouse.warehouse.funding import record_start
 from deribit_warehouse.warehouse.ingestion import record_fetched
 
 from .days import FIRST, Watched, at, ms, trading
@@ -42,27 +45,73 @@ def closed(live: Live) -> dict[str, int]:
     return ids
 
 
-def test_a_day_is_unclosed_until_the_history_was_answered_for_all_that_lived(live):
-    def first(begins: str = "2025-03-01", ends: str = "2025-03-09") -> date | None:
-        return open_days.first_unclosed(live.connection, date.fromisoformat(begins), date.fromisoformat(ends))
+def first_unclosed(live: Live, dataset: Dataset, begins: str = "2025-03-01", ends: str = "2025-03-09") -> date | None:
+    first, past = date.fromisoformat(begins), date.fromisoformat(ends)
+    return open_days.first_unclosed(live.connection, dataset, first, past, currencies=["BTC"])
 
-    assert first() is None, "nothing is listed"
+
+def answered(live: Live, instrument_id: int, what: str, begins: datetime, ends: datetime) -> None:
+    record_fetched(live.connection, instrument_id, what, ms(begins), ms(ends))
+
+
+def test_a_day_is_unclosed_until_the_history_was_answered_for_all_that_lived(live):
+    first = partial(first_unclosed, live)
+    assert first(PERPETUALS_OHLCV) is None, "nothing is listed"
     perpetual = live.instrument("BTC-PERPETUAL", at("2025-02-20"))
-    future = live.instrument("BTC-7MAR25", at("2025-03-05", 485), at("2025-03-07", 480))
-    assert first() == date(2025, 3, 1)
-    record_fetched(live.connection, perpetual, "open candles", ms(at("2025-03-01")), ms(at("2025-03-09")))
-    assert first() == date(2025, 3, 1), "live has asked, the history has not"
-    record_fetched(live.connection, perpetual, "candles", ms(at("2025-02-20")), ms(at("2025-03-04")))
-    assert first() == date(2025, 3, 4)
-    record_fetched(live.connection, perpetual, "candles", ms(at("2025-03-05")), ms(at("2025-03-09")))
-    assert first() == date(2025, 3, 4) and first(begins="2025-03-05") == date(2025, 3, 5)
-    record_fetched(live.connection, future, "candles", ms(at("2025-03-05", 485)), ms(at("2025-03-07", 480)))
-    assert first(begins="2025-03-05") is None
-    assert first(begins="2025-03-05", ends="2025-03-10") == date(2025, 3, 9)
+    assert first(PERPETUALS_OHLCV) == date(2025, 3, 1)
+    answered(live, perpetual, "open candles", at("2025-03-01"), at("2025-03-09"))
+    assert first(PERPETUALS_OHLCV) == date(2025, 3, 1), "live has asked, the history has not"
+    answered(live, perpetual, "candles", at("2025-02-20"), at("2025-03-04"))
+    assert first(PERPETUALS_OHLCV) == date(2025, 3, 4)
+    answered(live, perpetual, "candles", at("2025-03-05"), at("2025-03-09"))
+    assert first(PERPETUALS_OHLCV) == date(2025, 3, 4)
+    assert first(PERPETUALS_OHLCV, begins="2025-03-05") is None
+    assert first(PERPETUALS_OHLCV, begins="2025-03-05", ends="2025-03-10") == date(2025, 3, 9)
     # nothing is collected of what lies before
     live.rows("UPDATE store.collected SET since = '2025-03-04 12:00' RETURNING 1")
-    record_fetched(live.connection, perpetual, "candles", ms(at("2025-03-04", 720)), ms(at("2025-03-05")))
+    answered(live, perpetual, "candles", at("2025-03-04", 720), at("2025-03-05"))
+    assert first(PERPETUALS_OHLCV) is None
+
+
+def test_each_dataset_is_closed_by_itself(live):
+    first = partial(first_unclosed, live)
+    perpetual = live.instrument("BTC-PERPETUAL", at("2025-02-20"))
+    future = live.instrument("BTC-7MAR25", at("2025-03-05", 485), at("2025-03-07", 480))
+    assert (first(PERPETUALS_OHLCV), first(FUTURES_OHLCV)) == (date(2025, 3, 1), date(2025, 3, 5))
+    answered(live, perpetual, "candles", at("2025-02-20"), at("2025-03-09"))
+    assert (first(PERPETUALS_OHLCV), first(FUTURES_OHLCV)) == (None, date(2025, 3, 5))
+    answered(live, future, "candles", at("2025-03-05", 485), at("2025-03-07", 480))
+    assert first(FUTURES_OHLCV) is None
+
+
+def test_funding_is_unclosed_until_the_history_was_answered_for_it_and_for_the_candles_of_its_perpetual(live):
+    first = partial(first_unclosed, live, FUNDING_RATES)
+    assert first() is None, "nothing is listed"
+    perpetual = live.instrument("BTC-PERPETUAL", at("2025-02-20"))
+    live.instrument("BTC-7MAR25", at("2025-03-05", 485), at("2025-03-07", 480))
+    answered(live, perpetual, "candles", at("2025-02-20"), at("2025-03-09"))
+    assert first() == date(2025, 3, 1), "its first hour was not looked for yet"
+    record_start(live.connection, perpetual, at("2025-03-02", 780))
+    assert first() == date(2025, 3, 2)
+    answered(live, perpetual, "funding", at("2025-03-02", 720), at("2025-03-08"))
+    assert first() == date(2025, 3, 8)
+    answered(live, perpetual, "funding", at("2025-03-08"), at("2025-03-09"))
     assert first() is None
+    # live's hours are recorded as the history's are
+    live.connection.execute("DELETE FROM store.fetched WHERE what = 'candles'")
+    answered(live, perpetual, "candles", at("2025-02-20"), at("2025-03-06"))
+    assert first() == date(2025, 3, 6)
+    # nobody is asked for its funding after its end
+    live.rows("UPDATE store.instrument SET expires_at = '2025-03-06' WHERE instrument_id = %s RETURNING 1", perpetual)
+    assert first() is None
+
+
+def test_funding_that_began_before_the_listing_waits_for_no_candles_of_that_time(live):
+    perpetual = live.instrument("BTC-PERPETUAL", at("2025-03-02"))
+    record_start(live.connection, perpetual, at("2025-03-01", 780))
+    answered(live, perpetual, "candles", at("2025-03-02"), at("2025-03-09"))
+    answered(live, perpetual, "funding", at("2025-03-01", 720), at("2025-03-09"))
+    assert first_unclosed(live, FUNDING_RATES) is None
 
 
 def forget(live: Live, before=LATER) -> tuple[int, int]:

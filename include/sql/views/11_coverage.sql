@@ -30,12 +30,12 @@ $$;
 -- closed month. Expected is what its lifetime has of the month, by the catalogue and the collected currencies, whether anything
 -- of it was ever loaded or not; present is in the newest version of each day. unreferenced_days are published though there
 -- was nothing to check their level against. loadable: a run of the dataset's DAG brings it. was_fetched: the exchange has answered for
--- all of it, rows or none, as far as that is kept (of candles and funding).
+-- all of it, rows or none, as far as that is recorded (fetched_as).
 CREATE VIEW store.month_coverage AS
     WITH expected AS (
 {datasets/*/expected}
     ), months AS (
-        SELECT e.kind, e.dataset, e.subject, e.instrument, e.settlement_period, e.loadable, m.at::date AS month, w.begins, w.ends,
+        SELECT e.kind, e.dataset, e.subject, e.instrument, e.settlement_period, e.loadable, e.fetched_as, m.at::date AS month, w.begins, w.ends,
                (extract(epoch FROM w.ends - w.begins) / e.seconds)::bigint AS minutes
         FROM expected e
         CROSS JOIN LATERAL generate_series(date_trunc('month', e.begins AT TIME ZONE 'UTC'),
@@ -53,9 +53,8 @@ CREATE VIEW store.month_coverage AS
     SELECT m.dataset, m.instrument, m.settlement_period, m.month, m.minutes, coalesce(s.present, 0) AS present,
            m.minutes - coalesce(s.present, 0) AS missing,
            coalesce(s.published_minutes, 0) AS published_minutes, coalesce(s.unreferenced_days, 0) AS unreferenced_days, m.loadable,
-           CASE m.kind WHEN 'candles' THEN store.was_fetched(m.subject::integer, 'candles', m.begins, m.ends)
-                       WHEN 'funding_rates' THEN store.was_fetched(m.subject::integer, 'funding', m.begins, m.ends)
-                       ELSE false END AS was_fetched
+           CASE WHEN m.fetched_as IS NULL THEN false
+                ELSE store.was_fetched(m.subject::integer, m.fetched_as, m.begins, m.ends) END AS was_fetched
     FROM months m LEFT JOIN stored s USING (kind, subject, month);
 
 CREATE VIEW coverage AS

@@ -6,6 +6,7 @@ from datetime import timedelta
 
 from airflow.sdk import get_current_context, task
 
+from deribit_warehouse import settings
 from deribit_warehouse.dataset import Dataset
 
 from .connections import market
@@ -36,7 +37,9 @@ def close_days(dataset: Dataset) -> None:
     today = context["dag_run"].run_after.date()
     yesterday = today - timedelta(days=1)
     with market() as connection:
-        first = open_days.first_unclosed(connection, yesterday.replace(day=1), today)
+        first = open_days.first_unclosed(
+            connection, dataset, yesterday.replace(day=1), today, currencies=settings.currencies()
+        )
     newest = today - ASKED_AGAIN
     begins = min(first or newest, newest)
     TriggerDagRunOperator(

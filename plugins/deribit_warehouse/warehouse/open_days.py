@@ -3,11 +3,13 @@ compared, kept where it was otherwise, and then deleted."""
 
 from __future__ import annotations
 
-from datetime import date
+from datetime import UTC, date, datetime, time
 from typing import Any
 
 import psycopg
 from psycopg import Connection
+
+from deribit_warehouse.dataset import Dataset
 
 from . import incidents, publication, sql
 from .incidents import Fingerprint
@@ -29,10 +31,17 @@ def record_start(dsn: str, *, wanted: bool) -> None:
         sql.run(connection, "open_days/record_start", wanted=wanted)
 
 
-def first_unclosed(connection: Connection, begins: date, ends: date) -> date | None:
-    """The first of the days [begins, ends) of which the history has not been answered for the candles of everything
-    that is collected; None: it has for all of them."""
-    return sql.row(connection, "open_days/first_unclosed", **{"from": begins, "to": ends})["day"]
+def first_unclosed(
+    connection: Connection, dataset: Dataset, begins: date, ends: date, *, currencies: list[str]
+) -> date | None:
+    """The first of the days [begins, ends), UTC, of which the history has not been answered for all of a dataset that
+    is collected, or for the candles of the same instruments; None: it has for all of them. dataset: one of which it is
+    recorded what was answered for (fetched_as in its expected.sql)."""
+    first, past = (datetime.combine(day, time(), UTC) for day in (begins, ends))
+    folder = f"datasets/{dataset.sql}"
+    statement = sql.wrapped("open_days/first_unclosed", plan=f"{folder}/plan", expected=f"{folder}/expected")
+    values = {"from": first, "to": past, "currencies": currencies, **dataset.parameters}
+    return sql.fetch(connection, statement, values)[0]["day"]
 
 
 def compare(connection: Connection, before: date, *, dag_id: str = "", run_id: str = "") -> int:

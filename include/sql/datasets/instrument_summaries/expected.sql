@@ -3,7 +3,7 @@
 SELECT 'instrument_summaries' AS kind, b.dataset, f.currency || ' every ' || b.seconds || ' s' AS subject, f.currency AS instrument,
        NULL::text AS settlement_period, greatest(b.begins, date_bin(make_interval(secs => b.seconds), f.beat, '2000-01-01 00:00+00')) AS begins,
        least(b.ends, greatest(date_bin(make_interval(secs => b.seconds), now(), '2000-01-01 00:00+00'), f.newest + make_interval(secs => b.seconds))) AS ends,
-       b.seconds, false AS loadable
+       b.seconds, false AS loadable, NULL::text AS fetched_as
 FROM store.snapshot_beat b
 CROSS JOIN (
     SELECT currency, min(beat) AS beat, max(newest) AS newest
