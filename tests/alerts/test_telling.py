@@ -18,6 +18,7 @@ from deribit_warehouse.warehouse.watched import Finding
 RUN_ID = "scheduled__2024-03-01T00:00:00+00:00"
 SINCE, UNTIL = datetime(2024, 3, 1, tzinfo=UTC), datetime(2024, 4, 1, tzinfo=UTC)
 BAD = {"task_id": "load", "map_index": 0, "label": "BTC", "error": "BadResponse: no ticks"}
+ENDED = QuarantinedKey("ICP_USDC-PERPETUAL", SINCE.date(), "listed-though-delisted", "warning", "nothing since")
 
 
 @pytest.fixture
@@ -59,6 +60,21 @@ WELL = {("load", 0): "success", ("publish", -1): "running", ("complete", -1): No
 
 def subjects(webhook) -> list[str]:
     return [request.get_json()["subject"] for request in webhook.requests]
+
+
+def test_a_run_that_airflow_strands_is_told(run, memory, webhook, market):
+    """Airflow says of it what it says of one that took too long: no task that failed, and no interval."""
+    states = {("load", 0): "success", ("publish", -1): "upstream_failed", ("complete", -1): None}
+    context = run(states) | {"reason": "all_tasks_deadlocked"}
+    notify_failure({name: context[name] for name in ("dag", "run_id", "reason")}, knows(), memory)
+    told = webhook.only()
+    assert told["subject"].startswith("futures_ohlcv: run failed, since ")
+    [incident] = told["incidents"]
+    assert incident["words"] == ["No task of the run could be scheduled any more."]
+    assert (told["level"], told["dag_id"], told["run_id"]) == ("error", "deribit_futures_ohlcv", RUN_ID)
+    assert market.rows("SELECT kind, dataset, rule, level, state FROM incidents") == [
+        ("failure", "futures_ohlcv", "run failed", "error", "open")
+    ]
 
 
 def test_three_failures_and_a_recovery_are_two_messages(run, memory, webhook):
@@ -159,8 +175,7 @@ def test_a_quarantine_and_news(memory, webhook):
     for _ in range(2):
         notify_quarantine(RunReport("deribit_futures_ohlcv", RUN_ID, (SINCE, UNTIL), quarantined=[held]), memory)
     notify_quarantine(RunReport("deribit_futures_ohlcv", RUN_ID), memory)
-    ended = QuarantinedKey("ICP_USDC-PERPETUAL", SINCE.date(), "listed-though-delisted", "warning", "nothing since")
-    notify_news(RunReport("deribit_instruments", RUN_ID, warnings=[ended]), memory)
+    notify_news(RunReport("deribit_instruments", RUN_ID, warnings=[ENDED]), memory)
     notify_news(RunReport("deribit_instruments", RUN_ID), memory)
     held_back, learned = subjects(webhook)
     assert held_back.startswith("futures_ohlcv BTC: held back by doubled, since ")
@@ -320,8 +335,7 @@ def test_who_wants_no_reminders_gets_none(run, webhook, clock, monkeypatch, hour
 def test_what_no_next_run_mends_is_an_incident_as_soon_as_the_database_is_back(run, memory, webhook, market):
     for _ in range(2):
         fails(run, catchup=True)
-    ended = QuarantinedKey("ICP_USDC-PERPETUAL", SINCE.date(), "listed-though-delisted", "warning", "nothing since")
-    notify_news(RunReport("deribit_instruments", RUN_ID, warnings=[ended]), lost)
+    notify_news(RunReport("deribit_instruments", RUN_ID, warnings=[ENDED]), lost)
     assert len(subjects(webhook)) == 1
     on_task_well(run(FAILED), memory=memory)  # of whatever DAG, however it went
     assert sorted(text.partition(", since")[0] for text in subjects(webhook)[1:]) == [
@@ -345,3 +359,75 @@ def test_that_the_database_is_away_is_told_until_a_channel_takes_it(run, webhook
         fails(run, minute)
     [told] = [request.get_json() for request in webhook.requests]
     assert told["news"] == "opened" and told["incidents"][0]["times"] == 2
+
+
+def test_that_the_database_is_away_is_told_again_where_who_told_it_was_killed(run, webhook, clock, monkeypatch):
+    """As a message about an incident is, two minutes later; who wants no reminders would never hear of it."""
+    monkeypatch.setenv("DERIBIT_REMIND_HOURS", "0")
+
+    def killed(message):
+        raise SystemExit
+
+    with monkeypatch.context() as patched, pytest.raises(SystemExit):
+        patched.setattr(away, "send", killed)
+        fails(run)
+    for minute in range(1, 5):
+        clock.now += 60
+        fails(run, minute)
+    [told] = [request.get_json() for request in webhook.requests]
+    assert told["news"] == "opened" and told["incidents"][0]["times"] == 3
+
+
+@pytest.mark.parametrize("error", [psycopg.OperationalError("server closed the connection"), TimeoutError("no answer")])
+def test_what_was_kept_before_the_database_went_is_not_kept_again(run, memory, webhook, market, monkeypatch, error):
+    def goes(connection, base_url):
+        raise error
+
+    with monkeypatch.context() as patched:
+        patched.setattr(callbacks, "send_due_messages", goes)
+        notify_news(RunReport("deribit_instruments", RUN_ID, warnings=[ENDED]), memory)
+    assert subjects(webhook) == []
+    for _ in range(2):
+        on_task_well(run(FAILED), memory=memory)  # of whatever DAG, however it went
+    assert subjects(webhook) == ["instruments ICP: listed-though-delisted"]
+    assert market.rows("SELECT kind, times FROM incidents") == [("note", 1)]
+
+
+def test_what_can_not_be_told_by_our_own_fault_is_no_database_that_is_away(run, memory, webhook, market, monkeypatch):
+    def broken(incidents, base_url):
+        raise KeyError("words")
+
+    with monkeypatch.context() as patched:
+        patched.setattr("deribit_warehouse.alerts.incidents.render_incidents", broken)
+        for _ in range(2):
+            notify_failure(run(FAILED), knows(failures=[BAD]), memory)
+            with memory() as connection:  # what it had begun to tell
+                connection.execute("UPDATE store.incident SET telling_at = NULL")
+    assert subjects(webhook) == ["deribit_futures_ohlcv from 2024-03-01: 1 task failed"] * 2
+    on_task_well(run(FAILED), memory=memory)
+    assert subjects(webhook)[2].startswith("futures_ohlcv: run failed with BadResponse, since ")
+    assert market.rows("SELECT kind, dataset, times FROM incidents") == [("failure", "futures_ohlcv", 2)]
+
+
+def test_what_is_kept_too_late_is_kept_once(run, memory, webhook, market, monkeypatch):
+    """Who waited for it has it in the file by then."""
+    from threading import Event
+
+    monkeypatch.setattr(callbacks, "KEEPING", 0.2)
+    given_up, ended = Event(), Event()
+
+    @contextmanager
+    def slow():
+        try:
+            with memory() as connection:
+                given_up.wait(60)
+                yield connection
+        finally:
+            ended.set()
+
+    notify_news(RunReport("deribit_instruments", RUN_ID, warnings=[ENDED]), slow)
+    given_up.set()
+    assert ended.wait(60)
+    on_task_well(run(FAILED), memory=memory)
+    assert market.rows("SELECT kind, times FROM incidents WHERE kind = 'note'") == [("note", 1)]
+    assert subjects(webhook).count("instruments ICP: listed-though-delisted") == 1

@@ -231,8 +231,14 @@ def test_runs_tell_once_on_every_channel_that_answers(airflow, httpserver):
     [message], [_] = told(HOOK), told(f"/services/{TOKEN}")
     assert message["subject"].startswith("the market database away, since ")
     assert message["dag_id"] in ended and message["dag_id"] != "waiting"
-    stranded = kept(airflow)["stranded"]["words"]
+    found = kept(airflow)
+    stranded = found["stranded"]["words"]
     assert stranded.endswith("No task of the run could be scheduled any more.")
+    assert {dag_id: (each["fingerprint"], each["level"], each["stands"]) for dag_id, each in found.items()} == {
+        "failing": (["failure", "failing", "RuntimeError", ""], "error", ["2024-03-01T00:00/2024-03-01T00:00"]),
+        "quarantining": (["quarantine", "quarantining", "doubled", "BTC"], "warning", ["2024-03-07"]),
+        "stranded": (["failure", "stranded", "run failed", ""], "error", [""]),  # without an interval
+    }
 
     # asked again when they said and not before, and every time as the first attempt
     for name in ("mapped", "alone"):
@@ -242,11 +248,11 @@ def test_runs_tell_once_on_every_channel_that_answers(airflow, httpserver):
         assert again - first >= 15
 
     # the first line is the run's interval
-    assert kept(airflow)["failing"]["words"].splitlines()[1:] == [
+    assert found["failing"]["words"].splitlines()[1:] == [
         f"load[{index}] {batch}: RuntimeError: no candles for {batch} {{{{ 7 * 7 }}}}"
         for index, batch in ((0, "BTC-PERPETUAL"), (2, "ETH-PERPETUAL"), (3, "SOL-PERPETUAL"))
     ]
-    assert kept(airflow)["quarantining"]["words"].splitlines()[1:] == ["BTC-29MAR24 on 2024-03-07"]
+    assert found["quarantining"]["words"].splitlines()[1:] == ["BTC-29MAR24 on 2024-03-07"]
 
     logs = "\n".join(path.read_text() for path in [*airflow.glob("logs/**/*.log"), airflow / "standalone.log"])
     assert logs.count("Alert channel deribit_alerts_smtp failed") >= 1

@@ -385,6 +385,21 @@ def test_what_is_said_of_the_closed_day_in_its_place_is_no_end_of_what_live_had_
     assert news(connection) == [(live, each) for each in told]
 
 
+@pytest.mark.parametrize(("of_the_closed_day", "told"), [((), ["recovered"]), (("chart-agrees",), [])])
+def test_what_live_does_not_look_at_again_is_over_with_the_closed_day(market, connection, of_the_closed_day, told):
+    """A charted minute of an index is validated where a summary is missed, and the next one may be weeks later."""
+    held = fails(connection, Fingerprint("quarantine", "index_live", "chart-agrees", "BTC"), stands=str(FIRST))
+    btc = {"subject": "btc_usd", "suite": "index_prices"}
+    validated(connection, "index_live", ["chart-agrees"], begins=at(FIRST), ends=at(FIRST, 1), **btc)
+    assert news(connection) == [(held, "opened")]
+    day = {"begins": at(FIRST), "ends": at(FIRST, 1440), **btc}
+    validated(connection, "index_prices", of_the_closed_day, **day)
+    assert states(market) == [("open", 1)], "its finding is"
+    validated(connection, "index_prices", of_the_closed_day, **day, open_days_of=["index_live"])
+    assert states(market) == [("resolved", 1)]
+    assert news(connection) == [(held, each) for each in told]
+
+
 def test_a_snapshot_that_is_held_back_is_over_with_the_next_that_is_not(market, connection):
     fails(connection, Fingerprint("quarantine", INSTRUMENT_SUMMARIES.name, "prices-positive", "BTC"), stands=str(FIRST))
     for minute, found, state in (

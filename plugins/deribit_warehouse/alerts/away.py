@@ -7,7 +7,8 @@ that in its place; and when nothing has failed by it for as long as an end has t
 store.incident, whose end is told as any other.
 
 All processes of a machine share the file (those of the containers, too). Who changes it holds a lock on the file beside
-it and replaces it as a whole, so one that is killed leaves it as it was.
+it and replaces it as a whole, so one that is killed leaves it as it was before or after. Who tells says in it when it
+begins to and when somebody was told, so where it is killed in between a later report tells it.
 """
 
 from __future__ import annotations
@@ -40,6 +41,10 @@ NAME = "market_away.json"
 AGAIN = 3600.0
 """Seconds from one message to the next while it lasts."""
 
+TELLING = 120.0
+"""Seconds after which who began to tell and has not said that somebody was told counts as killed: as of an incident
+(claim.sql)."""
+
 PATIENCE = 5.0
 """Seconds to wait for whoever changes the file, before a run is told by itself."""
 
@@ -51,9 +56,9 @@ class Away:
     """The database as it is away. Times are seconds since the epoch.
 
     since, seen: when a report could not be kept for the first and the last time; told: when somebody was told of it
-    last, None: never. dag_id, run_id, first: the first report, and its lines. cause: what the database answered last.
-    untold: how many reports of each DAG came after the first. later: what has to be kept of all of them once that can
-    be done.
+    last, None: never; telling: when somebody began to tell of it, None: nobody does. dag_id, run_id, first: the first
+    report, and its lines. cause: what the database answered last. untold: how many reports of each DAG came after the
+    first. later: what has to be kept of all of them once that can be done.
     """
 
     since: float
@@ -63,6 +68,7 @@ class Away:
     first: list[str]
     cause: str
     told: float | None = None
+    telling: float | None = None
     untold: dict[str, int] = field(default_factory=dict)
     later: list[dict[str, Any]] = field(default_factory=list)
 
@@ -88,12 +94,14 @@ def fold(report: RunReport, observed: Collection[Observation], error: BaseExcept
             untold = away.untold | {report.dag_id: away.untold.get(report.dag_id, 0) + 1}
             away = replace(away, seen=now, cause=cause, untold=untold)
         away = replace(away, later=_with(away.later, report, observed))
-        told, due = away.told, _is_due(away, now)
-        _write(file, replace(away, told=now) if due else away)
-    if due and send(render_incidents([_incident(away)], base_url)) == []:
-        with _locked(PATIENCE) as file:  # no channel took it: the next report is the next attempt
-            if (away := _read(file)) and away.told == now:
-                _write(file, replace(away, told=told))
+        due = _is_due(away, now)
+        _write(file, replace(away, telling=now) if due else away)
+    if due:
+        delivered = send(render_incidents([_incident(away)], base_url))
+        with _locked(PATIENCE) as file:
+            if (away := _read(file)) and away.telling == now:
+                # where no channel took it the next report is the next attempt
+                _write(file, replace(away, telling=None, told=away.told if delivered == [] else now))
 
 
 def settle(connection: Connection) -> None:
@@ -136,6 +144,8 @@ def _settle(connection: Connection, file: Path) -> None:
 
 
 def _is_due(away: Away, now: float) -> bool:
+    if away.telling is not None and away.telling > now - TELLING:
+        return False
     if away.told is None:
         return True
     return settings.remind_after() is not None and away.told <= now - AGAIN

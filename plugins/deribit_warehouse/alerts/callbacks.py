@@ -10,6 +10,7 @@ database can't be reached that alone is told (alerts.away).
 
 import logging
 import os
+import time
 from collections.abc import Callable, Collection, Mapping
 from datetime import UTC, datetime
 from typing import Any, Protocol
@@ -39,8 +40,9 @@ TIMEOUT = 20.0
 """Seconds the warehouse may take to say what it knows of a run; importing its hook alone took 9 on a busy machine."""
 
 KEEPING = 10.0
-"""Seconds it may take to keep a run's incidents. With TIMEOUT and what the channels take it is less than the 50 after
-which the DAG processor kills a callback."""
+"""Seconds it may take to keep a run's incidents. Where the database hangs, a callback takes TIMEOUT, this, and what
+away.fold may take (its PATIENCE twice, and the channels'): the 50 after which Airflow's DAG processor kills it, unless
+it is given more; the stack gives it 180. What was not told by then a later report tells."""
 
 LAST = "complete"
 """The task at a run's end that is never executed (pipeline.complete)."""
@@ -180,27 +182,40 @@ def on_task_well(context: Mapping[str, Any], *, asks: Collection[str] = (), memo
 
 def _remember_and_tell(report: RunReport, observed: Collection[Observation], memory: Memory) -> None:
     """Keeps what a report has to tell and tells what nobody was told of yet. Where that can't be kept, it is told once
-    that the market database is away; where not even that can be remembered, the report is sent as it is: better told
-    twice than never."""
-    base_url = _base_url()
+    that the market database is away; where not even that can be remembered, or no message be written, the report is
+    sent as it is: better told twice than never."""
+    import psycopg
+
+    base_url, has_news = _base_url(), report.is_new or not report
+    given_up = time.monotonic() + KEEPING
 
     def kept() -> None:
-        with memory() as connection:
+        with memory() as connection, connection.transaction():
             remember(connection, report, observed)
+            if time.monotonic() > given_up:  # nobody waits any more: it is in the file by now
+                raise TimeoutError("too late")
 
     try:
         answer(in_background(kept), KEEPING)
-        with memory() as connection:
-            away.settle(connection)
-            send_due_messages(connection, base_url)
     except Exception as error:
         log.exception("Incidents could not be kept: %s", describe(error))
-        if not (report.is_new or not report):
+        if not has_news:
             return
         try:
             away.fold(report, observed, error, base_url)
         except Exception as failed:
             log.exception("Nor could that be remembered, so this run is told by itself: %s", describe(failed))
+            send(render(report, base_url))
+        return
+    try:
+        with memory() as connection:
+            away.settle(connection)
+            send_due_messages(connection, base_url)
+    except (psycopg.Error, OSError) as error:
+        log.exception("What was kept is told by a later run: %s", describe(error))
+    except Exception as error:
+        log.exception("What was kept could not be told, so this run is told by itself: %s", describe(error))
+        if has_news:
             send(render(report, base_url))
 
 

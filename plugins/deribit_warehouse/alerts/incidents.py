@@ -147,19 +147,18 @@ def learned(report: RunReport) -> list[Observation]:
 
 
 def remember(connection: "Connection", report: RunReport, observed: Collection[Observation]) -> None:
-    """Keeps what a run has to tell, in a transaction of its own. What is folded is not told by itself."""
+    """Keeps what a run has to tell, in the caller's transaction. What is folded is not told by itself."""
     from deribit_warehouse.warehouse import incidents
 
-    with connection.transaction():
-        blocked = []
-        # of a DAG that takes no ranges each run has another interval: an interval of it would stand for ever
-        if report.blocked and report.takes_ranges:
-            blocked = incidents.blocked_intervals(connection, report.dag_id, report.run_id)
-        # in one order, so that two runs at once don't wait for each other
-        for observation in sorted(observed, key=_order):
-            if observation.fingerprint.kind == "blocked" and blocked:
-                observation = observation._replace(stands=[incidents.interval(*each) for each in blocked])
-            keep(connection, observation, dag_id=report.dag_id, run_id=report.run_id)
+    blocked = []
+    # of a DAG that takes no ranges each run has another interval: an interval of it would stand for ever
+    if report.blocked and report.takes_ranges:
+        blocked = incidents.blocked_intervals(connection, report.dag_id, report.run_id)
+    # in one order, so that two runs at once don't wait for each other
+    for observation in sorted(observed, key=_order):
+        if observation.fingerprint.kind == "blocked" and blocked:
+            observation = observation._replace(stands=[incidents.interval(*each) for each in blocked])
+        keep(connection, observation, dag_id=report.dag_id, run_id=report.run_id)
 
 
 def keep(connection: "Connection", observation: Observation, *, dag_id: str, run_id: str) -> None:

@@ -58,11 +58,9 @@ class QuarantinedKey:
     dataset: str = ""
 
 
-EXCHANGE, CATALOGUE = "the exchange", "the catalogue"
-"""What a task may wait for, as a part of a sentence: a wait is filed under it, whichever DAG met it."""
-
-DATABASE = "the market database"
-"""The same of what nothing works without: a wait is filed under it when it is back."""
+EXCHANGE, CATALOGUE, DATABASE = "the exchange", "the catalogue", "the market database"
+"""What is waited for, as a part of a sentence: a wait is filed under it, whichever DAG met it; one for the database
+when it is back."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,9 +157,7 @@ class Incident:
     def what(self) -> str:
         """What is wrong, in a few words."""
         if self.kind == "wait":
-            if self.dataset == CATALOGUE:
-                return "behind"
-            return "in maintenance" if self.dataset == EXCHANGE and "system maintenance" in self.words else "away"
+            return _wait_of(self)[0]
         said = {"quarantine": "held back by ", "warning": "warned of by "}.get(self.kind, "")
         if self.kind == "failure" and not self.rule.endswith("failed"):
             said = "run failed with "
@@ -432,11 +428,6 @@ _MEANING = {
         'It can wait for the morning: see "Something is quarantined" in docs/operations.md.',
     ),
     "warning": ("It is published; the rule is there to have somebody look once.", "Look once, then acknowledge it."),
-    "wait": (
-        "It, or the way to it, does not answer. What needs it waits and goes on by itself; snapshots of this time are "
-        "a gap for good.",
-        "Nothing at first. If it lasts, read the last answer, and look at the network.",
-    ),
     "note": ("Told once, to be known.", "Nothing."),
 }
 # The same of what a watch sees, by its rule.
@@ -457,18 +448,30 @@ _WATCHED = {
 }
 _TRY_AGAIN = "Nothing yet: the next run tries again by itself."
 _CLEAR = 'Read the reason, then clear the failed task with what follows it: see "A batch failed" in docs/operations.md.'
+# The same of what is waited for, after a word for how it is.
+_WAITS = {
+    EXCHANGE: (
+        "away",
+        "It, or the way to it, does not answer. What needs it waits and goes on by itself; snapshots of this time are "
+        "a gap for good.",
+        "Nothing at first. If it lasts, read the last answer, and look at the network.",
+    ),
+    CATALOGUE: (
+        "behind",
+        "What needs it waits, and goes on by itself once it was read.",
+        "See why deribit_instruments does not run.",
+    ),
+    DATABASE: (
+        "away",
+        "It can't be reached, or can't keep what is wrong. Nothing is loaded or published; what was published stays. "
+        "What fails until it is back is counted, and not told one by one.",
+        'Look at once: see "The market database is away" in docs/operations.md.',
+    ),
+}
 _MAINTENANCE = (
+    "in maintenance",
     "No fault of ours. What needs it waits and goes on by itself; snapshots of this time are a gap for good.",
     "Nothing.",
-)
-_CATALOGUE = (
-    "What needs it waits, and goes on by itself once it was read.",
-    "See why deribit_instruments does not run.",
-)
-_DATABASE = (
-    "It can't be reached, or can't keep what is wrong. Nothing is loaded or published; what was published stays. What "
-    "fails until it is back is counted, and not told one by one.",
-    'Look at once: see "The market database is away" in docs/operations.md.',
 )
 LEVELS = ("error", "warning", "notice")
 WORDS = 6
@@ -600,12 +603,9 @@ def _incident_facts(incidents: Sequence[Incident]) -> list[str]:
     if first.news == "recovered":
         begun, ended = min(i.opened_at for i in incidents), max(i.resolved_at or i.now for i in incidents)
         return [f"From {begun:%Y-%m-%d %H:%M} to {ended:%Y-%m-%d %H:%M} UTC. Nothing has to be done."]
-    means, do = _WATCHED.get(first.rule, ("", "")) if first.kind == "watch" else _MEANING[first.kind]
+    means, do = _meaning_of(first)
     if first.kind == "failure":
         do = _TRY_AGAIN if all("" in each.stands for each in incidents) else _CLEAR
-    if first.kind == "wait":
-        means, do = {"behind": _CATALOGUE, "in maintenance": _MAINTENANCE}.get(first.what, (means, do))
-        means, do = _DATABASE if first.dataset == DATABASE else (means, do)
     facts = [fact for fact in (means, f"To do: {do}" if do else "") if fact]
     for each in incidents:
         if each.said_over_at:
@@ -617,6 +617,20 @@ def _incident_facts(incidents: Sequence[Incident]) -> list[str]:
         numbers = " ".join(str(each.incident_id) for each in incidents[:MAX_GROUPS])
         facts.append(f'To hear no more of it until it is over: make acknowledge ARGS="{numbers}"')
     return facts
+
+
+def _meaning_of(incident: Incident) -> tuple[str, str]:
+    """What an incident means, and what to do."""
+    if incident.kind == "wait":
+        return _wait_of(incident)[1:]
+    return _WATCHED.get(incident.rule, ("", "")) if incident.kind == "watch" else _MEANING[incident.kind]
+
+
+def _wait_of(incident: Incident) -> tuple[str, str, str]:
+    """How what is waited for is, in a word, what that means, and what to do."""
+    if incident.dataset == EXCHANGE and "system maintenance" in incident.words:
+        return _MAINTENANCE
+    return _WAITS[incident.dataset]
 
 
 def _incident_pages(incidents: Sequence[Incident], base_url: str) -> dict[str, str]:
