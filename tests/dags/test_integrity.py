@@ -527,6 +527,14 @@ def test_the_gate_judges_whatever_became_of_the_loads_and_the_run_still_turns_re
         assert tasks["complete"].upstream_task_ids == {"load", "publish"}, "a failed load would leave the run green"
 
 
+def test_live_minutes_are_deleted_whatever_became_of_comparing_them_and_the_run_still_turns_red(bag):
+    tasks = bag.dags["deribit_retention"].task_dict
+    assert tasks["prune_open_days"].upstream_task_ids == {"compare_open_days"}
+    assert tasks["prune_open_days"].trigger_rule == "all_done"
+    assert tasks["complete"].trigger_rule == "all_success"
+    assert "compare_open_days" in tasks["complete"].upstream_task_ids, "a failed comparison would leave the run green"
+
+
 def test_a_list_of_options_that_fails_keeps_nothing_waiting_but_the_end_of_its_run(bag):
     tasks = bag.dags["deribit_instruments"].task_dict
     assert tasks["discover_funding_starts"].upstream_task_ids == {"read_futures"}
