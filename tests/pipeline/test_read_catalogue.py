@@ -27,6 +27,12 @@ def catalogue(market, monkeypatch):
     return module
 
 
+def test_what_is_read_of_futures_is_what_is_waited_for(catalogue, market):
+    read = [(reading["host"], reading["expired"]) for reading in catalogue.READINGS]
+    assert market.rows("SELECT host, expired FROM store.list_of_futures") == read
+    assert [host for host, expired in read if not expired] == ["live"], "what is listed is told by one of them"
+
+
 def told(*bad: str) -> Reading:
     """What is read of a list of the perpetuals, and of these only that they are in it; a row has no name at all."""
     more = {"settlement_currency": "BTC", "quote_currency": "USD"}

@@ -34,7 +34,7 @@ READINGS = [
 ]
 """The lists that are read for each currency and kind. The live host drops an expired instrument after about a day, and
 the history host, which has them all, may receive it later. The history host's list of open instruments is incomplete,
-so it is not read."""
+so it is not read. In SQL the same, of futures, is the view store.list_of_futures."""
 
 
 @task(pool=EXCHANGE_POOL, map_index_template="{{ label }}", multiple_outputs=False)
