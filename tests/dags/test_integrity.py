@@ -90,7 +90,7 @@ def test_a_dag_is_in_the_file_of_its_name(every_dag):
 def test_the_library_knows_every_dag_that_makes_a_dataset(bag):
     from deribit_warehouse import datasets
 
-    made = {dataset.dag_id for dataset in (*datasets.DATASETS, *datasets.LIVE) if not dataset.computed_from}
+    made = {dataset.dag_id for dataset in (*datasets.DATASETS, *datasets.LIVE)}
     assert made == set(bag.dags) - WITHOUT_DATASET
 
 
@@ -417,7 +417,7 @@ def test_every_dataset_emits_its_asset_from_its_own_dag(bag):
 
     expected = {dataset.dag_id: [pipeline.asset(dataset)] for dataset in DATASETS}
     assert {dataset.dag_id for dataset in DATASETS if dataset.table} < set(expected)
-    expected |= {dataset.dag_id: [] for dataset in LIVE if not dataset.computed_from}
+    expected |= {dataset.dag_id: [] for dataset in LIVE}
     found = {name: [asset for task in bag.dags[name].tasks for asset in assets_of(task)] for name in expected}
     assert found == expected
     assert {name for name, assets in found.items() if not assets} == set().union(*WITHOUT_ASSET.values())
