@@ -7,8 +7,8 @@ the history host everything that has expired since 2016. Names are never inferre
 it was first seen and when it last changed. An instrument that the exchange stops listing stays.
 
 **Schedule.** Daily, and once at the start. The history DAGs wait until the lists they need were read after their
-interval: those of perpetuals and funding what is listed, the others also what has expired. A currency of which a list
-is refused, or can't be read, keeps no other waiting.
+interval: those of perpetuals and funding what is listed, the others also what has expired. A list that is refused, or
+can't be read, keeps nobody waiting where those of another currency were read.
 
 **Late data.** New listings come with the next daily reading; a changed expiry or state updates the row. The exchange
 may go on listing a delisted perpetual, with a flat chart. A perpetual without funding and without a trade for seven

@@ -24,13 +24,13 @@ folded into a row an instrument and day (`store.summary_day`): the views show th
 
 **Late data.** Does not concern it.
 
-**When it fails.** A part is deleted at a time: what was deleted stays so, and the next run deletes the rest. A day that
-was not measured stays unmeasured.
+**When it fails.** A part is deleted at a time: what was deleted stays so, and the next run deletes the rest. That a day
+can't be compared keeps no older one's live minutes. A day that was not measured stays unmeasured.
 """
 
 from datetime import timedelta
 
-from airflow.sdk import dag
+from airflow.sdk import chain, dag
 
 from deribit_warehouse import pipeline
 
@@ -43,7 +43,9 @@ from deribit_warehouse import pipeline
 )
 def retention() -> None:
     pipeline.prune_versions() >> pipeline.prune_records()
-    pipeline.compare_open_days() >> pipeline.prune_open_days()
+    compared, pruned = pipeline.compare_open_days(), pipeline.prune_open_days()
+    compared >> pruned
+    chain([compared, pruned], pipeline.complete())
     pipeline.prune_incidents()
     pipeline.thin_snapshots()
     pipeline.fold_snapshots()

@@ -145,6 +145,8 @@ class Dataset:
     computed_from: of what is not stored but computed whenever it is read, of published versions of its inputs: the
     columns of its profile that name what a row is computed from. It is validated in the transaction that publishes an
     input, and what did not pass is stored as these (hold.sql), for the views to leave it out.
+    dag_of: the dataset whose DAG makes it, by default itself; of what is computed whenever it is read, one of its
+    inputs.
     references: the names of the datasets that its rules compare it with, as stored. For each row its profile returns
     the dataset that the row still waits for (waits_for), and whether the exchange was asked for it (was_fetched).
 
@@ -176,18 +178,24 @@ class Dataset:
     patience: timedelta | None = None
     inputs: tuple[str, ...] = ()
     computed_from: tuple[str, ...] = ()
+    dag_of: str = ""
     references: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "sql", self.sql or self.name)
         object.__setattr__(self, "suite", self.suite or self.name)
         object.__setattr__(self, "versions_of", self.versions_of or self.name)
+        object.__setattr__(self, "dag_of", self.dag_of or self.name)
         if self.snapshot and self.catalogue:
             raise ValueError(f"{self.name}: no catalogue is younger than the present moment, so it can't be waited for")
         if bool(self.snapshot and self.table) != bool(self.beat):
             raise ValueError(f"{self.name}: a snapshot that is published has beats, and nothing else has")
         if self.computed_from and (self.table or not self.inputs):
             raise ValueError(f"{self.name}: what is computed when it is read has inputs, and no versions of its own")
+        if bool(self.computed_from) != (self.dag_of in self.inputs):
+            raise ValueError(
+                f"{self.name}: what is computed when it is read is made by an input's DAG, and nothing else"
+            )
 
     @property
     def begins_early(self) -> bool:
@@ -238,7 +246,7 @@ class Dataset:
     @property
     def dag_id(self) -> str:
         """The id of its DAG and the name of its asset."""
-        return dag_id_of(self.name)
+        return dag_id_of(self.dag_of)
 
     @property
     def validation_pool(self) -> str:

@@ -90,7 +90,7 @@ def test_a_dag_is_in_the_file_of_its_name(every_dag):
 def test_the_library_knows_every_dag_that_makes_a_dataset(bag):
     from deribit_warehouse import datasets
 
-    made = {dataset.dag_id for dataset in (*datasets.DATASETS, *datasets.LIVE) if not dataset.computed_from}
+    made = {dataset.dag_id for dataset in (*datasets.DATASETS, *datasets.LIVE)}
     assert made == set(bag.dags) - WITHOUT_DATASET
 
 
@@ -456,7 +456,7 @@ def test_every_dataset_emits_its_asset_from_its_own_dag(bag):
 
     expected = {dataset.dag_id: [pipeline.asset(dataset)] for dataset in DATASETS}
     assert {dataset.dag_id for dataset in DATASETS if dataset.table} < set(expected)
-    expected |= {dataset.dag_id: [] for dataset in LIVE if not dataset.computed_from}
+    expected |= {dataset.dag_id: [] for dataset in LIVE}
     found = {name: [asset for task in bag.dags[name].tasks for asset in assets_of(task)] for name in expected}
     assert found == expected
     assert {name for name, assets in found.items() if not assets} == set().union(*WITHOUT_ASSET.values())
@@ -564,6 +564,14 @@ def test_the_gate_judges_whatever_became_of_the_loads_and_the_run_still_turns_re
         assert tasks["publish"].trigger_rule == "all_done"
         assert tasks["complete"].trigger_rule == "all_success"
         assert tasks["complete"].upstream_task_ids == {"load", "publish"}, "a failed load would leave the run green"
+
+
+def test_live_minutes_are_deleted_whatever_became_of_comparing_them_and_the_run_still_turns_red(bag):
+    tasks = bag.dags["deribit_retention"].task_dict
+    assert tasks["prune_open_days"].upstream_task_ids == {"compare_open_days"}
+    assert tasks["prune_open_days"].trigger_rule == "all_done"
+    assert tasks["complete"].trigger_rule == "all_success"
+    assert "compare_open_days" in tasks["complete"].upstream_task_ids, "a failed comparison would leave the run green"
 
 
 def test_a_list_of_options_that_fails_keeps_nothing_waiting_but_the_end_of_its_run(bag):

@@ -225,10 +225,12 @@ def test_a_page_of_another_form_is_refused(result, cause):
         read_page(result)
 
 
-def chart_of(traded: dict[int, float], asked: list):
-    """An exchange whose chart has a bucket at each of these ticks, of that volume."""
+def chart_of(traded: dict[int, float], asked: list, *, hours: dict[int, float] | None = None):
+    """An exchange whose chart has a bucket at each of these ticks, of that volume; hours: other ones by the hour."""
+    buckets = {"1D": traded, "60": traded if hours is None else hours}
 
     def ask(method, params, read):
+        traded = buckets[params["resolution"]]
         asked.append((method, params["resolution"], params["start_timestamp"] + 1, params["end_timestamp"] + 1))
         columns = {name: [5.0] * len(traded) for name in COLUMNS} | {"volume": list(traded.values())}
         return read({"status": "ok" if traded else "no_data", "ticks": list(traded), **columns})
@@ -249,8 +251,23 @@ def test_a_dead_chart_is_no_trade_and_neither_is_what_lies_outside(flat):
     assert last_trade(chart_of(flat, []), "SOL_USDC-PERPETUAL", HOUR, 5 * HOUR) is None
 
 
-def test_a_long_silence_is_asked_for_by_the_day():
+@pytest.mark.parametrize(
+    ("day", "hours", "ends"),
+    [
+        (10 * DAY + 8 * HOUR, [-1, 0, 2], 10 * DAY + 11 * HOUR),
+        (399 * DAY + 8 * HOUR, [1], 399 * DAY + 10 * HOUR),  # the day is not over yet
+        (10 * DAY + 8 * HOUR, [], 11 * DAY + 8 * HOUR),  # the two charts disagree
+    ],
+)
+def test_of_a_long_time_the_last_day_with_a_trade_is_looked_for_and_the_hour_in_it(day, hours, ends):
     asked: list = []
-    day = 24 * HOUR
-    assert last_trade(chart_of({10 * day: 3.0}, asked), "SOL_USDC-PERPETUAL", day, 400 * day) == 11 * day
+    chart = chart_of({day - DAY: 3.0, day: 1.0}, asked, hours={day + n * HOUR: 1.0 for n in hours})
+    assert last_trade(chart, "SOL_USDC-PERPETUAL", DAY, 400 * DAY) == ends
+    assert [resolution for _, resolution, *_ in asked] == ["1D", "60"]
+    assert all(DAY <= begins < until <= 400 * DAY for *_, begins, until in asked)
+
+
+def test_of_a_long_time_without_a_trade_no_hour_is_asked_for():
+    asked: list = []
+    assert last_trade(chart_of({10 * DAY: 0.0}, asked), "SOL_USDC-PERPETUAL", DAY, 400 * DAY) is None
     assert [resolution for _, resolution, *_ in asked] == ["1D"]

@@ -3,7 +3,7 @@
 -- futures, too.
 SELECT c.currency, q.host, q.expired, l.is_read, CASE WHEN NOT l.is_read AND f.refused_at >= %(since)s THEN f.cause END AS refused
 FROM unnest(%(currencies)s::text[]) WITH ORDINALITY AS c(currency, place)
-CROSS JOIN (VALUES ('live', false), ('live', true), ('history', true)) AS q(host, expired)
+CROSS JOIN store.list_of_futures q
 LEFT JOIN store.catalogue_reading r ON r.currency = c.currency AND r.kind = 'future' AND r.host = q.host AND r.expired = q.expired
 LEFT JOIN store.refused_list f ON f.currency = c.currency AND f.kind = 'future' AND f.host = q.host AND f.expired = q.expired
 CROSS JOIN LATERAL (SELECT coalesce(r.read_at >= %(since)s, false) AS is_read) AS l

@@ -6,7 +6,7 @@
 -- catalogue waits for its turn. Grain: currency. Reads only. Parameters: currencies.
 SELECT c.currency, array_agg(n.name ORDER BY n.name) AS names
 FROM unnest(%(currencies)s::text[]) AS c(currency)
-JOIN store.catalogue_reading a ON a.currency = c.currency AND a.kind = 'future' AND a.host = 'live' AND NOT a.expired
+JOIN store.catalogue_reading a ON a.currency = c.currency AND a.kind = 'future' AND NOT a.expired
 CROSS JOIN LATERAL (SELECT v.beat, v.roster_id FROM store.instrument_summary v
                     WHERE v.currency = c.currency AND v.state IN ('pending', 'published')
                     ORDER BY v.beat DESC, v.version_id DESC LIMIT 1) AS s

@@ -78,18 +78,17 @@ LANGUAGE sql STABLE PARALLEL SAFE AS $$
     SELECT name_of.name, '-infinity', 'infinity' WHERE NOT EXISTS (SELECT FROM store.instrument i WHERE i.instrument = name_of.name)
 $$;
 
--- When each currency's futures were last read in full: the time of the oldest of its three lists, because an expired future may be
--- in only one of them. A currency of which a list was never read has no row.
-CREATE VIEW store.catalogue_age AS
-    SELECT currency, min(read_at) AS read_at FROM store.catalogue_reading WHERE kind = 'future'
-    GROUP BY currency HAVING count(*) = 3;
+-- The lists that are read of a currency's futures: READINGS of the pipeline, which says why these. An expired future may be in only one
+-- of them; of what is listed there is one, the live host's.
+CREATE VIEW store.list_of_futures AS
+    SELECT host, expired FROM (VALUES ('history', true), ('live', true), ('live', false)) AS l(host, expired);
 
 -- Whether the live host lists a perpetual: its newest list of that currency names it, or was never read. Of a name that is listed again
 -- it is said of all its lives.
 CREATE FUNCTION store.is_listed(i store.instrument) RETURNS boolean
 LANGUAGE sql STABLE PARALLEL SAFE AS $$
     SELECT NOT EXISTS (SELECT FROM store.catalogue_reading r
-                       WHERE r.currency = i.settlement_currency AND r.kind = 'future' AND r.host = 'live' AND NOT r.expired
+                       WHERE r.currency = i.settlement_currency AND r.kind = 'future' AND NOT r.expired
                          AND NOT EXISTS (SELECT FROM store.listed_perpetual p
                                          WHERE p.currency = r.currency AND p.instrument = i.instrument AND p.read_at >= r.read_at))
 $$;

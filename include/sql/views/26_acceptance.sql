@@ -6,11 +6,14 @@ CREATE FUNCTION store.catalogue_gap() RETURNS text
 LANGUAGE sql STABLE PARALLEL SAFE AS $$
     SELECT 'the catalogue is not complete: ' || string_agg(g.why, ', ' ORDER BY g.currency, g.why)
     FROM (SELECT c.currency,
-                 CASE WHEN a.read_at IS NULL THEN format('the futures of %s were never read in full', c.currency)
-                      ELSE format('the futures of %s were last read in full on %s', c.currency,
-                                  (a.read_at AT TIME ZONE 'UTC')::date) END AS why
-          FROM store.collected c LEFT JOIN store.catalogue_age a USING (currency)
-          WHERE a.read_at IS NULL OR a.read_at < date_trunc('month', now(), 'UTC')
+                 CASE WHEN a.is_read THEN format('the futures of %s were last read in full on %s', c.currency,
+                                                 (a.read_at AT TIME ZONE 'UTC')::date)
+                      ELSE format('the futures of %s were never read in full', c.currency) END AS why
+          FROM store.collected c
+          CROSS JOIN LATERAL (SELECT bool_and(r.read_at IS NOT NULL) AS is_read, min(r.read_at) AS read_at
+                              FROM store.list_of_futures l LEFT JOIN store.catalogue_reading r
+                                  ON r.currency = c.currency AND r.kind = 'future' AND r.host = l.host AND r.expired = l.expired) AS a
+          WHERE NOT a.is_read OR a.read_at < date_trunc('month', now(), 'UTC')
           UNION ALL
           SELECT u.currency, format('%s rows of the futures of %s can''t be read: %s', count(*), u.currency,
                                     store.named(array_agg(DISTINCT u.subject ORDER BY u.subject), ', '))

@@ -9,7 +9,7 @@ BASIS_SPREAD = Dataset(
 
 BASIS_LIVE = Dataset(
     name="basis_live", suite="basis_spread", keys=("instrument", "ts"), live=True, catalogue="",
-    inputs=("perpetuals_live", "futures_live"),
+    inputs=("perpetuals_live", "futures_live"), dag_of="futures_live",
     computed_from=("instrument_id", "ts", "future_version_id", "perpetual_id", "perpetual_version_id"),
 )  # fmt: skip
 """The same of days that are not closed yet, minute by minute: whichever run publishes the later leg validates it."""

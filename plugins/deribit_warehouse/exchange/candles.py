@@ -16,6 +16,7 @@ from .parsing import numbers, timestamps
 
 MINUTE = 60_000  # ms
 HOUR = 60 * MINUTE
+DAY = 24 * HOUR
 PAGE = 5_000 * MINUTE  # the exchange answers with the newest 5,001 rows and drops older ones silently
 COLUMNS = ("open", "high", "low", "close", "volume", "cost")
 
@@ -85,14 +86,23 @@ def collect(request: Request, instrument_name: str, start: int, end: int) -> Can
 def last_trade(request: Request, instrument_name: str, start: int, end: int) -> int | None:
     """The end of the last hour in [start, end), ms, in which there was a trade, or None if there was none.
 
-    One request: by the hour, or by the day (from 08:00 UTC) where that would be more rows than an answer holds.
+    One request, or two where an answer does not hold all hours: then the day (from 08:00 UTC) is looked for first.
+    Where no hour of it has the trade that it has, it is the end of the day.
     """
     start, end = index(start), index(end)
-    resolution, width = ("60", HOUR) if end - start <= 5_000 * HOUR else ("1D", 24 * HOUR)
-    params = chart_params(instrument_name, start, end) | {"resolution": resolution}
-    ticks, values = request("get_tradingview_chart_data", params, read_page)
-    traded = ticks[(ticks >= start) & (ticks < end) & (values[COLUMNS.index("volume")] > 0)]
-    return min(int(traded.max()) + width, end) if len(traded) else None
+
+    def last(resolution: str, width: int, left: int, right: int) -> int | None:
+        params = chart_params(instrument_name, left, right) | {"resolution": resolution}
+        ticks, values = request("get_tradingview_chart_data", params, read_page)
+        traded = ticks[(ticks >= left) & (ticks < right) & (values[COLUMNS.index("volume")] > 0)]
+        return min(int(traded.max()) + width, right) if len(traded) else None
+
+    if end - start <= 5_000 * HOUR:
+        return last("60", HOUR, start, end)
+    day_ends = last("1D", DAY, start, end)
+    if day_ends is None:
+        return None
+    return last("60", HOUR, day_ends - DAY, day_ends) or day_ends
 
 
 def chart_params(instrument_name: str, left: int, right: int) -> dict[str, Any]:

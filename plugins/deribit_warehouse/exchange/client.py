@@ -99,8 +99,8 @@ class Exchange:
         return funding.last_hour(self._live.request, instrument_name, not_before, not_after)
 
     def last_trade(self, instrument_name: str, start: int, end: int) -> int | None:
-        """The end of the last hour in [start, end) with a trade (over more than 5,000 hours: day), or None; one
-        request. Flat candles of volume 0, which a dead chart goes on with, are no trade."""
+        """The end of the last hour in [start, end) with a trade, or None; one request, of more than 5,000 hours two.
+        Flat candles of volume 0, which a dead chart goes on with, are no trade."""
         return candles.last_trade(self._live.request, instrument_name, start, end)
 
     def funding_chart(self, instrument_name: str) -> IndexMinutes:

@@ -91,6 +91,12 @@ class Reading:
     instruments: list[Instrument]
     unreadable: list[tuple[str, str]]
 
+    @property
+    def perpetuals(self) -> list[str]:
+        """The names of the perpetuals in it, and those in rows that can't be read: such a row may be of one."""
+        read = [one.instrument_name for one in self.instruments if one.settlement_period == "perpetual"]
+        return read + [subject for subject, _ in self.unreadable if NAME.fullmatch(subject)]
+
 
 def reader(host: str, kind: str) -> Callable[[Any], Reading]:
     """Reads an answer of get_instruments by `host`, rows or their JSON, keeping instruments of `kind` only.

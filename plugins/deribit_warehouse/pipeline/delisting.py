@@ -46,8 +46,8 @@ def find_delistings(starts: Any) -> dict[str, str]:
     found in the list, if that is later.
 
     An end is reported once, and removed again when new data appears. One that was found before stays when the exchange
-    does not know the perpetual any more. This takes one request for each perpetual, and one more for each that is
-    silent or not listed.
+    does not know the perpetual any more. This takes one request for each perpetual, and one or two more for each that
+    is silent, or has left the list, for longer than SILENCE.
     """
     from deribit_warehouse.exchange import InstrumentNotFound
     from deribit_warehouse.warehouse import lifetimes

@@ -135,9 +135,9 @@ def months_of(windows: list[Window]) -> list[str]:
 def wait_for_catalogue(connection: Connection, dataset: Dataset, currencies: list[str], until: datetime) -> None:
     """Has the task wait if a list of a currency's futures that the dataset needs was last read before an instant.
 
-    A currency of which the exchange refuses one, or sends what can't be read, keeps the others waiting only if there is
-    none of which all were read. What is known of it is loaded with theirs; the months of what is not are in the view
-    `unloaded` once the list is read.
+    One that the exchange refuses, or sends in a form that can't be read, is waited for only if there is no currency of
+    which all were read. What is known of its currency is loaded with the others; the months of what is not are in the
+    view `unloaded` once the list is read.
     """
     from deribit_warehouse.warehouse import catalogue
 

@@ -34,7 +34,7 @@ READINGS = [
 ]
 """The lists that are read for each currency and kind. The live host drops an expired instrument after about a day, and
 the history host, which has them all, may receive it later. The history host's list of open instruments is incomplete,
-so it is not read."""
+so it is not read. In SQL the same, of futures, is the view store.list_of_futures."""
 
 
 @task(pool=EXCHANGE_POOL, map_index_template="{{ label }}", multiple_outputs=False)
@@ -109,9 +109,8 @@ def store_reading(
             connection, currency, kind, len(answer.instruments), run_id,
             host=host, expired=expired, unreadable=answer.unreadable,
         )  # fmt: skip
-        if (host, kind, expired) == ("live", "future", False):
-            listed = (i.instrument_name for i in answer.instruments if i.settlement_period == "perpetual")
-            catalogue.record_listed(connection, currency, listed)
+        if kind == "future" and not expired:
+            catalogue.record_listed(connection, currency, answer.perpetuals)
         catalogue.record_collected(connection, currency, settings.currencies(), settings.history_from())
     label = catalogue.list_name(currency, kind, host=host, expired=expired)
     log.info("%s: %d, of which %d are new and %d have changed", label, len(answer.instruments), added, changed)

@@ -6,7 +6,7 @@ import logging
 import shutil
 from datetime import UTC, datetime, timedelta
 
-from airflow.sdk import get_current_context, task
+from airflow.sdk import TriggerRule, get_current_context, task
 from airflow.sdk.exceptions import AirflowSkipException
 
 from deribit_warehouse import settings
@@ -46,7 +46,8 @@ def compare_open_days() -> int:
     return days
 
 
-@task(multiple_outputs=False)
+# it compares by itself what it deletes: a younger day of which that fails keeps nothing
+@task(trigger_rule=TriggerRule.ALL_DONE, multiple_outputs=False)
 def prune_open_days() -> dict[str, int]:
     """Counts what live said of days that were closed longer than KEEP_OPEN ago, keeps what was otherwise, and deletes
     the rest: {days, minutes}, days of instruments and versions of their minutes."""

@@ -79,7 +79,8 @@ class ListsRead(NamedTuple):
     """Currencies by what became of their lists of futures since an instant.
 
     read: those of which all were. refused: those of which the exchange refused one since, or sent it in a form that
-    can't be read, and which and why, as a sentence. awaited: the others.
+    can't be read, and which and why, as a sentence. awaited: those of which one was neither read nor refused; another
+    one may have been refused.
     """
 
     read: list[str]
@@ -99,10 +100,10 @@ def lists_read(connection: Connection, currencies: list[str], since: datetime, l
         ]  # fmt: skip
         if causes:
             found.refused[currency] = "; ".join(causes)
-        elif all(row["is_read"] for row in told):
-            found.read.append(currency)
-        else:
+        if not all(row["is_read"] or row["refused"] for row in told):
             found.awaited.append(currency)
+        elif not causes:
+            found.read.append(currency)
     return found
 
 

@@ -76,18 +76,22 @@ def lock_months(connection: Connection, provenance: Provenance, begins: datetime
 
     A load takes it before it asks the exchange: of two answers the later one is then stored last, so that the older is
     never taken for its correction. While the exchange does not answer, the transaction has read nothing and keeps
-    nobody from anything but these months, and an exchange that is away ends it with an error, within minutes.
+    nobody from anything but these months. An exchange that is away ends it with an error, within minutes; one that is
+    slow does not, and who waits then does so for as long as its own task may take.
     """
-    sql.rows(connection, "ingestion/lock_months", **_months(provenance, begins, ends))
+    _take_months(connection, provenance, begins, ends, wait=True)
 
 
 def try_lock_months(connection: Connection, provenance: Provenance, begins: datetime, ends: datetime) -> bool:
     """Takes the locks of lock_months() if nobody has any of them; whether that was so. None is waited for."""
-    return sql.row(connection, "ingestion/try_lock_months", **_months(provenance, begins, ends))["taken"]
+    return _take_months(connection, provenance, begins, ends, wait=False)
 
 
-def _months(provenance: Provenance, begins: datetime, ends: datetime) -> dict[str, str | datetime]:
-    return {"dataset": provenance.dataset, "subject": provenance.subject, "begins": begins, "ends": ends}
+def _take_months(
+    connection: Connection, provenance: Provenance, begins: datetime, ends: datetime, *, wait: bool
+) -> bool:
+    subject = {"dataset": provenance.dataset, "subject": provenance.subject}
+    return sql.row(connection, "ingestion/lock_months", **subject, begins=begins, ends=ends, wait=wait)["taken"]
 
 
 def record_fetched(connection: Connection, instrument_id: int, what: str, begins: int, ends: int) -> None:

@@ -55,8 +55,7 @@ def stale(connection: Connection, datasets: Iterable[Dataset]) -> list[Finding]:
         connection,
         "watched/stale",
         datasets=list(by_name),
-        # what is validated with its inputs has no DAG but theirs
-        dag_ids=[(by_name[d.inputs[-1]] if d.computed_from else d).dag_id for d in by_name.values()],
+        dag_ids=[dataset.dag_id for dataset in by_name.values()],
         waiting=incidents.WAITING,
     )
     stand_still = {(row["dataset"], row["coin"]) for row in rows}
