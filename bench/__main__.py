@@ -27,6 +27,7 @@ BENCHMARKS = (
     "queries",
     "coverage",
     "options",
+    "snapshots",
     "validation",
     "growth",
 )

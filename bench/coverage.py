@@ -1,27 +1,32 @@
 """Coverage of as much as a whole history has: every inverse contract of BTC and ETH since 2018-08, a version a key.
 
 The catalogue is that of the simulator. The rows have no prices, and a day of candles is one minute long: coverage reads
-neither. What each dataset adds is its own part of the view (include/sql/datasets/*/stored.sql), asked alone.
+neither. What each dataset adds is its own part of the view (include/sql/datasets/*/stored.sql), asked alone. The
+completion report, which counts days as coverage does, is written of the same store.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from typing import LiteralString
 
 import psutil
 from psycopg import Connection
 
+from deribit_warehouse.quality.completion_report import markdown
+from deribit_warehouse.report import report
 from deribit_warehouse.warehouse import sql
 
 from . import market_data
 from .database import Server
 from .metric import Metric, seconds
 from .queries import quiesce
+from .validation import Counting
 
 BEGINS = datetime(2018, 8, 1, tzinfo=UTC)
 RUNS = 11
+REPORTS = 3
 
 # each in the order in which months are loaded one after the other
 ROWS = {
@@ -108,16 +113,19 @@ def run(server: Server) -> Iterator[Metric]:
             market_data.validation(connection, BEGINS, market_data.NOW)
             stored = fill(connection)
         quiesce(server, database)
-        with server.connect(database, "market_reader", autocommit=True) as connection:
+        reader = {"autocommit": True, "options": "-c timezone=UTC", "cursor_factory": Counting}
+        with server.connect(database, "market_reader", **reader) as connection:
 
-            def asked(name: str, statement: LiteralString, **target: float) -> Metric:
+            def timed(name: str, work: Callable[[], object], runs: int, at_most: float | None = None) -> Metric:
                 backend = psutil.Process(connection.info.backend_pid)
                 before = backend.cpu_times().user
-                took = seconds(lambda: connection.execute(statement).fetchall(), RUNS)
-                spent = (backend.cpu_times().user - before) / RUNS  # says as much on a machine that is busy
-                return Metric(
-                    f"coverage: {name}", took * 1000, "ms", note=f"{spent * 1000:.0f} ms of processor", **target
-                )
+                took = seconds(work, runs)
+                spent = (backend.cpu_times().user - before) / runs  # says as much on a machine that is busy
+                note = f"{spent * 1000:.0f} ms of Postgres' processor"
+                return Metric(name, took * 1000, "ms", note=note, at_most=at_most)
+
+            def asked(name: str, statement: LiteralString, at_most: float | None = None) -> Metric:
+                return timed(f"coverage: {name}", lambda: connection.execute(statement).fetchall(), RUNS, at_most)
 
             yield Metric("coverage: rows it counts", stored, "rows")
             yield asked("everything, instrument by month", "SELECT * FROM coverage", at_most=100)
@@ -125,6 +133,10 @@ def run(server: Server) -> Iterator[Metric]:
             for file in sorted(sql.FOLDER.glob("datasets/*/stored.sql")):
                 name = file.parent.name
                 yield asked(f"what is stored of {name}", sql.statement(f"datasets/{name}/stored"))
+
+            before = Counting.statements
+            yield timed("report: written as Markdown", lambda: markdown(report(connection)), REPORTS)
+            yield Metric("report: statements", (Counting.statements - before) / REPORTS, "statements")
 
 
 def fill(connection: Connection) -> int:

@@ -125,7 +125,7 @@ def reckoned(before: Counts, after: Counts, minutes: int) -> Iterator[Metric]:
                 each = size / max(there, abs(came))  # how many there are is Postgres' estimate
                 stored[name] = Metric(
                     f"day: stored, {database}, {name}", came * times * each / 1e6, "MB",
-                    note=f"{came * times:,.0f} rows of {each:,.0f} B",
+                    note=f"{came * times:,.0f} rows, {each:,.0f} B each in the average of the table",
                 )  # fmt: skip
         total = sum(one.value or 0 for one in stored.values())
         yield Metric(f"day: stored, {database}", total, "MB", note=note)

@@ -1,29 +1,29 @@
 """A chain of 1,500 options, as large as that of one coin: its greeks, and the volatilities of its quotes; and a day of
-beats of such a chain in the store: what an option takes, and its greeks as they are read from it."""
+beats of such a chain in the store: what an option takes, and its greeks as they are read from it. What an option takes
+is asked of a smaller chain, too, with as many strikes an expiry as the exchange's had when it was recorded."""
 
 from __future__ import annotations
 
+import random
 from collections.abc import Iterator
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from functools import partial
 from typing import Any, LiteralString
 
 from psycopg import Connection
 
-from deribit_warehouse.dataset import Window
 from deribit_warehouse.datasets import OPTIONS_CHAIN
 from deribit_warehouse.exchange.summaries import Summaries, reader
 from deribit_warehouse.exchange.tickers import OptionTicker
 from deribit_warehouse.exchange.tickers import reader as ticker_reader
-from deribit_warehouse.warehouse import publication
-from deribit_warehouse.warehouse.ingestion import Provenance
 from exchange_simulator.market import Market
 from exchange_simulator.quotes import book_summaries, option_tickers
 from exchange_simulator.traits import Traits
 
 from .database import Server
-from .market_data import HOST, ms, validation
+from .market_data import ms, validation
 from .metric import Metric, seconds
+from .snapshots import DAY, Simulated, size, store_beats
 
 # twelve expiries of half a day to a year, strikes of 40 % to 250 % of the forward, calls and puts, a smile, a spread
 CHAIN = """
@@ -45,8 +45,11 @@ VOLATILITIES = """
     CROSS JOIN LATERAL implied_volatility(c.option_type, c.strike, c.forward, c.ask_price, c.days_to_expiry, true) AS a
 """
 
-DAY = datetime(2026, 11, 1, tzinfo=UTC)
 BEAT = timedelta(minutes=5)
+BEATS = timedelta(days=1) // BEAT
+RECORDED = (17, 14, 24, 14, 18, 17, 36, 28, 52, 44, 40, 22)
+"""Strikes of each expiry, the nearest first, in the chain recorded on 2025-12-30 (the mean of BTC's and ETH's): 54
+options an expiry."""
 FROM_THE_STORE: dict[str, LiteralString] = {
     "greeks_at() of one beat of a day, as rows in Python": """
         SELECT instrument, strike, delta, gamma, vega, theta, rho FROM greeks_at('BTC', '2026-11-01 12:00+00')
@@ -56,36 +59,69 @@ FROM_THE_STORE: dict[str, LiteralString] = {
         WHERE currency = 'BTC' AND beat = '2026-11-01 12:00+00'
     """,
 }
-SIZE = """
-    SELECT pg_total_relation_size('store.option_chain') + pg_total_relation_size('store.roster')
-           + pg_total_relation_size('store.option_sample')
+STORED: LiteralString = """
+    SELECT sum(cardinality(instruments)), count(*) FROM store.option_chain JOIN store.roster USING (roster_id)
 """
-WAITING = "SELECT currency, beat, series, version_id FROM store.option_chain WHERE state = 'pending'"
 
 
-class Simulated:
-    """What the dataset asks of an exchange, from the invented market with every other strike of its denser ladders."""
+class Chain(Simulated):
+    """A chain of 1,500 options: every other strike of the invented market's denser ladders."""
 
     def __init__(self) -> None:
-        self.source = Market(now_ms=ms(DAY), traits=Traits(dense_options=True))
+        super().__init__(Market(now_ms=ms(DAY), traits=Traits(dense_options=True)))
+
+    def rows(self, currency: str) -> list[dict]:
+        # a call and a put of a strike stand side by side
+        return [row for place, row in enumerate(book_summaries(self.source, currency, "option")) if place % 4 < 2]
 
     def summaries(self, currency: str, kind: str) -> Summaries:
-        rows = book_summaries(self.source, currency, kind)
-        # a call and a put of a strike stand side by side
-        return reader(currency, kind)([row for place, row in enumerate(rows) if place % 4 < 2])
+        return reader(currency, kind)(self.rows(currency))
 
     def option_ticker(self, name: str) -> OptionTicker:
-        series = name.rsplit("-", 2)[0]
-        [chain] = [chain for chain in self.source.option_chains() if chain.future.name == series]
+        [chain] = [chain for chain in self.source.option_chains() if chain.future.name == series(name)]
         [ticker] = option_tickers(self.source, chain, only=name)
         return ticker_reader(name)(ticker)
+
+
+class RecordedChain(Chain):
+    """A chain of as many expiries, and strikes of each, as were recorded, and with marks of eight decimals, as the
+    exchange's are; the invented market says four."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.dice = random.Random(1)
+
+    def rows(self, currency: str) -> list[dict]:
+        listed: dict[str, list[dict]] = {}
+        for row in book_summaries(self.source, currency, "option"):
+            listed.setdefault(series(row["instrument_name"]), []).append(row)
+        expires = {chain.future.name: chain.expires for chain in self.source.option_chains()}
+        nearest = sorted(listed, key=expires.__getitem__)
+        return [
+            row | {"mark_price": round(row["mark_price"] + self.dice.uniform(0, 1e-4), 8)}
+            for name, strikes in zip(nearest, RECORDED, strict=False)
+            for row in thinned(listed[name], strikes)
+        ]
+
+
+def series(name: str) -> str:
+    """What the names of an expiry's options begin with: BTC-26MAR27 of BTC-26MAR27-80000-C."""
+    return name.rsplit("-", 2)[0]
+
+
+def thinned(rows: list[dict], strikes: int) -> list[dict]:
+    """The rows of so many of an expiry's strikes, evenly apart, from the first to the last. rows: by strike, a call and
+    then its put."""
+    last = len(rows) // 2 - 1
+    places = (round(n * last / (strikes - 1)) for n in range(strikes))
+    return [row for place in places for row in rows[2 * place : 2 * place + 2]]
 
 
 def asked(connection: Connection, statement: LiteralString) -> list[tuple]:
     return connection.execute(statement).fetchall()
 
 
-def run(server: Server) -> Iterator[Metric]:
+def run(server: Server, beats: int = BEATS) -> Iterator[Metric]:
     with server.market("bench_options") as database, server.connect(database, autocommit=True) as connection:
         connection.execute(CHAIN)
         connection.execute("ANALYZE chain")
@@ -94,14 +130,13 @@ def run(server: Server) -> Iterator[Metric]:
             ("volatility of its bids and asks, as rows in Python", VOLATILITIES, None),
         ):
             yield timed(connection, name, statement, bound)
-        options = store_day(server, database, connection)
-        [[size]] = asked(connection, SIZE)
-        yield Metric(
-            "options: an option and beat in the store, after a day", size / options, "bytes", at_most=40,
-            note=f"{options:,} options of {timedelta(days=1) // BEAT} beats, with indexes and the sample of tickers",
-        )  # fmt: skip
+        yield day(server, database, connection, "an option and beat in the store, after a day", Chain(), beats)
         for name, statement in FROM_THE_STORE.items():
             yield timed(connection, name, statement, 60)
+    with server.market("bench_options_as_recorded") as database:
+        with server.connect(database, autocommit=True) as connection:
+            name = "an option and beat of a chain with the recorded one's strikes"
+            yield day(server, database, connection, name, RecordedChain(), beats)
 
 
 def timed(connection: Connection, name: str, statement: LiteralString, bound: float | None) -> Metric:
@@ -110,24 +145,14 @@ def timed(connection: Connection, name: str, statement: LiteralString, bound: fl
     return Metric(f"options: {name}", took * 1000, "ms", at_most=bound, note=f"{options:,} options")
 
 
-def store_day(server: Server, database: str, connection: Connection) -> int:
-    """A day of beats, each loaded, sampled and published as its run does it; returns how many options that were. What
-    a publication leaves behind is freed once an hour: autovacuum, which looks every minute, would see to it sooner."""
-    exchange: Any = Simulated()
-    window = Window("BTC", "BTC", None, DAY, DAY, 1)
-    assert OPTIONS_CHAIN.load is not None
-    with server.connect(database, "market_owner", autocommit=True) as owner:
-        for n in range(timedelta(days=1) // BEAT):
-            moment = DAY + n * BEAT
-            exchange.source.now_ms = ms(moment)
-            OPTIONS_CHAIN.load(exchange, connection, window, Provenance(OPTIONS_CHAIN.name, "BTC", HOST, "bench"))
-            validation_id = validation(connection, moment, moment)
-            with connection.transaction():
-                versions = connection.execute(WAITING).fetchall()
-                publication.publish(connection, OPTIONS_CHAIN.versions, validation_id, versions)
-            if n % 12 == 11:
-                owner.execute("VACUUM ANALYZE store.option_chain")
-        [[options]] = connection.execute(
-            "SELECT sum(cardinality(r.instruments)) FROM store.option_chain JOIN store.roster r USING (roster_id)"
-        ).fetchall()
-    return int(options)
+def day(server: Server, database: str, connection: Connection, name: str, exchange: Any, beats: int) -> Metric:
+    """What an option takes after a day of beats, each loaded, sampled and published as its run does it."""
+    moments = [DAY + n * BEAT for n in range(beats)]
+    store_beats(server, database, connection, OPTIONS_CHAIN, exchange, moments, validation)
+    [(options, rows)] = connection.execute(STORED).fetchall()
+    taken = size(connection, "option_chain", "roster", "option_sample")
+    return Metric(
+        f"options: {name}", taken / int(options), "bytes", at_most=40,
+        note=f"{options:,} options of {beats} beats, {options / rows:.0f} an expiry, with indexes and the sample of"
+        " tickers",
+    )  # fmt: skip

@@ -28,7 +28,7 @@ def test_a_day_is_reckoned_from_what_came_in_minutes_at_the_size_of_a_row():
         "day: logs of tasks": 7.2,
     })  # fmt: skip
     assert found["day: write-ahead log"].note == "reckoned from 10 minutes; 4,320 whole pages"
-    assert found["day: stored, market, open_candle"].note == "8,640 rows of 200 B"
+    assert found["day: stored, market, open_candle"].note == "8,640 rows, 200 B each in the average of the table"
 
 
 def test_a_table_that_takes_less_than_a_hundredth_is_in_the_sum_alone():
