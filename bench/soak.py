@@ -438,18 +438,10 @@ def closed_days(stack: LiveStack) -> Iterator[Metric]:
     """Has the days of this month that are over closed, and holds those that live has whole by then against what it had
     said: the oldest ones, for it catches up beside the history, and of a long month not all. Raises Failed."""
     market = Market(CURRENCIES)
-    shown = "SELECT instrument, count(*) FROM candle WHERE day = %s GROUP BY instrument"
-
-    def minutes(day: datetime) -> dict[str, int]:
-        first, past = ms(day), ms(day + timedelta(days=1))
-        return {
-            listing.name: len(market.candles(listing, first, past - MINUTE)["ticks"])
-            for listing in comparison.listed_between(market, CURRENCIES, first, past)
-        }
+    due_of = {day.date(): minutes_due(market, day) for day in days_that_are_over()}
 
     def from_live() -> dict[date, Collection[str]]:
-        whole = {day.date(): minutes(day) for day in days_that_are_over()}
-        return {day: due.keys() for day, due in whole.items() if dict(stack.rows(shown, day)) == due}
+        return {day: due.keys() for day, due in due_of.items() if minutes_shown(stack, day) == due}
 
     until("a day that is over, from live", from_live, QUIET)
     listed = from_live()
@@ -459,6 +451,20 @@ def closed_days(stack: LiveStack) -> Iterator[Metric]:
     until("the same from history", lambda: stack.rows(closed, list(listed)) == [(due,)], 2 * QUIET)
     same = sum(live_was_right(stack.rows, day, names) for day, names in listed.items())
     yield Metric("minutes in which live was what history is", same, "minutes", note=f"of {len(listed)} days")
+
+
+def minutes_due(market: Market, day: datetime) -> dict[str, int]:
+    """How many candles the exchange has of each instrument of a day (its beginning, UTC)."""
+    first, past = ms(day), ms(day + timedelta(days=1))
+    return {
+        listing.name: len(market.candles(listing, first, past - MINUTE)["ticks"])
+        for listing in comparison.listed_between(market, CURRENCIES, first, past)
+    }
+
+
+def minutes_shown(stack: LiveStack, day: date) -> dict[str, int]:
+    """How many are published of it."""
+    return dict(stack.rows("SELECT instrument, count(*) FROM candle WHERE day = %s GROUP BY instrument", day))
 
 
 def kills(soak: Soak) -> Iterator[Metric]:
@@ -570,6 +576,10 @@ def disk(soak: Soak) -> Iterator[Metric]:
         mount(stack)
     last_month = datetime.now(UTC).replace(day=1) - timedelta(days=1)
     stack = soak.started("disk", f"{last_month:%Y-%m}-01")
+    # the days of this month come at once, with more of a journal than is left once the disk is nearly full
+    yesterday = datetime.now(UTC).replace(hour=0, minute=0, second=0, microsecond=0) - timedelta(days=1)
+    due = minutes_due(Market(CURRENCIES), yesterday)
+    until("all days that are over", lambda: minutes_shown(stack, yesterday.date()) == due, 2 * QUIET)
     watched = Watched(soak, "disk")
     filler = stack.placed.home / "postgres" / "filler"
     least = round(DISK_LEAST * 1e9)
