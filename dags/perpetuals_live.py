@@ -21,7 +21,7 @@ not have yet of the last five minutes stays open.
 **Level.** A minute is checked against the index of the last summary, and against the dated futures where there is
 none or it disagrees. The rules are those of `perpetuals_ohlcv`, for each minute; what needs a whole day is asked of
 the closed one. What the funding chart says of the index in minutes without a summary is compared with the perpetual's,
-and so validated with them, in the same transaction (dataset `index_live`).
+and so validated with them, in the same transaction (dataset `index_live`), and again when one of these is corrected.
 
 **When it fails.** The next minute is the retry: there is nothing to clear, and clearing or pausing does no harm,
 however long ago the run was. A request is given seconds, and a contract that gets no answer keeps no other one from its

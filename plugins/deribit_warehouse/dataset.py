@@ -143,8 +143,8 @@ class Dataset:
     snapshot at most so long that it is still of its beat (longest_wait).
     inputs: the names of the datasets it is computed from, empty for one that is loaded.
     computed_from: of what is not stored but computed whenever it is read, of published versions of its inputs: the
-    columns of its profile that name what a row is computed from. It is validated in the transaction that publishes an
-    input, and what did not pass is stored as these (hold.sql), for the views to leave it out.
+    columns of its profile that name what a row is computed from, and compared with. It is validated in the transaction
+    that publishes an input, and what did not pass is stored as these (hold.sql), for the views to leave it out.
     dag_of: the dataset whose DAG makes it, by default itself; of what is computed whenever it is read, one of its
     inputs.
     references: the names of the datasets that its rules compare it with, as stored. For each row its profile returns

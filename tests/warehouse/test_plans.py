@@ -114,6 +114,7 @@ def test_users_questions_are_answered_by_key(stored, query):
         ("datasets/basis_spread/compute", PROVENANCE),
         ("datasets/index_prices/compute", PROVENANCE),
         ("datasets/index_prices/profile", {}),
+        ("datasets/index_live/profile", {"currencies": ["BTC"]}),
         ("report/last_term_structure", {}),
     ],
 )

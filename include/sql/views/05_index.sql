@@ -35,15 +35,20 @@ LANGUAGE sql STABLE PARALLEL SAFE AS $$
 $$;
 
 -- What the funding chart said of minutes of an open day that no summary told, after it was validated: as it is published, or was at the
--- time as_of. minute: of the day, whose END the price is of.
+-- time as_of. The price that passed last counts, until it is held back itself: one that it had taken the place of does not come back.
+-- minute: of the day, whose END the price is of.
 CREATE FUNCTION store.charted_minutes(index_name text, day date, as_of timestamptz)
 RETURNS TABLE (minute smallint, price float8, validation_id bigint)
 LANGUAGE sql STABLE PARALLEL SAFE AS $$
-    SELECT DISTINCT ON (u.minute) u.minute, u.price, c.validation_id
-    FROM store.charted_index c CROSS JOIN LATERAL unnest(c.minutes, c.prices) AS u(minute, price)
-    WHERE c.index_name = charted_minutes.index_name AND c.day = charted_minutes.day AND NOT c.is_held
-      AND (charted_minutes.as_of IS NULL OR c.validation_id <= (SELECT store.as_of(charted_minutes.as_of)))
-    ORDER BY u.minute, c.validation_id DESC
+    SELECT n.minute, n.price, n.validation_id
+    FROM (SELECT DISTINCT ON (u.minute) u.minute, u.price, c.validation_id, c.is_held,
+                 max(c.validation_id) FILTER (WHERE c.is_held) OVER (PARTITION BY u.minute, u.price) AS held_by
+          FROM store.charted_index c CROSS JOIN LATERAL unnest(c.minutes, c.prices) AS u(minute, price)
+          WHERE c.index_name = charted_minutes.index_name AND c.day = charted_minutes.day
+            AND (charted_minutes.as_of IS NULL OR c.validation_id <= (SELECT store.as_of(charted_minutes.as_of)))
+          -- false before true: what passed before what did not
+          ORDER BY u.minute, c.is_held, c.validation_id DESC) AS n
+    WHERE NOT n.is_held AND coalesce(n.held_by < n.validation_id, true)
 $$;
 
 -- What is known of an index on an open day, by the ends of its minutes (beats): what the summaries of its perpetual said (instrument, which

@@ -11,7 +11,7 @@ INDEX_PRICES = Dataset(
 INDEX_LIVE = Dataset(
     name="index_live", suite="index_prices", keys=("index_name", "ts"), live=True, catalogue="",
     inputs=("index_minutes", "perpetuals_live"), dag_of="perpetuals_live",
-    computed_from=("index_name", "ts", "chart_version_id"),
+    computed_from=("index_name", "ts", "chart_version_id", "compared_with"),
 )  # fmt: skip
 """The minutes of days that are not closed yet that the funding chart tells and no summary does: they are compared with
 the perpetual, and so validated with its minutes."""
