@@ -35,7 +35,9 @@ from deribit_warehouse.datasets import BASIS_SPREAD, FUTURES_OHLCV, INSTRUMENTS,
 )
 def basis_spread() -> None:
     publish = pipeline.publish_derived.override(
-        pool=BASIS_SPREAD.validation_pool, outlets=[pipeline.asset(BASIS_SPREAD)]
+        pool=BASIS_SPREAD.validation_pool,
+        inlets=pipeline.inlets(BASIS_SPREAD),
+        outlets=[pipeline.asset(BASIS_SPREAD)],
     )
     published = publish.partial(dataset=BASIS_SPREAD).expand(batch=pipeline.windows(BASIS_SPREAD))
     chain(published, pipeline.complete())

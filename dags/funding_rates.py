@@ -37,7 +37,9 @@ def funding_rates() -> None:
     batches = pipeline.plan(FUNDING_RATES)
     loaded = pipeline.load.override(priority_weight=20).partial(dataset=FUNDING_RATES).expand(batch=batches)
     publish = pipeline.publish.override(
-        pool=FUNDING_RATES.validation_pool, outlets=[pipeline.asset(FUNDING_RATES), pipeline.READY]
+        pool=FUNDING_RATES.validation_pool,
+        inlets=pipeline.inlets(FUNDING_RATES),
+        outlets=[pipeline.asset(FUNDING_RATES), pipeline.READY],
     )
     published = publish(FUNDING_RATES, loaded)
     chain([loaded, published], pipeline.complete())

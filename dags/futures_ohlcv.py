@@ -35,7 +35,9 @@ def futures_ohlcv() -> None:
     batches = pipeline.plan(FUTURES_OHLCV)
     loaded = pipeline.load.partial(dataset=FUTURES_OHLCV).expand(batch=batches)
     publish = pipeline.publish.override(
-        pool=FUTURES_OHLCV.validation_pool, outlets=[pipeline.asset(FUTURES_OHLCV), pipeline.READY]
+        pool=FUTURES_OHLCV.validation_pool,
+        inlets=pipeline.inlets(FUTURES_OHLCV),
+        outlets=[pipeline.asset(FUTURES_OHLCV), pipeline.READY],
     )
     published = publish(FUTURES_OHLCV, loaded)
     chain([loaded, published], pipeline.complete())

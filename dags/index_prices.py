@@ -37,7 +37,9 @@ from deribit_warehouse.datasets import FUNDING_RATES, INDEX_MINUTES, INDEX_PRICE
 )
 def index_prices() -> None:
     publish = pipeline.publish_derived.override(
-        pool=INDEX_PRICES.validation_pool, outlets=[pipeline.asset(INDEX_PRICES)]
+        pool=INDEX_PRICES.validation_pool,
+        inlets=pipeline.inlets(INDEX_PRICES),
+        outlets=[pipeline.asset(INDEX_PRICES)],
     )
     published = publish.partial(dataset=INDEX_PRICES).expand(batch=pipeline.windows(INDEX_PRICES))
     chain(published, pipeline.complete())

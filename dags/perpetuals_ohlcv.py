@@ -41,7 +41,9 @@ def perpetuals_ohlcv() -> None:
     batches = pipeline.plan(PERPETUALS_OHLCV)
     loaded = pipeline.load.override(priority_weight=10).partial(dataset=PERPETUALS_OHLCV).expand(batch=batches)
     publish = pipeline.publish.override(
-        pool=PERPETUALS_OHLCV.validation_pool, outlets=[pipeline.asset(PERPETUALS_OHLCV), pipeline.READY]
+        pool=PERPETUALS_OHLCV.validation_pool,
+        inlets=pipeline.inlets(PERPETUALS_OHLCV),
+        outlets=[pipeline.asset(PERPETUALS_OHLCV), pipeline.READY],
     )
     published = publish(PERPETUALS_OHLCV, loaded)
     chain([loaded, published], pipeline.complete())

@@ -36,7 +36,9 @@ from deribit_warehouse.datasets import INSTRUMENTS, ROLL_CALENDAR
 )
 def roll_calendar() -> None:
     publish = pipeline.publish_derived.override(
-        pool=ROLL_CALENDAR.validation_pool, outlets=[pipeline.asset(ROLL_CALENDAR)]
+        pool=ROLL_CALENDAR.validation_pool,
+        inlets=pipeline.inlets(ROLL_CALENDAR),
+        outlets=[pipeline.asset(ROLL_CALENDAR)],
     )
     published = publish.partial(dataset=ROLL_CALENDAR).expand(batch=pipeline.windows(ROLL_CALENDAR))
     chain(published, pipeline.complete())

@@ -10,13 +10,14 @@ import math
 import operator
 from collections.abc import Callable, Collection, Iterator, Sequence
 from datetime import UTC, date, datetime
+from functools import partial
 
 import numpy as np
 
 from . import volatility as model
 from .listings import DAY, HOUR, MINUTE, Listing
 from .market import Market
-from .quotes import book_summaries
+from .quotes import book_summaries, standing
 from .settlements import delivery_prices, settlements
 
 Rows = Callable[..., list[tuple]]
@@ -62,7 +63,8 @@ SETTLEMENTS = """
 ROLLS = """
     SELECT rule, eligible, rank, day, from_contract, to_contract, price_at, from_close, to_close, from_turnover,
            to_turnover
-    FROM roll_calendar WHERE coin = %s AND from_contract IS NOT NULL ORDER BY rule, eligible, rank, day
+    FROM roll_calendar WHERE coin = %s AND day >= %s AND day < %s AND from_contract IS NOT NULL
+    ORDER BY rule, eligible, rank, day
 """
 
 _OF_BOTH = {
@@ -85,6 +87,10 @@ def _snapshot(view: str, fields: Collection[str]) -> str:
 
 
 SUMMARIES, CHAIN = _snapshot("instrument_summaries", FUTURE_FIELDS), _snapshot("options_chain", OPTION_FIELDS)
+NEWEST = {
+    view: f"SELECT beat, ts FROM {view} WHERE currency = %s ORDER BY beat DESC LIMIT 1"
+    for view in ("instrument_summaries", "options_chain")
+}
 
 # by day, too: of minutes only that is indexed
 _OF_DAYS = "AND ts >= %s AND ts < %s AND day BETWEEN %s AND %s"
@@ -93,8 +99,14 @@ PUBLISHED = {
     "funding_rates": "SELECT count(*) FROM funding_rates WHERE ts > %s AND ts <= %s AND instrument <> ALL(%s)",
     "basis_spread": f"SELECT count(*) FROM basis_spread WHERE basis IS NOT NULL {_OF_DAYS} AND instrument <> ALL(%s)",
     "index_prices": f"SELECT count(*) FROM index_prices WHERE price IS NOT NULL {_OF_DAYS} AND index_name <> ALL(%s)",
+    "settlements":
+        "SELECT count(*) FROM settlements WHERE settled_at >= %s AND settled_at < %s AND instrument <> ALL(%s)",
+    "delivery_prices": "SELECT count(*) FROM delivery_prices WHERE ts >= %s AND ts < %s AND index_name <> ALL(%s)",
+    "volatility_index": "SELECT count(*) FROM volatility_index WHERE ts >= %s AND ts < %s AND currency <> ALL(%s)",
 }  # fmt: skip
 """How many rows of each view are published; see published()."""
+WITH_A_PAST = (*PUBLISHED, "roll_calendar")
+"""The views of what is compared of any stretch of time. Which rolls there have to be is for nobody here to say."""
 
 
 class Different(AssertionError):
@@ -120,44 +132,59 @@ def everything(
     past: int,
     *,
     left_out: Collection[str] = (),
-    basis_too: bool = True,
-    funding_too: bool = True,
-    index_too: bool = True,
+    views: Collection[str] = WITH_A_PAST,
 ) -> dict[str, int]:
-    """Compares all candles, funding, basis and index that are published in [first, past) (ms) of the contracts of these
-    currencies but those left out by name; returns the rows of each view of PUBLISHED that was compared. Raises
-    Different naming every contract that differs, and where a view has rows that the exchange never said. Of the index
-    the days have to be closed: of open ones see sampled_index()."""
-    compared = {"candle": True, "funding_rates": funding_too, "basis_spread": basis_too, "index_prices": index_too}
-    said = {view: 0 for view in PUBLISHED if compared[view]}
-    differences = []
-    for listing in listed_between(market, currencies, first, past):
-        if listing.name in left_out:
-            continue
-        begins, ends = max(first, listing.first_minute * MINUTE), min(past, listing.past_minute * MINUTE)
-        try:
-            said["candle"] += candles(market, rows, listing, begins, ends)
-            if listing.perpetual and funding_too:
-                said["funding_rates"] += funding(market, rows, listing, begins, min(past, listing.ends))
-            if not listing.perpetual and basis_too:
-                said["basis_spread"] += basis(market, rows, listing, begins, ends)
-        except Different as different:
-            differences.append(str(different))
+    """Compares all that is published in [first, past) (ms; whole days where rolls are compared) in these views, some of
+    WITH_A_PAST, of the contracts of these currencies but those left out by name; returns how many rows of each view
+    were compared. Raises Different naming everything that differs, and where a view of PUBLISHED has rows that the
+    exchange never said. Of the index the days have to be closed: of open ones see sampled_index()."""
+    assert set(views) <= set(WITH_A_PAST), "these have no past, or are not compared"
     unknown = {listing.index_name for listing in market.listings() if listing.name in left_out}
-    for listing, begins, ends in _proxies(market, currencies) if index_too else ():
-        begins, ends = max(first, begins), min(past, ends)
-        if begins < ends and listing.index_name not in unknown:
+    said = dict.fromkeys(views, 0)
+    differences = []
+    for view, compare in _comparisons(market, rows, currencies, first, past, {*left_out, *unknown}):
+        if view in said:
             try:
-                said["index_prices"] += index(market, rows, listing, begins, ends)
+                said[view] += compare()
             except Different as different:
                 differences.append(str(different))
     if differences:
         raise Different("; ".join(differences))
-    for view, rows_said in said.items():
-        names = unknown if view == "index_prices" else left_out
-        if (there := published(rows, view, first, past, names)) != rows_said:
-            raise Different(f"{view}: {there} rows are published, {rows_said} were said")
+    for view in said:
+        if view in PUBLISHED and (there := published(rows, view, first, past, {*left_out, *unknown})) != said[view]:
+            raise Different(f"{view}: {there} rows are published, {said[view]} were said")
     return said
+
+
+def _comparisons(
+    market: Market, rows: Rows, currencies: Collection[str], first: int, past: int, left_out: Collection[str]
+) -> Iterator[tuple[str, Callable[[], int]]]:
+    """The view, and what compares a part of it: of each contract, index, currency and coin. left_out: names of
+    contracts and of indexes."""
+    for one in listed_between(market, currencies, first, past):
+        if one.name in left_out:
+            continue
+        begins, ends = max(first, one.first_minute * MINUTE), min(past, one.past_minute * MINUTE)
+        yield "candle", partial(candles, market, rows, one, begins, ends)
+        if one.perpetual:
+            yield "funding_rates", partial(funding, market, rows, one, begins, min(past, one.ends))
+        else:
+            yield "basis_spread", partial(basis, market, rows, one, begins, ends)
+        # the last one comes a little after the end
+        yield "settlements", partial(settlement, market, rows, one, begins, min(past, one.ends + MINUTE))
+    for one, begins, ends in _proxies(market, currencies):
+        begins, ends = max(first, begins), min(past, ends)
+        if begins < ends and one.index_name not in left_out:
+            yield "index_prices", partial(index, market, rows, one, begins, ends)
+    for name, (begins, ends) in _index_days(market, currencies).items():
+        begins, ends = max(first, begins), min(past, ends)
+        if begins < ends and name not in left_out:
+            yield "delivery_prices", partial(delivery_price, market, rows, name, begins, ends)
+    for currency in market.currencies:
+        if currency in currencies:
+            yield "volatility_index", partial(volatility, market, rows, currency, first, past)
+    for coin in sorted({one.coin for one in market.listings() if not one.perpetual and one.currency in currencies}):
+        yield "roll_calendar", partial(rolls, market, rows, coin, first, past)
 
 
 def published(rows: Rows, view: str, first: int, past: int, left_out: Collection[str] = ()) -> int:
@@ -312,6 +339,19 @@ def chain(market: Market, rows: Rows, currency: str, beat: int) -> int:
     return _same_snapshot(market, currency, beat, "option", OPTION_FIELDS, rows(CHAIN, currency, instant(beat)))
 
 
+def newest_snapshots(market: Market, rows: Rows, currencies: Collection[str]) -> dict[str, int]:
+    """Compares the newest published snapshot of each of these currencies, of the futures and of the options, with what
+    the market said at its moment; returns how many rows of each view were compared. Raises Different, also where there
+    is none of what is listed."""
+    said = dict.fromkeys(NEWEST, 0)
+    for view, compare in zip(NEWEST, (summaries, chain), strict=True):
+        for currency in currencies:
+            taken = [tuple(map(milliseconds, row)) for row in rows(NEWEST[view], currency)]
+            beat, made_at = taken[0] if taken else (market.now_ms, market.now_ms)
+            said[view] += compare(standing(market, made_at), rows, currency, beat)
+    return said
+
+
 def _same_snapshot(
     market: Market, currency: str, beat: int, kind: str, fields: dict[str, str], kept: list[tuple]
 ) -> int:
@@ -322,12 +362,13 @@ def _same_snapshot(
     return _same_rows(f"{currency} at {instant(beat)}", ("instrument", "ts", *fields), kept, sorted(said))
 
 
-def rolls(market: Market, rows: Rows, coin: str) -> int:
-    """Compares the prices and turnovers of every published roll from one of a coin's futures to another with the
-    candles of both on the day before; returns how many there are. Which rolls there have to be does not follow from the
-    market alone, so that is for the caller to say. Raises Different."""
+def rolls(market: Market, rows: Rows, coin: str, first: int, past: int) -> int:
+    """Compares the prices and turnovers of every published roll from one of a coin's futures to another, on the days
+    [first, past) (ms, midnights), with the candles of both on the day before; returns how many there are. Which rolls
+    there have to be does not follow from the market alone, so that is for the caller to say. Raises Different."""
     kept, said = [], []
-    for *which, day, left, taken, price_at, from_close, to_close, from_turnover, to_turnover in rows(ROLLS, coin):
+    found = rows(ROLLS, coin, instant(first).date(), instant(past).date())
+    for *which, day, left, taken, price_at, from_close, to_close, from_turnover, to_turnover in found:
         name = " ".join(map(str, (*which, day, left, taken)))
         priced = _rolled(market, day, left, taken)
         turnovers = from_turnover, to_turnover
@@ -340,10 +381,10 @@ def rolls(market: Market, rows: Rows, coin: str) -> int:
 def _rolled(market: Market, day: date, left: str, taken: str) -> tuple:
     """(price_at, from_close, to_close, from_turnover, to_turnover) of a roll: the last minute of the day before that is
     fresh in both contracts, their closes in it (USD; None without such a minute), and what each turned over on that day
-    (USD)."""
-    first = round(datetime(day.year, day.month, day.day, tzinfo=UTC).timestamp() * 1000) - DAY
+    (USD; None without a candle)."""
+    first = milliseconds(datetime(day.year, day.month, day.day, tzinfo=UTC)) - DAY
     near, far = (market.candles(name, first, first + DAY - MINUTE) for name in (left, taken))
-    turnovers = (float(np.sum(leg["cost"])) for leg in (near, far))
+    turnovers = (float(np.sum(leg["cost"])) if leg["cost"].size else None for leg in (near, far))
     common = np.intersect1d(near["ticks"][is_fresh(near)], far["ticks"][is_fresh(far)])
     if not common.size:
         return None, None, None, *turnovers
@@ -351,9 +392,9 @@ def _rolled(market: Market, day: date, left: str, taken: str) -> tuple:
     return instant(int(common[-1])), *closes, *turnovers
 
 
-def _as_summed(kept: float | None, said: float) -> float:
+def _as_summed(kept: float | None, said: float | None) -> float | None:
     """A sum as it was kept, if it is what was said but for the order in which it was added up."""
-    return kept if kept is not None and math.isclose(kept, said, rel_tol=1e-12) else said
+    return said if kept is None or said is None or not math.isclose(kept, said, rel_tol=1e-12) else kept
 
 
 def _eights(first: int, past: int) -> np.ndarray:
@@ -371,6 +412,17 @@ def _proxies(market: Market, currencies: Collection[str]) -> Iterator[tuple[List
         if begins < one.past_minute * MINUTE:
             yield one, begins, one.past_minute * MINUTE
             taken[one.index_name] = -(-one.past_minute * MINUTE // DAY) * DAY
+
+
+def _index_days(market: Market, currencies: Collection[str]) -> dict[str, tuple[int, int]]:
+    """From which midnight to which one (ms) a contract of these currencies was listed on each index."""
+    days: dict[str, tuple[int, int]] = {}
+    for one in market.listings():
+        if one.currency in currencies:
+            begins, ends = one.listed // DAY * DAY, -(-one.past_minute * MINUTE // DAY) * DAY
+            first, past = days.get(one.index_name, (begins, ends))
+            days[one.index_name] = min(first, begins), max(past, ends)
+    return days
 
 
 def is_fresh(said: dict[str, np.ndarray]) -> np.ndarray:
@@ -393,6 +445,10 @@ def _name(instrument: str | Listing) -> str:
 
 def instant(ms: int) -> datetime:
     return datetime.fromtimestamp(ms / 1000, UTC)
+
+
+def milliseconds(instant: datetime) -> int:
+    return round(instant.timestamp() * 1000)
 
 
 def _same(name: str, columns: Sequence[str], kept: list[tuple], said: list[np.ndarray], within: float = 0.0) -> int:

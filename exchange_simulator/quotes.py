@@ -6,11 +6,14 @@ only, as on the exchange.
 
 from __future__ import annotations
 
+from copy import copy
 from math import exp, floor, log10
 from statistics import NormalDist
+from typing import TypeVar
 
 import numpy as np
 
+from .clock import Clock
 from .listings import DAY, Listing
 from .market import Market
 from .noise import seed_of, uniform, value_noise
@@ -18,6 +21,14 @@ from .options import OptionChain
 from .replay import Replay
 
 _YEAR = 365 * DAY
+Source = TypeVar("Source", bound=Market | Replay)
+
+
+def standing(source: Source, now_ms: int) -> Source:
+    """The same market with a clock that stands at an instant (ms); that of the given one goes on."""
+    still = copy(source)
+    still.clock = Clock(now_ms)
+    return still
 
 
 def _today(source: Market | Replay, listing: Listing) -> dict:
@@ -99,8 +110,10 @@ def future_ticker(source: Market | Replay, listing: Listing) -> dict:
 
 
 def book_summaries(source: Market | Replay, currency: str, kind: str | None) -> list[dict]:
-    """`get_book_summary_by_currency`: a row for each open instrument listed under a currency."""
+    """`get_book_summary_by_currency`: a row for each open instrument listed under a currency, all of one moment, as on
+    the exchange."""
     now = source.now_ms
+    source = standing(source, now)
     rows = []
     if kind in (None, "future"):
         rows += [

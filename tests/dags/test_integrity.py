@@ -462,6 +462,19 @@ def test_every_dataset_emits_its_asset_from_its_own_dag(bag):
     assert {name for name, assets in found.items() if not assets} == set().union(*WITHOUT_ASSET.values())
 
 
+def test_what_a_dataset_is_computed_from_or_compared_with_are_its_inlets(every_task):
+    """That starts nothing: of the rolls and of summaries in the index it says more than the schedules do. What is of
+    open days has no assets."""
+    from deribit_warehouse import pipeline
+    from deribit_warehouse.datasets import DATASETS, by_name
+
+    expected = {
+        (dataset.dag_id, "publish"): [pipeline.asset(by_name(name)) for name in (*dataset.inputs, *dataset.references)]
+        for dataset in DATASETS if dataset.inputs or dataset.references
+    }  # fmt: skip
+    assert {(task.dag_id, task.task_id): task.inlets for task in every_task if task.inlets} == expected
+
+
 def test_a_range_can_be_asked_of_every_dag_but_those_that_say_why_not(every_dag):
     without = {dag.dag_id for dag in every_dag if set(dag.params) != {"from", "to"}}
     assert without == set().union(*WITHOUT_FORM.values())

@@ -157,7 +157,7 @@ def test_rolls_over_an_outage_and_a_kill_are_those_of_the_exchanges_candles(
     )
     assert {rule for rule, *_ in rolls} == {"expiry", "volume"}
     assert ("expiry", date(2018, 12, 23), "BTC-28DEC18", "BTC-29MAR19") in {row[:1] + row[2:5] for row in rolls}
-    assert comparison.rolls(young_source, market.rows, "BTC") == len(rolls)
+    assert comparison.rolls(young_source, market.rows, "BTC", ms("2018-12-01"), ms("2019-02-01")) == len(rolls)
     for rule, rank, day, _, _, expires_at in rolls:
         if rule == "expiry" and rank == 0:
             assert day == expires_at.date() - timedelta(days=5)

@@ -187,4 +187,16 @@ def test_no_true_row_is_held_back(rehearsed):
 def test_what_is_published_is_what_the_exchange_says(rehearsed, real):
     first, past = ms(FIRST), ms(PAST)
     said = comparison.everything(real, rehearsed.rows, CURRENCIES, first, past, left_out=MAY_BE_HELD_BACK)
-    assert said["candle"] > 3_000_000 * NEWEST
+    assert said["candle"] > 3_000_000 * NEWEST and min(said.values()) > 0
+
+
+def test_the_newest_snapshots_are_what_the_exchange_said_at_their_moment(rehearsed, real):
+    of_each = "SELECT DISTINCT currency FROM {} WHERE currency = ANY(%s)"
+    currencies = ["BTC", "ETH", "USDC"]  # the others have neither futures nor options any more
+    for view in comparison.NEWEST:
+        rehearsed.stack.wait(
+            f"{view} of each currency",
+            lambda view=view: len(rehearsed.rows(of_each.format(view), currencies)) == len(currencies),
+        )
+    said = comparison.newest_snapshots(real, rehearsed.rows, CURRENCIES)
+    assert said["instrument_summaries"] > 100 and said["options_chain"] > 1000

@@ -8,6 +8,7 @@ A whole stack of its own takes longer than the other tests may, so it runs where
 
 from __future__ import annotations
 
+import io
 import shutil
 import stat
 from datetime import UTC, datetime, timedelta
@@ -15,11 +16,16 @@ from urllib.parse import quote
 
 import pytest
 import requests
+from rich.console import Console
 
 from deribit_warehouse.datasets import DATASETS
+from deribit_warehouse.warehouse.completion import summary
+from exchange_simulator import comparison
+from exchange_simulator.market import Market
+from stack import credentials, postgres, printing
 
 from .conftest import rows_as_they_lie
-from .rehearsal import ASKED, DEMO, LONG, marked
+from .rehearsal import ASKED, DEMO, LONG, marked, ms
 from .stacks import stack_apart
 from .test_quarantine import BAD
 
@@ -69,32 +75,24 @@ def test_nothing_it_keeps_is_open_to_other_users(stack):
     assert {path: mode for path, mode in ours.items() if not mode.endswith("------")} == {}
 
 
-def test_every_value_equals_what_the_exchange_says(stack):
-    from exchange_simulator import comparison
-    from exchange_simulator.market import Market
+CURRENCIES = ("BTC", "ETH")
+"""Those that a demo collects."""
 
+
+def test_every_value_equals_what_the_exchange_says(stack):
     begins, ends = last_closed_month()
-    first, past = (int(instant.timestamp() * 1000) for instant in (begins, ends))
-    market = Market()
-    minutes = hours = basis = indexed = 0
-    for listing in market.listings():
-        if listing.linear or listing.listed >= past or listing.expires <= first:
-            continue
-        minutes += comparison.candles(market, stack.rows, listing.name, first, past)
-        if listing.perpetual:
-            hours += comparison.funding(market, stack.rows, listing.name, first, past)
-            indexed += comparison.index(market, stack.rows, listing.name, first, past)
-        else:
-            basis += comparison.basis(market, stack.rows, listing.name, first, past)
-    views = {"candle": minutes, "funding_rates": hours, "basis_spread": basis, "index_prices": indexed}
-    counts = {view: f"SELECT count(*) FROM {view}" for view in views}
+    said = comparison.everything(Market(), stack.rows, CURRENCIES, ms(begins), ms(ends))
+    counts = {view: f"SELECT count(*) FROM {view}" for view in said}
     counts["index_prices"] += f" WHERE day < '{ends:%Y-%m-%d}' OR source NOT IN ('summary', 'funding_chart')"  # live's
-    assert {view: stack.rows(count)[0][0] for view, count in counts.items()} == views
-    assert minutes > 1_000_000
+    counts["roll_calendar"] += " WHERE from_contract IS NOT NULL"  # a series begins with no roll from another
+    assert {view: stack.rows(count)[0][0] for view, count in counts.items()} == said
+    assert said["candle"] > 1_000_000 and min(said.values()) > 0
 
 
 BY_CALENDAR = tuple(dataset.name for dataset in DATASETS if dataset.table and not dataset.snapshot)
 """The datasets that have a past: a run brings a month of each."""
+SNAPSHOTS = tuple(dataset.name for dataset in DATASETS if dataset.table and dataset.snapshot)
+"""Those that have beats. A start waits for none, so there need be none when it ends."""
 
 
 def test_every_dataset_has_something_published(stack):
@@ -103,6 +101,26 @@ def test_every_dataset_has_something_published(stack):
     assert set(views) > set(BY_CALENDAR)
     empty = " UNION ALL ".join(f"SELECT '{view}' WHERE NOT EXISTS (SELECT FROM {view})" for view in views)
     stack.wait("rows of every dataset", lambda: not stack.rows(empty))
+
+
+def wait_for_snapshots(stack) -> None:
+    of_each = " UNION ALL ".join(f"SELECT DISTINCT '{view}', currency FROM {view}" for view in SNAPSHOTS)
+    stack.wait("snapshots of each currency", lambda: len(stack.rows(of_each)) == len(SNAPSHOTS) * len(CURRENCIES))
+
+
+def test_the_newest_snapshots_are_what_the_exchange_said_at_their_moment(stack):
+    wait_for_snapshots(stack)
+    said = comparison.newest_snapshots(Market(), stack.rows, CURRENCIES)
+    assert set(said) == set(SNAPSHOTS) and min(said.values()) > 20
+
+
+def test_the_table_of_a_start_has_a_row_of_snapshots_once_there_are_any(stack):
+    wait_for_snapshots(stack)
+    reader = postgres.dsn(stack.placed, credentials.load(stack.home), "market_reader", "market")
+    console = Console(file=io.StringIO(), width=250)
+    printing.print_store(console, summary(reader, DATASETS), [])
+    for dataset in (*BY_CALENDAR, *SNAPSHOTS):
+        assert f" {dataset} " in console.file.getvalue(), dataset
 
 
 def test_what_is_computed_when_it_is_read_has_rows(stack):
@@ -303,11 +321,17 @@ def page(stack):
 @pytest.mark.browser
 @pytest.mark.skipif(CHROMIUM is None, reason="no chromium on this machine (Debian: apt-get install chromium)")
 def test_every_page_it_offers_opens_and_asks_no_other_machine(stack, page):
-    datasets = (*BY_CALENDAR, "instruments")
-    for dataset in datasets:
+    datasets = (*BY_CALENDAR, *SNAPSHOTS, "instruments")
+
+    def validations_of(dataset: str) -> int:
         page.goto(f"{stack.url}/deribit-data-docs/dataset/deribit_{dataset}")
         page.wait_for_selector(f"h1:has-text('{dataset}')")
-        assert page.locator("table tbody tr").count() >= 1
+        return page.locator("table tbody tr").count()
+
+    for dataset in SNAPSHOTS:  # those of the history the start has shown, what comes later is shown every five minutes
+        stack.wait(f"a validation on the page of {dataset}", lambda dataset=dataset: validations_of(dataset))
+    for dataset in datasets:
+        assert validations_of(dataset) >= 1
     page.locator("table tbody tr a").first.click()
     page.wait_for_selector("text=tick_size")
     for path in ("", "dags", "assets", *(f"dags/deribit_{dataset}" for dataset in datasets), "dags/deribit_data_docs"):

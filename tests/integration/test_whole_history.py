@@ -80,7 +80,8 @@ def test_a_month_is_what_the_exchange_says(pipeline, module_market, exchange, mo
         def rows(query: str, *values) -> list[tuple]:
             return connection.cursor(binary=True).execute(query, values).fetchall()
 
-        said = comparison.everything(exchange, rows, ("BTC", "ETH"), ms(begins), ms(ends))
+        views = ("candle", "funding_rates", *COMPUTED)
+        said = comparison.everything(exchange, rows, ("BTC", "ETH"), ms(begins), ms(ends), views=views)
     assert said["candle"] > 200_000 and said["basis_spread"] > 100_000
     assert said["index_prices"] == module_market.value(
         "SELECT count(*) FROM perpetuals_ohlcv WHERE day >= %s AND day < %s AND close IS NOT NULL", begins, ends

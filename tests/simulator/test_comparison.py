@@ -3,6 +3,7 @@
 import math
 import re
 from datetime import date, datetime, timedelta
+from functools import partial
 
 import numpy as np
 import pytest
@@ -167,7 +168,8 @@ def warehouse(query, *values):
 
 def test_everything_is_compared_by_contract_and_counted(monkeypatch):
     monkeypatch.setattr(comparison, "listed_between", lambda *_: [MARKET.listing(PERPETUAL), MARKET.listing(FUTURE)])
-    everything = {"first": FIRST, "past": FIRST + DAY, "basis_too": False}
+    window = {"first": FIRST, "past": FIRST + DAY}
+    everything = window | {"views": ("candle", "funding_rates", "index_prices")}
     said = comparison.everything(MARKET, warehouse, ("BTC",), **everything)
     assert said == {"candle": 2 * 1440, "funding_rates": 24, "index_prices": 1440}
 
@@ -180,8 +182,7 @@ def test_everything_is_compared_by_contract_and_counted(monkeypatch):
         (*others, first), *rest = funding_rows()
         return sent([(*others, first + 1), *rest])
 
-    less = {"funding_too": False, "index_too": False}
-    minutes = comparison.everything(MARKET, one_changed, ("BTC",), **everything, **less)
+    minutes = comparison.everything(MARKET, one_changed, ("BTC",), **window, views=("candle",))
     assert minutes == {"candle": 2 * 1440}
     with pytest.raises(comparison.Different, match="candle: 2881 rows are published, 2880 were said"):
         comparison.everything(MARKET, one_more, ("BTC",), **everything)
@@ -244,9 +245,9 @@ def asked(method, **given):
     return getattr(Exchange(THEN), method)(Parameters(said), False)
 
 
-def volatility_rows():
+def volatility_rows(first=FIRST):
     hours = asked(
-        "get_volatility_index_data", currency="BTC", start_timestamp=FIRST, end_timestamp=BEAT, resolution=3600
+        "get_volatility_index_data", currency="BTC", start_timestamp=first, end_timestamp=BEAT, resolution=3600
     )
     return [(instant(start), *prices) for start, *prices in hours["data"]]
 
@@ -352,6 +353,62 @@ def test_a_row_that_lacks_or_is_one_too_many_is_found(of_rows):
         compare()
 
 
+def test_what_has_rows_is_compared_too_and_counted(monkeypatch, rows_said):
+    first = FIRST - 30 * DAY
+    monkeypatch.setattr(comparison, "listed_between", lambda *_: [THEN.listing(EXPIRED)])
+    kept = {
+        "settlements": (comparison.SETTLEMENTS, rows_said["settlement"]),
+        "delivery_prices": (comparison.DELIVERY_PRICES, rows_said["delivery_price"]),
+        "volatility_index": (comparison.VOLATILITY, volatility_rows(first)),
+    }
+
+    def warehouse(query, *values, one_more=""):
+        for view, (shown, rows) in kept.items():
+            if query == shown:
+                _, begins, ends = values
+                return [row for row in rows if begins <= row[0] < ends]
+            if query == comparison.PUBLISHED[view]:
+                begins, ends, _ = values
+                return [(len([row for row in rows if begins <= row[0] < ends]) + (view == one_more),)]
+        assert query == comparison.ROLLS
+        return []
+
+    views = (*kept, "roll_calendar")
+    said = comparison.everything(THEN, warehouse, ("BTC",), first, LATER, views=views)
+    assert said == {"settlements": 24, "delivery_prices": 31, "volatility_index": 733, "roll_calendar": 0}
+    for view in kept:
+        with pytest.raises(comparison.Different, match=f"{view}: {said[view] + 1} rows are published, {said[view]} "):
+            comparison.everything(THEN, partial(warehouse, one_more=view), ("BTC",), first, LATER, views=views)
+    with pytest.raises(AssertionError, match="no past"):
+        comparison.everything(THEN, warehouse, ("BTC",), first, LATER, views=("options_chain",))
+
+
+def test_delivery_prices_are_of_the_days_on_which_a_contract_of_the_index_is_listed():
+    real = Market(now_ms=1_793_577_600_000, traits=Traits.real())
+    days = comparison._index_days(real, ["USDC"])
+    [ended] = real.listings_of("ALGO_USDC-PERPETUAL")
+    assert days["algo_usdc"] == (ended.listed // DAY * DAY, ended.ends // DAY * DAY + DAY)
+    first, second = real.listings_of("LUNA_USDC-PERPETUAL")
+    assert days["luna_usdc"] == (first.listed // DAY * DAY, -(-second.past_minute * MINUTE // DAY) * DAY)
+    assert "btc_usd" not in days and "btc_usdt" not in days
+
+
+def test_the_newest_snapshots_are_compared_with_what_the_market_said_at_their_moment(rows_said):
+    kept = {comparison.SUMMARIES: rows_said["summaries"], comparison.CHAIN: rows_said["chain"]}
+    made_at, later = rows_said["chain"][0][1], Market(now_ms=THEN.now_ms + 7 * MINUTE)
+
+    def warehouse(query, currency, *beat, late=timedelta(0)):
+        return [(instant(BEAT), made_at + late)] if query in comparison.NEWEST.values() else kept[query]
+
+    said = comparison.newest_snapshots(later, warehouse, ("BTC",))
+    assert said == {"instrument_summaries": len(rows_said["summaries"]), "options_chain": len(rows_said["chain"])}
+    with pytest.raises(comparison.Different, match="BTC at 2024-03-01 12:00:00.* values of ts differ"):
+        comparison.newest_snapshots(later, partial(warehouse, late=timedelta(seconds=1)), ("BTC",))
+    with pytest.raises(comparison.Different, match="BTC at .*: 0 rows are kept"):
+        comparison.newest_snapshots(later, lambda *_: [], ("BTC",))
+    assert set(comparison.newest_snapshots(later, lambda *_: [], ("EURR",)).values()) == {0}, "it lists nothing"
+
+
 ROLL = ("expiry", "quarterly", 0, date(2024, 3, 24), "BTC-29MAR24", "BTC-28JUN24")
 
 
@@ -366,12 +423,23 @@ def rolled():
 
 def test_a_roll_is_priced_in_the_last_minute_that_is_fresh_in_both_contracts():
     priced = rolled()
-    assert comparison.rolls(MARKET, lambda *_: [(*ROLL, *priced)], "BTC") == 1
-    assert comparison.rolls(MARKET, lambda *_: [], "BTC") == 0
+    of_btc = ("BTC", FIRST, FIRST + 31 * DAY)
+    assert comparison.rolls(MARKET, lambda *_: [(*ROLL, *priced)], *of_btc) == 1
+    assert comparison.rolls(MARKET, lambda *_: [], *of_btc) == 0
     for place, value in enumerate(priced):
         for wrong in (None, value + timedelta(minutes=1) if place == 0 else value * (1 + 1e-9)):
             changed = (*priced[:place], wrong, *priced[place + 1 :])
             with pytest.raises(
                 comparison.Different, match="rolls of BTC: 1 values of .* expiry quarterly 0 2024-03-24"
             ):
-                comparison.rolls(MARKET, lambda *_, changed=changed: [(*ROLL, *changed)], "BTC")
+                comparison.rolls(MARKET, lambda *_, changed=changed: [(*ROLL, *changed)], *of_btc)
+
+
+def test_a_contract_without_a_candle_on_the_day_before_its_roll_turned_over_nothing_that_is_known():
+    roll = ("volume", "all", 0, date(2024, 2, 29), "BTC-29MAR24", "BTC-22MAR24")  # the day it was listed
+    turnover = math.fsum(row[6] for row in candle_rows(roll[4], first=FIRST - 2 * DAY))
+    of_btc = ("BTC", FIRST - 30 * DAY, FIRST)
+    assert comparison.rolls(MARKET, lambda *_: [(*roll, None, None, None, turnover, None)], *of_btc) == 1
+    for wrong in ((turnover, 0.0), (None, None)):
+        with pytest.raises(comparison.Different, match="1 values of (to|from)_turnover differ"):
+            comparison.rolls(MARKET, lambda *_, wrong=wrong: [(*roll, None, None, None, *wrong)], *of_btc)

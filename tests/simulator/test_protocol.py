@@ -17,7 +17,7 @@ from exchange_simulator.clock import Clock
 from exchange_simulator.listings import DAY, HOUR, MINUTE
 from exchange_simulator.market import COLUMNS, Market
 from exchange_simulator.protocol import METHODS, Exchange, Parameters
-from exchange_simulator.quotes import LARGEST_IV
+from exchange_simulator.quotes import LARGEST_IV, book_summaries
 from exchange_simulator.traits import Traits
 
 NORMAL = NormalDist()
@@ -428,11 +428,15 @@ def test_options_are_quoted_now_and_only_now(live):
     assert gone["data"]["reason"] == "instrument is not open"
 
 
-def test_the_index_of_a_summary_is_that_of_its_timestamp_however_long_it_takes_to_make():
-    source, seconds = Market(), itertools.count(NOW // 1000)
+@pytest.mark.parametrize("kind", ["future", "option"])
+def test_a_summary_is_of_one_moment_however_long_it_takes_to_make(kind):
+    source, seconds = Market(now_ms=NOW), itertools.count(NOW // 1000)
     source.clock = Clock(wall=lambda: next(seconds))  # it goes on by a second whenever it is read
-    for row in Exchange(source).get_book_summary_by_currency(Parameters({"currency": "BTC", "kind": "future"}), False):
-        assert row["estimated_delivery_price"] == source.index("BTC", row["creation_timestamp"])[0]
+    rows = Exchange(source).get_book_summary_by_currency(Parameters({"currency": "BTC", "kind": kind}), False)
+    [made_at] = {row["creation_timestamp"] for row in rows}
+    assert {row["estimated_delivery_price"] for row in rows} == {source.index("BTC", made_at)[0]}
+    assert rows == book_summaries(Market(now_ms=made_at), "BTC", kind)
+    assert source.now_ms > made_at, "the exchange's clock goes on"
 
 
 def black_76(side: str, strike: float, forward: float, volatility: float, years: float) -> float:

@@ -11,6 +11,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from deribit_warehouse.datasets import BASIS_SPREAD, DATASETS, FUTURES_OHLCV, INDEX_PRICES
+from deribit_warehouse.report import report_as_markdown
 from deribit_warehouse.tables import CANDLE_DAY
 from deribit_warehouse.warehouse import sql, validations
 from deribit_warehouse.warehouse.catalogue import record_reading
@@ -248,6 +249,16 @@ def test_a_complete_history_passes_all(coin, market):
     assert told["AC-007"][1:3] == (1, 1) and told["AC-010"][1:3] == (48, 48)
 
 
+def delete_day(market, table: str, day: date) -> None:
+    """Leaves a hole of a day in a complete history; one of candles with what was computed from them."""
+    with psycopg.connect(market.dsn("market_owner"), autocommit=True) as connection:
+        if table == "candle_day":
+            connection.execute("DELETE FROM store.basis_day WHERE day = %s", [day])
+            connection.execute("DELETE FROM store.index_day WHERE day = %s", [day])
+        moment = "(ts - interval '1 second')::date" if table == "funding_rate" else "day"
+        connection.execute(f"DELETE FROM store.{table} WHERE {moment} = %s", [day])
+
+
 @pytest.mark.parametrize("day", [FIRST, LAST])
 @pytest.mark.parametrize(
     ("table", "broken"),
@@ -260,12 +271,7 @@ def test_a_complete_history_passes_all(coin, market):
 )
 def test_a_hole_in_the_history_fails_its_criteria_and_no_others(coin, market, table, broken, day):
     coin.complete()
-    with psycopg.connect(market.dsn("market_owner"), autocommit=True) as connection:
-        if table == "candle_day":  # with what was computed from it
-            connection.execute("DELETE FROM store.basis_day WHERE day = %s", [day])
-            connection.execute("DELETE FROM store.index_day WHERE day = %s", [day])
-        moment = "(ts - interval '1 second')::date" if table == "funding_rate" else "day"
-        connection.execute(f"DELETE FROM store.{table} WHERE {moment} = %s", [day])
+    delete_day(market, table, day)
     told = criteria(market)
     assert {name for name, (passed, *_) in told.items() if not passed} == broken
     for name in broken:
@@ -276,6 +282,41 @@ def test_a_hole_in_the_history_fails_its_criteria_and_no_others(coin, market, ta
         assert told["AC-007"][3] == (
             "1440 of 2880 minutes since 2025-03-01, 1440 are missing without a reason, of 1 contracts: BTC-3MAR25"
         )
+
+
+def tables(text: str) -> dict[str, list[dict[str, str]]]:
+    """The rows of the table under each heading of a report in Markdown, by its columns."""
+    found = {}
+    for section in text.split("\n## ")[1:]:
+        heading, *lines = section.splitlines()
+        head, _, *rows = [line.strip("| ").split(" | ") for line in lines if line.startswith("| ")] or [[], []]
+        found[heading] = [dict(zip(head, row, strict=True)) for row in rows]
+    return found
+
+
+def test_the_report_calls_a_hole_not_passed_names_its_days_and_counts_what_coverage_counts(coin, market, warehouse):
+    coin.complete()
+    delete_day(market, "candle_day", FIRST)
+    told = tables(report_as_markdown(market.dsn("market_reader")))
+
+    criteria = {row["criterion"]: row for row in told["Acceptance criteria"]}
+    not_passed = {name for name, row in criteria.items() if row["outcome"] == "not passed"}
+    assert not_passed == {"AC-007", "AC-008", "AC-011"}
+    assert {criteria[name]["outcome"] for name in criteria.keys() - not_passed} == {"passed"}
+    assert (criteria["AC-007"]["expected"], criteria["AC-007"]["found"]) == ("1 contracts", "0 contracts")
+    assert "1440 are missing without a reason, of 1 contracts: BTC-3MAR25" in criteria["AC-007"]["observed"]
+
+    hole = {"condition": "missing", "first day": f"{FIRST}", "last day": f"{FIRST}", "days": "1", "missing": "1,440"}
+    for dataset in ("perpetuals_ohlcv", "futures_ohlcv", "index_prices", "basis_spread"):
+        [gap] = told[f"Gaps and findings: {dataset}"]
+        assert gap.items() >= hole.items(), dataset
+
+    covered = warehouse.rows(
+        "SELECT dataset, sum(minutes), sum(published_minutes), sum(missing) FROM coverage GROUP BY 1"
+    )
+    days = {row["dataset"]: (row["expected"], row["published"], row["missing"]) for row in told["Days"]}
+    assert days == {dataset: tuple(f"{count:,}" for count in counts) for dataset, *counts in covered}
+    assert days["futures_ohlcv"] == ("2,880", "1,440", "1,440")
 
 
 def test_a_hole_of_minutes_within_a_day_fails_and_one_with_a_reason_does_not(coin, market, warehouse):

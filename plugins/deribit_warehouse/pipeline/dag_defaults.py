@@ -11,7 +11,7 @@ from airflow.sdk import Asset, AssetAlias, AssetAny, AssetOrTimeSchedule, CronDa
 from deribit_warehouse import priority, settings
 from deribit_warehouse.alerts import notify_failure, on_task_failure, on_task_well
 from deribit_warehouse.dataset import EXCHANGE_POOL, LIVE_POOL, PREFIX, Dataset
-from deribit_warehouse.datasets import INSTRUMENTS
+from deribit_warehouse.datasets import INSTRUMENTS, by_name
 from deribit_warehouse.timetable import YearsThenMonths
 
 if TYPE_CHECKING:
@@ -242,6 +242,12 @@ def ready(dataset: Dataset) -> Asset:
 def asset(dataset: Dataset) -> Asset:
     """The asset that is updated when a dataset has published something."""
     return Asset(name=dataset.dag_id, uri=dataset.uri, group="deribit")
+
+
+def inlets(dataset: Dataset) -> list[Asset]:
+    """The assets of what a dataset is computed from or compared with, for its publishing task: Airflow shows where it
+    comes from. They start nothing, schedules do."""
+    return [asset(by_name(name)) for name in (*dataset.inputs, *dataset.references)]
 
 
 def set_label(context: Context, label: str) -> None:
