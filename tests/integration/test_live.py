@@ -228,6 +228,7 @@ def test_what_is_corrected_is_counted_and_the_later_answer_is_shown(live, market
     )
 
 
+@slow
 def test_an_instrument_another_run_is_at_is_left_to_it_and_taken_up_by_the_next(live, market):
     lock = "SELECT pg_advisory_xact_lock(hashtext('load perpetuals_live'), hashtext('ETH-PERPETUAL'))"
     with psycopg.connect(market.dsn()) as other:
@@ -238,6 +239,7 @@ def test_an_instrument_another_run_is_at_is_left_to_it_and_taken_up_by_the_next(
     assert live.shown("ETH-PERPETUAL")[-1][0] == live.closed - MINUTE
 
 
+@slow
 def test_funding_comes_by_the_hour_where_the_minute_at_its_end_is_there(live, market):
     assert live.run(only="perpetuals_live") == ["success"]
     assert live.run(only="funding_live") == ["success"]

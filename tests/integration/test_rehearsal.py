@@ -4,6 +4,7 @@ without a hand; every true row is published, value by value, and nothing else is
 It takes longer than the other tests may, so it runs where it is asked for, a month or more of them:
 
     make rehearsal REHEARSE=2020-03,2026-09
+    make rehearsal                             # the month that CI has time for, and the other rehearsals: rehearsal.py
 
 What the market says is known or invented trait by trait: see `python -m exchange_simulator --traits`. The rules alone
 meet its wild days in test_rules_rehearsed.py, which always runs.
