@@ -3,8 +3,8 @@
 REHEARSE says what is rehearsed, with commas between: months of the past, `stack` for the newest three through the real
 stack, `demo` for what its user does with a demo, `slow` for the tests that are marked so here; or `all`, which is what
 CI has time for. By name alone: `history` for all of it through the real stack, `long` for the tests that are marked so,
-and `soak` for five minutes of the soak, which have not been seen to pass in the machine time that CI has. Without it
-only the rules are rehearsed, on their wildest days (test_rules_rehearsed.py).
+and `soak` for five minutes of the soak, which take ten and for which CI has no room yet. Without it only the rules are
+rehearsed, on their wildest days (test_rules_rehearsed.py).
 """
 
 from __future__ import annotations
