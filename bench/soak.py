@@ -30,7 +30,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Collection, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
@@ -105,6 +105,9 @@ DISK_LEAST = 0.2
 
 TOLD = 600
 """Seconds in which the watch has seen that twice, and a run has said it."""
+
+CAUGHT_UP = 3600
+"""Seconds in which live has caught up with the month, and its days are closed, beside a history that loads."""
 
 FULL_FOR = 30
 """Seconds that it is full at least."""
@@ -435,22 +438,22 @@ def days_that_are_over() -> list[datetime]:
 
 
 def closed_days(stack: LiveStack) -> Iterator[Metric]:
-    """Has the days of this month that are over closed, and holds those that live has whole by then against what it had
-    said: the oldest ones, for it catches up beside the history, and of a long month not all. Raises Failed."""
+    """Has the days of this month that are over closed, once live has all of them, and holds each of them against what
+    live had said. Live catches up with a long month slowly as long as the history loads. Raises Failed."""
     market = Market(CURRENCIES)
     due_of = {day.date(): minutes_due(market, day) for day in days_that_are_over()}
 
-    def from_live() -> dict[date, Collection[str]]:
-        return {day: due.keys() for day, due in due_of.items() if minutes_shown(stack, day) == due}
+    def all_from_live() -> bool:
+        return all(minutes_shown(stack, day) == due for day, due in due_of.items())
 
-    until("a day that is over, from live", from_live, QUIET)
-    listed = from_live()
+    until("all days that are over, from live", all_from_live, CAUGHT_UP)
     stack.api.unpause(CLOSING)
     closed = "SELECT count(*) FROM live_days WHERE day = ANY(%s)"
-    due = sum(map(len, listed.values()))
-    until("the same from history", lambda: stack.rows(closed, list(listed)) == [(due,)], 2 * QUIET)
-    same = sum(live_was_right(stack.rows, day, names) for day, names in listed.items())
-    yield Metric("minutes in which live was what history is", same, "minutes", note=f"of {len(listed)} days")
+    due = sum(map(len, due_of.values()))
+    until("the same from history", lambda: stack.rows(closed, list(due_of)) == [(due,)], CAUGHT_UP)
+    same = sum(live_was_right(stack.rows, day, due.keys()) for day, due in due_of.items())
+    yield Metric("minutes in which live was what history is", same, "minutes", note=f"of {len(due_of)} days")
+    yield Metric("days closed, and as live had said", len(due_of), "days")
 
 
 def minutes_due(market: Market, day: datetime) -> dict[str, int]:
@@ -579,7 +582,7 @@ def disk(soak: Soak) -> Iterator[Metric]:
     # the days of this month come at once, with more of a journal than is left once the disk is nearly full
     yesterday = datetime.now(UTC).replace(hour=0, minute=0, second=0, microsecond=0) - timedelta(days=1)
     due = minutes_due(Market(CURRENCIES), yesterday)
-    until("all days that are over", lambda: minutes_shown(stack, yesterday.date()) == due, 2 * QUIET)
+    until("all days that are over", lambda: minutes_shown(stack, yesterday.date()) == due, CAUGHT_UP)
     watched = Watched(soak, "disk")
     filler = stack.placed.home / "postgres" / "filler"
     least = round(DISK_LEAST * 1e9)

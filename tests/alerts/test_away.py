@@ -65,13 +65,36 @@ def test_of_many_processes_that_fail_at_once_one_tells_and_all_are_counted(home,
 
 
 @pytest.mark.parametrize("catches_up", [True, False])
-def test_a_run_that_says_no_interval_is_kept_where_no_next_run_does_its_work(home, told, catches_up):
-    """A run that Airflow strands says none."""
-    report = RunReport("deribit_futures_ohlcv", "r", catches_up=catches_up, notes=["No task could be scheduled."])
+@pytest.mark.parametrize("only_named", [True, False])
+def test_a_run_that_says_no_interval_is_kept_where_no_next_run_does_its_work(home, told, catches_up, only_named):
+    """A run that Airflow strands says none, and may be of any; one that an asset has started has none."""
+    report = RunReport(
+        "deribit_futures_ohlcv",
+        "r",
+        catches_up=catches_up,
+        only_named=only_named,
+        notes=["No task could be scheduled."],
+    )
     away.fold(report, observations(report, failed=True), ConnectionError("refused"), BASE)
-    assert [each["words"] for each in away._read(home / away.NAME).later] == [
-        "No task could be scheduled."
-    ] * catches_up
+    assert [(each["words"], each["stands"]) for each in away._read(home / away.NAME).later] == [
+        ("No task could be scheduled.", ["r"])
+    ] * (catches_up and only_named)
+
+
+def test_what_was_told_and_could_not_be_written_down_is_told_again_and_no_run_by_itself(
+    home, told, monkeypatch, caplog
+):
+    report = RunReport("deribit_futures_ohlcv", "r", failures=[FailedTask("load", error="BadResponse: no ticks")])
+    sent = away.send
+
+    def locks(messages):
+        (home / away.NAME).with_suffix(".lock").unlink()
+        (home / away.NAME).with_suffix(".lock").mkdir()
+        return sent(messages)
+
+    monkeypatch.setattr(away, "send", locks)
+    away.fold(report, observations(report, failed=True), ConnectionError("refused"), BASE)
+    assert len(told()) == 1 and "could not be written down" in caplog.text
 
 
 def test_what_a_process_holds_that_does_not_let_go_is_not_waited_for(home, told, monkeypatch):

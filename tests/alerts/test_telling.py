@@ -75,6 +75,13 @@ def test_a_run_that_airflow_strands_is_told(run, memory, webhook, market):
     assert market.rows("SELECT kind, dataset, rule, level, state FROM incidents") == [
         ("failure", "futures_ohlcv", "run failed", "error", "open")
     ]
+    # a run that an asset has started has no interval, and has not done the work of the stranded one
+    other = run(WELL, run_id="asset_triggered__1")
+    other["dag_run"].data_interval_start = other["dag_run"].data_interval_end = None
+    on_task_well(other, memory=memory)
+    assert len(subjects(webhook)) == 1 and not any("next run tries again" in note for note in told["notes"])
+    on_task_well(run(WELL), memory=memory)
+    assert subjects(webhook)[1].startswith("Over: futures_ohlcv: run failed; ")
 
 
 def test_three_failures_and_a_recovery_are_two_messages(run, memory, webhook):

@@ -98,10 +98,13 @@ def fold(report: RunReport, observed: Collection[Observation], error: BaseExcept
         _write(file, replace(away, telling=now) if due else away)
     if due:
         delivered = send(render_incidents([_incident(away)], base_url))
-        with _locked(PATIENCE) as file:
-            if (away := _read(file)) and away.telling == now:
-                # where no channel took it the next report is the next attempt
-                _write(file, replace(away, telling=None, told=away.told if delivered == [] else now))
+        try:
+            with _locked(PATIENCE) as file:
+                if (away := _read(file)) and away.telling == now:
+                    # where no channel took it the next report is the next attempt
+                    _write(file, replace(away, telling=None, told=away.told if delivered == [] else now))
+        except OSError as error:  # the report is in the file, and was told
+            log.error("That it was told could not be written down, so it is told again: %s", describe(error))
 
 
 def settle(connection: Connection) -> None:
@@ -155,7 +158,7 @@ def _with(later: list[dict[str, Any]], report: RunReport, observed: Collection[O
     """What has to be kept later, in the order in which incidents are kept, with what this report adds to it."""
     found = {tuple(each["fingerprint"]): each for each in later}
     for one in observed:
-        if one.fingerprint.kind == "failure" and not report.catches_up:
+        if one.fingerprint.kind == "failure" and "" in one.stands:
             continue  # the DAG's next run mends it
         stands = {*one.stands, *found.get(one.fingerprint, {}).get("stands", ())}
         found[one.fingerprint] = {

@@ -249,6 +249,7 @@ def collect(context: Mapping[str, Any], facts: RunFacts = warehouse_facts) -> Ru
     return RunReport(
         catches_up=_catches_up(context),
         takes_ranges=_takes_ranges(context),
+        only_named=dag_run is None,
         dag_id=dag.dag_id,
         run_id=run_id,
         interval=_interval(dag_run),

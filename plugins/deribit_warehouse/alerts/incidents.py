@@ -126,9 +126,11 @@ def _grouped(keys: list[QuarantinedKey]) -> dict[tuple[str, str, str], list[Quar
 
 def stands_of(report: RunReport) -> str:
     """What has to succeed before a run's failure is over: a run of its interval, where past intervals have runs of
-    their own; else ("") the DAG's next run."""
+    their own, or that run itself where only its id is known; else ("") the DAG's next run."""
     from deribit_warehouse.warehouse.incidents import interval
 
+    if report.catches_up and report.only_named:
+        return report.run_id
     if not report.catches_up or report.interval is None:
         return ""
     begins, ends = (bound.astimezone(UTC) for bound in report.interval)
@@ -180,7 +182,8 @@ def recover_run(connection: "Connection", report: RunReport, *, asked_exchange: 
 
     dataset = dataset_of(report.dag_id)
     with connection.transaction():
-        incidents.recover(connection, ["failure"], dataset, part=stands_of(report))
+        for part in (stands_of(report), report.run_id):
+            incidents.recover(connection, ["failure"], dataset, part=part)
         validated = validations.run_intervals(connection, report.dag_id, report.run_id)
         for begins, ends in validated.get(dataset, ()):
             part = incidents.interval(begins, ends) if report.takes_ranges else None

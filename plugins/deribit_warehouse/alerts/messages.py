@@ -78,7 +78,8 @@ class Wait:
 class RunReport:
     """Everything a run has to report. `interval` is the half-open data interval (UTC); `notes` say what isn't known;
     `catches_up`: each past interval has a run of its own, so that one which failed has to be run again; `takes_ranges`:
-    a run can be asked for any past range, so that what a gate has blocked can be validated again."""
+    a run can be asked for any past range, so that what a gate has blocked can be validated again; `only_named`: Airflow
+    said nothing of the run but its id, not even whether it has an interval."""
 
     dag_id: str
     run_id: str
@@ -91,6 +92,7 @@ class RunReport:
     notes: list[str] = field(default_factory=list)
     catches_up: bool = False
     takes_ranges: bool = False
+    only_named: bool = False
 
     def __bool__(self) -> bool:
         """Whether there is anything to report. Notes alone are not."""
