@@ -443,10 +443,7 @@ def closed_days(stack: LiveStack) -> Iterator[Metric]:
     market = Market(CURRENCIES)
     due_of = {day.date(): minutes_due(market, day) for day in days_that_are_over()}
 
-    def all_from_live() -> bool:
-        return all(minutes_shown(stack, day) == due for day, due in due_of.items())
-
-    until("all days that are over, from live", all_from_live, CAUGHT_UP)
+    until("all days that are over, from live", lambda: minutes_shown(stack, due_of.keys()) == due_of, CAUGHT_UP)
     stack.api.unpause(CLOSING)
     closed = "SELECT count(*) FROM live_days WHERE day = ANY(%s)"
     due = sum(map(len, due_of.values()))
@@ -465,9 +462,13 @@ def minutes_due(market: Market, day: datetime) -> dict[str, int]:
     }
 
 
-def minutes_shown(stack: LiveStack, day: date) -> dict[str, int]:
-    """How many are published of it."""
-    return dict(stack.rows("SELECT instrument, count(*) FROM candle WHERE day = %s GROUP BY instrument", day))
+def minutes_shown(stack: LiveStack, days: Iterable[date]) -> dict[date, dict[str, int]]:
+    """How many are published of each instrument of days."""
+    shown: dict[date, dict[str, int]] = {}
+    counted = "SELECT day, instrument, count(*) FROM candle WHERE day = ANY(%s) GROUP BY day, instrument"
+    for day, instrument, minutes in stack.rows(counted, list(days)):
+        shown.setdefault(day, {})[instrument] = minutes
+    return shown
 
 
 def kills(soak: Soak) -> Iterator[Metric]:
@@ -581,8 +582,8 @@ def disk(soak: Soak) -> Iterator[Metric]:
     stack = soak.started("disk", f"{last_month:%Y-%m}-01")
     # the days of this month come at once, with more of a journal than is left once the disk is nearly full
     yesterday = datetime.now(UTC).replace(hour=0, minute=0, second=0, microsecond=0) - timedelta(days=1)
-    due = minutes_due(Market(CURRENCIES), yesterday)
-    until("all days that are over", lambda: minutes_shown(stack, yesterday.date()) == due, CAUGHT_UP)
+    due = {yesterday.date(): minutes_due(Market(CURRENCIES), yesterday)}
+    until("all days that are over", lambda: minutes_shown(stack, due) == due, CAUGHT_UP)
     watched = Watched(soak, "disk")
     filler = stack.placed.home / "postgres" / "filler"
     least = round(DISK_LEAST * 1e9)

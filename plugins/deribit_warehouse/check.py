@@ -119,11 +119,13 @@ def lines(one: Assumption, result: CheckResult | Unanswered) -> list[str]:
 
 def record(one: Assumption, result: CheckResult | Unanswered) -> dict:
     """What results.json keeps of an assumption: what is assumed, whether it holds (None: it could not be asked), what
-    was seen, and the settings that follow from it."""
+    was seen, what it means for the user though it holds, and the settings that follow from it."""
     if isinstance(result, Unanswered):
         return {"assumed": one.assumed, "holds": None, "seen": str(result), "settings": {}}
-    told = {"holds": result.holds, "seen": result.seen, "means": result.means, "settings": result.settings}
-    return {"assumed": one.assumed} | told
+    return {
+        "assumed": one.assumed, "holds": result.holds, "seen": result.seen, "means": result.means,
+        "settings": result.settings,
+    }  # fmt: skip
 
 
 def new_folder(parent: Path) -> Path:

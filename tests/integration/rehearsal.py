@@ -57,7 +57,7 @@ def marked(word: str, *, seconds: int, asked: bool | None = None) -> list[pytest
 
 
 def slow(test):
-    """A test of half a minute and more, for which `make test` has no time: every rehearsal runs it."""
+    """A test of half a minute and more, for which `make test` has no time."""
     return _with(test, marked(SLOW, seconds=600))
 
 

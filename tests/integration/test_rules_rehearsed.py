@@ -208,3 +208,10 @@ def test_what_is_published_is_what_the_exchange_says(rehearsed, real, name):
     views = ("candle", "funding_rates", "delivery_prices", "settlements", "roll_calendar")
     said = comparison.everything(real, market.rows, CURRENCIES, first, past, left_out=MAY_BE_HELD_BACK, views=views)
     assert said["candle"]
+
+
+@pytest.mark.skipif(bool(MONTHS), reason="REHEARSE has asked for other days")
+def test_rolls_are_among_what_is_compared(rehearsed):
+    market, _ = rehearsed
+    rolled = "SELECT count(*) FROM roll_calendar WHERE day >= %s AND day < %s"
+    assert sum(market.rows(rolled, *(each.date() for each in window))[0][0] for window in WINDOWS.values()) > 0

@@ -15,6 +15,7 @@ from bench.recorded import rates
 from deribit_warehouse.datasets import FUNDING_RATES, PERPETUALS_LIVE, PERPETUALS_OHLCV
 from deribit_warehouse.exchange import candles, funding
 from deribit_warehouse.pipeline.validate_and_publish import validate_and_publish
+from deribit_warehouse.settings import EXPECTATIONS
 from deribit_warehouse.warehouse.day_arrays import store_candles, store_open_candles
 from deribit_warehouse.warehouse.ingestion import Provenance, record_fetched
 from tests.warehouse.days import DAY, HOST, at, ms
@@ -62,10 +63,16 @@ def test_the_recorded_perpetual_is_where_the_delivery_price_is(recorded):
 
 
 def test_no_recorded_minute_moved_as_far_as_the_bounds_of_a_move(recorded):
-    """What is quoted where move-usual and move-possible are explained; the days it names are recorded elsewhere."""
+    """What is quoted where move-possible is explained; the days it names are recorded elsewhere."""
     with (recorded / "candles_1m.csv").open() as file:
         moves = [float(row["high"]) / float(row["low"]) - 1 for row in csv.DictReader(file)]
     assert len(moves) == 3398 and f"{max(moves):.2%}" == "0.94%"
+    bounds = {
+        each["meta"]["rule"]: each["kwargs"]["max_value"]
+        for each in orjson.loads((EXPECTATIONS / "perpetuals_ohlcv.json").read_bytes())["expectations"]
+        if each["kwargs"].get("column") == "largest_move"
+    }
+    assert bounds.keys() == {"move-usual", "move-possible"} and max(moves) < min(bounds.values())
 
 
 def instant(ms: int) -> datetime:
