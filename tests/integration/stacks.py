@@ -7,7 +7,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
 from functools import cached_property
@@ -17,6 +17,7 @@ import psycopg
 import pytest
 import requests
 
+from deribit_warehouse.datasets import DATASETS
 from stack import credentials, postgres
 from stack.settings import separate_environment, stack_of
 
@@ -103,6 +104,15 @@ class StackApart:
         while not done():
             assert time.monotonic() < deadline, f"{what} has not happened in {seconds:.0f} s"
             time.sleep(1)
+
+    def wait_for_snapshots(self, currencies: Collection[str]) -> None:
+        """Until each dataset of snapshots has one of each of these currencies published."""
+        for dataset in (one for one in DATASETS if one.table and one.snapshot):
+            taken = f"SELECT DISTINCT currency FROM {dataset.name} WHERE currency = ANY(%s)"
+            self.wait(
+                f"{dataset.name} of each currency",
+                lambda taken=taken: len(self.rows(taken, list(currencies))) == len(currencies),
+            )
 
 
 @contextmanager

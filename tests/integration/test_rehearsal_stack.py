@@ -191,12 +191,7 @@ def test_what_is_published_is_what_the_exchange_says(rehearsed, real):
 
 
 def test_the_newest_snapshots_are_what_the_exchange_said_at_their_moment(rehearsed, real):
-    of_each = "SELECT DISTINCT currency FROM {} WHERE currency = ANY(%s)"
-    currencies = ["BTC", "ETH", "USDC"]  # the others have neither futures nor options any more
-    for view in comparison.NEWEST:
-        rehearsed.stack.wait(
-            f"{view} of each currency",
-            lambda view=view: len(rehearsed.rows(of_each.format(view), currencies)) == len(currencies),
-        )
+    # the others have neither futures nor options any more
+    rehearsed.stack.wait_for_snapshots(("BTC", "ETH", "USDC"))
     said = comparison.newest_snapshots(real, rehearsed.rows, CURRENCIES)
     assert said["instrument_summaries"] > 100 and said["options_chain"] > 1000

@@ -103,19 +103,14 @@ def test_every_dataset_has_something_published(stack):
     stack.wait("rows of every dataset", lambda: not stack.rows(empty))
 
 
-def wait_for_snapshots(stack) -> None:
-    of_each = " UNION ALL ".join(f"SELECT DISTINCT '{view}', currency FROM {view}" for view in SNAPSHOTS)
-    stack.wait("snapshots of each currency", lambda: len(stack.rows(of_each)) == len(SNAPSHOTS) * len(CURRENCIES))
-
-
 def test_the_newest_snapshots_are_what_the_exchange_said_at_their_moment(stack):
-    wait_for_snapshots(stack)
+    stack.wait_for_snapshots(CURRENCIES)
     said = comparison.newest_snapshots(Market(), stack.rows, CURRENCIES)
     assert set(said) == set(SNAPSHOTS) and min(said.values()) > 20
 
 
 def test_the_table_of_a_start_has_a_row_of_snapshots_once_there_are_any(stack):
-    wait_for_snapshots(stack)
+    stack.wait_for_snapshots(CURRENCIES)
     reader = postgres.dsn(stack.placed, credentials.load(stack.home), "market_reader", "market")
     console = Console(file=io.StringIO(), width=250)
     printing.print_store(console, summary(reader, DATASETS), [])

@@ -54,11 +54,11 @@ def first(name: str, minutes: int = 30):
     return day_of(name, ends=at(FIRST, minutes))
 
 
-def trades(name: str, minute: int):
-    """A contract's first minutes, of which it trades in this one."""
+def trades(name: str, minute: int, price: float | None = None):
+    """A contract's first minutes, of which it trades in this one, at a price or the one it has."""
     told = first(name)
-    price = told.close[minute]
-    return told.setting(minute, volume=1.0, cost=price, open=price, high=price, low=price)
+    price = told.close[minute] if price is None else price
+    return told.setting(minute, volume=1.0, cost=price, open=price, high=price, low=price, close=price)
 
 
 def quiet(name: str, minute: int):

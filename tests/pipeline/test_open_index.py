@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from datetime import datetime
 
 import numpy as np
@@ -13,11 +12,11 @@ from deribit_warehouse.pipeline.validate_and_publish import Validated, computed_
 from deribit_warehouse.warehouse import publication
 from deribit_warehouse.warehouse.sql import statement
 
-from ..warehouse.days import FIRST, Candles, at, trading
+from ..warehouse.days import FIRST, at, nodes, trading
 from ..warehouse.test_index import chart, summary
 from ..warehouse.test_open_candles import BEGINS, ENDS, Live, day_of, live
 from ..warehouse.test_summaries import publish as publish_summaries
-from .test_open_basis import PERPETUAL, first, load, minute_of, run
+from .test_open_basis import PERPETUAL, load, minute_of, run, trades
 
 __all__ = ["live"]  # a fixture
 
@@ -28,12 +27,6 @@ def hour(live: Live, perpetual: int, price: float) -> None:
     """The funding of the day's first hour, published: the index at its end."""
     live.funding(perpetual, [at(FIRST, 60)], np.array([[1e-5], [8e-5], [price], [price]]))
     live.publish_funding(perpetual)
-
-
-def trading_at(price: float) -> Candles:
-    """The perpetual's first minutes, of which it trades at this price in the last one, 29."""
-    prices = dict.fromkeys(("open", "high", "low", "close"), price)
-    return first(PERPETUAL).setting(29, volume=1.0, cost=price, **prices)
 
 
 def told(live: Live, *minutes: int) -> None:
@@ -168,7 +161,7 @@ def test_what_the_chart_tells_otherwise_leaves_what_is_shown_until_it_has_passed
 def test_a_charted_minute_is_validated_again_when_the_perpetuals_is_corrected(live, wrong, charted, at_first):
     """What it says of minute 29 is within 25 % of the right perpetual and not of the wrong one, or the other way round;
     what it had said before that is within 25 % of both."""
-    ids = load(live, {PERPETUAL: trading_at(wrong * LEVEL)})
+    ids = load(live, {PERPETUAL: trades(PERPETUAL, 29, wrong * LEVEL)})
     told(live, 9)
     charts(live, range(28, 30))
     run(live, PERPETUALS_LIVE)
@@ -178,7 +171,7 @@ def test_a_charted_minute_is_validated_again_when_the_perpetuals_is_corrected(li
     wrongly, rightly = ([*others, of_29], others) if at_first == "passed" else (others + of_chart(29), [*others, of_29])
     before = live.value("SELECT clock_timestamp()")
     assert shown(live) == wrongly and run(live, PERPETUALS_LIVE) == []
-    live.minutes(ids[PERPETUAL], trading_at(LEVEL))
+    live.minutes(ids[PERPETUAL], trades(PERPETUAL, 29, LEVEL))
     assert [(each.rows, each.changes) for each in run(live, PERPETUALS_LIVE)] == [(1, 1)]
     assert shown(live) == rightly and shown(live, as_of=before) == wrongly
     held = live.rows("SELECT ts, rule FROM quarantined WHERE dataset = 'index_live'")
@@ -187,7 +180,7 @@ def test_a_charted_minute_is_validated_again_when_the_perpetuals_is_corrected(li
 
 
 def test_a_charted_minute_that_was_far_from_the_perpetual_is_validated_again_with_its_hour(live):
-    ids = load(live, {PERPETUAL: trading_at(0.9 * LEVEL)})
+    ids = load(live, {PERPETUAL: trades(PERPETUAL, 29, 0.9 * LEVEL)})
     told(live, 9)
     charts(live, range(28, 30), m29=1.2 * LEVEL)
     assert of_index(run(live, PERPETUALS_LIVE)) == [("quarantined", 2, 1)]
@@ -200,7 +193,7 @@ def test_a_charted_minute_that_was_far_from_the_perpetual_is_validated_again_wit
 
 
 def test_a_charted_minute_whose_perpetual_is_taken_back_is_validated_again_with_what_is_left(live):
-    ids = load(live, {PERPETUAL: trading_at(1.1 * LEVEL)})
+    ids = load(live, {PERPETUAL: trades(PERPETUAL, 29, 1.1 * LEVEL)})
     told(live, 9)
     charts(live, range(28, 30), m29=1.3 * LEVEL)
     assert of_index(run(live, PERPETUALS_LIVE)) == [("passed", 2, 2)]
@@ -267,12 +260,6 @@ def test_of_a_whole_day_of_chart_and_summaries_not_each_is_compared_with_each(li
         live.connection.execute("SET LOCAL enable_hashjoin = off; SET LOCAL enable_mergejoin = off")
         explained = f"EXPLAIN (ANALYZE, FORMAT JSON) {statement('datasets/index_live/profile')}"
         [[plan]] = live.connection.execute(explained, values).fetchall()
-    assert max(rows(plan[0]["Plan"])) < 3 * 1440
-
-
-def rows(node: dict) -> Iterator[int]:
-    """How many rows each node of a plan has looked at."""
-    looked_at = ("Actual Rows", "Rows Removed by Filter", "Rows Removed by Join Filter")
-    yield node["Actual Loops"] * sum(node.get(key, 0) for key in looked_at)
-    for child in node.get("Plans", ()):
-        yield from rows(child)
+    counted = ("Actual Rows", "Rows Removed by Filter", "Rows Removed by Join Filter")
+    looked_at = [node["Actual Loops"] * sum(node.get(key, 0) for key in counted) for node in nodes(plan[0]["Plan"])]
+    assert max(looked_at) < 3 * 1440

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
@@ -48,6 +49,13 @@ def at(day: date | str, minute: int = 0) -> datetime:
 
 def ms(instant: datetime) -> int:
     return round(instant.timestamp() * 1000)
+
+
+def nodes(plan: dict) -> Iterator[dict]:
+    """A node of a plan that was explained as JSON, and all below it."""
+    yield plan
+    for below in plan.get("Plans", ()):
+        yield from nodes(below)
 
 
 class Candles(exchange.Candles):

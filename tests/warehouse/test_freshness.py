@@ -13,7 +13,7 @@ from deribit_warehouse.datasets import DATASETS, LIVE, by_name
 from deribit_warehouse.tables import CANDLE_DAY
 from deribit_warehouse.warehouse import freshness, open_days, watched
 from deribit_warehouse.warehouse.catalogue import record_reading
-from tests.warehouse.days import HOST, at, trading
+from tests.warehouse.days import HOST, at, nodes, trading
 
 NOW = datetime.now(UTC)
 MONTH = NOW.replace(day=1, hour=0, minute=0, second=0, microsecond=0)
@@ -585,12 +585,6 @@ def read_by_index(market, asked: str, relation: str) -> list[dict]:
     read = [node for node in nodes(plan["Plan"]) if node.get("Relation Name") == relation]
     assert read and all("Index" in node["Node Type"] for node in read), json.dumps(read, indent=1)
     return read
-
-
-def nodes(plan: dict):
-    yield plan
-    for below in plan.get("Plans", ()):
-        yield from nodes(below)
 
 
 def row(state: str, **changed) -> dict:
