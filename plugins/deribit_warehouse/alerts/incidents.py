@@ -182,8 +182,8 @@ def recover_run(connection: "Connection", report: RunReport, *, asked_exchange: 
 
     dataset = dataset_of(report.dag_id)
     with connection.transaction():
-        for part in (stands_of(report), report.run_id):
-            incidents.recover(connection, ["failure"], dataset, part=part)
+        for mended in (stands_of(report), report.run_id):
+            incidents.recover(connection, ["failure"], dataset, part=mended)
         validated = validations.run_intervals(connection, report.dag_id, report.run_id)
         for begins, ends in validated.get(dataset, ()):
             part = incidents.interval(begins, ends) if report.takes_ranges else None
