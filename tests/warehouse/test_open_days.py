@@ -10,7 +10,7 @@ import pytest
 
 from deribit_warehouse.dataset import Dataset
 from deribit_warehouse.datasets import BASIS_SPREAD, DATASETS, FUNDING_RATES, FUTURES_OHLCV, LIVE, PERPETUALS_OHLCV
-from deribit_warehouse.warehouse import lifetimes, open_days
+from deribit_warehouse.warehouse import housekeeping, lifetimes, open_days
 from deribit_warehouse.warehouse.funding import record_start
 from deribit_warehouse.warehouse.ingestion import record_fetched
 
@@ -19,6 +19,7 @@ from .test_open_candles import Live, day_of, live
 
 __all__ = ["live"]  # a fixture
 LATER = FIRST + timedelta(days=1)
+LATER_STILL = at(date(2100, 1, 1))
 DAYS = (
     "SELECT instrument, live_minutes, closed_minutes, missed, only_live, different, corrected, compared_at IS NULL "
     "FROM live_days ORDER BY 1"
@@ -187,6 +188,23 @@ def test_the_values_that_differed_are_shown_after_live_minutes_were_deleted(live
     assert forget(live) == (1, 1437)
     assert live.rows(DIFFERENCES) == before
     assert live.value("SELECT count(*) FROM store.live_difference") == 3 + 1 + 2, "a row a minute, and no other minute"
+
+
+def test_what_was_corrected_while_a_day_was_open_is_listed_after_its_minutes_were_deleted(live, closed):
+    close(live, closed)
+    asked = "SELECT * FROM corrections ORDER BY dataset, instrument, ts, field"
+    before = live.rows(asked)
+    assert [(row[0], row[1], row[3]) for row in before] == [("futures_live", "BTC-27JUN25", at(FIRST, 200))] * len(before)
+    assert before and live.value("SELECT count(*) FROM store.open_correction") == 0
+    assert forget(live)[0] == 3
+    assert live.rows(asked) == before, "and no correction twice"
+    # what brought and published the two values is named by it, and stays
+    versions, validation = {before[0][-2], before[0][-1]}, before[0][-3]
+    was_there(live)
+    housekeeping.prune_records(live.connection, LATER_STILL)
+    kept = {row[0] for row in live.rows("SELECT version_id FROM store.ingestion")}
+    assert versions <= kept
+    assert live.value("SELECT count(*) FROM store.validation WHERE validation_id = %s", validation) == 1
 
 
 NOTES = (

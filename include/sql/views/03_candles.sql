@@ -13,6 +13,19 @@ CREATE VIEW store.open_minute AS
     WHERE o.state = 'published'
       AND NOT EXISTS (SELECT FROM store.candle_day c WHERE c.instrument_id = o.instrument_id AND c.day = o.day AND c.state = 'published');
 
+-- Every value of a minute of an open day that differs between a version that was once shown and the next one that was.
+CREATE VIEW store.open_minute_correction AS
+    SELECT o.instrument_id, o.day, o.ts, f.field, f.old, f.new, v.validated_at AS corrected_at, v.validation_id,
+           o.version_id AS old_version_id, n.version_id AS new_version_id
+    FROM store.open_candle o
+    CROSS JOIN LATERAL (SELECT c.* FROM store.open_candle c
+                        WHERE c.instrument_id = o.instrument_id AND c.ts = o.ts AND c.version_id > o.version_id AND NOT isempty(c.shown)
+                        ORDER BY c.version_id LIMIT 1) AS n
+    JOIN store.validation v ON v.validation_id = lower(n.shown)
+    CROSS JOIN LATERAL (VALUES ('open', o.open, n.open), ('high', o.high, n.high), ('low', o.low, n.low), ('close', o.close, n.close),
+                               ('volume', o.volume, n.volume), ('cost', o.cost, n.cost)) AS f(field, old, new)
+    WHERE o.state IN ('held', 'superseded') AND NOT isempty(o.shown) AND f.old IS DISTINCT FROM f.new;
+
 -- Every published minute of every kind of instrument, of closed days and of open ones. A missing minute of a closed day is a row
 -- of NULLs; of an open day it has no row.
 --   traded  something traded in that minute; otherwise its prices are the last close, carried on

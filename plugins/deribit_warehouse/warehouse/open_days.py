@@ -84,8 +84,8 @@ def _counts(row: dict[str, Any]) -> str:
 
 def forget(connection: Connection, before: date, *, dag_id: str = "", run_id: str = "") -> tuple[int, int]:
     """Deletes the live minutes of days before a day that are shown as closed days, candles and basis, a day a
-    transaction, and keeps how far they were the same (view live_days) and the minutes that were not (live_differences):
-    (instrument-days, versions). What was shown of them while they were open can't be asked any more: candles() and
+    transaction, and keeps how far they were the same (view live_days), the minutes that were not (live_differences) and what
+    was corrected while a day was open (corrections): (instrument-days, versions). What else was shown of them while they were open can't be asked any more: candles() and
     basis() refuse a moment before they were closed. dag_id, run_id: of a note, as of compare. The caller has no
     transaction."""
     compared, deleted = 0, 0
@@ -97,5 +97,6 @@ def forget(connection: Connection, before: date, *, dag_id: str = "", run_id: st
                 return compared, deleted
             compared += _compare(connection, day, dag_id, run_id)
             sql.run(connection, "open_days/keep_differences", day=day)
+            sql.run(connection, "open_days/keep_corrections", day=day)
             sql.run(connection, "open_days/record_closed", day=day)
             deleted += sql.run(connection, "open_days/prune", day=day)
