@@ -30,6 +30,7 @@ from rich.console import Console
 from deribit_warehouse.datasets import DATASETS, VOLATILITY_INDEX
 from deribit_warehouse.exchange import candles, delivery, funding, volatility
 from deribit_warehouse.warehouse.completion import summary
+from exchange_simulator.limits import CATALOGUE
 from stack import credentials, postgres
 from stack.settings import Stack
 
@@ -83,11 +84,11 @@ def report(
     took = float(ended[1])
     fewest = fewest_requests(asked.first_day)
     bound = fewest / asked.rate
-    # while there was history to fetch: from the first page to the last, the catalogue before it left out
-    pages = ("get_tradingview_chart_data", "get_funding_rate_history")
-    fetched = sum(stats["by_method"][method] for method in pages)
     beats = sum(stats["by_method"].get(method, 0) for method in OF_SNAPSHOTS)
-    busy = max(stats["last_by_method"][m] for m in pages) - min(stats["first_by_method"][m] for m in pages)
+    # while there was history to fetch, the catalogue before it left out, whose lists have a limit of their own
+    pages = stats["by_method"].keys() - {*OF_SNAPSHOTS, CATALOGUE}
+    fetched = sum(stats["by_method"][method] for method in pages)
+    busy = max(stats["last_by_method"][m] for m in pages) - stats["first_by_method"]["get_tradingview_chart_data"]
     with psycopg.connect(database(stack, "market", "market_reader")) as connection:
         [(minutes, size)] = connection.execute(
             "SELECT sum(n), (SELECT sum(pg_total_relation_size(oid)) FROM pg_class "
