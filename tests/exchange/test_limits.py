@@ -85,11 +85,12 @@ def test_an_answer_that_does_not_begin_ends_at_the_deadline_too(exchange_at):
 def test_a_slow_answer_is_asked_again_but_not_for_all_attempts(exchange_at):
     """Six times two minutes would hold a slot of the executor for as long."""
     slow = dripping(OK + b"\r\n", b" ", BODY)
+    limits = lambda method: Limits(total=1.0)  # noqa: E731 (a busy machine is late by some tenths)
     with serving(slow, PRICE) as (url, asked):
-        assert exchange_at(url, limits=lambda method: Limits(total=0.3)).index_price("btc_usd") == 88537.0
+        assert exchange_at(url, limits=limits).index_price("btc_usd") == 88537.0
     with serving(slow) as (url, asked):
-        with pytest.raises(ExchangeUnavailable, match=r"not complete after 0\.3 s.*after 2 attempts"):
-            exchange_at(url, limits=lambda method: Limits(total=0.3)).index_price("btc_usd")
+        with pytest.raises(ExchangeUnavailable, match=r"not complete after 1 s.*after 2 attempts"):
+            exchange_at(url, limits=limits).index_price("btc_usd")
         assert len(asked) == 2
 
 

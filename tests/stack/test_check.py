@@ -38,7 +38,8 @@ ASSUMED, CALLS, LISTS = 31, 32, 10
 
 @pytest.fixture(scope="module")
 def exchange():
-    with running("--trait", "catalogue_burst=1000") as exchange:  # these tests ask for it more often than any start
+    unhurried = ("--requests-per-second", "1000", "--burst", "1000")  # nothing here waits between two requests
+    with running("--trait", "catalogue_burst=1000", *unhurried) as exchange:
         yield exchange
 
 
