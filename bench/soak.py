@@ -602,10 +602,7 @@ def disk(soak: Soak) -> Iterator[Metric]:
         mount(stack)
     last_month = datetime.now(UTC).replace(day=1) - timedelta(days=1)
     stack = soak.started("disk", f"{last_month:%Y-%m}-01")
-    # history closes the days of this month at once, with more of a journal than is left once the disk is nearly full
-    stack.api.unpause(CLOSING)
-    due = {day.date(): minutes_due(Market(CURRENCIES), day) for day in days_that_are_over()}
-    until("all days that are over", lambda: minutes_shown(stack, due) == due, CAUGHT_UP)
+    catch_up(stack)
     watched = Watched(soak, "disk")
     filler = stack.placed.home / "postgres" / "filler"
     least = round(DISK_LEAST * 1e9)
@@ -635,6 +632,27 @@ def disk(soak: Soak) -> Iterator[Metric]:
     yield from watched.held(away)
     if len(alarms := nearly_full(watched)) != 1:
         raise Failed(f"a disk that fills up is one incident, not {len(alarms)}: {', '.join(map(str, alarms))}")
+
+
+def catch_up(stack: LiveStack) -> None:
+    """Returns once all of this month is there: closed by history what is over, which takes more of a journal than is
+    left of a disk that is nearly full, and by live what there is of today, with its funding."""
+    market, now = Market(CURRENCIES), datetime.now(UTC)
+    stack.api.unpause(CLOSING)
+    due = {day.date(): minutes_due(market, day) for day in days_that_are_over()}
+    until("all days that are over", lambda: minutes_shown(stack, due) == due, CAUGHT_UP)
+    midnight, past = ms(now.replace(hour=0, minute=0, second=0, microsecond=0)), ms(now) // HOUR * HOUR
+    until("today", lambda: holds(as_the_exchange_says(market, stack.rows, midnight, past)), CAUGHT_UP)
+    stack.api.trigger(FUNDING_LIVE.dag_id)  # hours that had no minutes would wait for the next hour's run
+    until("the funding of today", lambda: holds(funding_as_the_exchange_says(market, stack.rows, past, past)), QUIET)
+
+
+def holds(metrics: Iterable[Metric]) -> bool:
+    """Whether what is held against the exchange comes to its end."""
+    with suppress(Failed, Different):
+        list(metrics)
+        return True
+    return False
 
 
 def nearly_full(watched: Watched) -> list[Seen]:
