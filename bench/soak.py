@@ -404,6 +404,7 @@ def beside(soak: Soak) -> Iterator[Metric]:
     yield from watched.held()
     yield from corrections_counted(stack.rows, told_wrong, watched.begins)
     yield from closed_days(stack)
+    catch_up(stack)
 
 
 def told_wrong_first(stack: LiveStack, watched: Watched) -> list[tuple[str, datetime]]:
