@@ -6,8 +6,10 @@ import json
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
+from xdist.scheduler import LoadFileScheduling
 
 from exchange_simulator.market import Market as Source
 from exchange_simulator.process import Running, running
@@ -27,6 +29,23 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         longest[item.path] = max(longest.get(item.path, 0), seconds(item))
     items.sort(key=lambda item: -longest[item.path])  # a file's tests stay together, and in their order
+
+
+STACKS = {"test_rehearsal_stack.py", "test_stack.py", "test_alerts_scheduler.py"}
+"""Files that start a scheduler. Two cores have room for one of them beside the soak's, which waits most of the time."""
+
+
+class TwoStacks(LoadFileScheduling):
+    """A file is what a worker takes, and the files of whole stacks are one. pytest-xdist's groups would say so, but are
+    not seen with this pytest."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        file = str(super()._split_scope(nodeid))
+        return "stacks" if Path(file).name in STACKS else file
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> LoadFileScheduling | None:
+    return TwoStacks(config, log) if config.getvalue("dist") == "loadfile" else None
 
 
 class Pipeline:

@@ -194,8 +194,8 @@ def test_what_was_corrected_while_a_day_was_open_is_listed_after_its_minutes_wer
     close(live, closed)
     asked = "SELECT * FROM corrections ORDER BY dataset, instrument, ts, field"
     before = live.rows(asked)
-    assert [(row[0], row[1], row[3]) for row in before] == [("futures_live", "BTC-27JUN25", at(FIRST, 200))] * len(before)
-    assert before and live.value("SELECT count(*) FROM store.open_correction") == 0
+    assert {(row[0], row[1], row[3]) for row in before} == {("futures_live", "BTC-27JUN25", at(FIRST, 200))}
+    assert live.value("SELECT count(*) FROM store.open_correction") == 0
     assert forget(live)[0] == 3
     assert live.rows(asked) == before, "and no correction twice"
     # what brought and published the two values is named by it, and stays

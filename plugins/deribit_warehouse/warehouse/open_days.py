@@ -84,10 +84,10 @@ def _counts(row: dict[str, Any]) -> str:
 
 def forget(connection: Connection, before: date, *, dag_id: str = "", run_id: str = "") -> tuple[int, int]:
     """Deletes the live minutes of days before a day that are shown as closed days, candles and basis, a day a
-    transaction, and keeps how far they were the same (view live_days), the minutes that were not (live_differences) and what
-    was corrected while a day was open (corrections): (instrument-days, versions). What else was shown of them while they were open can't be asked any more: candles() and
-    basis() refuse a moment before they were closed. dag_id, run_id: of a note, as of compare. The caller has no
-    transaction."""
+    transaction, and keeps how far they were the same (view live_days), the minutes that were not (live_differences) and
+    what was corrected while the day was open (corrections): (instrument-days, versions). What else was shown of them
+    while they were open can't be asked any more: candles() and basis() refuse a moment before they were closed. dag_id,
+    run_id: of a note, as of compare. The caller has no transaction."""
     compared, deleted = 0, 0
     while True:
         with connection.transaction():
