@@ -25,8 +25,8 @@ help:
 	@echo 'make soak [PHASES=kills,...] [MINUTES=30]  live minutes through failures, kills, an outage and a full disk'
 	@echo 'make rehearsal [REHEARSE=demo,stack,YYYY-MM,slow,history,soak,long]  the tests that take minutes or whole stacks: a demo'
 	@echo '                             as its user has it, in a browser; the first contact, with an exchange shaped like the real'
-	@echo '                             one: make up itself, and months of the past, value by value; five minutes of the soak; by'
-	@echo '                             name alone all of the history, and tests that take longer still'
+	@echo '                             one: make up itself, value by value; five minutes of the soak; by name alone months of the'
+	@echo '                             past, all of the history, and tests that take longer still'
 	@echo 'make recorded ARGS=FOLDER    how many rows of recorded data break each rule'
 	@echo 'make test | lint | lock      every other test; the static checks alone; the lock files anew'
 

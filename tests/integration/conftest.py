@@ -31,8 +31,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     items.sort(key=lambda item: -longest[item.path])  # a file's tests stay together, and in their order
 
 
-STACKS = {"test_rehearsal_stack.py", "test_stack.py", "test_alerts_scheduler.py"}
-"""Files that start a scheduler. Two cores have room for one of them beside the soak's, which waits most of the time."""
+STACKS = {"test_rehearsal_stack.py", "test_stack.py"}
+"""Files that start a whole stack. Two cores have room for one beside the soak's, which waits most of the time."""
 
 
 class TwoStacks(LoadFileScheduling):
