@@ -18,7 +18,8 @@ fullest snapshot of each hour stays, and another one where that lacks an expiry.
 compared with the closed day in the night after it, and where they were otherwise that is told once (a note, a day
 each); they are deleted a week after it, when it is shown as a closed day. How many were the same is kept (view
 `live_days`), of those that were not the values (`live_differences`), and what was corrected while the day was open
-(`corrections`). Summaries of days that are over for a week are folded into a row an instrument and day (`store.summary_day`): the views show the same.
+(`corrections`). Summaries of days that are over for a week are folded into a row an instrument and day
+(`store.summary_day`): the views show the same.
 
 **Schedule.** Daily. Asking for a time before that is an error from then on, never an answer with fewer rows.
 
